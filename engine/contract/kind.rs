@@ -1,0 +1,225 @@
+//! A kind of stage as a value: name, options, and how to plan one.
+//!
+//! In: a type that is a [`StageConfig`] or a [`SourceConfig`]. Out: a value without its type, so that check, help, schema
+//! and the engine treat built-in stages and users' own alike.
+
+use arrow::datatypes::SchemaRef;
+
+use crate::error::Result;
+use crate::options::{OptionSpec, Wrong};
+use crate::signature::Signature;
+use crate::source::{Pace, Source, SourceConfig, SourceContext};
+use crate::stage::{BuildContext, Site, Stage, StageConfig};
+
+/// A stage whose options are read: what a plan holds.
+pub trait PlannedStage: Send + Sync {
+    /// What it needs and gives.
+    fn signature(&self) -> Signature;
+    /// What is wrong with the options together.
+    fn wrongs(&self) -> Vec<Wrong>;
+    /// Whether it could run here and now.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn ready(&self, site: &Site) -> Result;
+    /// Builds an instance.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    fn build(&self, cx: BuildContext<'_>) -> Result<Box<dyn Stage>>;
+}
+
+impl<C: StageConfig> PlannedStage for C {
+    fn signature(&self) -> Signature {
+        StageConfig::signature(self)
+    }
+    fn wrongs(&self) -> Vec<Wrong> {
+        StageConfig::wrongs(self)
+    }
+    fn ready(&self, site: &Site) -> Result {
+        StageConfig::ready(self, site)
+    }
+    fn build(&self, cx: BuildContext<'_>) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(StageConfig::build(self, cx)?))
+    }
+}
+
+/// A source whose options are read.
+pub trait PlannedSource: Send + Sync {
+    /// What it gives.
+    fn signature(&self) -> Signature;
+    /// Recorded or live.
+    fn pace(&self) -> Pace;
+    /// What is wrong with the options together.
+    fn wrongs(&self) -> Vec<Wrong>;
+    /// Whether its input is there.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn ready(&self, site: &Site) -> Result;
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    fn open(&self, cx: SourceContext<'_>) -> Result<Box<dyn Source>>;
+}
+
+/// Gives a `SourceConfig` its object-safe face; a type that is a stage already has its own.
+struct OpenedBy<C>(C);
+
+impl<C: SourceConfig> PlannedSource for OpenedBy<C> {
+    fn signature(&self) -> Signature {
+        self.0.signature()
+    }
+    fn pace(&self) -> Pace {
+        self.0.pace()
+    }
+    fn wrongs(&self) -> Vec<Wrong> {
+        self.0.wrongs()
+    }
+    fn ready(&self, site: &Site) -> Result {
+        self.0.ready(site)
+    }
+    fn open(&self, cx: SourceContext<'_>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(self.0.open(cx)?))
+    }
+}
+
+/// What a kind becomes when its options are read.
+pub enum Role {
+    /// It has inputs.
+    Stage(Box<dyn PlannedStage>),
+    /// It takes rows in.
+    Source(Box<dyn PlannedSource>),
+}
+
+impl Role {
+    /// What it needs and gives.
+    pub fn signature(&self) -> Signature {
+        match self {
+            Role::Stage(stage) => stage.signature(),
+            Role::Source(source) => source.signature(),
+        }
+    }
+
+    /// What is wrong with the options together.
+    pub fn wrongs(&self) -> Vec<Wrong> {
+        match self {
+            Role::Stage(stage) => stage.wrongs(),
+            Role::Source(source) => source.wrongs(),
+        }
+    }
+
+    /// Whether it could run here and now.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn ready(&self, site: &Site) -> Result {
+        match self {
+            Role::Stage(stage) => stage.ready(site),
+            Role::Source(source) => source.ready(site),
+        }
+    }
+}
+
+/// A kind of stage, as a value.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    name: &'static str,
+    source: bool,
+    about: fn() -> &'static str,
+    specs: fn() -> Vec<OptionSpec>,
+    plan: fn(&toml::Table) -> std::result::Result<Role, Vec<Wrong>>,
+}
+
+impl Kind {
+    /// The kind of a stage type.
+    pub const fn stage<C: StageConfig>() -> Self {
+        Kind {
+            name: C::KIND,
+            source: false,
+            about: C::about,
+            specs: C::specs,
+            plan: |table| C::from_table(table).map(|config| Role::Stage(Box::new(config))),
+        }
+    }
+
+    /// The kind of a source type.
+    pub const fn source<C: SourceConfig>() -> Self {
+        Kind {
+            name: C::KIND,
+            source: true,
+            about: C::about,
+            specs: C::specs,
+            plan: |table| C::from_table(table).map(|config| Role::Source(Box::new(OpenedBy(config)))),
+        }
+    }
+
+    /// What `type = "..."` says.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it takes rows in, and so has no `from`.
+    pub fn is_source(&self) -> bool {
+        self.source
+    }
+
+    /// What it does, in one or a few lines.
+    pub fn about(&self) -> &'static str {
+        (self.about)()
+    }
+
+    /// Its options, in the order of definition.
+    pub fn options(&self) -> Vec<OptionSpec> {
+        (self.specs)()
+    }
+
+    /// Reads a table of options.
+    ///
+    /// # Errors
+    /// Everything wrong with the table.
+    pub fn plan(&self, table: &toml::Table) -> std::result::Result<Role, Vec<Wrong>> {
+        (self.plan)(table)
+    }
+
+    /// One of this kind with samples for the options that must be given: to show its ports in help.
+    pub fn sample(&self) -> Option<Role> {
+        let mut text = String::new();
+        for spec in self.options().iter().filter(|spec| spec.required) {
+            text += &format!("{} = {}\n", spec.name, spec.shape.sample());
+        }
+        self.plan(&text.parse().ok()?).ok()
+    }
+
+    /// Lines to paste into a pipeline file: options that must be given, the others commented with their defaults.
+    pub fn snippet(&self, id: &str) -> String {
+        let mut text = format!("[stage.{id}]\ntype = \"{}\"\n", self.name);
+        if !self.source {
+            text += "from = \"upstream\"\n";
+        }
+        for spec in self.options() {
+            let value = spec.default.clone().unwrap_or_else(|| spec.shape.sample());
+            let comment = if spec.required { "" } else { "# " };
+            text += &format!("{comment}{} = {value}\n", spec.name);
+        }
+        text
+    }
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kind({})", self.name)
+    }
+}
+
+/// The columns of every output of a role, for inputs of these columns: a shorthand for tests.
+///
+/// # Errors
+/// A column is missing.
+pub fn outputs(role: &Role, inputs: &[SchemaRef]) -> Result<Vec<SchemaRef>> {
+    role.signature().apply(inputs).map_err(|misfits| {
+        let names: Vec<_> = misfits.into_iter().map(|m| m.column).collect();
+        crate::StageError::new(format!("missing columns: {}", names.join(", ")))
+    })
+}

@@ -1,0 +1,490 @@
+//! What a stage needs and gives: ports, columns, routes, labels, order and where it runs.
+//!
+//! In: the types of the columns that arrive. Out: the types of the columns that leave. A signature is applied along the
+//! graph before anything runs, so that every edge has a known type and label. It knows no data and no file.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+
+use crate::identity;
+
+/// How private rows are. Ordered: raw is the most private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// May be seen by anybody.
+    Public,
+    /// One device's change of an adapter.
+    Update,
+    /// Text with the personal data taken out.
+    Redacted,
+    /// What was captured, as it was.
+    Raw,
+}
+
+impl Label {
+    /// The label's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Public => "public",
+            Label::Update => "update",
+            Label::Redacted => "redacted",
+            Label::Raw => "raw",
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How an output's label follows from the labels of the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelRule {
+    /// The most private of the inputs' labels. A source, which has no input, gives `raw`.
+    Inherit,
+    /// A redactor: raw becomes redacted; anything else stays. It must redact every text column, and what is neither text,
+    /// number nor time passes only if the signature names it.
+    Redactor,
+    /// A trainer: redacted becomes update; anything else stays.
+    Trainer,
+    /// The root aggregate: update becomes public; anything else stays.
+    RootAggregate,
+}
+
+impl LabelRule {
+    /// The output's label for inputs of these labels.
+    pub fn apply(self, inputs: impl IntoIterator<Item = Label>) -> Label {
+        let highest = inputs.into_iter().max().unwrap_or(Label::Raw);
+        match (self, highest) {
+            (LabelRule::Redactor, Label::Raw) => Label::Redacted,
+            (LabelRule::Trainer, Label::Redacted) => Label::Update,
+            (LabelRule::RootAggregate, Label::Update) => Label::Public,
+            (_, label) => label,
+        }
+    }
+}
+
+/// Where the rows of an input must be before the stage sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Wherever they are.
+    Local,
+    /// Spread over all workers by the hash of the row's identity.
+    Spread,
+    /// All rows of one key on one worker.
+    ByKey(Cow<'static, str>),
+    /// All rows at home, in one instance.
+    Gather,
+    /// Every row on every worker.
+    Broadcast,
+}
+
+impl fmt::Display for Routing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Routing::Local => f.write_str("local"),
+            Routing::Spread => f.write_str("spread"),
+            Routing::ByKey(column) => write!(f, "by {column}"),
+            Routing::Gather => f.write_str("gather"),
+            Routing::Broadcast => f.write_str("broadcast"),
+        }
+    }
+}
+
+/// Whether the order in which rows of an epoch arrive may be seen by the stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Rows come as they arrive; the stage's results must not depend on it.
+    #[default]
+    Any,
+    /// Rows of an epoch come at its end, sorted by (port, device, source, seq, part).
+    Sorted,
+}
+
+/// Where a stage's work is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Work {
+    /// On the worker's thread.
+    #[default]
+    Inline,
+    /// Row by row on this many threads of the stage's own, outputs in input order. Only for stateless stages.
+    Rows(u16),
+}
+
+/// The columns of an output as a function of the columns of the inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rows {
+    /// The identity and exactly these.
+    Exactly(Vec<Field>),
+    /// All columns of the first input without some, and with some added or replaced.
+    Input {
+        /// Names of the columns that are dropped.
+        minus: Vec<Cow<'static, str>>,
+        /// Columns that are added; one of an existing name replaces it in its place.
+        plus: Vec<Field>,
+    },
+}
+
+/// One input port.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The port's name.
+    pub name: Cow<'static, str>,
+    /// The columns it needs, beside the identity.
+    pub needs: Vec<Field>,
+    /// Where its rows must be.
+    pub routing: Routing,
+    /// Whether it closes a cycle: its rows of an epoch arrive one epoch later.
+    pub feedback: bool,
+}
+
+/// One output port.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The port's name.
+    pub name: Cow<'static, str>,
+    /// Its columns.
+    pub rows: Rows,
+    /// Its label.
+    pub label: LabelRule,
+    /// Whether somebody must read it.
+    pub required: bool,
+}
+
+/// Names a stage's state, so that a later life knows whether it still fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateFormat {
+    /// Raised when the rows of the state change their meaning.
+    pub version: u32,
+    /// The options that shape the state: another value means another state.
+    pub shaped_by: Vec<Cow<'static, str>>,
+}
+
+/// What a stage needs and gives. Sources have no input.
+#[derive(Clone, Debug, Default)]
+pub struct Signature {
+    /// Input ports, the one that `from` fills first.
+    pub inputs: Vec<Input>,
+    /// Output ports; the first is the one that `from = "stage"` reads.
+    pub outputs: Vec<Output>,
+    /// Whether rows must come sorted.
+    pub order: Order,
+    /// Where the work is done.
+    pub work: Work,
+    /// The state, if there is any. A stage without one is stateless: it holds nothing between two batches, is told no end of
+    /// an epoch, and is built anew when it panics.
+    pub state: Option<StateFormat>,
+}
+
+/// A column that an input needs and does not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Index of the input port.
+    pub input: usize,
+    /// The column's name.
+    pub column: String,
+    /// The type that is needed.
+    pub needed: DataType,
+    /// The type that arrives, if the column arrives at all.
+    pub found: Option<DataType>,
+}
+
+impl Signature {
+    /// One input `in`, one output `out`: the same rows with some columns added or replaced.
+    pub fn map(needs: impl Into<Vec<Field>>, plus: impl Into<Vec<Field>>) -> Self {
+        let rows = Rows::Input { minus: Vec::new(), plus: plus.into() };
+        Signature {
+            inputs: vec![Input::new("in", needs)],
+            outputs: vec![Output::new("out", rows)],
+            ..Self::default()
+        }
+    }
+
+    /// One input `in` and nothing that must be read: the stage may end a pipeline.
+    pub fn sink(needs: impl Into<Vec<Field>>) -> Self {
+        Signature { inputs: vec![Input::new("in", needs)], ..Self::default() }
+    }
+
+    /// No input, one output `out` of the identity and these columns, labelled raw.
+    pub fn source(columns: impl Into<Vec<Field>>) -> Self {
+        Signature { outputs: vec![Output::new("out", Rows::Exactly(columns.into()))], ..Self::default() }
+    }
+
+    /// The same with columns of the first output dropped.
+    pub fn minus(mut self, columns: &[&'static str]) -> Self {
+        if let Some(Output { rows: Rows::Input { minus, .. }, .. }) = self.outputs.first_mut() {
+            minus.extend(columns.iter().map(|c| Cow::Borrowed(*c)));
+        }
+        self
+    }
+
+    /// The same with another routing of the first input.
+    pub fn routing(mut self, routing: Routing) -> Self {
+        if let Some(input) = self.inputs.first_mut() {
+            input.routing = routing;
+        }
+        self
+    }
+
+    /// The same with another label rule of the first output.
+    pub fn label(mut self, rule: LabelRule) -> Self {
+        if let Some(output) = self.outputs.first_mut() {
+            output.label = rule;
+        }
+        self
+    }
+
+    /// The same with another order.
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// The same with the work done elsewhere.
+    pub fn work(mut self, work: Work) -> Self {
+        self.work = work;
+        self
+    }
+
+    /// The same with a state of this format version, shaped by these options.
+    pub fn state(mut self, version: u32, shaped_by: &[&'static str]) -> Self {
+        let shaped_by = shaped_by.iter().map(|o| Cow::Borrowed(*o)).collect();
+        self.state = Some(StateFormat { version, shaped_by });
+        self
+    }
+
+    /// The same with one more input.
+    pub fn input(mut self, input: Input) -> Self {
+        self.inputs.push(input);
+        self
+    }
+
+    /// The same with one more output.
+    pub fn output(mut self, output: Output) -> Self {
+        self.outputs.push(output);
+        self
+    }
+
+    /// Whether the stage holds something between two batches.
+    pub fn stateful(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// The columns of every output, for inputs of these columns.
+    ///
+    /// # Errors
+    /// Every column that an input needs and does not get.
+    pub fn apply(&self, inputs: &[SchemaRef]) -> Result<Vec<SchemaRef>, Vec<Misfit>> {
+        let misfits: Vec<Misfit> = self
+            .inputs
+            .iter()
+            .zip(inputs)
+            .enumerate()
+            .flat_map(|(port, (input, given))| input.misfits(port, given))
+            .collect();
+        if misfits.is_empty() {
+            Ok(self.outputs.iter().map(|o| o.columns(inputs)).collect())
+        } else {
+            Err(misfits)
+        }
+    }
+
+    /// The columns of the `rejected` port: what was rejected, by whom and why, and the columns it had.
+    pub fn rejected(inputs: &[SchemaRef]) -> SchemaRef {
+        let mut fields = identity::fields();
+        for name in [REJECTED_BY, REJECTED_CODE, REJECTED_REASON] {
+            fields.push(Field::new(name, DataType::Utf8, false));
+        }
+        for field in inputs.iter().flat_map(|schema| schema.fields()) {
+            if !fields.iter().any(|known| known.name() == field.name()) {
+                fields.push(field.as_ref().clone().with_nullable(true));
+            }
+        }
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// The port that rejected rows leave by; every stage has it.
+pub const REJECTED: &str = "rejected";
+/// Column of the `rejected` port: the stage that rejected the row.
+pub const REJECTED_BY: &str = "rejected_by";
+/// Column of the `rejected` port: a short stable word for the reason.
+pub const REJECTED_CODE: &str = "rejected_code";
+/// Column of the `rejected` port: the reason, in words and without any value of the row.
+pub const REJECTED_REASON: &str = "rejected_reason";
+
+impl Input {
+    /// An input that takes rows wherever they are.
+    pub fn new(name: &'static str, needs: impl Into<Vec<Field>>) -> Self {
+        Input { name: name.into(), needs: needs.into(), routing: Routing::Local, feedback: false }
+    }
+
+    /// The same, with another routing.
+    pub fn routing(mut self, routing: Routing) -> Self {
+        self.routing = routing;
+        self
+    }
+
+    fn misfits(&self, input: usize, given: &Schema) -> Vec<Misfit> {
+        let mut needed: Vec<&Field> = self.needs.iter().collect();
+        let key = match &self.routing {
+            Routing::ByKey(column) => Some(Field::new(column.as_ref(), DataType::Utf8, false)),
+            _ => None,
+        };
+        needed.extend(key.iter().filter(|k| !self.needs.iter().any(|n| n.name() == k.name())));
+        needed
+            .into_iter()
+            .filter_map(|need| {
+                let found = given.field_with_name(need.name()).ok().map(|f| f.data_type().clone());
+                (found.as_ref() != Some(need.data_type())).then(|| Misfit {
+                    input,
+                    column: need.name().clone(),
+                    needed: need.data_type().clone(),
+                    found,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Output {
+    /// An output that somebody must read, as private as its inputs.
+    pub fn new(name: &'static str, rows: Rows) -> Self {
+        Output { name: name.into(), rows, label: LabelRule::Inherit, required: true }
+    }
+
+    /// The same, but nobody has to read it.
+    pub fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
+
+    /// The same, with another label rule.
+    pub fn label(mut self, rule: LabelRule) -> Self {
+        self.label = rule;
+        self
+    }
+
+    /// The columns for inputs of these columns. What nobody knows how to redact does not pass a redactor: of the columns
+    /// that it does not name itself, only texts (it redacts every one of them), numbers and times go on.
+    fn columns(&self, inputs: &[SchemaRef]) -> SchemaRef {
+        let schema = self.rows.apply(inputs);
+        let (LabelRule::Redactor, Rows::Input { plus, .. }) = (self.label, &self.rows) else { return schema };
+        let passes = |field: &Field| {
+            let kind = field.data_type();
+            kind.is_primitive()
+                || matches!(kind, DataType::Utf8 | DataType::Boolean)
+                || plus.iter().any(|p| p.name() == field.name())
+        };
+        let fields = schema.fields().iter().filter(|field| passes(field)).cloned();
+        Arc::new(Schema::new(fields.collect::<Fields>()))
+    }
+}
+
+impl Rows {
+    fn apply(&self, inputs: &[SchemaRef]) -> SchemaRef {
+        match self {
+            Rows::Exactly(columns) => {
+                let mut fields = identity::fields();
+                fields.extend(
+                    columns
+                        .iter()
+                        .filter(|c| !identity::fields().iter().any(|i| i.name() == c.name()))
+                        .cloned(),
+                );
+                Arc::new(Schema::new(fields))
+            }
+            Rows::Input { minus, plus } => {
+                let given = inputs.first().map(|s| s.fields().clone()).unwrap_or_default();
+                let mut fields: Vec<Arc<Field>> = given
+                    .iter()
+                    .filter(|field| !minus.iter().any(|m| m == field.name()))
+                    .map(|field| match plus.iter().find(|p| p.name() == field.name()) {
+                        Some(new) => Arc::new(new.clone()),
+                        None => field.clone(),
+                    })
+                    .collect();
+                let fresh = plus.iter().filter(|p| {
+                    !given.iter().any(|f| f.name() == p.name() && !minus.iter().any(|m| m == f.name()))
+                });
+                fields.extend(fresh.cloned().map(Arc::new));
+                Arc::new(Schema::new(Fields::from(fields)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::{uint32, utf8};
+
+    fn schema(columns: &[Field]) -> SchemaRef {
+        Rows::Exactly(columns.to_vec()).apply(&[])
+    }
+
+    fn names(schema: &Schema) -> Vec<&str> {
+        schema.fields().iter().skip(5).map(|f| f.name().as_str()).collect()
+    }
+
+    #[test]
+    fn columns_flow_through() {
+        let given = [schema(&[utf8("text"), uint32("n"), utf8("extra")])];
+        let check = |signature: Signature, expected: &[&str]| {
+            assert_eq!(names(&signature.apply(&given).unwrap()[0]), expected);
+        };
+        check(Signature::map([utf8("text")], []), &["text", "n", "extra"]);
+        check(Signature::map([utf8("text")], [utf8("tone")]), &["text", "n", "extra", "tone"]);
+        check(Signature::map([utf8("text")], [uint32("text")]), &["text", "n", "extra"]);
+        check(
+            Signature::map([utf8("text")], [utf8("tone")]).minus(&["n", "absent"]),
+            &["text", "extra", "tone"],
+        );
+        check(Signature::map([], [utf8("n")]).minus(&["n"]), &["text", "extra", "n"]);
+        check(Signature::source([utf8("a"), utf8("device")]), &["a"]);
+    }
+
+    #[test]
+    fn only_what_can_be_redacted_passes_a_redactor() {
+        use crate::columns::f32_list;
+        let given =
+            [schema(&[utf8("text"), utf8("note"), uint32("n"), f32_list("samples"), f32_list("own")])];
+        let map = Signature::map([utf8("text")], [f32_list("own")]);
+        let check = |signature: Signature, expected: &[&str]| {
+            assert_eq!(names(&signature.apply(&given).unwrap()[0]), expected);
+        };
+        check(map.clone(), &["text", "note", "n", "samples", "own"]);
+        check(map.label(LabelRule::Redactor), &["text", "note", "n", "own"]);
+    }
+
+    #[test]
+    fn misfits_name_column_and_types() {
+        let given = [schema(&[utf8("text")])];
+        let signature =
+            Signature::map([uint32("text"), utf8("gone")], []).routing(Routing::ByKey("group".into()));
+        let misfits = signature.apply(&given).unwrap_err();
+        let told: Vec<_> = misfits.iter().map(|m| (m.column.as_str(), m.found.is_some())).collect();
+        assert_eq!(told, [("text", true), ("gone", false), ("group", false)]);
+    }
+
+    #[test]
+    fn labels_only_fall_where_the_rule_says() {
+        use Label::{Public, Raw, Redacted, Update};
+        let check = |rule: LabelRule, inputs: &[Label], expected: Label| {
+            assert_eq!(rule.apply(inputs.iter().copied()), expected, "{rule:?} {inputs:?}");
+        };
+        check(LabelRule::Inherit, &[], Raw);
+        check(LabelRule::Inherit, &[Public, Redacted], Redacted);
+        check(LabelRule::Redactor, &[Raw], Redacted);
+        check(LabelRule::Redactor, &[Public], Public);
+        check(LabelRule::Trainer, &[Raw, Public], Raw);
+        check(LabelRule::Trainer, &[Redacted, Public], Update);
+        check(LabelRule::RootAggregate, &[Redacted], Redacted);
+        check(LabelRule::RootAggregate, &[Update], Public);
+    }
+}

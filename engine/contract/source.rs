@@ -1,0 +1,142 @@
+//! Where rows come from: a source runs on an operating-system thread of its own and feeds the intake.
+//!
+//! In: files, lines, a microphone. Out: batches with the position behind them. It must not know epochs: the intake
+//! alone cuts them.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::error::{Result, StageError};
+use crate::identity::RowId;
+use crate::options::{Options, Wrong};
+use crate::signature::Signature;
+use crate::stage::Site;
+use crate::units::Micros;
+
+/// How far a source has come, in its own words (at most 64 KiB): it is given back at the next build.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position(pub Vec<u8>);
+
+/// Whether a source's input was recorded before or happens now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It has an end, and reading it again gives the same rows.
+    Recorded,
+    /// It goes on until it is stopped; what is not taken in is gone.
+    Live,
+}
+
+/// The options of a source and what they say about it.
+pub trait SourceConfig: Options + Send + Sync + 'static {
+    /// The kind's name: what `type = "..."` says.
+    const KIND: &'static str;
+
+    /// The columns it gives. Must not look at files, models or the network: `check` calls it anywhere.
+    fn signature(&self) -> Signature;
+
+    /// Recorded or live.
+    fn pace(&self) -> Pace;
+
+    /// What is wrong with the options together, beyond each alone.
+    fn wrongs(&self) -> Vec<Wrong> {
+        Vec::new()
+    }
+
+    /// Called once before anything runs: whether the input is there.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn ready(&self, _site: &Site) -> Result {
+        Ok(())
+    }
+
+    /// Opens the source, from the last durable position if there is one.
+    ///
+    /// # Errors
+    /// The input cannot be opened.
+    fn open(&self, cx: SourceContext<'_>) -> Result<impl Source>;
+}
+
+/// What a source is told when it is opened.
+pub struct SourceContext<'a> {
+    /// The stage's id in the pipeline: the `source` column of its rows.
+    pub id: &'a str,
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// The columns of its output.
+    pub schema: SchemaRef,
+    /// The last durable position, when this is a later life.
+    pub position: Option<Position>,
+    /// Where the machine keeps things.
+    pub site: &'a Site,
+}
+
+/// A running source.
+pub trait Source: Send + 'static {
+    /// Feeds everything there is, then returns. Runs on a thread of its own and may block.
+    ///
+    /// # Errors
+    /// The input failed as a whole; a bad part of it is rejected instead and the rest goes on.
+    fn run(self: Box<Self>, feed: Feed<'_>) -> Result;
+}
+
+/// What the engine does with what a source gives.
+pub trait FeedSink {
+    /// Takes a batch; blocks while the window is full. `false` when the source should stop.
+    fn send(&mut self, batch: RecordBatch, position: Position) -> bool;
+    /// Takes note of something that could not become rows.
+    fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool;
+    /// Adds to one of the stage's figures.
+    fn count(&mut self, figure: &'static str, n: u64);
+    /// The last position whose rows have taken effect everywhere.
+    fn committed(&self) -> Option<Position>;
+}
+
+/// Where a source puts its rows.
+pub struct Feed<'a> {
+    sink: &'a mut dyn FeedSink,
+}
+
+impl<'a> Feed<'a> {
+    /// A feed over what takes the rows: the engine, or a test.
+    pub fn new(sink: &'a mut dyn FeedSink) -> Self {
+        Feed { sink }
+    }
+
+    /// Sends rows and the position behind them; blocks while the engine has no room.
+    ///
+    /// # Errors
+    /// The engine is stopping: return at once with this error, it is not reported.
+    pub fn send(&mut self, batch: RecordBatch, position: Position) -> Result {
+        if self.sink.send(batch, position) { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Sets aside something that could not become rows (a corrupt file, a malformed line), with a short stable code and
+    /// a reason that holds no content. The identity must be one that no row of the source has.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub fn reject(
+        &mut self,
+        id: RowId,
+        captured_at: Micros,
+        code: &'static str,
+        reason: impl Into<String>,
+    ) -> Result {
+        if self.sink.reject(id, captured_at, code, reason.into()) { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Adds to one of the stage's figures, shown in the summary: `audio_ms`, `silent_files`, ...
+    pub fn count(&mut self, figure: &'static str, n: u64) {
+        self.sink.count(figure, n);
+    }
+
+    /// The last position whose rows have taken effect everywhere: what a network source may acknowledge.
+    pub fn committed(&self) -> Option<Position> {
+        self.sink.committed()
+    }
+}
+
+fn stopping() -> StageError {
+    StageError::new("the engine is stopping")
+}
