@@ -1,0 +1,169 @@
+//! What can go wrong with bytes at rest. Every message names the file, says what was expected and what
+//! to do; none carries a key, a device's name or a value from a row.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's functions.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Why bytes at rest could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as in "read" or "rename".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing at this path.
+    #[error("there is no {what} at {}; {remedy}", path.display())]
+    Absent {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file is of another kind, or of a later version.
+    #[error("{} is not a {expected}: {found}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What was found instead.
+        found: String,
+    },
+    /// The file was changed, cut short or mixed up since it was written.
+    #[error("{} is damaged: {what}. Nothing was read from it; restore it from a copy", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// The root key at hand is not the one that this keystore was made with.
+    #[error(
+        "{} was made with root key {needed}, but the key at {provided_by} is {provided}; give the key file \
+         of {needed}, or restore it from its backup (`headwater key restore`)",
+        path.display()
+    )]
+    WrongKey {
+        /// The keystore or backup.
+        path: PathBuf,
+        /// Id of the key it needs.
+        needed: String,
+        /// Id of the key at hand.
+        provided: String,
+        /// Where the key at hand came from.
+        provided_by: String,
+    },
+    /// The key file can be read by others.
+    #[error(
+        "the root key {} may be read by others (mode {mode:03o}, expected 600); run `chmod 600 {}`, and make \
+         a new key if somebody else may have read this one",
+        path.display(), path.display()
+    )]
+    KeyExposed {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A restore would overwrite another root key.
+    #[error(
+        "{} already holds root key {present}, and the backup is of {offered}; whatever was stored under \
+         {present} would be lost. Move that file away, or force the restore",
+        path.display()
+    )]
+    KeyPresent {
+        /// The key file.
+        path: PathBuf,
+        /// Id of the key that is there.
+        present: String,
+        /// Id of the key in the backup.
+        offered: String,
+    },
+    /// A backup text was mistyped or cut.
+    #[error("the backup text is wrong: {0}")]
+    BadBackup(String),
+    /// Another process has the folder open for writing.
+    #[error("{} is being written by another process; wait for it to end, or give another path", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Rows that cannot be stored.
+    #[error("rows cannot be stored: {0}")]
+    BadRows(String),
+    /// Segments disagree about the type of a column.
+    #[error(
+        "column `{column}` is {first} in some segments and {second} in others, so they do not fit one table; \
+         read them as JSON lines, or select other columns"
+    )]
+    MixedTypes {
+        /// The column.
+        column: String,
+        /// One of its types.
+        first: String,
+        /// Another one.
+        second: String,
+    },
+    /// An earlier write failed, so that what is on the disk is uncertain.
+    #[error(
+        "{} takes no more rows: an earlier write failed ({why}). Free space or repair the disk, then start \
+         again; what was acknowledged is safe",
+        path.display()
+    )]
+    Poisoned {
+        /// The folder or file.
+        path: PathBuf,
+        /// What failed.
+        why: String,
+    },
+    /// Encoding or decoding rows failed.
+    #[error("cannot {action} rows in {}: {source}", path.display())]
+    Rows {
+        /// "encode" or "decode".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the library said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The system gave no random bytes, or a cipher refused its input.
+    #[error("cryptography failed: {0}")]
+    Crypto(&'static str),
+}
+
+impl Error {
+    /// A closure for `map_err` on an input or output error.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// A closure for `map_err` on an error of arrow or parquet.
+    pub(crate) fn rows<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Rows { action, path, source: source.into() }
+    }
+
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Error {
+        Error::Damaged { path: path.to_owned(), what: what.into() }
+    }
+
+    pub(crate) fn foreign(path: &Path, expected: &'static str, found: impl Into<String>) -> Error {
+        Error::Foreign { path: path.to_owned(), expected, found: found.into() }
+    }
+}

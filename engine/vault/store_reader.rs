@@ -1,0 +1,233 @@
+//! The reading side of a store, which may be open for writing elsewhere. In: a folder and the root key. Out:
+//! its segments, its rows (sealed and still in the log, each once), and whether every byte is as it was
+//! sealed. It knows nothing of how rows are shown.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use crate::frame_log::{FrameLog, LogContent};
+use crate::frames::TornTail;
+use crate::identity::{Columns, Identities};
+use crate::keystore::{Keystore, SegmentSeal};
+use crate::root_key::{KeyId, KeyProvider};
+use crate::segment::SegmentReader;
+use crate::store_folder::{self, SegmentInfo, StoreFolder};
+use crate::{Error, Result};
+
+/// A store open for reading: what it held at that moment.
+pub struct StoreReader {
+    keystore: Keystore,
+    segments: Vec<SegmentInfo>,
+    unsealed: Vec<RecordBatch>,
+    torn: Vec<TornTail>,
+}
+
+impl StoreReader {
+    /// Opens the store in `folder`.
+    pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<StoreReader> {
+        // The log first: what the writer seals meanwhile is then found twice, never missed.
+        let log = read_log(folder, provider)?;
+        let keystore = Keystore::open(folder, provider)?;
+        let store = StoreFolder::of(folder, &keystore)?;
+        let segments = store.segments()?;
+        let mut unsealed = Vec::new();
+        if !log.batches.is_empty() {
+            let mut known = store.identities()?;
+            for batch in &log.batches {
+                unsealed.extend(new_rows(&mut known, batch)?);
+            }
+        }
+        Ok(StoreReader { keystore, segments, unsealed, torn: log.torn })
+    }
+
+    /// The id of the root key that opened it.
+    pub fn root(&self) -> KeyId {
+        self.keystore.root()
+    }
+
+    /// All segments, by device and number.
+    pub fn segments(&self) -> &[SegmentInfo] {
+        &self.segments
+    }
+
+    /// Rows that are durable in the log and not in a segment yet.
+    pub fn unsealed(&self) -> &[RecordBatch] {
+        &self.unsealed
+    }
+
+    /// Tails of the log that were never completely written.
+    pub fn torn(&self) -> &[TornTail] {
+        &self.torn
+    }
+
+    /// The key of a segment (its Parquet footer key), length and digest.
+    pub fn seal(&self, segment: &SegmentInfo) -> Result<SegmentSeal> {
+        self.keystore.segment(segment.number)
+    }
+
+    /// The rows of one segment, after its bytes were compared with what was sealed.
+    pub fn read(&self, segment: &SegmentInfo) -> Result<SegmentReader> {
+        SegmentReader::open(&segment.path, &self.seal(segment)?)
+    }
+
+    /// The columns of one segment.
+    pub fn columns(&self, segment: &SegmentInfo) -> Result<SchemaRef> {
+        Ok(SegmentReader::open_columns(&segment.path, &self.seal(segment)?, &[])?.file_schema())
+    }
+
+    /// All rows: segment after segment, by device and number, then the log. Each batch has its own schema.
+    /// The first error ends it.
+    pub fn rows(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+        let mut failed = false;
+        let sealed = self.segments.iter().flat_map(|segment| match self.read(segment) {
+            Ok(reader) => Either::Rows(reader),
+            Err(e) => Either::Failed(Some(e)),
+        });
+        sealed.chain(self.unsealed.iter().cloned().map(Ok)).take_while(move |item| {
+            let go_on = !failed;
+            failed |= item.is_err();
+            go_on
+        })
+    }
+
+    /// One schema for all rows: every column that any segment has, in the order of first sight. A column that some
+    /// lack is nullable. Columns of the same name and different types do not fit.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        let mut schemas = Vec::new();
+        for segment in &self.segments {
+            schemas.push(self.columns(segment)?);
+        }
+        schemas.extend(self.unsealed.iter().map(RecordBatch::schema));
+        merge(&schemas)
+    }
+}
+
+enum Either {
+    Rows(SegmentReader),
+    Failed(Option<Error>),
+}
+
+impl Iterator for Either {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Either::Rows(reader) => reader.next(),
+            Either::Failed(error) => error.take().map(Err),
+        }
+    }
+}
+
+/// What a look at every byte of a store found.
+#[derive(Debug, Default)]
+pub struct Verification {
+    /// Segments that are as they were sealed.
+    pub segments: usize,
+    /// Their rows.
+    pub rows: u64,
+    /// Rows in the log.
+    pub unsealed_rows: u64,
+    /// Tails of the log that were never completely written.
+    pub torn: Vec<TornTail>,
+    /// Whatever is wrong, one entry per file.
+    pub problems: Vec<Error>,
+}
+
+/// Looks at every byte of a store: each segment against its seal, every row decoded, each identity once, no
+/// foreign file, the log's chain. Goes on after a problem; an error means that it could not even begin.
+pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Verification> {
+    let keystore = Keystore::open(folder, provider)?;
+    let store = StoreFolder::unchecked(folder, &keystore);
+    let mut found = Verification { problems: store.foreign_files()?, ..Verification::default() };
+    let mut known = Identities::default();
+    for (number, tag) in keystore.segments() {
+        match store.segment(number, tag).and_then(|info| verify_segment(&keystore, &info, &mut known)) {
+            Ok(rows) => {
+                found.segments += 1;
+                found.rows += rows;
+            }
+            Err(problem) => found.problems.push(problem),
+        }
+    }
+    match read_log(folder, provider) {
+        Ok(log) => {
+            for batch in &log.batches {
+                found.unsealed_rows += new_rows(&mut known, batch)?.map_or(0, |b| b.num_rows() as u64);
+            }
+            found.torn = log.torn;
+        }
+        Err(problem) => found.problems.push(problem),
+    }
+    Ok(found)
+}
+
+fn verify_segment(keystore: &Keystore, info: &SegmentInfo, known: &mut Identities) -> Result<u64> {
+    let mut rows = 0;
+    for batch in SegmentReader::open(&info.path, &keystore.segment(info.number)?)? {
+        let batch = batch?;
+        let columns = Columns::of(&batch)?;
+        if columns.device.iter().any(|d| d != Some(info.device.as_str())) {
+            return Err(Error::damaged(&info.path, "it holds rows of another device"));
+        }
+        if known.insert(&columns).len() != batch.num_rows() {
+            return Err(Error::damaged(&info.path, "it holds rows that are stored elsewhere already"));
+        }
+        rows += batch.num_rows() as u64;
+    }
+    if rows == info.rows {
+        return Ok(rows);
+    }
+    Err(Error::damaged(&info.path, format!("it holds {rows} rows, {} were sealed", info.rows)))
+}
+
+fn read_log(folder: &Path, provider: &dyn KeyProvider) -> Result<LogContent> {
+    FrameLog::read(&folder.join(store_folder::LOG), provider)
+}
+
+fn new_rows(known: &mut Identities, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+    let fresh = known.insert(&Columns::of(batch)?);
+    if fresh.is_empty() {
+        return Ok(None);
+    }
+    let rows = take_record_batch(batch, &UInt32Array::from(fresh));
+    rows.map(Some).map_err(|e| Error::BadRows(e.to_string()))
+}
+
+fn merge(schemas: &[SchemaRef]) -> Result<SchemaRef> {
+    let mut merged: Vec<(Field, usize)> = Vec::new();
+    for field in schemas.iter().flat_map(|s| s.fields()) {
+        let Some((known, seen)) = merged.iter_mut().find(|(known, _)| known.name() == field.name()) else {
+            merged.push((Field::new(field.name(), field.data_type().clone(), field.is_nullable()), 1));
+            continue;
+        };
+        if known.data_type() != field.data_type() {
+            return Err(Error::MixedTypes {
+                column: field.name().clone(),
+                first: known.data_type().to_string(),
+                second: field.data_type().to_string(),
+            });
+        }
+        known.set_nullable(known.is_nullable() || field.is_nullable());
+        *seen += 1;
+    }
+    let total = schemas.len();
+    let fields = merged.into_iter().map(|(field, seen)| {
+        let nullable = field.is_nullable() || seen < total;
+        field.with_nullable(nullable)
+    });
+    Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The batch with the columns of `schema`, as [`StoreReader::schema`] made it: what it lacks is null.
+pub fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let column = |field: &Arc<Field>| -> ArrayRef {
+        let found = batch.column_by_name(field.name()).map(Arc::clone);
+        found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::BadRows(e.to_string()))
+}
