@@ -1,0 +1,75 @@
+//! A plan out of stages that are known to be right.
+
+use super::draft::Draft;
+use super::flow::Flow;
+use super::head::Head;
+use super::options;
+use super::unread::is_read;
+use crate::plan::{OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo};
+
+/// The plan; nothing while a param hides what some stage gives.
+pub(super) fn plan(
+    head: Head,
+    mut drafts: Vec<Draft<'_>>,
+    order: &[usize],
+    flows: Vec<Flow>,
+) -> Option<Plan> {
+    let roles: Vec<_> = drafts.iter_mut().map(|draft| draft.role.take()).collect();
+    let mut roles: Vec<_> = roles.into_iter().collect::<Option<Vec<_>>>()?.into_iter().map(Some).collect();
+    let mut stages = Vec::with_capacity(order.len());
+    for at in order {
+        let (draft, flow) = (drafts.get(*at)?, flows.get(*at)?);
+        let signature = draft.signature.clone()?;
+        let inputs = signature.inputs.iter().enumerate().map(|(input, port)| {
+            Some(PlanInput {
+                name: port.name.to_string(),
+                from: sources(draft, input, order)?,
+                schema: flow.inputs.get(input)?.clone()?,
+                label: flow.input_labels.get(input).copied()??,
+            })
+        });
+        let outputs = signature.outputs.iter().enumerate().map(|(output, port)| {
+            Some(PlanOutput {
+                name: port.name.to_string(),
+                schema: flow.outputs.as_ref()?.get(output)?.clone(),
+                label: *flow.output_labels.as_ref()?.get(output)?,
+                read: is_read(&drafts, *at, OutPort::Out(output)),
+            })
+        });
+        stages.push(PlanStage {
+            id: draft.id().to_owned(),
+            kind: draft.kind?,
+            tier: flow.tier?,
+            inputs: inputs.collect::<Option<_>>()?,
+            outputs: outputs.collect::<Option<_>>()?,
+            rejected: flow.rejected.clone()?,
+            rejected_to: rejected_to(&drafts, draft, *at),
+            options: options::table(&draft.table.options),
+            role: roles.get_mut(*at)?.take()?,
+            signature,
+        });
+    }
+    let Head { name, epoch, window, epoch_bytes } = head;
+    Some(Plan { name, epoch, epoch_bytes, window, stages })
+}
+
+/// The outputs that an input reads, by their place in the plan.
+fn sources(draft: &Draft<'_>, input: usize, order: &[usize]) -> Option<Vec<PortRef>> {
+    let reads = draft.reads.iter().filter(|r| r.input == input);
+    reads
+        .map(|read| {
+            let stage = order.iter().position(|at| *at == read.stage)?;
+            Some(PortRef { stage, port: read.port? })
+        })
+        .collect()
+}
+
+fn rejected_to(drafts: &[Draft<'_>], draft: &Draft<'_>, at: usize) -> RejectedTo {
+    if is_read(drafts, at, OutPort::Rejected) {
+        RejectedTo::Readers
+    } else if draft.drops_rejected {
+        RejectedTo::Drop
+    } else {
+        RejectedTo::Quarantine
+    }
+}

@@ -1,0 +1,166 @@
+//! Columns, labels and tiers of every port, followed from the sources down.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use headwater_contract::{Kind, Label, Signature};
+
+use super::column;
+use super::draft::{Draft, Read};
+use super::tier::{Crossing, Reach};
+use crate::diagnostic::Diagnostic;
+use crate::plan::{OutPort, Tier};
+
+/// What is known of the ports of a stage; nothing where a mistake further up hides it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flow {
+    pub(super) inputs: Vec<Option<SchemaRef>>,
+    pub(super) input_labels: Vec<Option<Label>>,
+    pub(super) outputs: Option<Vec<SchemaRef>>,
+    pub(super) output_labels: Option<Vec<Label>>,
+    pub(super) rejected: Option<SchemaRef>,
+    pub(super) rejected_label: Option<Label>,
+    pub(super) tier: Option<Tier>,
+}
+
+impl Flow {
+    pub(super) fn schema(&self, port: OutPort) -> Option<&SchemaRef> {
+        match port {
+            OutPort::Rejected => self.rejected.as_ref(),
+            OutPort::Out(at) => self.outputs.as_ref()?.get(at),
+        }
+    }
+
+    fn label(&self, port: OutPort) -> Option<Label> {
+        match port {
+            OutPort::Rejected => self.rejected_label,
+            OutPort::Out(at) => self.output_labels.as_ref()?.get(at).copied(),
+        }
+    }
+}
+
+/// Follows the rows through the stages, in an order in which each comes after those it reads.
+pub(super) fn follow(
+    drafts: &[Draft<'_>],
+    order: &[usize],
+    kinds: &[Kind],
+    reach: Reach,
+) -> (Vec<Flow>, Vec<Diagnostic>) {
+    let mut walk =
+        Walk { drafts, kinds, reach, flows: vec![Flow::default(); drafts.len()], found: Vec::new() };
+    for stage in order {
+        walk.stage(*stage);
+    }
+    (walk.flows, walk.found)
+}
+
+struct Walk<'a, 'p> {
+    drafts: &'a [Draft<'p>],
+    kinds: &'a [Kind],
+    reach: Reach,
+    flows: Vec<Flow>,
+    found: Vec<Diagnostic>,
+}
+
+impl Walk<'_, '_> {
+    fn stage(&mut self, at: usize) {
+        let Some(draft) = self.drafts.get(at) else { return };
+        let mut flow = Flow { tier: self.tier(draft), ..Flow::default() };
+        if let Some(signature) = &draft.signature {
+            for input in 0..signature.inputs.len() {
+                flow.inputs.push(self.union(draft, input));
+                flow.input_labels.push(self.most_private(draft, input));
+            }
+            self.give(at, draft, signature, &mut flow);
+        }
+        self.crossings(draft, &flow);
+        if let Some(slot) = self.flows.get_mut(at) {
+            *slot = flow;
+        }
+    }
+
+    /// A stage belongs where the file says, else where the highest stage is that it reads, else at the gateway.
+    fn tier(&self, draft: &Draft<'_>) -> Option<Tier> {
+        if draft.tier.is_some() {
+            return draft.tier;
+        }
+        if draft.table.from.is_none() {
+            return Some(Tier::Gateway);
+        }
+        let tiers: Option<Vec<Tier>> = draft.reads.iter().map(|r| self.flows.get(r.stage)?.tier).collect();
+        tiers?.into_iter().max()
+    }
+
+    fn reads<'d>(draft: &'d Draft<'_>, input: usize) -> impl Iterator<Item = &'d Read> {
+        draft.reads.iter().filter(move |r| r.input == input)
+    }
+
+    fn schema(&self, read: &Read) -> Option<&SchemaRef> {
+        self.flows.get(read.stage)?.schema(read.port?)
+    }
+
+    /// The columns of an input: all that it reads must have the same.
+    fn union(&mut self, draft: &Draft<'_>, input: usize) -> Option<SchemaRef> {
+        let known: Vec<(&Read, SchemaRef)> =
+            Self::reads(draft, input).filter_map(|r| Some((r, self.schema(r)?.clone()))).collect();
+        let (first, schema) = known.first()?;
+        let mut agree = known.len() == Self::reads(draft, input).count();
+        for (other, found) in known.iter().skip(1).filter(|(_, found)| !same(found, schema)) {
+            let sides = [(*first, schema), (*other, found)];
+            self.found.push(column::disagreement(self.drafts, draft.input_name(input), sides));
+            agree = false;
+        }
+        agree.then(|| schema.clone())
+    }
+
+    fn most_private(&self, draft: &Draft<'_>, input: usize) -> Option<Label> {
+        let labels: Option<Vec<Label>> =
+            Self::reads(draft, input).map(|r| self.flows.get(r.stage)?.label(r.port?)).collect();
+        labels?.into_iter().max()
+    }
+
+    /// What the stage gives for what it gets.
+    fn give(&mut self, at: usize, draft: &Draft<'_>, signature: &Signature, flow: &mut Flow) {
+        let labels: Option<Vec<Label>> = flow.input_labels.iter().copied().collect();
+        flow.output_labels = labels
+            .clone()
+            .map(|labels| signature.outputs.iter().map(|o| o.label.apply(labels.iter().copied())).collect());
+        flow.rejected_label = labels.map(|labels| labels.into_iter().max().unwrap_or(Label::Raw));
+        let inputs: Option<Vec<SchemaRef>> = flow.inputs.iter().cloned().collect();
+        let Some(inputs) = inputs else { return };
+        flow.rejected = Some(Signature::rejected(&inputs));
+        match signature.apply(&inputs) {
+            Ok(outputs) => flow.outputs = Some(outputs),
+            Err(misfits) => {
+                let place =
+                    column::Place { drafts: self.drafts, flows: &self.flows, kinds: self.kinds, reader: at };
+                self.found.extend(misfits.iter().filter_map(|misfit| place.misfit(draft, misfit, &inputs)));
+            }
+        }
+    }
+
+    fn crossings(&mut self, draft: &Draft<'_>, flow: &Flow) {
+        let Some(to) = flow.tier else { return };
+        let tier_span = draft.table.tier.as_ref().map(|entry| entry.node.span.clone());
+        for read in &draft.reads {
+            let Some(upstream) = self.drafts.get(read.stage) else { continue };
+            let (Some(port), Some(above)) = (read.port, self.flows.get(read.stage)) else { continue };
+            let (Some(label), Some(from)) = (above.label(port), above.tier) else { continue };
+            self.found.extend(self.reach.judge(&Crossing {
+                port: &upstream.port_name(port),
+                label,
+                from,
+                to,
+                reads: &read.span,
+                upstream: &upstream.table.id_span,
+                tier: tier_span.as_ref(),
+            }));
+        }
+    }
+}
+
+/// Whether two ports have the same columns: metadata is no part of a port's type.
+fn same(a: &Schema, b: &Schema) -> bool {
+    a.fields().len() == b.fields().len()
+        && a.fields().iter().zip(b.fields()).all(|(a, b)| {
+            a.name() == b.name() && a.data_type() == b.data_type() && a.is_nullable() == b.is_nullable()
+        })
+}

@@ -1,0 +1,232 @@
+//! Plan to timely dataflow. With `parcel`, the only place that names timely.
+//!
+//! In: the shared parts of a run. Out: nothing; the dataflow runs to its end or to the first failure. Every stage becomes
+//! one operator on every worker; home (worker 0) owns the intake and every gathered stage.
+//!
+//! Two rules keep the dataflow alive: an operator holds a capability for an epoch only because of its mark or of rows it
+//! works on, never because of a row that came over a feedback edge; and nothing waits for a later epoch.
+
+mod intake;
+mod outputs;
+mod quarantine;
+mod stage;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use headwater_contract::Routing;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, probe};
+use timely::dataflow::{Scope, Stream};
+use timely::worker::Worker;
+
+use crate::instance::Failure;
+use crate::metrics::CpuShare;
+use crate::parcel::Parcels;
+use crate::plan::{OutPort, PlanStage, PortRef, RejectedTo};
+use crate::run::Shared;
+
+/// Rows on an edge.
+type Rows<'s> = Stream<'s, u64, Parcels>;
+/// Marks on their way to one worker: (epoch, round, watermark, checkpoint, round end, end of input).
+type Marks<'s> = Stream<'s, u64, Vec<WireMark>>;
+/// A mark as it travels between workers.
+type WireMark = (u64, u64, Option<i64>, bool, bool, bool);
+
+/// A parked worker looks at least this often whether another one has failed.
+const PARK: Duration = Duration::from_millis(50);
+
+/// Runs the dataflow on threads of this process until it is finished or has failed.
+///
+/// # Errors
+/// The threads could not be started, or one of them died.
+pub(crate) fn execute(shared: &Arc<Shared>) -> Result<(), Failure> {
+    let failed = |what: String| Failure { stage: "engine".into(), epoch: None, row: None, what };
+    let config = timely::Config::process(shared.options.workers.max(1));
+    let of_workers = shared.clone();
+    let guards = timely::execute(config, move |worker| work(worker, &of_workers)).map_err(failed)?;
+    for guard in guards.join() {
+        guard.map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn work(worker: &mut Worker, shared: &Arc<Shared>) {
+    let cpu = CpuShare::default();
+    let probe = worker.dataflow::<u64, _, _>(|scope| Wiring::new(scope, shared, cpu.clone()).wire());
+    let mut told = worker.index() != 0;
+    while !probe.done() {
+        cpu.skip();
+        worker.step_or_park(Some(PARK));
+        if worker.index() == 0 {
+            shared.options.metrics.done(probe.with_frontier(|f| f.first().copied().unwrap_or(0)));
+        }
+        if !told && shared.options.stopping.load(Relaxed) {
+            // Its sources may be silent for ever: nothing else would make the intake look.
+            shared.wake_intake();
+            told = true;
+        }
+        if shared.failed() {
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+            return;
+        }
+    }
+    // The last frontier is empty: it names no epoch.
+    shared.options.metrics.all_done();
+}
+
+struct Wiring<'s> {
+    scope: Scope<'s, u64>,
+    shared: Arc<Shared>,
+    streams: HashMap<PortRef, Rows<'s>>,
+    /// Where the pipeline ends: their common frontier is what has taken effect.
+    ends: Vec<Rows<'s>>,
+    /// Rejected rows that nobody reads.
+    set_aside: Vec<Rows<'s>>,
+    cpu: CpuShare,
+}
+
+impl<'s> Wiring<'s> {
+    fn new(scope: Scope<'s, u64>, shared: &Arc<Shared>, cpu: CpuShare) -> Self {
+        Wiring {
+            scope,
+            shared: shared.clone(),
+            streams: HashMap::new(),
+            ends: Vec::new(),
+            set_aside: Vec::new(),
+            cpu,
+        }
+    }
+
+    fn wire(mut self) -> probe::Handle<u64> {
+        let (back, ack) = self.scope.feedback::<Parcels>(1);
+        let taken = intake::wire(self.scope, &self.shared, ack, self.cpu.clone());
+        let marks = deliver(self.scope, taken.marks);
+        let plan = self.shared.plan.clone();
+        for (index, stage) in plan.stages.iter().enumerate() {
+            if !stage.signature.inputs.is_empty() {
+                self.wire_stage(index, stage, &marks);
+            } else if let Some((rows, rejected)) = taken.sources.get(&index) {
+                self.streams.insert(PortRef { stage: index, port: OutPort::Out(0) }, rows.clone());
+                self.keep_rejected(index, stage, rejected.clone());
+            }
+        }
+        if !self.set_aside.is_empty() {
+            self.ends.push(quarantine::wire(self.scope, &self.shared, self.set_aside));
+        }
+        let (probe, all) = self.scope.concatenate(self.ends).probe();
+        frontier_only(self.scope, all).connect_loop(back);
+        probe
+    }
+
+    fn wire_stage(&mut self, index: usize, stage: &PlanStage, marks: &Marks<'s>) {
+        let inputs = stage
+            .inputs
+            .iter()
+            .zip(&stage.signature.inputs)
+            .map(|(planned, input)| {
+                let read: Vec<Rows<'s>> =
+                    planned.from.iter().filter_map(|port| self.streams.get(port).cloned()).collect();
+                let union = self.scope.concatenate(read);
+                let union =
+                    if input.routing == Routing::Broadcast { copies(self.scope, union) } else { union };
+                (union, input.routing.clone())
+            })
+            .collect();
+        let (shared, cpu) = (&self.shared, self.cpu.clone());
+        let wired = stage::wire(self.scope, shared, index, inputs, marks.clone(), cpu);
+        for (port, rows) in wired.outputs {
+            self.streams.insert(PortRef { stage: index, port }, rows);
+        }
+        if let Some(rejected) = wired.rejected {
+            self.keep_rejected(index, stage, rejected);
+        }
+        self.ends.extend(wired.end);
+    }
+
+    /// Rejected rows go to their readers, or to the quarantine at home.
+    fn keep_rejected(&mut self, index: usize, stage: &PlanStage, rejected: Rows<'s>) {
+        match stage.rejected_to {
+            RejectedTo::Readers => {
+                self.streams.insert(PortRef { stage: index, port: OutPort::Rejected }, rejected);
+            }
+            RejectedTo::Quarantine => self.set_aside.push(rejected),
+            RejectedTo::Drop => (),
+        }
+    }
+}
+
+/// Marks reach each worker once; every operator of the worker reads a local copy.
+fn deliver<'s>(scope: Scope<'s, u64>, marks: Stream<'s, u64, Vec<(u64, WireMark)>>) -> Marks<'s> {
+    use timely::container::CapacityContainerBuilder;
+    use timely::dataflow::channels::pact::Exchange;
+    use timely::dataflow::operators::generic::operator::Operator;
+    let _ = scope;
+    marks.unary::<CapacityContainerBuilder<Vec<WireMark>>, _, _, _>(
+        Exchange::new(|(worker, _): &(u64, WireMark)| *worker),
+        "marks",
+        |_, _| {
+            |input, output| {
+                input.for_each(|capability, marks| {
+                    let mut local: Vec<WireMark> = marks.drain(..).map(|(_, mark)| mark).collect();
+                    output.session(&capability).give_container(&mut local);
+                });
+            }
+        },
+    )
+}
+
+/// The same frontier without the rows.
+fn frontier_only<'s>(scope: Scope<'s, u64>, rows: Rows<'s>) -> Rows<'s> {
+    let mut builder = OperatorBuilder::new("frontier".into(), scope);
+    let mut input = builder.new_input(rows, Pipeline);
+    let (_output, stream) = builder.new_output::<Parcels>();
+    builder.build(move |capabilities| {
+        drop(capabilities);
+        move |_| input.for_each(|_, _| {})
+    });
+    stream
+}
+
+/// Every row once for each worker.
+fn copies<'s>(scope: Scope<'s, u64>, rows: Rows<'s>) -> Rows<'s> {
+    use crate::parcel::Copies;
+    use timely::container::NoopBuilder;
+    use timely::dataflow::channels::pact::DistributorPact;
+    use timely::dataflow::operators::generic::OutputBuilder;
+    let workers = scope.worker().peers();
+    let mut builder = OperatorBuilder::new("copies".into(), scope);
+    let mut input = builder.new_input(rows, Pipeline);
+    let (output, multiplied) = builder.new_output::<Parcels>();
+    let mut output = OutputBuilder::<u64, NoopBuilder<Parcels>>::from(output);
+    builder.build(move |capabilities| {
+        drop(capabilities);
+        move |_| {
+            input.for_each(|capability, parcels| {
+                for _ in 0..workers {
+                    let mut copy = parcels.clone();
+                    output.activate().session_with_builder(&capability).give_container(&mut copy);
+                }
+            });
+        }
+    });
+    // The copies of a parcel follow each other: the pact deals them out one to each worker.
+    let mut builder = OperatorBuilder::new("deal".into(), scope);
+    let mut input = builder.new_input(multiplied, DistributorPact(|_: usize| Copies::default()));
+    let (output, dealt) = builder.new_output::<Parcels>();
+    let mut output = OutputBuilder::<u64, NoopBuilder<Parcels>>::from(output);
+    builder.build(move |capabilities| {
+        drop(capabilities);
+        move |_| {
+            input.for_each(|capability, parcels| {
+                output.activate().session_with_builder(&capability).give_container(parcels);
+            });
+        }
+    });
+    dealt
+}

@@ -1,0 +1,309 @@
+//! The intake as an operator: the only one that opens epochs.
+//!
+//! In: what the [`Intake`] cuts, and the frontier of the pipeline's ends. Out: rows and rejects of every source, and the
+//! marks. A new epoch is opened only while fewer than `window` are in flight; the frontier comes back on an input that is
+//! disconnected from the outputs, so that it never holds them back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use headwater_contract::identity;
+use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::{Mark, Role};
+use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
+use timely::progress::frontier::Antichain;
+
+use super::{Rows, WireMark};
+use crate::instance::Failure;
+use crate::intake::{self, Cut, Inlet, InletContext, Intake, SourceReject};
+use crate::metrics::CpuShare;
+use crate::offload::Wake;
+use crate::parcel::Parcels;
+use crate::plan::PlanStage;
+use crate::run::Shared;
+
+/// Cuts that the intake makes before it lets other operators work.
+const BUDGET: usize = 64;
+
+/// The streams that the intake gives.
+pub(super) struct Taken<'s> {
+    /// By the source's index in the plan: its rows and its rejects.
+    pub(super) sources: HashMap<usize, (Rows<'s>, Rows<'s>)>,
+    /// A mark for each worker.
+    pub(super) marks: Stream<'s, u64, Vec<(u64, WireMark)>>,
+}
+
+type RowsOut = OutputBuilder<u64, NoopBuilder<Parcels>>;
+type MarksOut = OutputBuilder<u64, CapacityContainerBuilder<Vec<(u64, WireMark)>>>;
+
+/// One source's outputs: rows, rejects.
+struct SourceOut {
+    index: usize,
+    rows: RowsOut,
+    /// Rows of the open epoch that go out together.
+    next: Parcels,
+    rejected: RowsOut,
+}
+
+pub(super) fn wire<'s>(
+    scope: Scope<'s, u64>,
+    shared: &Arc<Shared>,
+    ack: Rows<'s>,
+    cpu: CpuShare,
+) -> Taken<'s> {
+    let mut builder = OperatorBuilder::new("intake".into(), scope);
+    let (marks_out, marks) = builder.new_output::<Vec<(u64, WireMark)>>();
+    let mut sources = HashMap::new();
+    let mut outs = Vec::new();
+    for (index, stage) in shared.plan.stages.iter().enumerate() {
+        if matches!(stage.role, Role::Source(_)) {
+            let (rows, rows_stream) = builder.new_output::<Parcels>();
+            let (rejected, rejected_stream) = builder.new_output::<Parcels>();
+            outs.push(SourceOut {
+                index,
+                rows: OutputBuilder::from(rows),
+                next: Parcels::default(),
+                rejected: OutputBuilder::from(rejected),
+            });
+            sources.insert(index, (rows_stream, rejected_stream));
+        }
+    }
+    let mut acked = builder.new_input_connection(ack, Pipeline, Vec::<(usize, Antichain<u64>)>::new());
+    let info = builder.operator_info();
+    let wake = scope.worker().sync_activator_for(info.address.to_vec());
+    let again = scope.activator_for(info.address);
+    let home = scope.worker().index() == 0;
+    let workers = scope.worker().peers() as u64;
+    let shared = shared.clone();
+    builder.build(move |capabilities| {
+        let mut taking = home.then(|| {
+            let wake: Wake = Arc::new(move || wake.activate().unwrap_or(()));
+            shared.intake_is_woken_by(wake.clone());
+            let inlets = start_sources(&shared, &wake);
+            let plan = &shared.plan;
+            let stopping = shared.options.stopping.clone();
+            let intake = Intake::new(inlets, plan.epoch, plan.epoch_bytes, stopping);
+            Taking {
+                intake,
+                capabilities,
+                marks: OutputBuilder::from(marks_out),
+                outs,
+                workers,
+                opened: 0,
+                shared,
+            }
+        });
+        move |frontiers| {
+            acked.for_each(|_, _| {});
+            // The feedback edge adds one: epochs below (frontier - 1) have taken effect everywhere.
+            let done = frontiers
+                .first()
+                .and_then(|f| f.frontier().first().copied())
+                .map_or(u64::MAX, |f| f.saturating_sub(1));
+            let Some(at_work) = taking.as_mut() else { return };
+            let next = at_work.take(done);
+            cpu.skip();
+            match next {
+                Next::Again => again.activate(),
+                Next::Later(time) => again.activate_after(time),
+                Next::WhenWoken => (),
+                Next::Never => taking = None,
+            }
+        }
+    });
+    Taken { sources, marks }
+}
+
+fn start_sources(shared: &Shared, wake: &Wake) -> Vec<Inlet> {
+    let opened = shared.sources.lock().map(|mut s| std::mem::take(&mut *s)).unwrap_or_default();
+    opened
+        .into_iter()
+        .filter_map(|(index, source)| {
+            let stage = shared.plan.stages.get(index)?;
+            let Role::Source(config) = &stage.role else { return None };
+            let cx = InletContext {
+                id: stage.id.clone(),
+                index,
+                pace: config.pace(),
+                metrics: shared.options.metrics.clone(),
+                stopping: shared.options.stopping.clone(),
+                wake: wake.clone(),
+            };
+            intake::start(source, cx)
+                .map_err(|e| {
+                    shared.fail(Failure {
+                        stage: stage.id.clone(),
+                        epoch: None,
+                        row: None,
+                        what: format!("no thread: {e}"),
+                    });
+                })
+                .ok()
+        })
+        .collect()
+}
+
+enum Next {
+    Again,
+    Later(std::time::Duration),
+    WhenWoken,
+    Never,
+}
+
+/// The intake at work on home.
+struct Taking {
+    intake: Intake,
+    /// First the marks', then rows' and rejects' of every source.
+    capabilities: Vec<Capability<u64>>,
+    marks: MarksOut,
+    outs: Vec<SourceOut>,
+    workers: u64,
+    /// Epochs that were opened so far.
+    opened: u64,
+    shared: Arc<Shared>,
+}
+
+impl Taking {
+    /// Takes in what is there. Nothing stays behind: what was taken in is sent.
+    fn take(&mut self, done: u64) -> Next {
+        let next = self.cut(done);
+        self.send();
+        next
+    }
+
+    fn cut(&mut self, done: u64) -> Next {
+        for _ in 0..BUDGET {
+            let epoch = self.intake.epoch().0;
+            if epoch.saturating_sub(done) >= self.shared.plan.window {
+                return if self.shared.options.stopping.load(Relaxed) {
+                    Next::Never
+                } else {
+                    Next::WhenWoken
+                };
+            }
+            if self.opened <= epoch {
+                self.opened = epoch + 1;
+                self.shared.options.metrics.opened(self.opened);
+            }
+            match self.intake.cut() {
+                Cut::Rows(source, rows) => self.add(source, rows),
+                Cut::Rejected(source, reject) => self.reject(source, &reject),
+                Cut::Close(mark) => self.close(&mark),
+                Cut::Wait(None) => return Next::WhenWoken,
+                Cut::Wait(Some(time)) => return Next::Later(time),
+                Cut::End => return Next::Never,
+                Cut::Failed(failure) => {
+                    self.shared.fail(failure);
+                    return Next::Never;
+                }
+            }
+        }
+        Next::Again
+    }
+
+    fn add(&mut self, source: usize, rows: RecordBatch) {
+        let Some(out) = self.outs.get_mut(source) else { return };
+        if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
+            metrics.add_in(rows.num_rows());
+            metrics.add_out(rows.num_rows());
+        }
+        if let Some(stage) = self.shared.plan.stages.get(out.index) {
+            look(&self.shared, stage, &rows);
+        }
+        out.next.push(rows);
+    }
+
+    /// Sends the rows that were added since, all of the open epoch.
+    fn send(&mut self) {
+        for (source, out) in self.outs.iter_mut().enumerate() {
+            if let (false, Some(capability)) = (out.next.is_empty(), self.capabilities.get(1 + 2 * source)) {
+                out.rows.activate().session_with_builder(capability).give_container(&mut out.next);
+                out.next.clear();
+            }
+        }
+    }
+
+    fn reject(&mut self, source: usize, reject: &SourceReject) {
+        let (Some(out), Some(capability)) =
+            (self.outs.get_mut(source), self.capabilities.get(2 + 2 * source))
+        else {
+            return;
+        };
+        let Some(stage) = self.shared.plan.stages.get(out.index) else { return };
+        if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
+            metrics.add_rejected(1);
+        }
+        tracing::warn!(stage = stage.id, device = %reject.id.device, seq = reject.id.seq, code = reject.code, reason = reject.reason, "set aside");
+        match source_reject_row(stage, reject) {
+            Ok(row) => {
+                out.rejected
+                    .activate()
+                    .session_with_builder(capability)
+                    .give_container(&mut Parcels::of(row));
+            }
+            Err(error) => self.shared.fail(Failure {
+                stage: stage.id.clone(),
+                epoch: None,
+                row: Some(reject.id.clone()),
+                what: error.to_string(),
+            }),
+        }
+    }
+
+    fn close(&mut self, mark: &Mark) {
+        self.send();
+        let Mark { epoch, round, watermark, checkpoint, round_end, end_of_input } = mark.clone();
+        let wire: WireMark = (epoch.0, round.0, watermark.map(|w| w.0), checkpoint, round_end, end_of_input);
+        if let Some(capability) = self.capabilities.first() {
+            let mut for_all: Vec<(u64, WireMark)> = (0..self.workers).map(|worker| (worker, wire)).collect();
+            self.marks.activate().session(capability).give_container(&mut for_all);
+        }
+        for capability in &mut self.capabilities {
+            capability.downgrade(&(epoch.0 + 1));
+        }
+    }
+}
+
+/// Shows rows of a source to those who asked for them.
+fn look(shared: &Shared, stage: &PlanStage, rows: &RecordBatch) {
+    for tap in
+        shared.options.taps.iter().filter(|t| t.stage == stage.id && t.port == crate::plan::OutPort::Out(0))
+    {
+        (tap.look)(rows);
+    }
+}
+
+fn source_reject_row(
+    stage: &PlanStage,
+    reject: &SourceReject,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values([value])) };
+    let columns = stage
+        .rejected
+        .fields()
+        .iter()
+        .map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                identity::DEVICE => text(&reject.id.device),
+                identity::SOURCE => text(&reject.id.source),
+                identity::SEQ => Arc::new(UInt64Array::from_iter_values([reject.id.seq])),
+                identity::PART => Arc::new(UInt32Array::from_iter_values([reject.id.part])),
+                identity::CAPTURED_AT => Arc::new(
+                    TimestampMicrosecondArray::from_iter_values([reject.captured_at.0]).with_timezone("UTC"),
+                ),
+                REJECTED_BY => text(&stage.id),
+                REJECTED_CODE => text(reject.code),
+                REJECTED_REASON => text(&reject.reason),
+                _ => arrow::array::new_null_array(field.data_type(), 1),
+            }
+        })
+        .collect();
+    RecordBatch::try_new(stage.rejected.clone(), columns)
+}

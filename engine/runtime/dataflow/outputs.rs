@@ -1,0 +1,201 @@
+//! The outputs of one stage on one worker.
+//!
+//! In: what the stage made of one call or of many. Out: parcels on its streams, and what was counted on the way. What is
+//! given together travels as one parcel. It must not know what a stage is or when an epoch ends.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use headwater_contract::units::Epoch;
+use headwater_contract::{Port, identity};
+use timely::container::{Accountable, NoopBuilder};
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, InputCapability};
+
+use super::Rows;
+use crate::instance::{Failure, Made, rejected_rows};
+use crate::metrics::StageMetrics;
+use crate::offload::Pool;
+use crate::parcel::Parcels;
+use crate::plan::{OutPort, PlanStage};
+use crate::run::Shared;
+
+type Output = OutputBuilder<u64, NoopBuilder<Parcels>>;
+
+/// Which of a stage's streams an output handle feeds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Port(Port),
+    Rejected,
+    /// Carries no row, only the frontier.
+    End,
+}
+
+/// An open stream, and what goes out on it next.
+struct Outgoing {
+    slot: Slot,
+    output: Output,
+    next: Parcels,
+}
+
+/// The open outputs of one stage on one worker.
+pub(super) struct Outputs {
+    streams: Vec<Outgoing>,
+    shared: Arc<Shared>,
+    index: usize,
+    digested: bool,
+    /// By input port: whether rows are counted on this worker.
+    counted: Vec<bool>,
+}
+
+/// A right to send at an epoch: that of the input at hand, or those held for a mark.
+pub(super) enum Right<'a> {
+    Input(&'a InputCapability<u64>),
+    Held(&'a [Capability<u64>]),
+}
+
+impl Outputs {
+    pub(super) fn new(stage: &PlanStage, shared: &Arc<Shared>, index: usize, counted: Vec<bool>) -> Self {
+        let digested = shared.options.digests && stage.is_sink();
+        Outputs { streams: Vec::new(), shared: shared.clone(), index, digested, counted }
+    }
+
+    pub(super) fn open<'s>(&mut self, builder: &mut OperatorBuilder<'s, u64>, slot: Slot) -> Rows<'s> {
+        let (output, stream) = builder.new_output::<Parcels>();
+        self.streams.push(Outgoing { slot, output: OutputBuilder::from(output), next: Parcels::default() });
+        stream
+    }
+
+    /// How many streams are open.
+    pub(super) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Takes the batches of a parcel and counts them; nothing if it is broken, which ends the run.
+    pub(super) fn take_in(&self, port: Port, parcels: &mut Parcels) -> Option<Vec<RecordBatch>> {
+        let Ok(batches) = parcels.open() else {
+            self.fail("a batch from another worker could not be read".into());
+            return None;
+        };
+        for batch in &batches {
+            self.count_in(port, batch);
+        }
+        Some(batches)
+    }
+
+    /// The stage's threads, if it has some.
+    pub(super) fn pool(&self) -> Option<&Pool> {
+        self.shared.pools.get(self.index).and_then(Option::as_ref)
+    }
+
+    /// Ends the run.
+    pub(super) fn end_run(&self, failure: Failure) {
+        self.shared.fail(failure);
+    }
+
+    pub(super) fn run_failed(&self) -> bool {
+        self.shared.failed()
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.stage().map_or("", |s| s.id.as_str())
+    }
+
+    fn stage(&self) -> Option<&PlanStage> {
+        self.shared.plan.stages.get(self.index)
+    }
+
+    pub(super) fn metrics(&self, add: impl FnOnce(&StageMetrics)) {
+        self.shared.options.metrics.stage(self.index).map(add);
+    }
+
+    fn count_in(&self, port: Port, batch: &RecordBatch) {
+        if !self.counted.get(port).copied().unwrap_or(true) {
+            return;
+        }
+        self.metrics(|m| m.add_in(batch.num_rows()));
+        if self.digested
+            && let Some(Ok(mut digest)) = self.shared.digests.get(self.index).map(std::sync::Mutex::lock)
+            && let Err(error) = digest.add(batch)
+        {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn fail(&self, what: String) {
+        let stage = self.id().to_owned();
+        self.end_run(Failure { stage, epoch: None, row: None, what });
+    }
+
+    /// Sends what a stage made, and empties it.
+    pub(super) fn give(&mut self, made: &mut Made, right: &Right<'_>) {
+        let mut rows = 0;
+        for (port, batch) in made.sent.drain(..) {
+            rows += batch.num_rows();
+            self.look(port, &batch);
+            self.put(Slot::Port(port), batch);
+        }
+        for rejected in made.rejected.drain(..) {
+            self.metrics(|m| m.add_rejected(rejected.row.num_rows()));
+            let Some(stage) = self.stage() else { continue };
+            if let Some(id) = identity::row_id(&rejected.row, 0) {
+                tracing::warn!(stage = stage.id, device = %id.device, seq = id.seq, code = rejected.code, reason = rejected.reason, "row set aside");
+            }
+            match rejected_rows(stage, &rejected) {
+                Ok(rows) => self.put(Slot::Rejected, rows),
+                Err(error) => self.fail(error.to_string()),
+            }
+        }
+        self.metrics(|m| {
+            m.add_out(rows);
+            made.figures.drain(..).for_each(|(figure, n)| m.add_figure(figure, n));
+        });
+        self.send(right);
+    }
+
+    fn look(&self, port: Port, batch: &RecordBatch) {
+        let taps = &self.shared.options.taps;
+        if taps.is_empty() {
+            return;
+        }
+        let Some(stage) = self.stage() else { return };
+        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == OutPort::Out(port)) {
+            (tap.look)(batch);
+        }
+    }
+
+    fn put(&mut self, slot: Slot, batch: RecordBatch) {
+        if let Some(stream) = self.streams.iter_mut().find(|s| s.slot == slot) {
+            stream.next.push(batch);
+        }
+    }
+
+    fn send(&mut self, right: &Right<'_>) {
+        for (at, Outgoing { output, next, .. }) in self.streams.iter_mut().enumerate() {
+            if next.is_empty() {
+                continue;
+            }
+            let mut output = output.activate();
+            match right {
+                Right::Input(capability) => output.session_with_builder(capability).give_container(next),
+                Right::Held(capabilities) => {
+                    if let Some(capability) = capabilities.get(at) {
+                        output.session_with_builder(capability).give_container(next);
+                    }
+                }
+            }
+            // The room that comes back may be that of an older parcel: it is cleared, never sent again.
+            next.clear();
+        }
+    }
+}
+
+/// A right to send at an epoch for each output, from a capability for that epoch or an earlier one.
+pub(super) fn rights(
+    capability: &InputCapability<u64>,
+    epoch: Epoch,
+    outputs: usize,
+) -> Vec<Capability<u64>> {
+    (0..outputs).map(|output| capability.delayed(&epoch.0, output)).collect()
+}

@@ -1,0 +1,299 @@
+//! One running instance of a stage, with its panics caught and its outputs held to the signature.
+//!
+//! In: batches and marks. Out: what the stage sent and rejected, or a failure that names the place. A panic in a stateless
+//! stage sets the row aside and rebuilds the instance; in a stateful one it ends the run. It must not know timely.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::SchemaRef;
+use headwater_contract::identity::row_id;
+use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::units::Epoch;
+use headwater_contract::{
+    BuildContext, Emit, Mark, Outbox, PlannedStage, Port, Rejected, Role, RowId, Site, Stage, StageError,
+    StateTable,
+};
+
+use crate::parcel::same_schema;
+use crate::plan::PlanStage;
+
+/// Why a run ends early: what happened, in which stage, at which row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The stage's id.
+    pub stage: String,
+    /// The epoch, where one is known.
+    pub epoch: Option<Epoch>,
+    /// The first row of the batch, where there is one.
+    pub row: Option<RowId>,
+    /// What happened: no value of any row.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stage `{}`", self.stage)?;
+        if let Some(epoch) = self.epoch {
+            write!(f, ", epoch {epoch}")?;
+        }
+        if let Some(row) = &self.row {
+            write!(f, ", {row}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What a stage made of one call.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Batches by output port.
+    pub sent: Vec<(Port, RecordBatch)>,
+    /// Rows set aside.
+    pub rejected: Vec<Rejected>,
+    /// Additions to figures.
+    pub figures: Vec<(&'static str, u64)>,
+}
+
+impl Emit for Made {
+    fn emit(&mut self, port: Port, batch: RecordBatch) {
+        self.sent.push((port, batch));
+    }
+    fn reject(&mut self, rejected: Rejected) {
+        self.rejected.push(rejected);
+    }
+    fn count(&mut self, figure: &'static str, n: u64) {
+        self.figures.push((figure, n));
+    }
+}
+
+/// What an instance needs to be built, again and again.
+pub struct Builder {
+    plan: Arc<crate::plan::Plan>,
+    index: usize,
+    site: Site,
+    inputs: Vec<SchemaRef>,
+    outputs: Vec<SchemaRef>,
+}
+
+impl Builder {
+    /// The builder of the stage at an index of the plan; nothing for a source.
+    pub fn new(plan: &Arc<crate::plan::Plan>, index: usize, site: &Site) -> Option<Self> {
+        let stage = plan.stages.get(index)?;
+        matches!(stage.role, Role::Stage(_)).then(|| Builder {
+            plan: plan.clone(),
+            index,
+            site: site.clone(),
+            inputs: stage.inputs.iter().map(|i| i.schema.clone()).collect(),
+            outputs: stage.outputs.iter().map(|o| o.schema.clone()).collect(),
+        })
+    }
+
+    fn stage(&self) -> Option<(&PlanStage, &dyn PlannedStage)> {
+        let stage = self.plan.stages.get(self.index)?;
+        match &stage.role {
+            Role::Stage(planned) => Some((stage, planned.as_ref())),
+            Role::Source(_) => None,
+        }
+    }
+
+    fn id(&self) -> &str {
+        self.plan.stages.get(self.index).map_or("", |s| s.id.as_str())
+    }
+
+    fn build(&self) -> Result<Box<dyn Stage>, Failure> {
+        let failed = |what: String| Failure { stage: self.id().into(), epoch: None, row: None, what };
+        let (stage, planned) = self.stage().ok_or_else(|| failed("not a stage".into()))?;
+        let saved = StateTable::default();
+        let cx = BuildContext {
+            id: &stage.id,
+            inputs: &self.inputs,
+            outputs: &self.outputs,
+            saved: &saved,
+            site: &self.site,
+        };
+        match quietly(|| planned.build(cx)) {
+            Ok(built) => built.map_err(|e| failed(e.to_string())),
+            Err(Panicked) => Err(failed("it panicked while it was built".into())),
+        }
+    }
+}
+
+/// One running instance of a stage. It lives and dies on one thread.
+pub struct Instance {
+    builder: Builder,
+    stage: Box<dyn Stage>,
+    stateless: bool,
+}
+
+impl Instance {
+    /// Builds an instance on this thread.
+    ///
+    /// # Errors
+    /// The stage could not be built.
+    pub fn build(builder: Builder) -> Result<Self, Failure> {
+        let stage = builder.build()?;
+        let stateless = builder.stage().is_some_and(|(stage, _)| !stage.signature.stateful());
+        Ok(Instance { builder, stage, stateless })
+    }
+
+    fn failure(&self, epoch: Epoch, batch: Option<&RecordBatch>, what: impl Into<String>) -> Failure {
+        let row = batch.and_then(|b| row_id(b, 0));
+        Failure { stage: self.builder.id().into(), epoch: Some(epoch), row, what: what.into() }
+    }
+
+    /// Gives a batch to the stage.
+    ///
+    /// # Errors
+    /// The stage said that it cannot go on, panicked with state, or broke its signature.
+    pub fn batch(
+        &mut self,
+        epoch: Epoch,
+        port: Port,
+        batch: &RecordBatch,
+        made: &mut Made,
+    ) -> Result<(), Failure> {
+        let kept = (made.sent.len(), made.rejected.len(), made.figures.len());
+        let stage = &mut self.stage;
+        match quietly(|| stage.batch(port, batch, &mut Outbox::new(made))) {
+            Ok(Ok(())) => self.hold_to_signature(epoch, Some(batch), made, kept.0),
+            Ok(Err(error)) => Err(self.failure(epoch, Some(batch), error.to_string())),
+            Err(Panicked) => {
+                made.sent.truncate(kept.0);
+                made.rejected.truncate(kept.1);
+                made.figures.truncate(kept.2);
+                self.after_panic(epoch, port, batch, made)
+            }
+        }
+    }
+
+    /// A stateless stage is built anew; the row that it cannot take is found by giving the rows one by one.
+    fn after_panic(
+        &mut self,
+        epoch: Epoch,
+        port: Port,
+        batch: &RecordBatch,
+        made: &mut Made,
+    ) -> Result<(), Failure> {
+        if !self.stateless {
+            return Err(self.failure(
+                epoch,
+                Some(batch),
+                "it panicked (its state is lost; what is in the store stays)",
+            ));
+        }
+        self.stage = self.builder.build()?;
+        if batch.num_rows() == 1 {
+            let reason = "the stage panicked on this row".into();
+            made.rejected.push(Rejected { input: port, row: batch.clone(), code: "panic", reason });
+            return Ok(());
+        }
+        (0..batch.num_rows()).try_for_each(|row| self.batch(epoch, port, &batch.slice(row, 1), made))
+    }
+
+    /// Ends an epoch. A stage without state is not told.
+    ///
+    /// # Errors
+    /// As for [`batch`](Self::batch).
+    pub fn epoch_end(&mut self, mark: &Mark, made: &mut Made) -> Result<(), Failure> {
+        if self.stateless {
+            return Ok(());
+        }
+        let kept = made.sent.len();
+        let stage = &mut self.stage;
+        match quietly(|| stage.epoch_end(mark, &mut Outbox::new(made))) {
+            Ok(Ok(())) => self.hold_to_signature(mark.epoch, None, made, kept),
+            Ok(Err(error)) => Err(self.failure(mark.epoch, None, error.to_string())),
+            Err(Panicked) => Err(self.failure(mark.epoch, None, "it panicked at the end of the epoch")),
+        }
+    }
+
+    fn hold_to_signature(
+        &self,
+        epoch: Epoch,
+        given: Option<&RecordBatch>,
+        made: &Made,
+        from: usize,
+    ) -> Result<(), Failure> {
+        for (port, batch) in made.sent.iter().skip(from) {
+            match self.builder.outputs.get(*port) {
+                Some(schema) if same_schema(batch.schema_ref(), schema) => (),
+                Some(_) => {
+                    return Err(self.failure(
+                        epoch,
+                        given,
+                        format!("output {port} does not have the columns of its signature"),
+                    ));
+                }
+                None => {
+                    return Err(self.failure(
+                        epoch,
+                        given,
+                        format!("it sent to output {port}, which it does not have"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rejected rows as rows of the `rejected` port.
+///
+/// # Errors
+/// Arrow refuses the columns.
+pub fn rejected_rows(stage: &PlanStage, rejected: &Rejected) -> Result<RecordBatch, StageError> {
+    let rows = rejected.row.num_rows();
+    let text =
+        |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..rows).map(|_| value))) };
+    let columns = stage
+        .rejected
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            REJECTED_BY => text(&stage.id),
+            REJECTED_CODE => text(rejected.code),
+            REJECTED_REASON => text(&rejected.reason),
+            name => match rejected.row.column_by_name(name) {
+                Some(column) => column.clone(),
+                None => new_null_array(field.data_type(), rows),
+            },
+        })
+        .collect();
+    Ok(RecordBatch::try_new(stage.rejected.clone(), columns)?)
+}
+
+/// A call ended in a panic, which was already reported.
+pub struct Panicked;
+
+thread_local! {
+    static IN_STAGE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a stage's code. A panic is caught, and its message, which may quote a row, is never printed.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(silence_stages);
+    IN_STAGE.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked);
+    IN_STAGE.set(false);
+    done
+}
+
+/// Panics of stages are reported with their place in the source alone; all others as before.
+fn silence_stages() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !IN_STAGE.get() {
+            return before(info);
+        }
+        if let Some(place) = info.location() {
+            tracing::error!(file = place.file(), line = place.line(), "a stage panicked");
+        }
+    }));
+}

@@ -1,0 +1,249 @@
+//! Between a source's thread and the intake: a bounded channel, and waking only when somebody sleeps.
+//!
+//! In: what a source sends, on its own thread. Out: items in order, at most so many and so many bytes ahead. It must not
+//! know epochs.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError, bounded};
+use headwater_contract::identity::IdentityColumns;
+use headwater_contract::units::Micros;
+use headwater_contract::{Feed, FeedSink, Pace, Position, RowId, Source};
+
+use super::size_of_rows;
+use crate::instance::{Failure, quietly};
+use crate::metrics::{Metrics, thread_cpu};
+use crate::offload::Wake;
+
+/// Batches that a source may be ahead of the intake: enough that a step of a worker has more than one to do.
+const AHEAD: usize = 64;
+/// Bytes that a source may be ahead of the intake; a single larger batch passes all the same.
+const AHEAD_BYTES: u64 = 8 << 20;
+/// How often a source that waits for room looks whether the run is stopping.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Something a source could not make into rows.
+#[derive(Clone, Debug)]
+pub struct SourceReject {
+    /// What names it.
+    pub id: RowId,
+    /// When it was captured.
+    pub captured_at: Micros,
+    /// A short stable word.
+    pub code: &'static str,
+    /// The reason.
+    pub reason: String,
+}
+
+/// Rows and what the cuts depend on, measured on the source's thread rather than on the worker's.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) rows: RecordBatch,
+    pub(super) bytes: u64,
+    /// When the last of them was captured.
+    pub(super) captured: Option<Micros>,
+}
+
+impl Measured {
+    pub(super) fn of(rows: RecordBatch) -> Self {
+        let captured = IdentityColumns::of(&rows).ok().and_then(|ids| ids.last_captured());
+        Measured { bytes: size_of_rows(&rows), captured, rows }
+    }
+
+    /// The first rows and the rest.
+    pub(super) fn split(self, at: usize) -> (Measured, Option<Measured>) {
+        // Slicing costs an allocation for each column: it is left out when all rows are meant, as they nearly always are.
+        if at >= self.rows.num_rows() {
+            return (self, None);
+        }
+        let rest = self.rows.slice(at, self.rows.num_rows() - at);
+        (Measured::of(self.rows.slice(0, at)), Some(Measured::of(rest)))
+    }
+}
+
+pub(super) enum Item {
+    Rows(Measured, Position),
+    Rejected(SourceReject),
+    Failed(Failure),
+}
+
+impl Item {
+    fn bytes(&self) -> u64 {
+        match self {
+            Item::Rows(rows, _) => rows.bytes,
+            Item::Rejected(_) | Item::Failed(_) => 0,
+        }
+    }
+}
+
+/// The intake's end of a source thread.
+pub struct Inlet {
+    pub(super) items: Receiver<Item>,
+    pub(super) ahead: Arc<Ahead>,
+    pub(super) pace: Pace,
+    pub(super) ended: bool,
+}
+
+impl Inlet {
+    /// The next item. When there is none the source is told to wake the intake, and a last look follows, so that an item
+    /// that came in between is not missed.
+    pub(super) fn try_take(&self) -> Result<Item, TryRecvError> {
+        let taken = self.items.try_recv().or_else(|none| {
+            self.ahead.waiting.store(true, SeqCst);
+            if none == TryRecvError::Empty { self.items.try_recv() } else { Err(none) }
+        });
+        if let Ok(item) = &taken {
+            self.ahead.leave(item.bytes());
+        }
+        taken
+    }
+}
+
+/// What lies between a source and the intake.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    held: Mutex<Held>,
+    room: Condvar,
+    /// Whether the intake found nothing and must be woken.
+    waiting: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: u64,
+    /// Whether the source waits for room: telling it costs a system call.
+    awaited: bool,
+}
+
+impl Ahead {
+    /// Waits for room at most for a while; whether these bytes may go.
+    fn enter(&self, bytes: u64) -> bool {
+        let Ok(held) = self.held.lock() else { return false };
+        let full = |held: &mut Held| {
+            held.awaited = held.bytes > 0 && held.bytes.saturating_add(bytes) > AHEAD_BYTES;
+            held.awaited
+        };
+        let Ok((mut held, waited)) = self.room.wait_timeout_while(held, LOOK, full) else { return false };
+        if waited.timed_out() {
+            return false;
+        }
+        held.bytes = held.bytes.saturating_add(bytes);
+        true
+    }
+
+    fn leave(&self, bytes: u64) {
+        let Ok(mut held) = self.held.lock() else { return };
+        held.bytes = held.bytes.saturating_sub(bytes);
+        if held.awaited {
+            self.room.notify_one();
+        }
+    }
+}
+
+/// What a source thread needs besides the source.
+pub struct InletContext {
+    /// The stage's id.
+    pub id: String,
+    /// Its index in the plan.
+    pub index: usize,
+    /// Recorded or live.
+    pub pace: Pace,
+    /// The run's counters.
+    pub metrics: Arc<Metrics>,
+    /// Set when nothing more is to be taken in.
+    pub stopping: Arc<AtomicBool>,
+    /// Wakes the intake.
+    pub wake: Wake,
+}
+
+/// Starts a source on a thread of its own.
+///
+/// # Errors
+/// The operating system gives no thread.
+pub fn start(source: Box<dyn Source>, cx: InletContext) -> std::io::Result<Inlet> {
+    let (items, inlet) = bounded(AHEAD);
+    let (pace, ahead) = (cx.pace, Arc::new(Ahead::default()));
+    let of_thread = ahead.clone();
+    let thread = std::thread::Builder::new().name(format!("hw-{}", cx.id));
+    thread.spawn(move || drive(source, items, of_thread, &cx))?;
+    Ok(Inlet { items: inlet, ahead, pace, ended: false })
+}
+
+fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &InletContext) {
+    let mut sink = ThreadFeed { items, ahead, cx, cpu: thread_cpu() };
+    let ended = quietly(|| source.run(Feed::new(&mut sink)));
+    sink.count_cpu();
+    let what = match ended {
+        Ok(Ok(())) => None,
+        Ok(Err(_)) if cx.stopping.load(Relaxed) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the source panicked".to_owned()),
+    };
+    if let Some(what) = what {
+        sink.put(Item::Failed(Failure { stage: cx.id.clone(), epoch: None, row: None, what }));
+    }
+    // The channel closes before the intake is woken: it then sees the end.
+    drop(sink);
+    (cx.wake)();
+}
+
+struct ThreadFeed<'a> {
+    items: Sender<Item>,
+    ahead: Arc<Ahead>,
+    cx: &'a InletContext,
+    cpu: Duration,
+}
+
+impl ThreadFeed<'_> {
+    fn put(&mut self, mut item: Item) -> bool {
+        let bytes = item.bytes();
+        let mut entered = false;
+        loop {
+            if self.cx.stopping.load(Relaxed) {
+                return false;
+            }
+            entered = entered || self.ahead.enter(bytes);
+            if !entered {
+                continue;
+            }
+            match self.items.send_timeout(item, LOOK) {
+                Ok(()) => break,
+                Err(SendTimeoutError::Timeout(back)) => item = back,
+                Err(SendTimeoutError::Disconnected(_)) => return false,
+            }
+        }
+        if self.ahead.waiting.swap(false, SeqCst) {
+            (self.cx.wake)();
+        }
+        true
+    }
+
+    fn count_cpu(&mut self) {
+        let now = thread_cpu();
+        if let Some(stage) = self.cx.metrics.stage(self.cx.index) {
+            stage.add_cpu(now.saturating_sub(self.cpu));
+        }
+        self.cpu = now;
+    }
+}
+
+impl FeedSink for ThreadFeed<'_> {
+    fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
+        self.count_cpu();
+        self.put(Item::Rows(Measured::of(batch), position))
+    }
+    fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool {
+        self.put(Item::Rejected(SourceReject { id, captured_at, code, reason }))
+    }
+    fn count(&mut self, figure: &'static str, n: u64) {
+        if let Some(stage) = self.cx.metrics.stage(self.cx.index) {
+            stage.add_figure(figure, n);
+        }
+    }
+    fn committed(&self) -> Option<Position> {
+        None
+    }
+}

@@ -1,0 +1,297 @@
+//! The cutting of epochs, through inlets that are filled by hand.
+
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ListArray, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use arrow::datatypes::{Float32Type, Schema};
+use crossbeam_channel::{Sender, bounded};
+use headwater_contract::{Position, RowId, identity};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A source that has already given everything.
+struct Script {
+    items: Vec<Item>,
+    pace: Pace,
+}
+
+fn recorded(batches: Vec<RecordBatch>) -> Script {
+    let items =
+        batches.into_iter().map(|batch| Item::Rows(Measured::of(batch), Position::default())).collect();
+    Script { items, pace: Pace::Recorded }
+}
+
+/// The inlet of a source that has ended, or, with the sender kept, of one that goes on.
+fn inlet(script: Script) -> (Inlet, Sender<Item>) {
+    let (sender, items) = bounded(script.items.len() + 1);
+    script.items.into_iter().for_each(|item| sender.try_send(item).unwrap());
+    (Inlet { items, ahead: Arc::default(), pace: script.pace, ended: false }, sender)
+}
+
+/// Rows captured at these seconds, with payloads of this length; seq counts from `first`.
+fn rows(first: u64, seconds: &[i64], weight: usize) -> RecordBatch {
+    let n = seconds.len();
+    let mut fields = identity::fields();
+    fields.push(headwater_contract::columns::utf8("payload"));
+    let columns: Vec<arrow::array::ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["d"; n])),
+        Arc::new(StringArray::from(vec!["s"; n])),
+        Arc::new(UInt64Array::from_iter_values((first..).take(n))),
+        Arc::new(UInt32Array::from(vec![0; n])),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(seconds.iter().map(|s| s * 1_000_000))
+                .with_timezone("UTC"),
+        ),
+        Arc::new(StringArray::from(vec!["x".repeat(weight); n])),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+/// The same rows in batches of these sizes, used again and again.
+fn batched(seconds: &[i64], weight: usize, sizes: &[usize]) -> Vec<RecordBatch> {
+    let whole = rows(0, seconds, weight);
+    let mut sizes = sizes.iter().cycle();
+    let mut from = 0;
+    let mut batches = Vec::new();
+    while from < whole.num_rows() {
+        let size = (*sizes.next().unwrap()).min(whole.num_rows() - from);
+        batches.push(whole.slice(from, size));
+        from += size;
+    }
+    batches
+}
+
+/// What an intake made of its inlets: for each epoch the seqs of rows and of rejects, and its mark.
+#[derive(Debug, Default, PartialEq)]
+struct Cuts {
+    epochs: Vec<Vec<u64>>,
+    rejects: Vec<Vec<u64>>,
+    marks: Vec<Mark>,
+    failed: Option<Failure>,
+}
+
+fn cut(rule: EpochRule, cap: u64, scripts: Vec<Script>) -> Cuts {
+    let inlets = scripts.into_iter().map(|script| inlet(script).0).collect();
+    drain(&mut Intake::new(inlets, rule, Bytes(cap), Arc::default()))
+}
+
+fn drain(intake: &mut Intake) -> Cuts {
+    let mut cuts = Cuts::default();
+    let (mut rows, mut rejects) = (Vec::new(), Vec::new());
+    for _ in 0..100_000 {
+        match intake.cut() {
+            Cut::Rows(_, batch) => {
+                assert!(batch.num_rows() > 0, "no empty batch is passed on");
+                let ids = IdentityColumns::of(&batch).unwrap();
+                rows.extend((0..ids.len()).map(|row| ids.seq(row)));
+            }
+            Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
+            Cut::Close(mark) => {
+                cuts.epochs.push(std::mem::take(&mut rows));
+                cuts.rejects.push(std::mem::take(&mut rejects));
+                cuts.marks.push(mark);
+            }
+            Cut::Wait(time) => assert!(time.is_some(), "it waits to be woken, and nobody will"),
+            Cut::Failed(failure) => cuts.failed = Some(failure),
+            Cut::End => {
+                assert!(rows.is_empty() && rejects.is_empty(), "rows of an epoch without mark");
+                assert!(matches!(intake.cut(), Cut::End), "after the end nothing comes");
+                return cuts;
+            }
+        }
+    }
+    panic!("the intake does not end");
+}
+
+fn sizes(cuts: &Cuts) -> Vec<usize> {
+    cuts.epochs.iter().map(Vec::len).collect()
+}
+
+const MUCH: u64 = 1 << 40;
+
+#[test]
+fn by_rows() {
+    let check = |count: i64, batches: &[usize], limit: u64, expected: &[usize]| {
+        let seconds: Vec<i64> = (0..count).collect();
+        let cuts = cut(EpochRule::Rows(limit), MUCH, vec![recorded(batched(&seconds, 1, batches))]);
+        assert_eq!(sizes(&cuts), expected, "{count} rows in batches of {batches:?}, {limit} an epoch");
+        assert_eq!(cuts.epochs.concat(), (0..count as u64).collect::<Vec<_>>());
+    };
+    check(0, &[1], 3, &[0]);
+    check(1, &[1], 3, &[1, 0]);
+    check(3, &[1], 3, &[3, 0]);
+    check(3, &[3], 1, &[1, 1, 1, 0]);
+    check(7, &[7], 3, &[3, 3, 1, 0]);
+    check(7, &[2], 3, &[3, 3, 1, 0]);
+    check(6, &[5, 1], 3, &[3, 3, 0]);
+    check(5, &[5], 100, &[5, 0]);
+}
+
+#[test]
+fn by_captured_time() {
+    let check = |seconds: &[i64], every: u64, expected: &[&[u64]]| {
+        for batches in [1, 2, 3, 100] {
+            let rule = EpochRule::Every(Duration::from_secs(every));
+            let cuts = cut(rule, MUCH, vec![recorded(batched(seconds, 1, &[batches]))]);
+            assert_eq!(cuts.epochs, expected, "{seconds:?} every {every} s, batches of {batches}");
+        }
+    };
+    check(&[0, 1, 9, 10, 11, 25], 10, &[&[0, 1, 2], &[3, 4], &[5], &[]]);
+    // Epochs end at multiples of their length, not after their first row.
+    check(&[8, 12], 10, &[&[0], &[1], &[]]);
+    // Late rows join the open epoch.
+    check(&[0, 12, 3, 13, 9, 21], 10, &[&[0], &[1, 2, 3, 4], &[5], &[]]);
+    check(&[-15, -11, -10, -1, 0], 10, &[&[0, 1], &[2, 3], &[4], &[]]);
+    check(&[5, 5_000_000], 10, &[&[0], &[1], &[]]);
+}
+
+#[test]
+fn by_bytes() {
+    let row = size_of_rows(&rows(0, &[0], 100));
+    let check = |count: i64, cap: u64, limit: u64, expected: &[usize]| {
+        let seconds: Vec<i64> = (0..count).collect();
+        for batches in [1, 2, 3, 5, 100] {
+            let cuts = cut(EpochRule::Rows(limit), cap, vec![recorded(batched(&seconds, 100, &[batches]))]);
+            assert_eq!(sizes(&cuts), expected, "cap {cap}, batches of {batches}");
+        }
+    };
+    check(7, row * 3, 100, &[3, 3, 1, 0]);
+    check(7, row * 4 - 1, 100, &[3, 3, 1, 0]);
+    check(7, row * 3, 2, &[2, 2, 2, 1, 0]);
+    // A row that is larger than the cap has an epoch of its own.
+    check(3, row - 1, 100, &[1, 1, 1, 0]);
+    check(3, 0, 100, &[1, 1, 1, 0]);
+}
+
+/// A column of lists counts what its rows hold, not what the buffer behind them holds.
+#[test]
+fn bytes_of_lists_are_those_of_their_rows() {
+    let one = rows(0, &[0; 8], 0);
+    let lists =
+        ListArray::from_iter_primitive::<Float32Type, _, _>((0..8).map(|_| Some(vec![Some(0.5); 1000])));
+    let mut fields: Vec<_> = one.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+    fields.push(arrow::datatypes::Field::new("samples", lists.data_type().clone(), true));
+    let mut columns = one.columns().to_vec();
+    columns.push(Arc::new(lists));
+    let whole = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let each: u64 = (0..8).map(|row| size_of_rows(&whole.slice(row, 1))).sum();
+    assert_eq!(each, size_of_rows(&whole));
+    assert!((8 * 4000..8 * 4200).contains(&each), "{each} bytes");
+    let cuts = cut(EpochRule::Rows(100), each / 2, vec![recorded(vec![whole])]);
+    assert_eq!(sizes(&cuts), [4, 4, 0]);
+}
+
+#[test]
+fn sources_take_turns() {
+    let of = |from: u64, count: usize, batch: usize| {
+        let whole = rows(from, &vec![0; count], 1);
+        recorded((0..count).step_by(batch).map(|at| whole.slice(at, batch.min(count - at))).collect())
+    };
+    let cuts = cut(EpochRule::Rows(4), MUCH, vec![of(0, 6, 2), of(100, 2, 1), of(200, 0, 1)]);
+    assert_eq!(cuts.epochs, [vec![0, 1, 100, 2], vec![3, 101, 4, 5], vec![]]);
+}
+
+/// A recorded source that has nothing yet is waited for: another one that has more may not go on in its place.
+#[test]
+fn a_slow_recorded_source_keeps_its_turn() {
+    let (first, sender) = inlet(recorded(vec![]));
+    let (second, _) = inlet(recorded(vec![rows(100, &[0], 1)]));
+    let mut intake = Intake::new(vec![first, second], EpochRule::Rows(1), Bytes(MUCH), Arc::default());
+    for _ in 0..5 {
+        assert!(matches!(intake.cut(), Cut::Wait(None)));
+    }
+    sender.send(Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default())).unwrap();
+    drop(sender);
+    assert_eq!(drain(&mut intake).epochs, [vec![0], vec![100], vec![]]);
+}
+
+fn reject(seq: u64) -> Item {
+    let id = RowId { device: "d".into(), source: "s".into(), seq, part: 0 };
+    Item::Rejected(SourceReject { id, captured_at: Micros(0), code: "bad", reason: "bad".into() })
+}
+
+#[test]
+fn rejects_belong_to_the_open_epoch_and_count_as_rows() {
+    let rows_of = |seq| Item::Rows(Measured::of(rows(seq, &[0], 1)), Position::default());
+    let items = vec![reject(1000), rows_of(0), rows_of(1), reject(1001), reject(1002)];
+    let cuts = cut(EpochRule::Rows(2), MUCH, vec![Script { items, pace: Pace::Recorded }]);
+    assert_eq!(cuts.epochs, [vec![0], vec![1], vec![], vec![]]);
+    assert_eq!(cuts.rejects, [vec![1000], vec![1001], vec![1002], vec![]]);
+}
+
+#[test]
+fn a_failure_comes_after_what_was_given_before_it() {
+    let failure = Failure { stage: "s".into(), epoch: None, row: None, what: "broken".into() };
+    let items =
+        vec![Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default()), Item::Failed(failure.clone())];
+    let (inlet, _) = inlet(Script { items, pace: Pace::Recorded });
+    let mut intake = Intake::new(vec![inlet], EpochRule::Rows(9), Bytes(MUCH), Arc::default());
+    assert!(matches!(intake.cut(), Cut::Rows(0, _)));
+    assert!(matches!(intake.cut(), Cut::Failed(told) if told == failure));
+}
+
+#[test]
+fn stopping_closes_the_open_epoch_and_takes_no_more() {
+    let stopping = Arc::new(AtomicBool::new(false));
+    let script = recorded(batched(&[0; 20], 1, &[3]));
+    let mut intake = Intake::new(vec![inlet(script).0], EpochRule::Rows(8), Bytes(MUCH), stopping.clone());
+    let mut taken = 0;
+    while taken < 11 {
+        if let Cut::Rows(_, batch) = intake.cut() {
+            taken += batch.num_rows();
+        }
+    }
+    stopping.store(true, Relaxed);
+    let Cut::Close(mark) = intake.cut() else { panic!("the open epoch is closed") };
+    assert_eq!((mark.epoch, mark.end_of_input, mark.round_end), (Epoch(1), false, false));
+    assert!(matches!(intake.cut(), Cut::End));
+}
+
+#[test]
+fn live_input_waits_without_holding_others_up() {
+    let live = |items| Script { items, pace: Pace::Live };
+    let (first, _first) = inlet(live(vec![]));
+    let (second, _second) =
+        inlet(live(vec![Item::Rows(Measured::of(rows(0, &[0, 1], 1)), Position::default())]));
+    let mut intake = Intake::new(vec![first, second], EpochRule::Rows(5), Bytes(MUCH), Arc::default());
+    assert!(matches!(intake.cut(), Cut::Rows(1, _)));
+    // Two rows wait for three more, but not for ever.
+    assert!(matches!(intake.cut(), Cut::Wait(Some(time)) if time <= LINGER));
+}
+
+proptest! {
+    /// Cuts of one recorded source depend on its rows alone: not on its batches, and every row has one epoch.
+    #[test]
+    fn batches_do_not_move_cuts(
+        seconds in prop::collection::vec(-50i64..200, 0..60),
+        first in prop::collection::vec(1usize..12, 1..5),
+        second in prop::collection::vec(1usize..70, 1..5),
+        limit in 1u64..20,
+        weight in 0usize..40,
+        cap in prop_oneof![Just(MUCH), 0u64..2000],
+        by_time in any::<bool>(),
+    ) {
+        let rule = if by_time { EpochRule::Every(Duration::from_secs(limit)) } else { EpochRule::Rows(limit) };
+        let made = |sizes: &[usize]| cut(rule, cap, vec![recorded(batched(&seconds, weight, sizes))]);
+        let (one, other) = (made(&first), made(&second));
+        prop_assert_eq!(one.epochs.concat(), (0..seconds.len() as u64).collect::<Vec<_>>());
+        prop_assert_eq!(&one, &other);
+
+        let epochs: Vec<u64> = one.marks.iter().map(|m| m.epoch.0).collect();
+        prop_assert_eq!(epochs, (0..one.marks.len() as u64).collect::<Vec<_>>());
+        let (last, before) = one.marks.split_last().unwrap();
+        prop_assert!(last.end_of_input && last.round_end && one.epochs.last().unwrap().is_empty());
+        prop_assert!(before.iter().all(|m| !m.end_of_input && !m.round_end));
+        prop_assert!(one.marks.windows(2).all(|m| m[0].watermark <= m[1].watermark));
+        let highest = seconds.iter().max().map(|s| Micros(s * 1_000_000));
+        prop_assert_eq!(last.watermark, highest);
+        let row = size_of_rows(&rows(0, &[0], weight));
+        prop_assert!(one.epochs.iter().all(|e| e.len() <= 1 || e.len() as u64 * row <= cap));
+        if !by_time {
+            prop_assert!(one.epochs.iter().all(|e| e.len() as u64 <= limit));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Pipeline file to plan to dataflow.
+//!
+//! In: the text of a pipeline file and a slice of kinds. Out: diagnostics, a plan, a running dataflow and its report. It
+//! must not know any stage: kinds come from outside. timely is named in `dataflow` and `parcel` alone.
+
+pub mod check;
+mod dataflow;
+pub mod diagnostic;
+pub mod digest;
+pub mod explain;
+pub mod instance;
+pub mod intake;
+pub mod metrics;
+pub mod offload;
+pub mod params;
+pub mod parcel;
+pub mod pipeline;
+pub mod plan;
+pub mod retry;
+pub mod run;
+pub mod schema;

@@ -1,0 +1,163 @@
+//! What the engine counts while it runs: rows, rejects, CPU time, queues, epochs, and the stages' own figures.
+//!
+//! In: additions from any thread. Out: a snapshot for the display and the summary. It must not know what a row holds.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// CPU time of the calling thread.
+pub fn thread_cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// CPU time of a worker's thread, shared out among its operators: what has passed since the last reading belongs to the
+/// one that reads. One reading an operator, where a pair would cost twice the system calls.
+#[derive(Clone, Debug, Default)]
+pub struct CpuShare(Rc<Cell<Duration>>);
+
+impl CpuShare {
+    /// What passed until now belongs to nobody.
+    pub fn skip(&self) {
+        self.0.set(thread_cpu());
+    }
+
+    /// What passed since the last reading.
+    pub fn take(&self) -> Duration {
+        let now = thread_cpu();
+        now.saturating_sub(self.0.replace(now))
+    }
+}
+
+/// One stage's counters, shared by all its instances.
+#[derive(Debug, Default)]
+pub struct StageMetrics {
+    rows_in: AtomicU64,
+    rows_out: AtomicU64,
+    rejected: AtomicU64,
+    cpu_ns: AtomicU64,
+    queued: AtomicI64,
+    figures: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl StageMetrics {
+    /// Rows came in.
+    pub fn add_in(&self, rows: usize) {
+        self.rows_in.fetch_add(rows as u64, Relaxed);
+    }
+
+    /// Rows went out, at any port.
+    pub fn add_out(&self, rows: usize) {
+        self.rows_out.fetch_add(rows as u64, Relaxed);
+    }
+
+    /// Rows were rejected.
+    pub fn add_rejected(&self, rows: usize) {
+        self.rejected.fetch_add(rows as u64, Relaxed);
+    }
+
+    /// The stage worked for this long.
+    pub fn add_cpu(&self, time: Duration) {
+        self.cpu_ns.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Rows wait (positive) or stop waiting (negative).
+    pub fn add_queued(&self, rows: i64) {
+        self.queued.fetch_add(rows, Relaxed);
+    }
+
+    /// Adds to one of the stage's own figures.
+    pub fn add_figure(&self, figure: &'static str, n: u64) {
+        if let Ok(mut figures) = self.figures.lock() {
+            *figures.entry(figure).or_default() += n;
+        }
+    }
+
+    /// What was counted so far.
+    pub fn snapshot(&self) -> StageCounts {
+        StageCounts {
+            rows_in: self.rows_in.load(Relaxed),
+            rows_out: self.rows_out.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+            cpu: Duration::from_nanos(self.cpu_ns.load(Relaxed)),
+            queued: u64::try_from(self.queued.load(Relaxed)).unwrap_or(0),
+            figures: self.figures.lock().map(|f| f.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// One stage's counts at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageCounts {
+    /// Rows that came in; for a source, rows that it gave.
+    pub rows_in: u64,
+    /// Rows that went out.
+    pub rows_out: u64,
+    /// Rows set aside.
+    pub rejected: u64,
+    /// CPU time of all its instances.
+    pub cpu: Duration,
+    /// Rows that wait for it now.
+    pub queued: u64,
+    /// The stage's own figures.
+    pub figures: BTreeMap<&'static str, u64>,
+}
+
+/// The counters of a whole run.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    stages: Vec<StageMetrics>,
+    epochs_opened: AtomicU64,
+    epochs_done: AtomicU64,
+}
+
+impl Metrics {
+    /// Counters for so many stages.
+    pub fn new(stages: usize) -> Self {
+        Metrics { stages: (0..stages).map(|_| StageMetrics::default()).collect(), ..Self::default() }
+    }
+
+    /// The counters of a stage, by its index in the plan.
+    pub fn stage(&self, index: usize) -> Option<&StageMetrics> {
+        self.stages.get(index)
+    }
+
+    /// An epoch was opened.
+    pub fn opened(&self, epochs: u64) {
+        self.epochs_opened.fetch_max(epochs, Relaxed);
+    }
+
+    /// All sinks are past so many epochs.
+    pub fn done(&self, epochs: u64) {
+        self.epochs_done.fetch_max(epochs, Relaxed);
+    }
+
+    /// All sinks are past every epoch that was opened.
+    pub fn all_done(&self) {
+        self.done(self.epochs_opened.load(Relaxed));
+    }
+
+    /// What was counted so far.
+    pub fn snapshot(&self) -> Counts {
+        Counts {
+            stages: self.stages.iter().map(StageMetrics::snapshot).collect(),
+            epochs_opened: self.epochs_opened.load(Relaxed),
+            epochs_done: self.epochs_done.load(Relaxed),
+        }
+    }
+}
+
+/// All counts of a run at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By stage, in the order of the plan.
+    pub stages: Vec<StageCounts>,
+    /// Epochs that the intake has opened.
+    pub epochs_opened: u64,
+    /// Epochs that all sinks have finished.
+    pub epochs_done: u64,
+}

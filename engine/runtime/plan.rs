@@ -1,0 +1,178 @@
+//! A plan: a pipeline that is known to be right, in the order in which it is wired.
+//!
+//! In: what [`crate::check`] found in a pipeline file. Out: for every stage its role, the columns and label of each port,
+//! who reads whom. A `Plan` cannot be invalid: only the check makes one. It must not know timely.
+
+use std::fmt;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use headwater_contract::units::Bytes;
+use headwater_contract::{Kind, Label, Role, Signature};
+
+/// How the intake cuts epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochRule {
+    /// After this many rows.
+    Rows(u64),
+    /// After this much captured time (recorded input) or elapsed time (live input).
+    Every(Duration),
+}
+
+/// Where a stage belongs. In this version a check, not a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// The thing that captures.
+    Device,
+    /// The machine beside the devices.
+    Gateway,
+    /// A site or a region of gateways.
+    Region,
+    /// Everything.
+    Global,
+}
+
+impl Tier {
+    /// All tiers, from the device up.
+    pub const ALL: [Tier; 4] = [Tier::Device, Tier::Gateway, Tier::Region, Tier::Global];
+
+    /// The tier's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Device => "device",
+            Tier::Gateway => "gateway",
+            Tier::Region => "region",
+            Tier::Global => "global",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An output of a stage: a numbered port, or the one that rejected rows leave by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutPort {
+    /// The port of that index in the signature.
+    Out(usize),
+    /// The `rejected` port.
+    Rejected,
+}
+
+/// An output of a stage of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRef {
+    /// Index of the stage in [`Plan::stages`].
+    pub stage: usize,
+    /// Which of its outputs.
+    pub port: OutPort,
+}
+
+/// What becomes of the rows that a stage rejects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectedTo {
+    /// Some stage reads the `rejected` port.
+    Readers,
+    /// Nobody reads it: they go to the encrypted quarantine.
+    Quarantine,
+    /// The file says `rejected = "drop"`.
+    Drop,
+}
+
+/// One input port of a planned stage.
+#[derive(Clone, Debug)]
+pub struct PlanInput {
+    /// The port's name.
+    pub name: String,
+    /// The outputs whose union it reads.
+    pub from: Vec<PortRef>,
+    /// The columns that arrive.
+    pub schema: SchemaRef,
+    /// The label of what arrives.
+    pub label: Label,
+}
+
+/// One output port of a planned stage.
+#[derive(Clone, Debug)]
+pub struct PlanOutput {
+    /// The port's name.
+    pub name: String,
+    /// The columns that leave.
+    pub schema: SchemaRef,
+    /// Their label.
+    pub label: Label,
+    /// Whether any stage reads it.
+    pub read: bool,
+}
+
+/// One stage, ready to be built.
+pub struct PlanStage {
+    /// The id in the file.
+    pub id: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The options, read.
+    pub role: Role,
+    /// What it needs and gives.
+    pub signature: Signature,
+    /// Where it belongs.
+    pub tier: Tier,
+    /// Its inputs, in the order of the signature.
+    pub inputs: Vec<PlanInput>,
+    /// Its outputs, in the order of the signature.
+    pub outputs: Vec<PlanOutput>,
+    /// The columns of its `rejected` port.
+    pub rejected: SchemaRef,
+    /// Where its rejected rows go.
+    pub rejected_to: RejectedTo,
+    /// The options as given, with params put in.
+    pub options: toml::Table,
+}
+
+impl PlanStage {
+    /// Whether no other stage reads any of its outputs: the pipeline ends here.
+    pub fn is_sink(&self) -> bool {
+        !self.signature.inputs.is_empty() && self.outputs.iter().all(|o| !o.read)
+    }
+
+    /// The most private label of its inputs; raw for a source.
+    pub fn input_label(&self) -> Label {
+        self.inputs.iter().map(|i| i.label).max().unwrap_or(Label::Raw)
+    }
+}
+
+/// A pipeline that is known to be right.
+pub struct Plan {
+    /// The pipeline's name.
+    pub name: String,
+    /// How epochs are cut.
+    pub epoch: EpochRule,
+    /// An epoch is closed before it holds more than this.
+    pub epoch_bytes: Bytes,
+    /// Epochs in flight.
+    pub window: u64,
+    /// The stages, every one after those it reads.
+    pub stages: Vec<PlanStage>,
+}
+
+impl Plan {
+    /// The stage of that id.
+    pub fn stage(&self, id: &str) -> Option<&PlanStage> {
+        self.stages.iter().find(|stage| stage.id == id)
+    }
+
+    /// How a port is written in a pipeline file: `asr`, `asr.rejected`.
+    pub fn port_name(&self, at: PortRef) -> String {
+        let Some(stage) = self.stages.get(at.stage) else { return String::new() };
+        match at.port {
+            OutPort::Out(0) => stage.id.clone(),
+            OutPort::Out(port) => {
+                format!("{}.{}", stage.id, stage.outputs.get(port).map_or("?", |o| o.name.as_str()))
+            }
+            OutPort::Rejected => format!("{}.rejected", stage.id),
+        }
+    }
+}

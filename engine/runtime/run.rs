@@ -1,0 +1,231 @@
+//! A run: everything that is made ready before a dataflow, what its threads share, and what is told at the end.
+//!
+//! In: a plan and the run's options. Out: a report, or the failure that ended it. It must not know timely: the dataflow is
+//! behind `dataflow::execute`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use headwater_contract::{Role, Site, Source, SourceContext, StageError, Work};
+
+use crate::digest::SinkDigest;
+use crate::instance::{Builder, Failure, Panicked, quietly};
+use crate::metrics::{Counts, Metrics};
+use crate::offload::{Pool, Wake};
+use crate::plan::{OutPort, Plan};
+
+/// Where rejected rows go that no stage reads.
+pub trait Quarantine: Send {
+    /// Keeps rejected rows of a stage: rows of its `rejected` port.
+    ///
+    /// # Errors
+    /// They could not be kept; the run ends.
+    fn keep(&mut self, stage: &str, rows: &RecordBatch) -> Result<(), StageError>;
+
+    /// Makes what was kept durable.
+    ///
+    /// # Errors
+    /// It could not be made durable; the run ends.
+    fn sync(&mut self) -> Result<(), StageError>;
+}
+
+/// Somebody who looks at the rows of an output while they pass.
+#[derive(Clone)]
+pub struct Tap {
+    /// The stage's id.
+    pub stage: String,
+    /// Which output.
+    pub port: OutPort,
+    /// Called with every batch, on the thread that made it.
+    pub look: Arc<dyn Fn(&RecordBatch) + Send + Sync>,
+}
+
+/// How to run a plan.
+pub struct RunOptions {
+    /// Worker threads.
+    pub workers: usize,
+    /// Where the machine keeps things.
+    pub site: Site,
+    /// Whether the digest of each sink's rows is taken: 48 bytes are kept for every row.
+    pub digests: bool,
+    /// Who looks at rows.
+    pub taps: Vec<Tap>,
+    /// Where rejected rows go; without one they are only counted.
+    pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
+    /// Set it to stop: open epochs are carried through.
+    pub stopping: Arc<AtomicBool>,
+    /// Counters to watch while it runs.
+    pub metrics: Arc<Metrics>,
+}
+
+impl RunOptions {
+    /// One worker, digests on, nothing watched.
+    pub fn new(plan: &Plan, site: Site) -> Self {
+        RunOptions {
+            workers: 1,
+            site,
+            digests: true,
+            taps: Vec::new(),
+            quarantine: None,
+            stopping: Arc::default(),
+            metrics: Arc::new(Metrics::new(plan.stages.len())),
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was counted.
+    pub counts: Counts,
+    /// The digest of each sink's rows, in hexadecimal, by stage id.
+    pub digests: BTreeMap<String, String>,
+    /// How long it took.
+    pub wall: Duration,
+    /// Whether it was stopped before the end of its input.
+    pub stopped: bool,
+}
+
+/// What the threads of a run share.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) options: RunOptions,
+    /// By stage: threads of its own, for stages that have them.
+    pub(crate) pools: Vec<Option<Pool>>,
+    /// By stage: the digest of what arrived, for sinks.
+    pub(crate) digests: Vec<Mutex<SinkDigest>>,
+    /// Opened sources by stage, until home takes them.
+    pub(crate) sources: Mutex<Vec<(usize, Box<dyn Source>)>>,
+    intake: OnceLock<Wake>,
+    failure: Mutex<Option<Failure>>,
+    failed: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn intake_is_woken_by(&self, wake: Wake) {
+        self.intake.get_or_init(|| wake);
+    }
+
+    pub(crate) fn wake_intake(&self) {
+        if let Some(wake) = self.intake.get() {
+            wake();
+        }
+    }
+
+    /// The first failure is the one that is told.
+    pub(crate) fn fail(&self, failure: Failure) {
+        if let Ok(mut first) = self.failure.lock() {
+            first.get_or_insert(failure);
+        }
+        self.options.stopping.store(true, Relaxed);
+        self.failed.store(true, Relaxed);
+    }
+
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.load(Relaxed)
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.failure.lock().ok().and_then(|f| f.clone())
+    }
+}
+
+fn failure(stage: &str, what: impl Into<String>) -> Failure {
+    Failure { stage: stage.into(), epoch: None, row: None, what: what.into() }
+}
+
+/// Whether every stage could run here and now: models load, inputs exist.
+///
+/// # Errors
+/// Everything that is missing, of all stages.
+pub fn ready(plan: &Plan, site: &Site) -> Result<(), Vec<Failure>> {
+    let missing: Vec<Failure> = plan
+        .stages
+        .iter()
+        .filter_map(|stage| match quietly(|| stage.role.ready(site)) {
+            Ok(ready) => ready.err().map(|e| failure(&stage.id, e.to_string())),
+            Err(Panicked) => Some(failure(&stage.id, "it panicked while it was made ready")),
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+/// Runs a plan to the end of its input, or until it is stopped. Call [`ready`] first.
+///
+/// # Errors
+/// The failure that ended it.
+pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
+    let started = Instant::now();
+    let shared = Arc::new(share(plan, options)?);
+    crate::dataflow::execute(&shared)?;
+    match shared.failure() {
+        Some(failure) => Err(failure),
+        None => Ok(report(&shared, started.elapsed())),
+    }
+}
+
+fn share(plan: Arc<Plan>, options: RunOptions) -> Result<Shared, Failure> {
+    let mut pools = Vec::new();
+    let mut sources = Vec::new();
+    for (index, stage) in plan.stages.iter().enumerate() {
+        pools.push(pool(&plan, index, &options.site)?);
+        if let Role::Source(source) = &stage.role {
+            let schema = stage
+                .outputs
+                .first()
+                .map(|o| o.schema.clone())
+                .ok_or_else(|| failure(&stage.id, "a source without output"))?;
+            let cx = SourceContext {
+                id: &stage.id,
+                pipeline: &plan.name,
+                schema,
+                position: None,
+                site: &options.site,
+            };
+            match quietly(|| source.open(cx)) {
+                Ok(opened) => sources.push((index, opened.map_err(|e| failure(&stage.id, e.to_string()))?)),
+                Err(Panicked) => return Err(failure(&stage.id, "it panicked while it was opened")),
+            }
+        }
+    }
+    let digests = plan.stages.iter().map(|_| Mutex::default()).collect();
+    Ok(Shared {
+        plan,
+        options,
+        pools,
+        digests,
+        sources: Mutex::new(sources),
+        intake: OnceLock::new(),
+        failure: Mutex::new(None),
+        failed: AtomicBool::new(false),
+    })
+}
+
+fn pool(plan: &Arc<Plan>, index: usize, site: &Site) -> Result<Option<Pool>, Failure> {
+    let Some(stage) = plan.stages.get(index) else { return Ok(None) };
+    let Work::Rows(threads) = stage.signature.work else { return Ok(None) };
+    let builders = (0..threads.max(1)).filter_map(|_| Builder::new(plan, index, site)).collect();
+    Pool::start(&stage.id, builders)
+        .map(Some)
+        .map_err(|e| failure(&stage.id, format!("no thread could be started: {e}")))
+}
+
+fn report(shared: &Shared, wall: Duration) -> Report {
+    let sinks = shared
+        .plan
+        .stages
+        .iter()
+        .zip(&shared.digests)
+        .filter(|(stage, _)| stage.is_sink() && shared.options.digests);
+    let digests =
+        sinks.filter_map(|(stage, digest)| Some((stage.id.clone(), digest.lock().ok()?.finish()))).collect();
+    Report {
+        counts: shared.options.metrics.snapshot(),
+        digests,
+        wall,
+        stopped: shared.options.stopping.load(Relaxed),
+    }
+}

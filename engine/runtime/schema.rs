@@ -1,0 +1,183 @@
+//! The JSON Schema of pipeline files, for editors.
+//!
+//! In: the kinds. Out: a schema (draft 7, which TOML language servers read) made of the definitions that the check uses, so
+//! that the two cannot drift. It describes form alone: who may read whom is the check's work.
+
+use headwater_contract::{Kind, OptionSpec, Shape};
+use serde_json::{Map, Value, json};
+
+use crate::check::HEAD_KEYS;
+use crate::plan::Tier;
+
+const ID: &str = "^[a-z][a-z0-9_]*$";
+
+/// The schema of pipeline files with stages of these kinds.
+pub fn schema(kinds: &[Kind]) -> Value {
+    let stages: Vec<Value> = kinds.iter().map(|kind| stage(*kind)).collect();
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A Headwater pipeline",
+        "type": "object",
+        "required": ["pipeline", "stage"],
+        "additionalProperties": false,
+        "properties": {
+            "pipeline": head(),
+            "params": params(),
+            "privacy": privacy(),
+            "stage": {
+                "description": "The stages: [stage.ID].",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": { "pattern": ID },
+                "additionalProperties": { "oneOf": stages },
+            },
+        },
+    })
+}
+
+fn head() -> Value {
+    let about = |key: &str| {
+        let found = HEAD_KEYS.iter().find(|(name, ..)| *name == key);
+        found.map_or(String::new(), |(_, meaning, default)| match *default {
+            "" => (*meaning).to_owned(),
+            default => format!("{meaning} Default: {default}"),
+        })
+    };
+    json!({
+        "type": "object",
+        "required": ["name"],
+        "additionalProperties": false,
+        "properties": {
+            "name": { "type": "string", "description": about("name") },
+            "epoch": {
+                "description": about("epoch"),
+                "oneOf": [
+                    object("rows", json!({ "type": "integer", "minimum": 1 })),
+                    object("every", json!({ "type": "string" })),
+                ],
+            },
+            "window": { "type": "integer", "minimum": 1, "description": about("window") },
+            "epoch_bytes": { "type": "string", "description": about("epoch_bytes") },
+        },
+    })
+}
+
+/// A table with exactly one key.
+fn object(key: &str, value: Value) -> Value {
+    json!({ "type": "object", "required": [key], "additionalProperties": false, "properties": { key: value } })
+}
+
+fn params() -> Value {
+    json!({
+        "description": "The only environment that the file may read: `${name}` inside a string stands for a param.",
+        "type": "object",
+        "propertyNames": { "pattern": ID },
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "env": { "type": "string", "description": "The environment variable that gives the value." },
+                "default": { "type": "string", "description": "The value when nothing else gives one." },
+            },
+        },
+    })
+}
+
+fn tiers() -> Value {
+    json!(Tier::ALL.map(Tier::name))
+}
+
+fn privacy() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "redacted": { "enum": tiers(), "description": "The highest tier that redacted rows may climb to." },
+        },
+    })
+}
+
+fn stage(kind: Kind) -> Value {
+    let mut properties = Map::new();
+    properties.insert("type".into(), json!({ "const": kind.name(), "description": one_line(kind.about()) }));
+    if !kind.is_source() {
+        properties.insert("from".into(), from());
+    }
+    properties.insert("tier".into(), json!({ "enum": tiers(), "description": "Where the stage belongs." }));
+    properties
+        .insert("rejected".into(), json!({ "const": "drop", "description": "Throw rejected rows away." }));
+    let options = kind.options();
+    properties.extend(options.iter().map(|spec| (spec.name.to_owned(), option(spec))));
+    let mut required = vec!["type"];
+    required.extend((!kind.is_source()).then_some("from"));
+    required.extend(options.iter().filter(|spec| spec.required).map(|spec| spec.name));
+    json!({
+        "title": kind.name(),
+        "type": "object",
+        "required": required,
+        "additionalProperties": false,
+        "properties": properties,
+    })
+}
+
+fn from() -> Value {
+    let port = json!({ "type": "string" });
+    let ports = json!({ "type": "array", "minItems": 1, "items": port });
+    let one = json!([port, ports]);
+    json!({
+        "description": "What it reads: \"stage\", \"stage.port\", a list of these, or a table with one for each input.",
+        "anyOf": [port, ports, { "type": "object", "additionalProperties": { "anyOf": one } }],
+    })
+}
+
+fn option(spec: &OptionSpec) -> Value {
+    let mut value = form(&spec.shape);
+    let Some(object) = value.as_object_mut() else { return value };
+    let unit = spec.unit.map(|unit| format!(" In {unit}.")).unwrap_or_default();
+    object.insert("description".into(), json!(one_line(&spec.meaning) + &unit));
+    if let Some(default) = spec.default.as_deref().and_then(default_value) {
+        object.insert("default".into(), default);
+    }
+    if let Some((low, high)) = spec.range {
+        object.insert("minimum".into(), json!(low));
+        object.insert("maximum".into(), json!(high));
+    }
+    value
+}
+
+fn form(shape: &Shape) -> Value {
+    match shape {
+        Shape::Text | Shape::Path | Shape::Duration | Shape::Bytes => json!({ "type": "string" }),
+        Shape::Switch => json!({ "type": "boolean" }),
+        Shape::Integer => json!({ "type": "integer" }),
+        Shape::Number => json!({ "type": "number" }),
+        // A `${x}` may stand for the word.
+        Shape::Choice(words) => {
+            json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$\\{" }] })
+        }
+        Shape::List(item) => json!({ "type": "array", "items": form(item) }),
+    }
+}
+
+fn default_value(text: &str) -> Option<Value> {
+    let table: toml::Table = format!("v = {text}").parse().ok()?;
+    serde_json::to_value(table.get("v")?).ok()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_their_forms() {
+        let check = |shape: Shape, expected: Value| assert_eq!(form(&shape), expected);
+        check(Shape::Integer, json!({ "type": "integer" }));
+        check(Shape::List(Box::new(Shape::Text)), json!({ "type": "array", "items": { "type": "string" } }));
+        assert_eq!(default_value("[1, 2]"), Some(json!([1, 2])));
+        assert_eq!(default_value("\"10s\""), Some(json!("10s")));
+    }
+}
