@@ -1,0 +1,8 @@
+//! Recorded data sets: the manifests that describe them and the readers that play them.
+//!
+//! Paths and bytes flow in; manifests, mono 16 kHz samples and typed errors flow out. This crate knows
+//! nothing of pipelines, stages, rows or keys.
+
+pub mod audio;
+pub mod manifest;
+pub mod wer;
