@@ -1,0 +1,266 @@
+//! The source `capture`: recordings, lines of text or a microphone in; one row per utterance out, labelled raw.
+//!
+//! Recordings are decoded to mono 16 kHz and cut at pauses into utterances of at most 30 s, one at a time: an
+//! hour-long file is never in memory whole. What cannot be read is rejected with its reason and the rest goes
+//! on. Identity: the n-th recording of a device has the seqs from n million on; a line of text has its number.
+//!
+//! It must not know what becomes of its rows. What it gives depends on the files' names and contents alone,
+//! never on their dates, the clock or the machine (the microphone apart).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use headwater_contract::prelude::*;
+
+mod hear;
+mod lines;
+#[cfg(feature = "microphone")]
+mod microphone;
+pub mod recordings;
+mod rows;
+pub mod segment;
+mod stamp;
+mod text;
+pub mod utterance;
+
+use hear::Hearing;
+use lines::Lines;
+use rows::Outlet;
+use text::{Column, Columns, JsonRecords, Numbers, Reading, Records};
+use utterance::Place;
+
+choice! {
+    /// What the input holds.
+    pub enum Format {
+        /// Recordings: WAV, FLAC, Ogg Vorbis or MP3.
+        Audio = "audio",
+        /// One JSON object per line.
+        Jsonl = "jsonl",
+        /// Comma-separated values with a header.
+        Csv = "csv",
+    }
+}
+
+choice! {
+    /// Where the input comes from.
+    pub enum Origin {
+        /// From `path`.
+        Files = "files",
+        /// From the sound card; needs a program built with the feature `microphone`.
+        Microphone = "microphone",
+    }
+}
+
+options! {
+    /// Takes in recordings (WAV, FLAC, Ogg Vorbis, MP3) or lines of text (JSON lines, CSV).
+    pub struct Capture {
+        /// A recording, a folder of recordings, a manifest.toml, a text file, or `-` for lines on the standard input.
+        path: Option<PathBuf>;
+        /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv` and `-` are text, all else is audio.
+        format: Option<Format>;
+        /// Whether to read `path` or to listen.
+        source: Origin = Origin::Files;
+        /// Whose input it is where the input does not say. Default: the pipeline's name.
+        device: Option<String>;
+        /// Text: the column of the text.
+        text_column: String = "text".to_owned();
+        /// Text: the column of the device. Default: `device`, where there is one.
+        device_column: Option<String>;
+        /// Text: the column of the time (RFC 3339). Default: `captured_at`, where there is one.
+        captured_at_column: Option<String>;
+    }
+}
+
+impl Capture {
+    /// What the input holds, told from the options alone: `check` looks at no file.
+    fn format(&self) -> Format {
+        if let Some(format) = self.format {
+            return format;
+        }
+        let Some(path) = &self.path else { return Format::Audio };
+        match path.extension().and_then(|suffix| suffix.to_str()) {
+            Some("jsonl" | "ndjson") => Format::Jsonl,
+            Some("csv") => Format::Csv,
+            _ if path.as_os_str() == "-" => Format::Jsonl,
+            _ => Format::Audio,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn reads_standard_input(&self) -> bool {
+        self.path().as_os_str() == "-"
+    }
+
+    fn numbers(&self) -> Numbers {
+        let gone = self.source == Origin::Microphone || self.reads_standard_input();
+        if gone { Numbers::Now } else { Numbers::Zero }
+    }
+
+    fn columns(&self) -> Columns {
+        let column = |asked: &Option<String>, usual: &str| Column {
+            name: asked.clone().unwrap_or_else(|| usual.to_owned()),
+            required: asked.is_some(),
+        };
+        Columns {
+            text: self.text_column.clone(),
+            device: column(&self.device_column, "device"),
+            captured_at: column(&self.captured_at_column, "captured_at"),
+        }
+    }
+
+    fn open_text(&self) -> Result<BufReader<File>> {
+        let path = self.path();
+        let file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => recordings::absent(path),
+            _ => StageError::new(format!("`{}` cannot be read: {error}", path.display())),
+        })?;
+        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+            return Err(StageError::new(format!("`{}` is a folder", path.display()))
+                .expected(format!("a file, since `format` is \"{}\"", self.format().word())));
+        }
+        Ok(BufReader::new(file))
+    }
+}
+
+impl SourceConfig for Capture {
+    const KIND: &'static str = "capture";
+
+    fn signature(&self) -> Signature {
+        match self.format() {
+            Format::Audio => Signature::source([uint32("sample_rate"), f32_list("samples")]),
+            Format::Jsonl | Format::Csv => Signature::source([utf8("text")]),
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        match self.source {
+            Origin::Files => Pace::Recorded,
+            Origin::Microphone => Pace::Live,
+        }
+    }
+
+    fn wrongs(&self) -> Vec<Wrong> {
+        let mut wrongs = Vec::new();
+        let mut wrong = |option: &str, what: &str| wrongs.push(Wrong::new(option, what));
+        let audio = self.format() == Format::Audio;
+        match (self.source, &self.path) {
+            (Origin::Files, None) => wrong("path", "missing; expected a file or a folder to read"),
+            (Origin::Microphone, Some(_)) => wrong("path", "a microphone has no path"),
+            _ => {}
+        }
+        if self.source == Origin::Microphone && !audio {
+            wrong("format", "a microphone gives \"audio\"");
+        }
+        if self.source == Origin::Microphone && !cfg!(feature = "microphone") {
+            wrong("source", "this program was built without the feature `microphone`");
+        }
+        if audio && self.reads_standard_input() {
+            wrong("format", "the standard input is read as \"jsonl\" or \"csv\"");
+        }
+        let named =
+            [("device_column", &self.device_column), ("captured_at_column", &self.captured_at_column)];
+        for (option, _) in named.iter().filter(|(_, column)| audio && column.is_some()) {
+            wrong(option, "recordings have no columns; expected `format` \"jsonl\" or \"csv\"");
+        }
+        wrongs
+    }
+
+    fn ready(&self, _: &Site) -> Result {
+        if self.source == Origin::Microphone || self.reads_standard_input() {
+            return Ok(());
+        }
+        match self.format() {
+            Format::Audio => {
+                let takes = recordings::list(self.path(), "")?;
+                if takes.is_empty() {
+                    return Err(StageError::new(format!("`{}` holds no recordings", self.path().display()))
+                        .expected("at least one file"));
+                }
+                Ok(())
+            }
+            Format::Jsonl => self.open_text().map(drop),
+            Format::Csv => {
+                let mut lines = Lines::at(self.open_text()?, 0, 0);
+                text::csv_header(&mut lines, &self.columns(), &self.path().display().to_string()).map(drop)
+            }
+        }
+    }
+
+    fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
+        let place = match &cx.position {
+            None => Place { items: self.numbers().first(), ..Place::default() },
+            Some(position) => Place::from_bytes(&position.0).ok_or_else(|| {
+                StageError::new("the saved position is of another version")
+                    .help("empty the state folder to start again")
+            })?,
+        };
+        let device: Arc<str> = self.device.as_deref().unwrap_or(cx.pipeline).into();
+        Ok(Capturing { capture: self.clone(), device, place, outlet: Outlet::new(cx.id, cx.schema) })
+    }
+}
+
+/// The kind, for the list of kinds.
+pub const KIND: Kind = Kind::source::<Capture>();
+
+struct Capturing {
+    capture: Capture,
+    device: Arc<str>,
+    place: Place,
+    outlet: Outlet,
+}
+
+impl Source for Capturing {
+    fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
+        match (self.capture.source, self.capture.format()) {
+            #[cfg(feature = "microphone")]
+            (Origin::Microphone, _) => microphone::listen(self.device, self.place, self.outlet, feed),
+            #[cfg(not(feature = "microphone"))]
+            (Origin::Microphone, _) => Err(StageError::new("built without the feature `microphone`")),
+            (Origin::Files, Format::Audio) => {
+                let takes = recordings::list(self.capture.path(), &self.device)?;
+                self.outlet.pour(Hearing::from_place(takes.into(), self.place), |_| true, feed)
+            }
+            (Origin::Files, _) if self.capture.reads_standard_input() => {
+                // What an earlier life read is gone from there: this one reads on, and numbers on.
+                let lines = Lines::at(BufReader::new(std::io::stdin()), self.place.byte, self.place.line);
+                self.read(lines, |_, _| Ok(()), |stdin| stdin.buffer().is_empty(), feed)
+            }
+            (Origin::Files, _) => {
+                let lines = Lines::at(self.capture.open_text()?, 0, 0);
+                self.read(lines, Lines::seek, |_| false, feed)
+            }
+        }
+    }
+}
+
+impl Capturing {
+    /// Reads a text: past its header, on from where an earlier life stopped, to its end. `waits` tells
+    /// whether the next bytes are not there yet.
+    fn read<R: BufRead>(
+        self,
+        mut lines: Lines<R>,
+        resume: impl FnOnce(&mut Lines<R>, Place) -> std::io::Result<()>,
+        waits: impl Fn(&R) -> bool,
+        feed: Feed<'_>,
+    ) -> Result {
+        let Self { capture, device, place, outlet } = self;
+        let numbers = capture.numbers();
+        let (columns, name) = (capture.columns(), capture.path().display().to_string());
+        let records: Box<dyn Records> = match capture.format() {
+            Format::Csv => Box::new(text::csv_header(&mut lines, &columns, &name)?),
+            Format::Jsonl | Format::Audio => Box::new(JsonRecords),
+        };
+        resume(&mut lines, place).map_err(|error| {
+            StageError::new(format!("`{name}` cannot be read from where it was left: {error}"))
+        })?;
+        let reading = Reading::new(lines, records, columns, name, device, numbers, place.items);
+        outlet.pour(reading, |reading| waits(reading.reader()), feed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Bytes as lines of bounded length, with the byte and the line number at which each begins.
+//!
+//! Knows nothing of what a line means.
+
+use std::io::{self, BufRead, Seek, SeekFrom};
+
+use super::utterance::Place;
+
+/// The longest line that is taken in: 1 MiB.
+pub const LONGEST: usize = 1 << 20;
+
+/// One line of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// It is in the buffer, without its end.
+    Whole,
+    /// It was longer than [`LONGEST`] and has been passed over.
+    TooLong,
+}
+
+impl<R: BufRead + Seek> Lines<R> {
+    /// Goes to a place further on, where an earlier life stopped reading.
+    pub fn seek(&mut self, place: Place) -> io::Result<()> {
+        if place.byte > self.byte {
+            self.reader.seek(SeekFrom::Start(place.byte))?;
+            (self.byte, self.line) = (place.byte, place.line);
+        }
+        Ok(())
+    }
+}
+
+/// Lines one after the other.
+pub struct Lines<R> {
+    reader: R,
+    /// Byte at which the next line begins.
+    byte: u64,
+    /// Lines read so far.
+    line: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Lines of a reader that stands at this byte, after this many lines.
+    pub fn at(reader: R, byte: u64, line: u64) -> Self {
+        Self { reader, byte, line }
+    }
+
+    /// Byte at which the next line begins.
+    pub fn byte(&self) -> u64 {
+        self.byte
+    }
+
+    /// Lines read so far: the number, from 1, of the line read last.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The reader beneath.
+    pub fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// Appends the next line to `line`, without its `\n` or `\r\n`; `None` at the end.
+    pub fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Option<Line>> {
+        let (start, mut seen) = (line.len(), 0);
+        let mut kept = true;
+        loop {
+            let available = match self.reader.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(available.len(), |at| at + 1);
+            let text = available.get(..end.unwrap_or(taken)).unwrap_or_default();
+            kept = kept && line.len() - start + text.len() <= LONGEST;
+            if kept {
+                line.extend_from_slice(text);
+            }
+            self.reader.consume(taken);
+            self.byte += taken as u64;
+            seen += taken;
+            if end.is_some() || taken == 0 {
+                break;
+            }
+        }
+        if seen == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if !kept {
+            line.truncate(start);
+            return Ok(Some(Line::TooLong));
+        }
+        if line.len() > start && line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(Some(Line::Whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    fn read(bytes: &[u8], capacity: usize) -> Vec<(String, u64, u64)> {
+        let mut lines = Lines::at(BufReader::with_capacity(capacity, bytes), 0, 0);
+        let (mut all, mut line) = (Vec::new(), Vec::new());
+        while let Some(kind) = lines.next(&mut line).unwrap() {
+            let text = match kind {
+                Line::Whole => String::from_utf8_lossy(&line).into_owned(),
+                Line::TooLong => "too long".to_owned(),
+            };
+            all.push((text, lines.byte(), lines.line()));
+            line.clear();
+        }
+        all
+    }
+
+    #[test]
+    fn lines_and_their_places() {
+        let check = |bytes: &str, expected: &[(&str, u64)]| {
+            for capacity in [1, 3, 8192] {
+                let told = read(bytes.as_bytes(), capacity);
+                let told: Vec<_> = told.iter().map(|(text, byte, _)| (text.as_str(), *byte)).collect();
+                assert_eq!(told, expected, "{bytes:?} by {capacity}");
+            }
+        };
+        check("", &[]);
+        check("\n", &[("", 1)]);
+        check("a\nb", &[("a", 2), ("b", 3)]);
+        check("a\r\n\r\nb\r", &[("a", 3), ("", 5), ("b", 7)]);
+        check("a\rb\n", &[("a\rb", 4)]);
+    }
+
+    #[test]
+    fn a_long_line_is_passed_over() {
+        let text = format!("a\n{}\n{}\nb", "x".repeat(LONGEST), "y".repeat(LONGEST + 1));
+        let told = read(text.as_bytes(), 8192);
+        let lengths: Vec<_> = told.iter().map(|(text, _, line)| (text.len(), *line)).collect();
+        assert_eq!(lengths, [(1, 1), (LONGEST, 2), ("too long".len(), 3), (1, 4)]);
+    }
+}

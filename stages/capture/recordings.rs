@@ -1,0 +1,208 @@
+//! Which recordings there are: a file, a folder or a manifest in; a list in a fixed order out.
+//!
+//! Opens no recording. The same folder gives the same list on every machine: names are sorted byte by byte
+//! at each level, and nothing is taken from a file's dates.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_contract::units::Micros;
+use headwater_contract::{Result, StageError};
+use headwater_datasets::manifest::{self, Manifest, Recording};
+
+use super::stamp;
+
+/// Utterances that one recording may have: the n-th of its device has the seqs from n million on. So a
+/// recording's seqs do not depend on what is heard in the others, and a repaired file moves none of them.
+pub const SEQS: u64 = 1_000_000;
+
+/// A recording to be heard.
+#[derive(Debug, Clone)]
+pub struct Take {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub device: Arc<str>,
+    /// When its first sample was captured.
+    pub captured_at: Micros,
+    /// The first seq of its utterances; the last is `SEQS - 1` more.
+    pub first_seq: u64,
+    /// What its manifest says.
+    pub described: Option<Recording>,
+    /// Why it cannot be listed further: a folder that the system does not let us read.
+    pub barred: Option<String>,
+}
+
+/// Lists the recordings at `path`. What a folder without a manifest holds belongs to the device named by
+/// the first folder below `path`; what lies beside those folders, to `device`.
+///
+/// # Errors
+/// The path does not exist, or a manifest is wrong: all its mistakes.
+pub fn list(path: &Path, device: &str) -> Result<Vec<Take>> {
+    let Ok(meta) = fs::metadata(path) else { return Err(absent(path)) };
+    let mut listing = Listing { takes: Vec::new(), counts: HashMap::new() };
+    if meta.is_dir() {
+        listing.folder(path, None, device)?;
+    } else if path.extension().is_some_and(|suffix| suffix == "toml") {
+        listing.manifest(path)?;
+    } else {
+        listing.file(path.to_owned(), device, None);
+    }
+    Ok(listing.takes)
+}
+
+/// The error for a path that is not there (or not for us to see).
+pub(super) fn absent(path: &Path) -> StageError {
+    StageError::new(format!("`{}` does not exist", path.display()))
+        .expected("a recording, a folder of recordings or a manifest.toml")
+        .help("a relative path starts at the working directory")
+}
+
+struct Listing {
+    takes: Vec<Take>,
+    /// Recordings so far, by device.
+    counts: HashMap<Arc<str>, u64>,
+}
+
+impl Listing {
+    /// `below`: the device that a folder further up gave its name to.
+    fn folder(&mut self, folder: &Path, below: Option<&str>, device: &str) -> Result {
+        let manifest = folder.join(manifest::FILE_NAME);
+        if manifest.is_file() {
+            return self.manifest(&manifest);
+        }
+        let mut entries = match fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.file(folder.to_owned(), below.unwrap_or(device), Some(error.to_string()));
+                return Ok(());
+            }
+        };
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let shown = name.to_string_lossy();
+            // Hidden files are the system's and the editor's, not recordings. A linked folder could
+            // contain itself; a linked file cannot.
+            match entry.file_type() {
+                _ if shown.starts_with('.') => {}
+                Ok(kind) if kind.is_dir() => {
+                    self.folder(&entry.path(), Some(below.unwrap_or(&shown)), device)?;
+                }
+                Ok(kind) if kind.is_symlink() && entry.path().is_dir() => {}
+                _ => self.file(entry.path(), below.unwrap_or(device), None),
+            }
+        }
+        Ok(())
+    }
+
+    fn manifest(&mut self, path: &Path) -> Result {
+        let manifest = Manifest::read(path).map_err(|error| StageError::new(error.to_string()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for recording in manifest.recordings {
+            let captured_at = Micros(recording.captured_at.as_microsecond());
+            let (device, ordinal) = self.count(&recording.device);
+            self.takes.push(Take {
+                path: folder.join(&recording.file),
+                device,
+                captured_at,
+                first_seq: ordinal.saturating_mul(SEQS),
+                described: Some(recording),
+                barred: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: PathBuf, device: &str, barred: Option<String>) {
+        let (device, ordinal) = self.count(device);
+        let captured_at = stamp::captured_at(&path, ordinal);
+        let first_seq = ordinal.saturating_mul(SEQS);
+        self.takes.push(Take { path, device, captured_at, first_seq, described: None, barred });
+    }
+
+    fn count(&mut self, device: &str) -> (Arc<str>, u64) {
+        if let Some((device, count)) = self.counts.get_key_value(device) {
+            let (device, ordinal) = (device.clone(), *count);
+            self.counts.insert(device.clone(), ordinal + 1);
+            return (device, ordinal);
+        }
+        let device: Arc<str> = device.into();
+        self.counts.insert(device.clone(), 1);
+        (device, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    fn listed(root: &Path) -> Vec<String> {
+        let show = |take: &Take| {
+            let path = take.path.strip_prefix(root).unwrap().display().to_string();
+            format!("{path} {} {} {}", take.device, take.first_seq, take.captured_at.0 / 86_400_000_000)
+        };
+        list(root, "home").unwrap().iter().map(show).collect()
+    }
+
+    const MANIFEST: &str = "format = 'headwater-recordings'\nversion = 1\n\
+        [[recording]]\nfile = 'b.wav'\ndevice = 'tin'\ncaptured_at = '1970-01-11T00:00:00Z'\n\
+        [[recording]]\nfile = 'a.wav'\ndevice = 'den'\ncaptured_at = '1970-01-12T00:00:00Z'\n\
+        [[recording]]\nfile = 'c.wav'\ndevice = 'tin'\ncaptured_at = '1970-01-13T00:00:00Z'\n";
+
+    #[test]
+    fn folders_are_sorted_and_name_devices() {
+        let root = tree(&[
+            ("z.wav", ""),
+            ("den/2.wav", ""),
+            ("den/1.wav", ""),
+            ("den/deep/er/3.wav", ""),
+            ("attic/.hidden.wav", ""),
+            ("attic/19700201T000000.wav", ""),
+            ("a.wav", ""),
+            (".git/x.wav", ""),
+        ]);
+        assert_eq!(
+            listed(root.path()),
+            [
+                "a.wav home 0 0",
+                "attic/19700201T000000.wav attic 0 31",
+                "den/1.wav den 0 0",
+                "den/2.wav den 1000000 1",
+                "den/deep/er/3.wav den 2000000 2",
+                "z.wav home 1000000 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_manifest_speaks_for_its_folder() {
+        let root = tree(&[("set/manifest.toml", MANIFEST), ("set/unlisted.wav", ""), ("x.wav", "")]);
+        assert_eq!(
+            listed(root.path()),
+            ["set/b.wav tin 0 10", "set/a.wav den 0 11", "set/c.wav tin 1000000 12", "x.wav home 0 0"]
+        );
+        assert_eq!(list(&root.path().join("set/manifest.toml"), "home").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn wrong_manifests_and_absent_paths_are_errors() {
+        let root = tree(&[("set/manifest.toml", "format = 1\nversion = 2\n")]);
+        let error = list(root.path(), "home").unwrap_err().to_string();
+        assert!(error.contains("manifest.toml:1:10") && error.contains("manifest.toml:2:11"), "{error}");
+        let error = list(&root.path().join("absent"), "home").unwrap_err().to_string();
+        assert!(error.contains("does not exist"), "{error}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Utterances as Arrow rows, sent with the place behind them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use arrow::buffer::OffsetBuffer;
+use headwater_contract::prelude::*;
+use headwater_datasets::audio::SAMPLE_RATE;
+
+use super::utterance::{Content, Place, Tally, Utterance, Utterances};
+
+/// Rows in a batch, at most.
+const ROWS: usize = 256;
+
+/// Bytes of content in a batch, about.
+const BYTES: usize = 1 << 20;
+
+/// Makes batches of a schema and feeds them.
+pub struct Outlet {
+    source: Arc<str>,
+    schema: SchemaRef,
+    pending: Vec<Utterance>,
+    bytes: usize,
+    told: Tally,
+}
+
+impl Outlet {
+    /// An outlet for the stage of this id, with these columns.
+    pub fn new(source: &str, schema: SchemaRef) -> Self {
+        Self { source: source.into(), schema, pending: Vec::new(), bytes: 0, told: Tally::default() }
+    }
+
+    /// Feeds all utterances; a batch leaves when it is full, and whenever `waits` says that the next
+    /// utterance may take its time.
+    pub fn pour<U: Utterances>(
+        mut self,
+        mut utterances: U,
+        waits: impl Fn(&U) -> bool,
+        mut feed: Feed<'_>,
+    ) -> Result {
+        let mut behind = utterances.place();
+        while let Some(heard) = utterances.next() {
+            match heard {
+                Ok(utterance) => {
+                    self.bytes += size(&utterance.content);
+                    self.pending.push(utterance);
+                    behind = utterances.place();
+                    if self.pending.len() >= ROWS || self.bytes >= BYTES || waits(&utterances) {
+                        self.flush(behind, &mut feed)?;
+                    }
+                }
+                Err(rejected) => {
+                    self.flush(behind, &mut feed)?;
+                    behind = utterances.place();
+                    let source = self.source.clone();
+                    let id = identity::RowId { device: rejected.device, source, seq: rejected.seq, part: 0 };
+                    feed.reject(id, rejected.captured_at, rejected.code, rejected.reason)?;
+                }
+            }
+            self.tell(utterances.tally(), &mut feed);
+        }
+        self.flush(behind, &mut feed)?;
+        self.tell(utterances.tally(), &mut feed);
+        Ok(())
+    }
+
+    fn flush(&mut self, behind: Place, feed: &mut Feed<'_>) -> Result {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch()?;
+        feed.send(batch, Position(behind.to_bytes()))
+    }
+
+    fn batch(&mut self) -> Result<RecordBatch> {
+        let rows = std::mem::take(&mut self.pending);
+        self.bytes = 0;
+        let devices: StringArray = rows.iter().map(|row| Some(&*row.device)).collect();
+        let sources: StringArray = rows.iter().map(|_| Some(&*self.source)).collect();
+        let seqs: UInt64Array = rows.iter().map(|row| row.seq).collect();
+        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.captured_at.0));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(devices),
+            Arc::new(sources),
+            Arc::new(seqs),
+            Arc::new(UInt32Array::from(vec![0; rows.len()])),
+            Arc::new(times.with_timezone("UTC")),
+        ];
+        columns.extend(contents(rows));
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    /// Adds what was heard since to the stage's figures.
+    fn tell(&mut self, tally: Tally, feed: &mut Feed<'_>) {
+        let milliseconds = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
+        let figures = [
+            ("audio_ms", milliseconds(self.told.samples_read), milliseconds(tally.samples_read)),
+            ("spoken_ms", milliseconds(self.told.samples_kept), milliseconds(tally.samples_kept)),
+            ("silent_files", self.told.silent, tally.silent),
+            ("inputs", self.told.listed, tally.listed),
+            ("inputs_read", self.told.inputs, tally.inputs),
+        ];
+        for (figure, before, now) in figures.into_iter().filter(|(_, before, now)| now > before) {
+            feed.count(figure, now - before);
+        }
+        self.told = tally;
+    }
+}
+
+fn size(content: &Content) -> usize {
+    match content {
+        Content::Samples(samples) => samples.len() * size_of::<f32>(),
+        Content::Text(text) => text.len(),
+    }
+}
+
+/// The columns after the identity: rate and samples, or text. A source gives one kind only.
+fn contents(rows: Vec<Utterance>) -> Vec<ArrayRef> {
+    let (mut samples, mut lengths, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        match row.content {
+            Content::Samples(heard) if samples.is_empty() => {
+                lengths.push(heard.len());
+                samples = heard;
+            }
+            Content::Samples(heard) => {
+                lengths.push(heard.len());
+                samples.extend_from_slice(&heard);
+            }
+            Content::Text(text) => texts.push(text),
+        }
+    }
+    if lengths.is_empty() {
+        return vec![Arc::new(StringArray::from(texts))];
+    }
+    let rates = UInt32Array::from(vec![SAMPLE_RATE; lengths.len()]);
+    let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let lists = ListArray::new(item, offsets, Arc::new(Float32Array::from(samples)), None);
+    vec![Arc::new(rates), Arc::new(lists)]
+}

@@ -1,0 +1,231 @@
+#![allow(clippy::cast_possible_truncation)]
+
+use std::fs;
+
+use arrow::array::{AsArray, UInt64Array};
+use headwater_contract::units::Micros;
+use headwater_contract::{FeedSink, RowId};
+
+use super::*;
+
+/// What a source gave.
+#[derive(Default)]
+struct Taken {
+    rows: Vec<String>,
+    positions: Vec<Position>,
+    figures: std::collections::BTreeMap<&'static str, u64>,
+    /// Stop after this many batches.
+    enough: Option<usize>,
+}
+
+impl FeedSink for Taken {
+    fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
+        let ids = identity::IdentityColumns::of(&batch).unwrap();
+        for row in 0..batch.num_rows() {
+            let content = if let Some(text) = batch.column_by_name("text") {
+                text.as_string::<i32>().value(row).to_owned()
+            } else {
+                let samples = batch.column_by_name("samples").unwrap().as_list::<i32>().value(row);
+                format!("{} samples", samples.len())
+            };
+            self.rows.push(format!(
+                "{} {} {} {content}",
+                ids.device(row),
+                ids.seq(row),
+                ids.captured_at(row).0
+            ));
+        }
+        self.positions.push(position);
+        self.enough.is_none_or(|enough| self.positions.len() < enough)
+    }
+
+    fn reject(&mut self, id: RowId, _: Micros, code: &'static str, _: String) -> bool {
+        self.rows.push(format!("{} {} {code}", id.device, id.seq));
+        true
+    }
+
+    fn count(&mut self, figure: &'static str, n: u64) {
+        *self.figures.entry(figure).or_default() += n;
+    }
+
+    fn committed(&self) -> Option<Position> {
+        None
+    }
+}
+
+fn capture(options: &str) -> Capture {
+    Capture::from_table(&options.parse().unwrap()).unwrap()
+}
+
+fn run(capture: &Capture, position: Option<Position>, enough: Option<usize>) -> (Taken, Result) {
+    let schema = capture.signature().apply(&[]).unwrap().remove(0);
+    let site = Site::default();
+    let cx = SourceContext { id: "mic", pipeline: "home", schema, position, site: &site };
+    let source = SourceConfig::open(capture, cx).unwrap();
+    let mut taken = Taken { enough, ..Taken::default() };
+    let result = Box::new(source).run(Feed::new(&mut taken));
+    (taken, result)
+}
+
+/// 16-bit mono WAV of silence and the sample speech `words` times.
+fn wav(samples: &[f32]) -> Vec<u8> {
+    let size = samples.len() as u32 * 2;
+    let mut bytes = [&b"RIFF"[..], &(36 + size).to_le_bytes(), b"WAVEfmt \x10\0\0\0\x01\0\x01\0"].concat();
+    bytes.extend([16_000u32.to_le_bytes(), 32_000u32.to_le_bytes()].concat());
+    bytes.extend([&b"\x02\0\x10\0data"[..], &size.to_le_bytes()].concat());
+    bytes.extend(samples.iter().flat_map(|s| ((s * 32_767.0) as i16).to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn columns_follow_from_the_options_alone() {
+    let check = |options: &str, expected: &[&str]| {
+        let schema = capture(options).signature().apply(&[]).unwrap().remove(0);
+        let names: Vec<_> = schema.fields().iter().skip(5).map(|field| field.name().as_str()).collect();
+        assert_eq!(names, expected, "{options}");
+    };
+    let audio = ["sample_rate", "samples"];
+    check("path = '/nowhere'", &audio);
+    check("path = '/nowhere/manifest.toml'", &audio);
+    check("path = 'x.wav'", &audio);
+    check("source = 'microphone'", &audio);
+    check("path = 'x.jsonl'", &["text"]);
+    check("path = 'x.ndjson'", &["text"]);
+    check("path = 'x.csv'", &["text"]);
+    check("path = '-'", &["text"]);
+    check("path = '-'\nformat = 'csv'", &["text"]);
+    check("path = 'x.csv'\nformat = 'audio'", &audio);
+    check("path = 'x.txt'\nformat = 'jsonl'", &["text"]);
+}
+
+#[test]
+fn options_that_contradict_each_other() {
+    let check = |options: &str, expected: &[&str]| {
+        let told: Vec<String> = capture(options).wrongs().into_iter().map(|wrong| wrong.option).collect();
+        assert_eq!(told, expected, "{options}");
+    };
+    let microphone: &[&str] = if cfg!(feature = "microphone") { &[] } else { &["source"] };
+    check("path = 'x'", &[]);
+    check("", &["path"]);
+    check("source = 'microphone'", microphone);
+    check("source = 'microphone'\npath = 'x'", &[&["path"], microphone].concat());
+    check("source = 'microphone'\nformat = 'csv'", &[&["format"], microphone].concat());
+    check("path = '-'\nformat = 'audio'", &["format"]);
+    check("path = 'x'\ndevice_column = 'who'", &["device_column"]);
+    check("path = 'x.csv'\ndevice_column = 'who'\ncaptured_at_column = 'when'", &[]);
+}
+
+#[test]
+fn what_is_not_there_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x.csv"), "a,b\n").unwrap();
+    let check = |name: &str, more: &str, words: &str| {
+        let options = format!("path = '{}'\n{more}", folder.path().join(name).display());
+        let error = SourceConfig::ready(&capture(&options), &Site::default()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check("absent", "", "does not exist");
+    check("absent.jsonl", "", "does not exist");
+    check("absent/deeper.wav", "", "does not exist");
+    check("x.csv", "", "there is no column `text`; the first line names a, b");
+    check("", "format = 'jsonl'", "is a folder");
+    fs::remove_file(folder.path().join("x.csv")).unwrap();
+    check("", "", "holds no recordings");
+}
+
+#[test]
+fn texts_become_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jsonl");
+    fs::write(&path, "{\"say\": \"a\", \"device\": \"den\"}\n{}\n{\"say\": \"b\"}\n").unwrap();
+    let capture = capture(&format!("path = '{}'\ntext_column = 'say'\ndevice = 'hall'", path.display()));
+    SourceConfig::ready(&capture, &Site::default()).unwrap();
+    let (taken, result) = run(&capture, None, None);
+    result.unwrap();
+    assert_eq!(taken.rows, ["den 0 0 a", "hall 1 column_missing", "hall 2 2000000 b"]);
+    let (rest, _) = run(&capture, Some(taken.positions[0].clone()), None);
+    assert_eq!(rest.rows, ["hall 1 column_missing", "hall 2 2000000 b"]);
+}
+
+#[test]
+fn a_position_of_another_version_is_refused() {
+    let capture = capture("path = 'x.jsonl'");
+    let schema = capture.signature().apply(&[]).unwrap().remove(0);
+    let (site, position) = (Site::default(), Some(Position(vec![9; 33])));
+    let cx = SourceContext { id: "mic", pipeline: "home", schema, position, site: &site };
+    assert!(SourceConfig::open(&capture, cx).is_err());
+}
+
+/// Speech from the kept recordings, good files and bad ones, left at every batch and resumed.
+#[test]
+fn recordings_become_rows_and_bad_ones_are_rejected() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/tests/samples");
+    let speech = read(&samples.join("speech-16000-1.ogg"));
+    let pause = vec![0.0; 16_000 * 3];
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let twice = wav(&[&speech[..], &pause[..], &speech[..]].concat());
+    put("den/1-twice.wav", &twice);
+    put("den/2-silent.wav", &wav(&pause));
+    put("den/3-cut.wav", &twice[..twice.len() * 3 / 4]);
+    put("den/4-empty.wav", b"");
+    put("den/5-text.wav", b"my number is 555");
+    put("hall/once.ogg", &fs::read(samples.join("speech-16000-1.ogg")).unwrap());
+    let capture = capture(&format!("path = '{}'", folder.path().display()));
+    SourceConfig::ready(&capture, &Site::default()).unwrap();
+    let (whole, result) = run(&capture, None, None);
+    result.unwrap();
+    let told: Vec<String> =
+        whole.rows.iter().map(|row| row.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        told,
+        [
+            "den 0",
+            "den 1",
+            "den 2000000",
+            "den 2000001",
+            "den 2000002",
+            "den 3000000",
+            "den 4000000",
+            "hall 0"
+        ],
+        "{:?}",
+        whole.rows
+    );
+    let codes: Vec<_> = whole.rows.iter().filter(|row| !row.ends_with("samples")).collect();
+    assert_eq!(codes, ["den 2000002 audio_truncated", "den 3000000 file_empty", "den 4000000 not_audio"]);
+    assert_eq!(whole.figures["silent_files"], 1);
+    for left_after in 1..=whole.positions.len() {
+        let (first, stopped) = run(&capture, None, Some(left_after));
+        assert!(stopped.is_err());
+        let (rest, result) = run(&capture, first.positions.last().cloned(), None);
+        result.unwrap();
+        assert_eq!([&first.rows[..], &rest.rows[..]].concat(), whole.rows, "left after batch {left_after}");
+    }
+}
+
+fn read(path: &Path) -> Vec<f32> {
+    let mut reader = headwater_datasets::audio::AudioReader::open(path).unwrap();
+    let mut all = Vec::new();
+    while let Some(chunk) = reader.next_chunk().unwrap() {
+        all.extend_from_slice(chunk);
+    }
+    all
+}
+
+#[test]
+fn the_seqs_of_one_batch_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv");
+    let rows: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    fs::write(&path, format!("text\n{rows}")).unwrap();
+    let (taken, result) = run(&capture(&format!("path = '{}'", path.display())), None, None);
+    result.unwrap();
+    let seqs = taken.rows.iter().map(|row| row.split(' ').nth(1).unwrap().parse::<u64>().unwrap());
+    assert_eq!(seqs.collect::<UInt64Array>(), (0..1000).collect::<UInt64Array>());
+    assert_eq!(taken.positions.len(), 4);
+}

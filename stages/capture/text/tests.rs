@@ -1,0 +1,155 @@
+use std::io::BufReader;
+
+use super::super::lines::LONGEST;
+use super::*;
+
+fn columns(device: bool, captured_at: bool) -> Columns {
+    let column = |name: &str, required| Column { name: name.to_owned(), required };
+    Columns {
+        text: "text".to_owned(),
+        device: column("device", device),
+        captured_at: column("captured_at", captured_at),
+    }
+}
+
+fn reading(text: &[u8], csv: bool, columns: Columns) -> Reading<BufReader<&[u8]>> {
+    let mut lines = Lines::at(BufReader::with_capacity(7, text), 0, 0);
+    let format: Box<dyn Records> =
+        if csv { Box::new(csv_header(&mut lines, &columns, "t").unwrap()) } else { Box::new(JsonRecords) };
+    Reading::new(lines, format, columns, "t".to_owned(), "home".into(), Numbers::Zero, 0)
+}
+
+/// `seq device time text` of utterances, `seq code reason` of rejections.
+fn told(reading: impl Iterator<Item = std::result::Result<Utterance, Rejected>>) -> Vec<String> {
+    let show = |heard| match heard {
+        Ok(Utterance { device, seq, captured_at, content: Content::Text(text) }) => {
+            let time = jiff::Timestamp::from_microsecond(captured_at.0).unwrap();
+            format!("{seq} {device} {time} {text}")
+        }
+        Ok(_) => panic!("samples from a text"),
+        Err(Rejected { seq, code, reason, .. }) => format!("{seq} {code} {reason}"),
+    };
+    reading.map(show).collect()
+}
+
+#[test]
+fn json_lines() {
+    let check = |text: &str, expected: &[&str]| {
+        assert_eq!(told(reading(text.as_bytes(), false, columns(false, false))), expected, "{text}");
+    };
+    check("", &[]);
+    check("\n \r\n", &[]);
+    check(r#"{"text": "hi"}"#, &["0 home 1970-01-01T00:00:00Z hi"]);
+    check(
+        "\u{feff}{\"text\": \"a\", \"device\": \"den\", \"captured_at\": \"2026-03-02T08:15:00+01:00\", \"x\": 1}\r\n\n{\"text\": \"\", \"device\": 7}",
+        &["0 den 2026-03-02T07:15:00Z a", "1 7 1970-01-01T00:00:01Z "],
+    );
+    check(
+        "{\"text\": 3}\n[]\n{\"text\": \"a\"\n{}\n{\"text\": \"ok\"}\n{\"text\": \"x\", \"device\": \"\"}\n{\"text\": \"x\", \"captured_at\": \"noon\"}\n{\"text\": null}\n{\"text\": \"x\", \"device\": {}}\n{\"text\": \"x\", \"device\": 1.5}",
+        &[
+            "0 bad_type t:1: `text` must be a string, but it is a number",
+            "1 bad_json t:2: it is not a JSON object",
+            "2 bad_json t:3: it is not valid JSON (at byte 12)",
+            "3 column_missing t:4: it has no column `text`",
+            "4 home 1970-01-01T00:00:04Z ok",
+            "5 bad_device t:6: `device` must have 1 to 256 bytes",
+            "6 bad_time t:7: `captured_at` must be a time and its offset (RFC 3339), such as 2026-03-02T08:15:00Z",
+            "7 column_missing t:8: it has no column `text`",
+            "8 bad_type t:9: `device` must be a string, but it is an object",
+            "9 bad_type t:10: `device` must be a string, but it is a number",
+        ],
+    );
+}
+
+#[test]
+fn lines_that_are_no_text_or_too_long() {
+    let long = format!("{{\"text\": \"{}\"}}", "x".repeat(LONGEST));
+    let bytes = [b"{\"text\": \"\xff\"}\n", long.as_bytes(), b"\n{\"text\": \"ok\"}"].concat();
+    let told = told(reading(&bytes, false, columns(false, false)));
+    assert_eq!(told[0], "0 bad_json t:1: it is not valid UTF-8 (at byte 11)");
+    assert_eq!(told[1], "1 line_too_long t:2: it is longer than 1048576 bytes");
+    assert_eq!(told[2], "2 home 1970-01-01T00:00:02Z ok");
+}
+
+#[test]
+fn csv() {
+    let check = |text: &str, expected: &[&str]| {
+        assert_eq!(told(reading(text.as_bytes(), true, columns(false, false))), expected, "{text}");
+    };
+    check("text", &[]);
+    check(
+        "\u{feff}text\nhi\n\n\"a \"\"b\"\", c\"\n",
+        &["0 home 1970-01-01T00:00:00Z hi", "1 home 1970-01-01T00:00:01Z a \"b\", c"],
+    );
+    check(
+        "device,x, text ,captured_at\r\nden,1,\"two\r\nlines\",2026-03-02T08:15:00Z\r\n,,,\r\nden,1\nden,1,5\" pipe,\nden,1,\"open",
+        &[
+            "0 den 2026-03-02T08:15:00Z two\nlines",
+            "1 home 1970-01-01T00:00:01Z ",
+            "2 bad_csv t:5: it has 2 fields, but the first line names 4",
+            "3 den 1970-01-01T00:00:03Z 5\" pipe",
+            "4 record_open t:7: a quoted field is not closed",
+        ],
+    );
+    check("text\n\"\"\"\"\nx", &["0 home 1970-01-01T00:00:00Z \"", "1 home 1970-01-01T00:00:01Z x"]);
+}
+
+/// A quote that is never closed must not swallow the rest of a large file into memory.
+#[test]
+fn an_open_quote_is_given_up_at_the_longest_record() {
+    let text = format!("text\n\"{}\nok\n", "y\n".repeat(LONGEST / 2));
+    let told = told(reading(text.as_bytes(), true, columns(false, false)));
+    assert!(told[0].starts_with("0 line_too_long t:"), "{}", told[0]);
+    assert!(told.last().unwrap().ends_with("Z ok"), "{}", told.last().unwrap());
+}
+
+#[test]
+fn columns_that_were_asked_for_must_be_there() {
+    let told =
+        told(reading(b"{\"text\": \"a\"}\n{\"text\": \"b\", \"device\": \"d\"}", false, columns(true, true)));
+    assert_eq!(
+        told,
+        [
+            "0 column_missing t:1: it has no column `device`",
+            "1 column_missing t:2: it has no column `captured_at`"
+        ]
+    );
+    let header = |text: &[u8], required| {
+        csv_header(&mut Lines::at(BufReader::new(text), 0, 0), &columns(required, false), "t.csv")
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(
+        header(b"a,b\n", false)
+            .starts_with("`t.csv`:1: there is no column `text`; the first line names a, b")
+    );
+    assert!(header(b"text,b\n", true).contains("there is no column `device`"));
+    assert!(header(b"", true).contains("no readable first line"));
+}
+
+/// Left at any item and resumed by a seek, a text gives the same items.
+#[test]
+fn a_text_can_be_resumed_anywhere() {
+    let text = "text,device\na,1\n\n\"b\nb\",2\nbroken\nc,3\n\nd,4";
+    let whole = told(reading(text.as_bytes(), true, columns(false, false)));
+    assert_eq!(whole.len(), 5);
+    for left_at in 0..=whole.len() {
+        let mut first = reading(text.as_bytes(), true, columns(false, false));
+        let mut all = told(first.by_ref().take(left_at));
+        let place = first.place();
+        let mut lines = Lines::at(BufReader::new(std::io::Cursor::new(text)), 0, 0);
+        let format = csv_header(&mut lines, &columns(false, false), "t").unwrap();
+        lines.seek(place).unwrap();
+        let second = Reading::new(
+            lines,
+            Box::new(format),
+            columns(false, false),
+            "t".to_owned(),
+            "home".into(),
+            Numbers::Zero,
+            place.items,
+        );
+        all.extend(told(second));
+        assert_eq!(all, whole, "left after {left_at}");
+    }
+}

@@ -1,0 +1,121 @@
+//! What capture gives: one utterance after the other, or the reason why a piece of input gave none.
+
+use std::sync::Arc;
+
+use headwater_contract::units::Micros;
+
+/// Something that was said or written, whose, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Utterance {
+    /// Whose it is.
+    pub device: Arc<str>,
+    /// Place in the device's stream; grows, with gaps.
+    pub seq: u64,
+    /// When its first sample was captured, or its text was written.
+    pub captured_at: Micros,
+    /// The utterance itself.
+    pub content: Content,
+}
+
+/// Raw personal data: never printed, logged or quoted in an error.
+#[derive(Clone, PartialEq)]
+pub enum Content {
+    /// Mono samples at 16 kHz, in -1..=1.
+    Samples(Vec<f32>),
+    /// A line of text.
+    Text(String),
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Samples(samples) => write!(f, "Samples({})", samples.len()),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+        }
+    }
+}
+
+/// Input that could not become an utterance. The reason quotes no content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejected {
+    /// Whose input it was; where it does not say, the source's default device.
+    pub device: Arc<str>,
+    /// Its place in the device's stream, shared with no utterance.
+    pub seq: u64,
+    /// When it was captured, as far as known.
+    pub captured_at: Micros,
+    /// A short, stable name of the reason.
+    pub code: &'static str,
+    /// Which file or line, what is wrong, what was expected.
+    pub reason: String,
+}
+
+/// A stream of utterances that can be left and resumed.
+pub trait Utterances: Iterator<Item = Result<Utterance, Rejected>> {
+    /// Where to resume, so that exactly the items after the last one follow.
+    fn place(&self) -> Place;
+
+    /// What was heard so far.
+    fn tally(&self) -> Tally;
+}
+
+/// A place in a recorded input. Resuming decodes the file again from its start, as voice activity depends
+/// on all that was heard before, and skips what was already given: exact, at a thousandth of real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Index of the recording in the list; 0 for text.
+    pub file: u64,
+    /// Items given from it.
+    pub items: u64,
+    /// Lines read from it; 0 for audio.
+    pub line: u64,
+    /// Byte at which the next line begins; 0 for audio.
+    pub byte: u64,
+}
+
+impl Place {
+    /// The only layout so far: this byte, then four little-endian `u64`.
+    const VERSION: u8 = 1;
+    const LENGTH: usize = 33;
+
+    /// The place as 33 bytes.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = vec![Self::VERSION];
+        for number in [self.file, self.items, self.line, self.byte] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what `to_bytes` wrote; `None` for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (version, numbers) = bytes.split_first()?;
+        if *version != Self::VERSION || bytes.len() != Self::LENGTH {
+            return None;
+        }
+        let mut numbers = numbers.as_chunks::<8>().0.iter().copied().map(u64::from_le_bytes);
+        Some(Self {
+            file: numbers.next()?,
+            items: numbers.next()?,
+            line: numbers.next()?,
+            byte: numbers.next()?,
+        })
+    }
+}
+
+/// What a source has heard.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Tally {
+    /// Recordings to read in all; 0 where that is not known.
+    pub listed: u64,
+    /// Recordings or lines read to their end, rejected ones too.
+    pub inputs: u64,
+    /// Recordings in which nobody speaks.
+    pub silent: u64,
+    /// Recordings or lines rejected.
+    pub rejected: u64,
+    /// Samples of audio decoded, at 16 kHz.
+    pub samples_read: u64,
+    /// Samples of audio in utterances.
+    pub samples_kept: u64,
+}
