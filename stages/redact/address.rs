@@ -1,0 +1,296 @@
+//! E-mail and web addresses: written, spoken, spelled, and as a recogniser writes them.
+//!
+//! In: a scene. Out: findings. An at sign (written or spoken) with a domain after it and a name before it is an e-mail address; a
+//! domain alone is a web address, or an e-mail address that lost its at sign where e-mail is spoken of.
+
+use super::cue::Hint;
+use super::kind::Entity;
+use super::label::{self, Domain, Ending, is_solid, is_spelled};
+use super::lexicon::{Flags, Sense};
+use super::scene::Scene;
+use super::token::Class;
+
+/// The most tokens of the name before an at sign.
+const NAME_TOKENS: usize = 64;
+/// The most words of it that are neither letters, numbers nor glued.
+const NAME_WORDS: usize = 3;
+/// The most words that a spoken domain's first label has ("blue sky dot com").
+const LABEL_WORDS: usize = 3;
+/// The most tokens of a web address's path.
+const PATH_TOKENS: usize = 512;
+
+/// Finds the addresses.
+pub fn find(scene: &mut Scene<'_>) {
+    find_schemes(scene);
+    for index in 0..scene.tokens.len() {
+        let token = scene.tokens.at(index);
+        if (token.is(b'@') || token.has(Flags::AT)) && !scene.is_taken(index) {
+            take_email(scene, index);
+        }
+    }
+    let mut index = 0;
+    while index < scene.tokens.len() {
+        index = match label::after_dot(scene, index) {
+            Some(_) => take_domain(scene, index),
+            None => index + 1,
+        };
+    }
+}
+
+/// Written web addresses with a scheme: up to the next white space.
+fn find_schemes(scene: &mut Scene<'_>) {
+    for index in 1..scene.tokens.len() {
+        let tokens = &scene.tokens;
+        let colon =
+            tokens.at(index).is(b':') && tokens.at(index + 1).is(b'/') && tokens.at(index + 2).is(b'/');
+        let glued = (index..=index + 3).all(|at| tokens.glued(at));
+        if colon && glued && tokens.before(index).class == Class::Word && !scene.is_taken(index - 1) {
+            let last = path_end(scene, index + 3);
+            scene.take(Entity::Url, index - 1, last, 1.0, "url");
+        }
+    }
+}
+
+/// The last token of what is glued from `from` on, without the signs that end a sentence.
+fn path_end(scene: &Scene<'_>, from: usize) -> usize {
+    let mut end = from;
+    while end - from < PATH_TOKENS
+        && scene.tokens.glued(end + 1)
+        && !scene.is_taken(end + 1)
+        && !matches!(scene.tokens.at(end + 1).class, Class::Sign(b'<' | b'>' | b'"'))
+    {
+        end += 1;
+    }
+    while end > from
+        && matches!(
+            scene.tokens.at(end).class,
+            Class::Sign(b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'\'' | b']')
+        )
+    {
+        end -= 1;
+    }
+    end
+}
+
+fn take_email(scene: &mut Scene<'_>, at: usize) {
+    let spoken = scene.tokens.at(at).class == Class::Word;
+    let Some(first) = name_start(scene, at) else { return };
+    let said = scene.context_for(first, |hint| hint == Hint::Email).is_some();
+    let glued = !spoken && scene.tokens.glued(at) && scene.tokens.glued(at + 1);
+    if let Some(domain) = domain_after(scene, at + 1) {
+        let sure = !spoken || domain.ending == Ending::Strong || said;
+        if sure {
+            let score = if glued { 1.0 } else { 0.9 };
+            return scene.take(Entity::Email, first, domain.last, score, "e-mail");
+        }
+    }
+    let loose = loose_domain(scene, at + 1, said);
+    let last = if glued && is_solid(scene.free(at + 1)) {
+        label::label_end(scene, at + 1).map(|end| end - 1).max(loose)
+    } else {
+        loose
+    };
+    if let Some(last) = last {
+        scene.take(Entity::Email, first, last, 0.6, "e-mail without a dot");
+    }
+}
+
+/// A domain right after an at sign, whose first label may be said in several words.
+fn domain_after(scene: &Scene<'_>, first: usize) -> Option<Domain> {
+    let mut start = first;
+    for _ in 0..LABEL_WORDS {
+        let token = scene.free(start);
+        if !is_solid(token)
+            || token.has(Flags::STOP) && !token.is_letter() && label::after_dot(scene, start + 1).is_none()
+        {
+            return None;
+        }
+        if let Some(domain) = label::domain(scene, start) {
+            return Some(domain);
+        }
+        start = label::label_end(scene, start)?;
+    }
+    None
+}
+
+/// A mail provider, or "example com", where e-mail is spoken of.
+fn loose_domain(scene: &Scene<'_>, first: usize, said: bool) -> Option<usize> {
+    let (token, next) = (scene.free(first), scene.free(first + 1));
+    if token.has(Flags::PROVIDER) && (said || scene.lenient || next.has(Flags::TLD)) {
+        return Some(if next.has(Flags::TLD) { first + 1 } else { first });
+    }
+    let plain = is_solid(token) && !token.has(Flags::STOP);
+    let common = matches!(scene.tokens.str(next), "com" | "org" | "net" | "edu" | "gov");
+    (said && plain && common).then_some(first + 1)
+}
+
+/// The first token of the name that ends before the at sign at `at`.
+fn name_start(scene: &Scene<'_>, at: usize) -> Option<usize> {
+    let mut start = at;
+    let mut solid = scene.tokens.at(at).is(b'@');
+    let mut words = 0;
+    while at - start < NAME_TOKENS
+        && let Some(step) = name_step(scene, start, at, solid, &mut words)
+    {
+        solid &= scene.tokens.glued(start);
+        start = step;
+    }
+    while start < at && (!is_solid(scene.tokens.at(start)) || is_joint(scene, start)) {
+        start += 1;
+    }
+    (start < at).then_some(start)
+}
+
+/// The name's next token to the left of `start`, if it still belongs to it.
+fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mut usize) -> Option<usize> {
+    let index = start.checked_sub(1)?;
+    let token = scene.free(index);
+    let glued = scene.tokens.glued(start);
+    let spoken = scene.tokens.at(at).class == Class::Word;
+    match token.class {
+        Class::Sign(b'\'' | b'&' | b'#' | b'%') if solid && glued => Some(index),
+        Class::Sign(b'.' | b'-' | b'_' | b'+') if glued => Some(index),
+        Class::Sign(b',') if scene.lenient && spoken && is_comma_of_name(scene, index, start == at) => {
+            Some(index)
+        }
+        Class::Word | Class::Digits if glued && scene.tokens.at(start).class != Class::Word => {
+            is_name_part(scene, index, start, at, words).then_some(index)
+        }
+        Class::Digits => (spoken && token.len() <= 4 && !scene.tokens.at(start).new_line).then_some(index),
+        Class::Word if scene.tokens.at(start).new_line => None,
+        Class::Word => is_name_part(scene, index, start, at, words).then_some(index),
+        _ => None,
+    }
+}
+
+/// Whether a comma belongs to a name that is said sign by sign: "john, dot, doe, at".
+fn is_comma_of_name(scene: &Scene<'_>, comma: usize, last: bool) -> bool {
+    let joint = |back: usize| comma.checked_sub(back).is_some_and(|at| is_joint(scene, at));
+    if last { joint(2) || joint(3) && scene.free(comma - 2).is(b',') } else { is_spelled_joint(scene, comma) }
+}
+
+/// Whether a comma lies between letters, numbers or spoken signs.
+fn is_spelled_joint(scene: &Scene<'_>, comma: usize) -> bool {
+    let (left, right) = (scene.free_before(comma), scene.free(comma + 1));
+    if left.class == Class::Digits && right.class != Class::Digits {
+        return false;
+    }
+    let sign = |at: usize| is_joint(scene, at);
+    (is_spelled(left) || comma > 0 && sign(comma - 1)) || is_spelled(right) || sign(comma + 1)
+}
+
+/// A spoken sign inside a name.
+fn is_joint(scene: &Scene<'_>, index: usize) -> bool {
+    let token = scene.free(index);
+    token.class == Class::Word && token.has(Flags::DOT | Flags::DASH | Flags::UNDERSCORE | Flags::PLUS)
+}
+
+fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words: &mut usize) -> bool {
+    let token = scene.free(index);
+    let right = scene.tokens.at(start);
+    if scene.tokens.glued(start) && start < at || scene.tokens.glued(start) && scene.tokens.at(at).is(b'@') {
+        return true;
+    }
+    let beside_joint = start < at && is_joint(scene, start) || index > 0 && is_joint(scene, index - 1);
+    let written_joint = index > 1
+        && start == at
+        && scene.tokens.is_inner(index - 1)
+        && matches!(scene.free(index - 1).class, Class::Sign(b'.' | b'-' | b'_'));
+    if is_joint(scene, index) || beside_joint || written_joint {
+        return !token.has(Flags::AT);
+    }
+    if token.is_letter() {
+        if scene.tokens.glued(index) && scene.free_before(index).is(b'\'') {
+            return false;
+        }
+        let alone = matches!(scene.tokens.str(token), "a" | "A" | "i" | "I");
+        return !alone || is_spelled(scene.free_before(index)) || is_spelled(right) && start < at;
+    }
+    if matches!(token.meaning.sense, Sense::Digit(_) | Sense::Teen(_) | Sense::Ten(_) | Sense::Repeat(_)) {
+        return true;
+    }
+    let written_at = scene.tokens.at(at).is(b'@');
+    if token.has(Flags::STOP | Flags::AT | Flags::FILLER) || token.meaning.cue || written_at && !scene.lenient
+    {
+        return false;
+    }
+    *words += 1;
+    *words <= NAME_WORDS
+}
+
+/// Takes the domain whose first dot is at `dot`, or nothing; the index to go on from.
+fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
+    let Some(first) = label_start(scene, dot) else { return dot + 1 };
+    let Some(domain) = label::domain(scene, first) else { return dot + 1 };
+    let www = is_www(scene, first) || scheme_start(scene, first) < first;
+    let said =
+        scene.context_for(first, |hint| matches!(hint, Hint::Email | Hint::Url)).map(|context| context.hint);
+    let written = scene.tokens.at(dot).is(b'.');
+    let sure = domain.ending == Ending::Strong || www || said.is_some_and(|_| !written || scene.lenient);
+    if !sure || is_stop_word(scene, first) && said.is_none() {
+        return dot + 1;
+    }
+    if said == Some(Hint::Email) && !www {
+        let start = name_start(scene, first).unwrap_or(first);
+        scene.take(Entity::Email, start, domain.last, 0.6, "e-mail without an at sign");
+        return domain.last + 1;
+    }
+    let start = scheme_start(scene, first);
+    let last = if scene.tokens.glued(domain.last + 1) && !scene.tokens.at(domain.last + 1).is(b'.') {
+        path_end(scene, domain.last)
+    } else {
+        domain.last
+    };
+    scene.take(Entity::Url, start, last, 0.8, "domain");
+    last + 1
+}
+
+/// "www", "w w w".
+fn is_www(scene: &Scene<'_>, first: usize) -> bool {
+    let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
+    is(first, "www") || (first..first + 3).all(|at| is(at, "w"))
+}
+
+fn is_stop_word(scene: &Scene<'_>, first: usize) -> bool {
+    let token = scene.tokens.at(first);
+    token.has(Flags::STOP) && !token.is_letter() && !scene.tokens.glued(first + 1)
+}
+
+/// The first token of the label before the dot at `dot`.
+fn label_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
+    let mut start = dot.checked_sub(1)?;
+    if !is_solid(scene.free(start)) {
+        return None;
+    }
+    for _ in 0..24 {
+        let Some(left) = start.checked_sub(1) else { break };
+        let token = scene.free(left);
+        let glued = scene.tokens.glued(start)
+            && (is_solid(token) || token.is(b'-') || token.is(b'_') || token.is(b'.'));
+        let spelled =
+            is_spelled(token) && is_spelled(scene.tokens.at(start)) && !scene.tokens.at(start).new_line;
+        if !glued && !spelled {
+            break;
+        }
+        start = left;
+    }
+    while start + 1 < dot && !is_solid(scene.tokens.at(start)) {
+        start += 1;
+    }
+    Some(start)
+}
+
+/// Where a spoken "h t t p s colon slash slash" before `first` begins.
+fn scheme_start(scene: &Scene<'_>, first: usize) -> usize {
+    let slash = |back: usize| first.checked_sub(back).is_some_and(|at| scene.free(at).has(Flags::SLASH));
+    let colon = first.checked_sub(3).filter(|at| scene.free(*at).has(Flags::COLON));
+    let Some(colon) = colon.filter(|_| slash(1) && slash(2)) else { return first };
+    let mut start = colon;
+    for _ in 0..5 {
+        if start == 0 || !(scene.free(start - 1).is_letter() || scene.free(start - 1).has(Flags::SCHEME)) {
+            break;
+        }
+        start -= 1;
+    }
+    start
+}

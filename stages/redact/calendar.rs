@@ -1,0 +1,213 @@
+//! Dates and times: in figures inside a run, and with the name of a month.
+//!
+//! In: a scene, or a run and a place in it. Out: dates as findings; the length of a time, which is no personal datum.
+
+use super::cue::Hint;
+use super::kind::Entity;
+use super::lexicon::{Flags, Sense};
+use super::number::{Form, Group, Run};
+use super::scene::Scene;
+use super::token::{Class, digit_value};
+
+/// How many groups from `at` on are a full date in figures, with the time that follows it; 0 if they are none.
+pub fn date_len(run: &Run, at: usize) -> usize {
+    let Some([a, b, c]) = run.groups.get(at..at + 3) else { return 0 };
+    let Some(sign) = b.gap.sign.filter(|sign| matches!(sign, b'/' | b'-' | b'.')) else { return 0 };
+    let next = run.groups.get(at + 3);
+    let alone = (at == 0 || !a.gap.is(sign)) && next.is_none_or(|next| !next.gap.is(sign));
+    let written = [a, b, c].iter().all(|group| group.form == Form::Written);
+    if !alone || !written || !b.gap.is(sign) || !c.gap.is(sign) || !is_date(run, [a, b, c]) {
+        return 0;
+    }
+    match next {
+        Some(next) if next.gap.spaced && !next.gap.new_line => 3 + time_len(run, at + 3),
+        _ => 3,
+    }
+}
+
+fn is_date(run: &Run, [a, b, c]: [&Group; 3]) -> bool {
+    let (Some(x), Some(y), Some(z)) = (run.value(a), run.value(b), run.value(c)) else { return false };
+    let day_month = |x: u32, y: u32| (1..=31).contains(&x) && (1..=31).contains(&y) && (x <= 12 || y <= 12);
+    match [a.len(), b.len(), c.len()] {
+        [1 | 2, 1 | 2, 4] => day_month(x, y) && is_year(z),
+        [1 | 2, 1 | 2, 2] => day_month(x, y),
+        [4, 1 | 2, 1 | 2] => is_year(x) && day_month(y, z),
+        _ => false,
+    }
+}
+
+/// Years that people speak of as their own.
+pub fn is_year(value: u32) -> bool {
+    (1800..2100).contains(&value)
+}
+
+/// How many groups from `at` on are a time of day ("4:23", "11:34:35"); 0 if they are none.
+pub fn time_len(run: &Run, at: usize) -> usize {
+    let part = |index: usize, limit: u32| {
+        run.groups.get(index).is_some_and(|group| {
+            let width = if index == at { 1..=2 } else { 2..=2 };
+            group.form == Form::Written
+                && width.contains(&group.len())
+                && run.value(group).is_some_and(|value| value < limit)
+                && (index == at || group.gap.is(b':'))
+        })
+    };
+    let colon = |index: usize| run.groups.get(index).is_some_and(|group| group.gap.is(b':'));
+    match (part(at, 25) && part(at + 1, 60), part(at + 2, 60)) {
+        (true, true) if !colon(at + 3) => 3,
+        (true, _) if !colon(at + 2) => 2,
+        _ => 0,
+    }
+}
+
+/// Finds the dates that name a month: "March 3rd, 1985", "the third of March nineteen eighty five".
+///
+/// Without a year or a day it is a finding only where a birth is spoken of.
+pub fn find(scene: &mut Scene<'_>) {
+    for index in 0..scene.tokens.len() {
+        let token = scene.tokens.at(index);
+        if matches!(token.meaning.sense, Sense::Month(_)) && !scene.is_taken(index) {
+            find_at(scene, index);
+        }
+    }
+}
+
+fn find_at(scene: &mut Scene<'_>, month: usize) {
+    let before = day_before(scene, month);
+    let (after_day, day_after) = match before {
+        Some(_) => (month + 1, None),
+        None => day_after(scene, month + 1).map_or((month + 1, None), |next| (next, Some(next - 1))),
+    };
+    let year = year_at(scene, after_day);
+    let first = before.unwrap_or(month);
+    let has_day = before.is_some() || day_after.is_some();
+    let born = scene.context_for(first, |hint| hint == Hint::Birth).is_some();
+    let last = year.or(day_after).unwrap_or(month);
+    if has_day && year.is_some() || born && (has_day || year.is_some()) {
+        let first = if has_day && scene.free_before(first).has(Flags::LINK) && is_the(scene, first) {
+            first - 1
+        } else {
+            first
+        };
+        scene.take(Entity::Date, first, last, 0.9, "date with month");
+    }
+}
+
+fn is_the(scene: &Scene<'_>, first: usize) -> bool {
+    scene.tokens.str(scene.free_before(first)).eq_ignore_ascii_case("the")
+}
+
+/// The index of the first token of a day that ends before `month`.
+fn day_before(scene: &Scene<'_>, month: usize) -> Option<usize> {
+    let mut end = month.checked_sub(1)?;
+    if scene.tokens.str(scene.free(end)).eq_ignore_ascii_case("of")
+        || scene.free(end).is(b',')
+        || scene.free(end).is(b'-')
+    {
+        end = end.checked_sub(1)?;
+    }
+    (0..3)
+        .filter_map(|back| end.checked_sub(back))
+        .find(|&first| day_at(scene, first) == Some(end + 1) && !tens_before(scene, first))
+}
+
+fn tens_before(scene: &Scene<'_>, first: usize) -> bool {
+    matches!(scene.free_before(first).meaning.sense, Sense::Ten(_))
+        && scene.tokens.at(first).class == Class::Word
+}
+
+fn day_after(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let the = scene.tokens.str(scene.free(index)).eq_ignore_ascii_case("the") || scene.free(index).is(b'-');
+    day_at(scene, index + usize::from(the))
+}
+
+/// Reads a day of the month; the index after it.
+fn day_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let token = scene.free(index);
+    let next = scene.free(index + 1);
+    let day = |value: u32| (1..=31).contains(&value);
+    match (token.class, token.meaning.sense) {
+        (Class::Digits, _) if token.len() <= 2 && day(figures(scene, index)?) => {
+            let suffix = scene.tokens.glued(index + 1)
+                && matches!(scene.tokens.str(next).to_ascii_lowercase().as_str(), "st" | "nd" | "rd" | "th");
+            Some(index + 1 + usize::from(suffix))
+        }
+        (_, Sense::Ten(tens)) => match next.meaning.sense {
+            Sense::Ordinal(ones @ 1..=9) | Sense::Digit(ones @ 1..) if day(u32::from(tens + ones)) => {
+                Some(index + 2)
+            }
+            _ => day(u32::from(tens)).then_some(index + 1),
+        },
+        (_, Sense::Ordinal(value) | Sense::Digit(value) | Sense::Teen(value)) if day(u32::from(value)) => {
+            Some(index + 1)
+        }
+        _ => None,
+    }
+}
+
+/// The last token of a year that begins at `index` or after a comma there.
+fn year_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let link = scene.free(index);
+    let skip =
+        link.is(b',') || link.is(b'-') || link.is(b'.') || ["of", "in"].contains(&scene.tokens.str(link));
+    let at = index + usize::from(skip);
+    let token = scene.free(at);
+    match (token.class, token.meaning.sense) {
+        (Class::Digits, _) if token.len() == 4 => is_year(figures(scene, at)?).then_some(at),
+        (Class::Digits, _) if token.len() == 2 => {
+            let split = scene.free(at + 1).is(b',') || scene.free(at + 1).is(b'-');
+            let rest = at + 1 + usize::from(split);
+            let century = matches!(figures(scene, at)?, 18..=20);
+            if century && scene.free(rest).class == Class::Digits && scene.free(rest).len() == 2 {
+                Some(rest)
+            } else {
+                (skip || scene.free_before(at).is(b'\'')).then_some(at)
+            }
+        }
+        (Class::Sign(b'\''), _) if scene.free(at + 1).class == Class::Digits => Some(at + 1),
+        (_, Sense::Teen(18..=19) | Sense::Ten(20)) => spoken_year(scene, at),
+        (_, Sense::Digit(2)) if scene.free(at + 1).meaning.sense == Sense::Scale => {
+            Some(after_thousand(scene, at + 1))
+        }
+        _ => None,
+    }
+}
+
+/// "nineteen eighty five", "twenty oh four", "nineteen hundred".
+fn spoken_year(scene: &Scene<'_>, at: usize) -> Option<usize> {
+    let next = at + 1 + usize::from(scene.free(at + 1).is(b'-'));
+    let ones = |index: usize| matches!(scene.free(index).meaning.sense, Sense::Digit(1..));
+    match scene.free(next).meaning.sense {
+        Sense::Ten(_) => {
+            let hyphen = usize::from(scene.free(next + 1).is(b'-'));
+            Some(if ones(next + 1 + hyphen) { next + 1 + hyphen } else { next })
+        }
+        Sense::Teen(_) | Sense::Hundred => Some(next),
+        Sense::Digit(0) if ones(next + 1) => Some(next + 1),
+        _ => None,
+    }
+}
+
+fn after_thousand(scene: &Scene<'_>, thousand: usize) -> usize {
+    let next = thousand + 1 + usize::from(scene.free(thousand + 1).has(Flags::AND));
+    match scene.free(next).meaning.sense {
+        Sense::Ten(_) if matches!(scene.free(next + 1).meaning.sense, Sense::Digit(1..)) => next + 1,
+        Sense::Digit(1..) | Sense::Teen(_) | Sense::Ten(_) => next,
+        _ => thousand,
+    }
+}
+
+fn figures(scene: &Scene<'_>, index: usize) -> Option<u32> {
+    let token = scene.tokens.at(index);
+    if token.len() > 8 {
+        return None;
+    }
+    Some(
+        scene
+            .tokens
+            .str(token)
+            .chars()
+            .filter_map(digit_value)
+            .fold(0, |value, digit| value * 10 + u32::from(digit)),
+    )
+}

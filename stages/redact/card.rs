@@ -1,0 +1,27 @@
+//! Payment cards: 12 to 19 digits, Luhn (ISO/IEC 7812); after "card number" also a row that lost digits.
+
+use super::candidate::Candidate;
+use super::checks;
+use super::cue::Hint;
+
+/// How much a candidate looks like a card number.
+pub fn score(candidate: &Candidate<'_>) -> f32 {
+    let context = candidate.context_score(Hint::Card);
+    match candidate.digits.len() {
+        12..=19 => {
+            let check = if checks::luhn(candidate.digits) { 0.4 } else { 0.0 };
+            let shape = if is_grouped(candidate) { 0.15 } else { 0.0 };
+            0.1 + check + shape + context
+        }
+        8..=24 if candidate.is_said_to_be(Hint::Card) => 0.55,
+        _ => 0.0,
+    }
+}
+
+fn is_grouped(candidate: &Candidate<'_>) -> bool {
+    if candidate.is_spoken() || candidate.groups.len() == 1 || candidate.has_shape(&[4, 6, 5]) {
+        return true;
+    }
+    let fours = candidate.groups.len().saturating_sub(1);
+    candidate.groups.iter().take(fours).all(|group| group.len() == 4)
+}

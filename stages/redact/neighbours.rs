@@ -1,0 +1,111 @@
+//! Numbers close to a number that was found: a recogniser that writes a word into a number splits it.
+//!
+//! In: a scene of a transcript in which numbers were found. Out: more findings. One walk to the right and one to the left.
+
+use super::calendar;
+use super::kind::Entity;
+use super::lexicon::Flags;
+use super::number::{Grammar, Group, Run, run_at};
+use super::quantity;
+use super::scene::Scene;
+use super::token::Class;
+
+/// The most words between two parts of one number.
+const WORDS: usize = 2;
+/// The fewest digits of a part.
+const DIGITS: usize = 3;
+
+struct Place {
+    first: usize,
+    last: usize,
+    /// A number that was found, or its tag.
+    personal: bool,
+    /// A number that was left alone, and may be a part.
+    loose: bool,
+}
+
+/// Takes the parts; whether there were any.
+pub fn find(scene: &mut Scene<'_>) -> bool {
+    let before = scene.found.len();
+    let mut places = places(scene);
+    spread(scene, &mut places);
+    places.reverse();
+    spread(scene, &mut places);
+    scene.found.len() > before
+}
+
+fn spread(scene: &mut Scene<'_>, places: &mut [Place]) {
+    for at in 0..places.len() {
+        let Some(place) = places.get(at) else { return };
+        let near = at
+            .checked_sub(1)
+            .and_then(|before| places.get(before))
+            .is_some_and(|other| other.personal && is_close(scene, other, place));
+        if !place.loose || !near {
+            continue;
+        }
+        let (first, last) = (place.first, place.last);
+        scene.take(Entity::Num, first, last, 0.4, "part of a number");
+        if let Some(place) = places.get_mut(at) {
+            (place.personal, place.loose) = (true, false);
+        }
+    }
+}
+
+fn is_close(scene: &Scene<'_>, a: &Place, b: &Place) -> bool {
+    let (left, right) = if a.last < b.first { (a.last, b.first) } else { (b.last, a.first) };
+    let between = left + 1..right;
+    between.len() <= 2 * WORDS
+        && between.clone().filter(|at| scene.tokens.at(*at).class == Class::Word).count() <= WORDS
+        && between.clone().all(|at| {
+            let token = scene.tokens.at(at);
+            token.class != Class::Word || !token.has(Flags::UNIT | Flags::MONEY | Flags::MODEL | Flags::AM_PM)
+        })
+}
+
+/// The findings and the numbers left alone, in the order of the text.
+fn places(scene: &Scene<'_>) -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut index = 0;
+    while index < scene.tokens.len() {
+        index = match place_at(scene, index) {
+            Some(place) => {
+                let next = place.last + 1;
+                places.push(place);
+                next
+            }
+            None => index + 1,
+        };
+    }
+    places
+}
+
+fn place_at(scene: &Scene<'_>, index: usize) -> Option<Place> {
+    let token = scene.tokens.at(index);
+    if scene.is_taken(index) {
+        let personal = scene.is_personal_number(index);
+        return Some(Place { first: index, last: index, personal, loose: false });
+    }
+    if token.class != Class::Digits && !token.meaning.sense.is_number() {
+        return None;
+    }
+    let (run, _) = run_at(&scene.tokens, index, Grammar { lenient: true })?;
+    let free = run
+        .groups
+        .iter()
+        .take_while(|group| (group.first..=group.last).all(|at| !scene.is_taken(at)))
+        .count();
+    let free = quantity::drop_homophones(&run, 0..free).end;
+    let last = run.groups.get(free.checked_sub(1)?)?.last;
+    Some(Place { first: index, last, personal: false, loose: is_loose(scene, &run, free) })
+}
+
+fn is_loose(scene: &Scene<'_>, run: &Run, free: usize) -> bool {
+    let kept = quantity::trim(scene, run, 0..free, false);
+    let groups = run.groups.get(..free).unwrap_or(&[]);
+    let digits: usize = groups.iter().map(Group::len).sum();
+    kept == (0..free)
+        && digits >= DIGITS
+        && !quantity::has_form_of_quantity(run, groups)
+        && calendar::time_len(run, 0) != free
+}

@@ -1,0 +1,104 @@
+//! IP addresses: IPv4 in runs of digits (written or with spoken dots), IPv6 as one glued span (RFC 4291 text forms).
+
+use std::net::Ipv6Addr;
+
+use super::kind::Entity;
+use super::number::{Group, Run};
+use super::scene::Scene;
+use super::token::{Class, Tokens};
+
+/// How many groups from `at` on are an IPv4 address; 0 if they are none.
+pub fn ipv4_len(run: &Run, at: usize) -> usize {
+    let mut octets = 0;
+    let mut end = at;
+    while let Some(group) = run.groups.get(end) {
+        if end > at && (group.gap.is(b'.') || is_spoken_dot(group)) {
+            octets += 1;
+        } else if end > at && !is_inside_octet(run, at, end) {
+            break;
+        }
+        end += 1;
+        if octets > 3 {
+            return 0;
+        }
+    }
+    let before =
+        run.groups.get(at).is_some_and(|group| at > 0 && (group.gap.is(b'.') || is_spoken_dot(group)));
+    if octets == 3 && !before && octet_values(run, at..end) { end - at } else { 0 }
+}
+
+fn is_spoken_dot(group: &Group) -> bool {
+    group.gap.dot_word
+}
+
+/// A spoken octet has several groups: "one | seventy three".
+fn is_inside_octet(run: &Run, at: usize, index: usize) -> bool {
+    let Some(group) = run.groups.get(index) else { return false };
+    let spoken_dots = run.groups.get(at..).unwrap_or(&[]).iter().skip(1).take(10).any(is_spoken_dot);
+    spoken_dots && index - at < 12 && group.gap.is_space()
+}
+
+fn octet_values(run: &Run, range: std::ops::Range<usize>) -> bool {
+    let start = range.start;
+    let mut value = 0_u32;
+    let mut digits = 0;
+    for index in range {
+        let Some(group) = run.groups.get(index) else { return false };
+        if index > start && !group.gap.is_space() {
+            (value, digits) = (0, 0);
+        }
+        for digit in run.digits_of(group) {
+            value = value.saturating_mul(10).saturating_add(u32::from(*digit));
+            digits += 1;
+        }
+        if value > 255 || digits > 3 {
+            return false;
+        }
+    }
+    true
+}
+
+/// The longest text of an IPv6 address with an embedded IPv4 address.
+const LONGEST: usize = 45;
+
+/// Finds IPv6 addresses.
+pub fn find(scene: &mut Scene<'_>) {
+    let mut index = 0;
+    while index < scene.tokens.len() {
+        let end = cluster_end(&scene.tokens, index);
+        if end > index + 2 {
+            take_ipv6(scene, index, end);
+        }
+        index = end.max(index + 1);
+    }
+}
+
+/// The end of the glued tokens from `index` on that could be an address.
+fn cluster_end(tokens: &Tokens<'_>, index: usize) -> usize {
+    let fits = |at: usize| {
+        matches!(tokens.at(at).class, Class::Word | Class::Digits | Class::Sign(b':' | b'.'))
+            && (at == index || tokens.glued(at))
+    };
+    let mut end = index;
+    while end < tokens.len() && fits(end) {
+        end += 1;
+    }
+    end
+}
+
+fn take_ipv6(scene: &mut Scene<'_>, first: usize, end: usize) {
+    let mut last = end - 1;
+    let single = |at: usize| !matches!(scene.tokens.at(at).class, Class::Sign(b':'));
+    while last > first
+        && (scene.tokens.at(last).is(b'.') || scene.tokens.at(last).is(b':') && single(last - 1))
+    {
+        last -= 1;
+    }
+    let span = scene.tokens.at(first).start..scene.tokens.at(last).end;
+    let is_address = span.len() <= LONGEST
+        && span.len() > 2
+        && scene.tokens.text.get(span).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok());
+    if is_address && !(first..=last).any(|at| scene.is_taken(at)) {
+        scene.take(Entity::Ip, first, last, 0.95, "ipv6");
+    }
+}

@@ -1,0 +1,294 @@
+//! The finder of everything that is made of digits.
+//!
+//! In: a scene. Out: findings. Reads each run once, cuts off what is a date, an address, a time or a quantity, and judges what is
+//! left. In transcripts no checksum decides: six digits that are no quantity are a finding, three after a context phrase.
+
+use std::ops::Range;
+
+use super::calendar;
+use super::candidate::{self, Candidate};
+use super::checks;
+use super::cue::Hint;
+use super::kind::Entity;
+use super::lexicon::Flags;
+use super::network;
+use super::number::{Form, Grammar, Group, Run, run_at};
+use super::quantity;
+use super::scene::{Context, Scene};
+use super::token::Class;
+
+/// So many digits are personal in a transcript, whatever they look like.
+const TRANSCRIPT: usize = 6;
+/// From this score on a number that is taken anyway keeps the kind that it looks like.
+const LIKELY: f32 = 0.45;
+/// So many spoken digits are personal in any text.
+const SPOKEN: usize = 9;
+/// So many are after a context phrase.
+const IN_CONTEXT: usize = 3;
+/// So many are where a phrase that names a kind stands further away.
+const FAR_CONTEXT: usize = 5;
+/// The most digits of one personal number; more are several.
+const LONGEST: usize = 19;
+
+/// Finds the numbers.
+pub fn find(scene: &mut Scene<'_>) {
+    let grammar = Grammar { lenient: scene.lenient };
+    let mut index = 0;
+    while index < scene.tokens.len() {
+        let token = scene.tokens.at(index);
+        let may_begin = token.class == Class::Digits || token.meaning.sense.is_number();
+        if !may_begin || scene.is_taken(index) {
+            index += 1;
+            continue;
+        }
+        if let Some(end) = hex_end(scene, index) {
+            index = end;
+            continue;
+        }
+        match run_at(&scene.tokens, index, grammar) {
+            Some((run, after)) => {
+                let free = run
+                    .groups
+                    .iter()
+                    .position(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
+                let end = free.unwrap_or(run.groups.len());
+                judge(scene, &run, end);
+                index = run.groups.get(end).map_or(after, |group| group.first).max(index + 1);
+            }
+            None => index += 1,
+        }
+    }
+}
+
+/// The end of "0x80077750".
+fn hex_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let tokens = &scene.tokens;
+    let zero = tokens.str(tokens.at(index)) == "0";
+    let x = tokens.glued(index + 1) && tokens.str(tokens.at(index + 1)).starts_with(['x', 'X']);
+    if !zero || !x {
+        return None;
+    }
+    let mut end = index + 2;
+    while end < tokens.len()
+        && tokens.glued(end)
+        && matches!(tokens.at(end).class, Class::Digits | Class::Word)
+    {
+        end += 1;
+    }
+    Some(end)
+}
+
+/// Walks the first `end` groups of a run: dates and addresses are findings, times are left alone, the rest is judged.
+fn judge(scene: &mut Scene<'_>, run: &Run, end: usize) {
+    let mut start = 0;
+    let mut at = 0;
+    while at < end {
+        let (length, kind) = special(scene, run, at);
+        if length == 0 || at + length > end {
+            at += 1;
+            continue;
+        }
+        judge_rest(scene, run, start..at);
+        if let (Some(kind), Some(first), Some(last)) =
+            (kind, run.groups.get(at), run.groups.get(at + length - 1))
+        {
+            let rule = if kind == Entity::Ip { "ipv4" } else { "date" };
+            scene.take(kind, first.first, last.last, 0.9, rule);
+        }
+        at += length;
+        start = at;
+    }
+    judge_rest(scene, run, start..end);
+}
+
+/// How many groups at `at` are a date, an IPv4 address or a time; times have no kind.
+fn special(scene: &Scene<'_>, run: &Run, at: usize) -> (usize, Option<Entity>) {
+    let address = network::ipv4_len(run, at);
+    if address > 0 && !run.groups.get(at).is_some_and(|group| is_versioned(scene, group)) {
+        return (address, Some(Entity::Ip));
+    }
+    let date = calendar::date_len(run, at);
+    if date > 0 {
+        return (date, Some(Entity::Date));
+    }
+    let time = calendar::time_len(run, at);
+    if time > 0 && stands_apart(scene, run, at..at + time) {
+        return (time, None);
+    }
+    (0, None)
+}
+
+fn is_versioned(scene: &Scene<'_>, group: &Group) -> bool {
+    scene.spoken_before(group.first, 2, Flags::MODEL)
+}
+
+/// A time inside a number that a recogniser split is no time: it must stand apart, or say that it is one.
+fn stands_apart(scene: &Scene<'_>, run: &Run, range: Range<usize>) -> bool {
+    let apart = |index: usize| {
+        run.groups
+            .get(index)
+            .is_none_or(|group| index == 0 || group.gap.sign == Some(b',') || group.gap.new_line)
+    };
+    let after = run.groups.get(range.end - 1).map_or(0, |group| group.last + 1);
+    !scene.lenient || apart(range.start) && apart(range.end) || scene.free(after).has(Flags::AM_PM)
+}
+
+/// Judges groups that hold no date, address or time.
+fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
+    let Some(first) = run.groups.get(range.start).filter(|_| !range.is_empty()) else { return };
+    let near = scene.context(first.first).is_some_and(|context| context.near && is_for_digits(context.hint));
+    let range = quantity::trim(scene, run, range, near);
+    let range = if near { range } else { without_leading_year(run, range) };
+    for part in split(run, range) {
+        judge_part(scene, run, quantity::drop_homophones(run, part));
+    }
+}
+
+/// "In 2019, 300 people": the year is no part of what follows.
+fn without_leading_year(run: &Run, range: Range<usize>) -> Range<usize> {
+    let year = run.groups.get(range.start).is_some_and(|group| {
+        group.form == Form::Written && group.len() == 4 && run.value(group).is_some_and(calendar::is_year)
+    });
+    let comma = run.groups.get(range.start + 1).is_some_and(|next| next.gap.is_list_comma());
+    if year && comma && range.len() > 1 { range.start + 1..range.end } else { range }
+}
+
+/// Cuts what holds more digits than any number where one number clearly ends.
+fn split(run: &Run, range: Range<usize>) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut start = range.start;
+    let mut digits = 0;
+    for index in range.clone() {
+        let Some(group) = run.groups.get(index) else { break };
+        let whole =
+            run.groups.get(start).and_then(|first| run.digits.get(first.from..group.from)).unwrap_or(&[]);
+        let rest = run.groups.get(range.end - 1).map_or(0, |last| last.to - group.from);
+        let line = group.gap.new_line && (digits >= TRANSCRIPT || rest >= TRANSCRIPT);
+        let card = (13..=LONGEST).contains(&digits) && digits + rest > LONGEST && checks::luhn(whole);
+        if index > start && (line || card) {
+            parts.push(start..index);
+            start = index;
+            digits = 0;
+        }
+        digits += group.len();
+    }
+    parts.push(start..range.end);
+    parts
+}
+
+const fn is_for_digits(hint: Hint) -> bool {
+    !matches!(hint, Hint::Email | Hint::Url)
+}
+
+fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
+    let Some(groups) = run.groups.get(range.clone()) else { return };
+    let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return };
+    let context = scene.context_for(first.first, is_for_digits);
+    let near = context.is_some_and(|context| context.near);
+    if !near && quantity::is_impersonal(scene, run, range) {
+        return;
+    }
+    let start = opening(scene, first.first);
+    let sure = sure_digits(groups);
+    let candidate = Candidate {
+        digits: run.digits.get(first.from..last.to).unwrap_or(&[]),
+        groups,
+        plus: has_plus(scene, start),
+        parenthesis: scene.tokens.at(start).is(b'(') || scene.free_before(first.first).is(b'('),
+        context,
+        phone_after: has_phone_after(scene, last.last + 1),
+    };
+    let (row, score) = candidate::best(&candidate);
+    let Some((kind, rule, score)) = verdict(scene.lenient, &candidate, sure, (row.kind, row.rule, score))
+    else {
+        return;
+    };
+    let start = if near { letters_before(scene, start) } else { start };
+    let end = if near { letters_after(scene, last.last) } else { last.last };
+    scene.take(kind, start, end, score, rule);
+}
+
+/// How many digits were said. Words that only sound like digits count where digits are said one by one.
+fn sure_digits(groups: &[Group]) -> usize {
+    let sounds = |group: &&Group| group.form == Form::Homophone;
+    let one_by_one = groups.iter().all(|group| group.len() == 1);
+    if one_by_one { groups.len() } else { groups.iter().filter(|group| !sounds(group)).map(Group::len).sum() }
+}
+
+type Verdict = (Entity, &'static str, f32);
+
+/// Whether a candidate is a finding, and of which kind.
+fn verdict(lenient: bool, candidate: &Candidate<'_>, sure: usize, best: Verdict) -> Option<Verdict> {
+    let number = |rule, score| Some((Entity::Num, rule, score));
+    if candidate.is_said_to_be(Hint::Birth) && (IN_CONTEXT..=8).contains(&sure) {
+        return Some((Entity::Date, "date of birth", 0.7));
+    }
+    if best.2 >= 0.5 {
+        return Some(best);
+    }
+    let near = candidate.context.is_some_and(|context| context.near);
+    if near && sure >= IN_CONTEXT {
+        return number("number in context", 0.6);
+    }
+    if lenient && sure >= TRANSCRIPT {
+        return if best.2 >= LIKELY { Some(best) } else { number("six digits", 0.4) };
+    }
+    let named = matches!(candidate.context, Some(Context { hint, .. }) if hint != Hint::Any);
+    if lenient && named && sure >= FAR_CONTEXT {
+        return number("number after a phrase", 0.4);
+    }
+    (candidate.is_spoken() && sure >= SPOKEN).then_some((Entity::Num, "spoken digits", 0.5))
+}
+
+/// The token where the number opens: its plus sign or parenthesis.
+fn opening(scene: &Scene<'_>, first: usize) -> usize {
+    let mut start = first;
+    for _ in 0..3 {
+        let token = scene.free_before(start);
+        let plus = token.is(b'+') || token.has(Flags::PLUS);
+        let comma = token.is(b',') && scene.free_before(start.saturating_sub(1)).has(Flags::PLUS);
+        let opens = token.is(b'(') && scene.tokens.glued(start);
+        if !plus && !comma && !opens {
+            break;
+        }
+        start -= 1;
+    }
+    start
+}
+
+fn has_plus(scene: &Scene<'_>, start: usize) -> bool {
+    let token = scene.tokens.at(start);
+    token.is(b'+') || token.has(Flags::PLUS) || scene.tokens.at(start + 1).is(b'+')
+}
+
+fn has_phone_after(scene: &Scene<'_>, index: usize) -> bool {
+    let token = scene.free(index);
+    let token = if token.is(b'-') || token.is(b'(') { scene.free(index + 1) } else { token };
+    token.has(Flags::PHONE_AFTER) && !token.new_line
+}
+
+/// Letters said or written right before a number that has letters: a licence, a passport.
+fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
+    let mut start = first;
+    for _ in 0..4 {
+        let token = scene.free_before(start);
+        let glued = scene.tokens.glued(start) && token.class == Class::Word && token.len() <= 4;
+        let pronoun = matches!(scene.tokens.str(token), "a" | "I" | "i" | "s" | "x");
+        if !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
+            break;
+        }
+        start -= 1;
+    }
+    start
+}
+
+fn letters_after(scene: &Scene<'_>, last: usize) -> usize {
+    let mut end = last;
+    while end - last < 8
+        && scene.tokens.glued(end + 1)
+        && matches!(scene.free(end + 1).class, Class::Word | Class::Digits)
+    {
+        end += 1;
+    }
+    end
+}

@@ -1,0 +1,180 @@
+//! What holds for every text: promises of spans, planted numbers, redacting twice, linear time.
+
+use proptest::prelude::*;
+
+use super::fuzz;
+use super::kind::Entities;
+use super::scanner::{Profile, Scanner, Style, find};
+
+fn scanner(profile: Profile) -> Scanner {
+    Scanner::new(profile, Style::Tag, Entities::all())
+}
+
+/// Pieces of which hostile and ordinary texts are made.
+fn piece() -> impl Strategy<Value = String> {
+    let words = [
+        "my", "number", "is", "card", "call", "email", "at", "dot", "com", "a", "I", "o", "oh", "one", "two",
+        "for", "to", "ate", "won", "double", "triple", "fifty", "five", "hundred", "thousand", "and",
+        "point", "dash", "march", "may", "third", "of", "nineteen", "born", "dollars", "people", "percent",
+        "pm", "version", "score", "count", "gb", "de", "x", "ext", "the", "john", "example", "gmail",
+        "website", "slash", "colon", "http", "office", "social", "pin", "uh", "<NUM>", "<EMAIL>", "zebra",
+        "ñandú", "e\u{301}", "🦀", "٣", "－",
+    ];
+    prop_oneof![
+        4 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned),
+        3 => "[0-9]{1,5}",
+        2 => proptest::sample::select(vec![" ", " ", " ", ", ", ". ", "-", ".", "/", ":", "@", "\n", "$", "€", "(", ")", "+", "%", "'", "://", "!"])
+            .prop_map(str::to_owned),
+        1 => "\\PC{0,3}",
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec((piece(), prop_oneof![3 => Just(" "), 1 => Just("")]), 0..24)
+        .prop_map(|pieces| pieces.into_iter().map(|(piece, gap)| piece + gap).collect())
+}
+
+/// The longest row of digits with only separators between.
+fn longest_run(text: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            run += 1;
+            longest = longest.max(run);
+        } else if !" -.,()/".contains(c) {
+            run = 0;
+        }
+    }
+    longest
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn promises_hold(text in text()) {
+        for profile in [Profile::Transcript, Profile::Text] {
+            prop_assert_eq!(fuzz::check(&scanner(profile), &text), Ok(()), "{:?} {:?}", profile, text);
+        }
+    }
+
+    #[test]
+    fn promises_hold_for_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fuzz::fuzz_redact(&bytes);
+    }
+
+    /// Shorter numbers may be dates, times, decimals, years or ranges, which are let through by design.
+    #[test]
+    fn planted_digits_never_survive_in_a_transcript(
+        before in proptest::sample::select(vec!["", "my phone", "it", "the box", "zebra"]),
+        digits in proptest::collection::vec(0..10_u8, 11..20),
+        gaps in proptest::collection::vec(proptest::sample::select(vec!["", "", "", " ", "-", " - ", ", ", ". "]), 20),
+        after in "(| thanks| please write it down|\\.)",
+    ) {
+        let mut number = String::new();
+        for (digit, gap) in digits.iter().zip(&gaps) {
+            number.push(char::from(b'0' + digit));
+            number.push_str(gap);
+        }
+        let text = format!("{before} is {number} {after}");
+        let out = scanner(Profile::Transcript).redact(&text).text;
+        prop_assert!(longest_run(&out) < 6, "{:?} became {:?}", text, out);
+    }
+
+    #[test]
+    fn a_planted_number_never_survives_its_context(
+        cue in proptest::sample::select(vec!["my number is", "card number", "call me at", "my social is", "account number:"]),
+        digits in proptest::collection::vec(0..10_u8, 6..17),
+        spoken in any::<bool>(),
+    ) {
+        const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+        let said: Vec<String> = digits
+            .iter()
+            .map(|digit| if spoken { WORDS[usize::from(*digit)].to_owned() } else { digit.to_string() })
+            .collect();
+        let text = format!("well {cue} {} thanks", said.join(if spoken { " " } else { "" }));
+        for profile in [Profile::Transcript, Profile::Text] {
+            let out = scanner(profile).redact(&text).text;
+            prop_assert!(out.ends_with("> thanks") && out.starts_with(&format!("well {cue} <")), "{:?} became {:?}", text, out);
+        }
+    }
+}
+
+/// How many tokens were looked at, for each token of the text.
+fn steps_per_token(text: &str) -> u64 {
+    let scene = find(text, Profile::Transcript);
+    scene.tokens.looks() / (scene.tokens.len() as u64 + 1)
+}
+
+#[test]
+fn time_is_linear_on_hostile_texts() {
+    const MOST: u64 = 400;
+    let pieces = [
+        "7",
+        "7 ",
+        "7-",
+        "7.",
+        "7:",
+        "7,",
+        "7/",
+        "at dot ",
+        "a@",
+        "@",
+        "a.",
+        "a@a.",
+        "dot com ",
+        "e\u{301}",
+        "\u{301}",
+        "five ",
+        "double ",
+        "hundred ",
+        "thousand ",
+        "for ",
+        "7 for ",
+        "gb ",
+        "g b 7 ",
+        "gb29-",
+        "march ",
+        "march 7 ",
+        "nineteen ",
+        "call ",
+        "call 7 ",
+        "card number ",
+        "a",
+        "<",
+        "<NUM>",
+        "<NUM> 777 ",
+        "1.1.1.",
+        "1 dot ",
+        "one one dot ",
+        "::",
+        "a:",
+        "://",
+        "x://",
+        "$7 ",
+        "7 %",
+        "7 people ",
+        "w w w dot ",
+        "one, ",
+        "12:30 ",
+        "1/2/1985 ",
+        "count 1, 2, 3, ",
+        "- ",
+        "uh ",
+        "and ",
+        "seven hundred and ",
+        "\n",
+        "7\n",
+        "john at ",
+        "dash ",
+        "7ext",
+    ];
+    for piece in pieces {
+        let steps = [20_000, 80_000].map(|times| steps_per_token(&piece.repeat(times)));
+        assert!(steps[1] <= MOST, "{piece:?}: {steps:?} looks for each token");
+        assert!(
+            steps[1] <= 2 * steps[0] + 4,
+            "{piece:?}: {steps:?} looks for each token, growing with the length"
+        );
+    }
+}

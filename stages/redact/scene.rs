@@ -1,0 +1,155 @@
+//! A text under examination: its tokens, its context phrases, and what has been found so far.
+//!
+//! In: a text. Out: what the finders ask about the surroundings of a place. No question looks across something already
+//! found or tagged, so that redacting a redacted text finds nothing new; each looks at a bounded number of tokens.
+
+use super::cue::{Cue, Cues, Hint};
+use super::kind::Entity;
+use super::lexicon::Flags;
+use super::token::{Class, Token, Tokens};
+
+/// A span that holds personal data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// What it is.
+    pub kind: Entity,
+    /// Byte offset of its first character.
+    pub start: usize,
+    /// Byte offset after its last character.
+    pub end: usize,
+    /// How sure the rule is, 0 to 1.
+    pub score: f32,
+    /// The rule that found it.
+    pub rule: &'static str,
+}
+
+/// How far from its value a context phrase still tells the kind, in tokens.
+const FAR: usize = 14;
+/// How far from its value a context phrase still widens what is taken, in tokens.
+const NEAR: usize = 10;
+
+/// A context phrase before a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// What it promises.
+    pub hint: Hint,
+    /// Only linking words lie between.
+    pub near: bool,
+}
+
+/// A text under examination.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// Its tokens.
+    pub tokens: Tokens<'a>,
+    /// Take what only looks like personal data (transcripts).
+    pub lenient: bool,
+    /// What was found, in the order of finding.
+    pub found: Vec<Finding>,
+    cues: Cues,
+    taken: Vec<Option<Entity>>,
+}
+
+impl<'a> Scene<'a> {
+    /// Prepares a text.
+    pub fn new(tokens: Tokens<'a>, lenient: bool) -> Self {
+        let taken = vec![None; tokens.len()];
+        let cues = Cues::new(&tokens);
+        Self { tokens, lenient, found: Vec::new(), cues, taken }
+    }
+
+    /// A text that holds nothing to look for.
+    pub fn empty(tokens: Tokens<'a>) -> Self {
+        Self { tokens, lenient: false, found: Vec::new(), cues: Cues::default(), taken: Vec::new() }
+    }
+
+    /// Whether the token belongs to something found, or is a tag.
+    pub fn is_taken(&self, index: usize) -> bool {
+        self.kind_at(index).is_some()
+    }
+
+    /// What was found at the token, or tagged.
+    pub fn kind_at(&self, index: usize) -> Option<Entity> {
+        match self.tokens.at(index).class {
+            Class::Tag(kind) => Some(kind),
+            _ => self.taken.get(index).copied().flatten(),
+        }
+    }
+
+    /// Whether a personal number was found at the token, or tagged. A date is none.
+    pub fn is_personal_number(&self, index: usize) -> bool {
+        matches!(
+            self.kind_at(index),
+            Some(Entity::Card | Entity::Iban | Entity::Num | Entity::Phone | Entity::Ssn)
+        )
+    }
+
+    /// Records a finding over the tokens `first..=last`.
+    pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
+        let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
+        for taken in self.taken.iter_mut().take(last + 1).skip(first) {
+            *taken = Some(kind);
+        }
+        self.found.push(Finding { kind, start, end, score, rule });
+    }
+
+    /// The free token after `index`, or the edge if it is taken.
+    pub fn free(&self, index: usize) -> Token {
+        if self.is_taken(index) { self.tokens.at(usize::MAX) } else { self.tokens.at(index) }
+    }
+
+    /// The free token before `index`, or the edge.
+    pub fn free_before(&self, index: usize) -> Token {
+        index.checked_sub(1).map_or_else(|| self.tokens.at(usize::MAX), |before| self.free(before))
+    }
+
+    /// The first of the free tokens before `index`, at most `reach` of them.
+    pub fn horizon(&self, index: usize, reach: usize) -> usize {
+        let mut from = index;
+        while from > 0 && index - from < reach && !self.is_taken(from - 1) {
+            from -= 1;
+        }
+        from
+    }
+
+    /// The context of a value that begins at the token `index`: the nearest phrase that says more than "number", else that.
+    pub fn context(&self, index: usize) -> Option<Context> {
+        self.context_for(index, |_| true)
+    }
+
+    /// As [`Scene::context`], among the phrases whose hint is `wanted`.
+    pub fn context_for(&self, index: usize, wanted: impl Fn(Hint) -> bool) -> Option<Context> {
+        let from = self.horizon(index, FAR);
+        let mut vague = None;
+        for cue in self.cues.before(index, from).filter(|cue| wanted(cue.hint)) {
+            let context = Context { hint: cue.hint, near: self.is_near(cue, index) };
+            if cue.hint != Hint::Any {
+                let near = context.near || vague.is_some_and(|vague: Context| vague.near);
+                return Some(Context { near, ..context });
+            }
+            vague = vague.or(Some(context));
+        }
+        vague
+    }
+
+    fn is_near(&self, cue: Cue, index: usize) -> bool {
+        index - cue.last <= NEAR
+            && (cue.last + 1..index).all(|between| {
+                let token = self.tokens.at(between);
+                match token.class {
+                    Class::Word => {
+                        token.is_letter()
+                            || token.meaning.cue
+                            || token.has(Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::EXTENSION)
+                    }
+                    Class::Sign(_) => true,
+                    _ => false,
+                }
+            })
+    }
+
+    /// Whether one of the free tokens before `index`, at most `reach` of them, is a word with `flags`.
+    pub fn spoken_before(&self, index: usize, reach: usize, flags: Flags) -> bool {
+        (self.horizon(index, reach)..index).any(|before| self.tokens.at(before).has(flags))
+    }
+}

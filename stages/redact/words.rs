@@ -1,0 +1,116 @@
+//! The word lists. One row = one role or one number; everything else is derived from them.
+
+use super::lexicon::Flags;
+use super::lexicon::Sense::{self, Digit, Homophone, Hundred, Month, Ordinal, Repeat, Scale, Teen, Ten};
+
+/// Words that say numbers, and words that recognisers write for them.
+#[rustfmt::skip]
+pub const NUMBERS: &[(&str, Sense)] = &[
+    ("zero", Digit(0)), ("oh", Digit(0)), ("o", Digit(0)), ("nought", Digit(0)), ("naught", Digit(0)),
+    ("one", Digit(1)), ("two", Digit(2)), ("three", Digit(3)), ("four", Digit(4)), ("five", Digit(5)),
+    ("six", Digit(6)), ("seven", Digit(7)), ("eight", Digit(8)), ("nine", Digit(9)), ("niner", Digit(9)),
+    ("ten", Teen(10)), ("eleven", Teen(11)), ("twelve", Teen(12)), ("thirteen", Teen(13)), ("fourteen", Teen(14)),
+    ("fifteen", Teen(15)), ("sixteen", Teen(16)), ("seventeen", Teen(17)), ("eighteen", Teen(18)),
+    ("nineteen", Teen(19)),
+    ("twenty", Ten(20)), ("thirty", Ten(30)), ("forty", Ten(40)), ("fourty", Ten(40)), ("fifty", Ten(50)),
+    ("sixty", Ten(60)), ("seventy", Ten(70)), ("eighty", Ten(80)), ("ninety", Ten(90)),
+    ("hundred", Hundred), ("thousand", Scale), ("million", Scale), ("billion", Scale),
+    ("double", Repeat(2)), ("triple", Repeat(3)), ("treble", Repeat(3)), ("quadruple", Repeat(4)),
+    ("or", Homophone(0)), ("owe", Homophone(0)), ("ohh", Homophone(0)), ("won", Homophone(1)), ("wun", Homophone(1)),
+    ("to", Homophone(2)), ("too", Homophone(2)), ("tu", Homophone(2)), ("tree", Homophone(3)), ("free", Homophone(3)),
+    ("for", Homophone(4)), ("fore", Homophone(4)), ("fife", Homophone(5)), ("sex", Homophone(6)),
+    ("sicks", Homophone(6)), ("ate", Homophone(8)), ("nein", Homophone(9)),
+    ("first", Ordinal(1)), ("second", Ordinal(2)), ("third", Ordinal(3)), ("fourth", Ordinal(4)),
+    ("fifth", Ordinal(5)), ("sixth", Ordinal(6)), ("seventh", Ordinal(7)), ("eighth", Ordinal(8)),
+    ("ninth", Ordinal(9)), ("tenth", Ordinal(10)), ("eleventh", Ordinal(11)), ("twelfth", Ordinal(12)),
+    ("thirteenth", Ordinal(13)), ("fourteenth", Ordinal(14)), ("fifteenth", Ordinal(15)),
+    ("sixteenth", Ordinal(16)), ("seventeenth", Ordinal(17)), ("eighteenth", Ordinal(18)),
+    ("nineteenth", Ordinal(19)), ("twentieth", Ordinal(20)), ("thirtieth", Ordinal(30)),
+    ("january", Month(1)), ("jan", Month(1)), ("february", Month(2)), ("feb", Month(2)), ("march", Month(3)),
+    ("mar", Month(3)), ("april", Month(4)), ("apr", Month(4)), ("may", Month(5)), ("june", Month(6)),
+    ("jun", Month(6)), ("july", Month(7)), ("jul", Month(7)), ("august", Month(8)), ("aug", Month(8)),
+    ("september", Month(9)), ("sep", Month(9)), ("sept", Month(9)), ("october", Month(10)), ("oct", Month(10)),
+    ("november", Month(11)), ("nov", Month(11)), ("december", Month(12)), ("dec", Month(12)),
+];
+
+/// Words by the roles that they may play.
+pub const ROLES: &[(&str, Flags)] = &[
+    (LINKS, Flags::LINK),
+    (FUNCTION_WORDS, Flags::STOP),
+    (VERBS, Flags::STOP),
+    (UNITS, Flags::UNIT),
+    (MONEY, Flags::MONEY),
+    ("uh um uhm er erm eh ah hmm hm mm mhm", Flags::FILLER),
+    ("then okay ok", Flags::FILLER),
+    ("dash hyphen minus space", Flags::DASH),
+    ("dot point period", Flags::DOT),
+    ("point", Flags::POINT),
+    ("at", Flags::AT),
+    ("slash", Flags::SLASH),
+    ("colon", Flags::COLON),
+    ("underscore", Flags::UNDERSCORE),
+    ("plus", Flags::PLUS),
+    ("extension ext x", Flags::EXTENSION),
+    ("and", Flags::AND),
+    ("am pm noon midnight clock", Flags::AM_PM),
+    (MODELS, Flags::MODEL),
+    (
+        "won win wins lost lose beat beats score scores scored lead leads led ended final set sets tied",
+        Flags::SCORE,
+    ),
+    (TLDS, Flags::TLD),
+    (WEAK_TLDS, Flags::WEAK_TLD),
+    (
+        "gmail googlemail yahoo hotmail outlook icloud aol protonmail gmx comcast verizon hushmail",
+        Flags::PROVIDER,
+    ),
+    ("a an", Flags::ARTICLE),
+    ("count counted counts counting countdown", Flags::COUNT),
+    ("http https ftp", Flags::SCHEME),
+    ("office fax mobile cell home landline work", Flags::PHONE_AFTER),
+];
+
+const LINKS: &str = "is are was s it its that thats this these here at on to by me us my our your his her their the of \
+    number numbers num no nr nos digits digit for be would actually please just again following as with and or \
+    uh um uhm er erm eh ah hmm okay ok so well yes yeah yep sure whats then like under via called reads read \
+    address home work office cell mobile business personal new old current direct line main primary";
+
+const FUNCTION_WORDS: &str = "a an the this that these those is are was were be been being am i you he she it we they me \
+    him them us my your his her its our their mine yours to of in on at by for from with into onto about over under \
+    and or but if so as than then when where who whom what which why how not no yes yeah okay ok uh um er erm hm hmm \
+    it's that's what's here there now just also too very please thanks thank s t re ve ll d m because while until \
+    can could will would shall should may might must do does did done has have had having let lets";
+
+const VERBS: &str = "send sent email emails mail mailed write wrote reach reached contact contacted call called text \
+    texted message messaged address addresses ask asked tell told say said says get got give gave go going use using \
+    used try tried find see seen saw look looked looking visit visited check checked forward forwarded reply replied \
+    know known click open opened website site web page domain online link url account registered login username user \
+    met meet sat sit stood stand stared arrived waited wait worked works stop stopped";
+
+const UNITS: &str = "percent per cent percentage degree degrees celsius fahrenheit minute minutes min mins hour hours hr \
+    hrs second seconds sec secs millisecond milliseconds day days week weeks month months year years decade decades \
+    millimeter millimeters millimetre millimetres mm centimeter centimeters centimetre centimetres cm meter meters metre \
+    metres kilometer kilometers kilometre kilometres km mile miles yard yards foot feet ft inch inches acre acres \
+    hectare hectares gram grams kilogram kilograms kg kilo kilos kilowatt kilowatts milligram milligrams mg ton tons \
+    tonne tonnes ounce ounces oz lb lbs liter liters litre litres milliliter milliliters millilitre ml gallon gallons \
+    pint pints volt volts amp amps watt watts kw kwh mw ohm ohms hertz hz khz mhz ghz gigahertz megahertz kilohertz \
+    decibel decibels db pascal pascals kpa bar bars psi newton newtons joule joules calorie calories kcal byte bytes \
+    kb mb gb tb kilobyte kilobytes megabyte megabytes gigabyte gigabytes terabyte terabytes bit bits bps kbps mbps rpm \
+    knot knots mph kph kmh kmph sq square cubic dozen pixel pixels px dpi fps people persons men women children \
+    users customers employees residents inhabitants visitors votes voters copies items units pieces times points \
+    steps rows lines pages words lines records boxes bottles bags copies tickets seats runs goals wickets laps";
+
+const MONEY: &str = "dollar dollars euro euros pound pounds pence penny cent cents yen rupee rupees franc francs peso \
+    pesos won yuan rand krona kronor buck bucks quid grand usd eur gbp cad aud chf jpy inr cny sek nok dkk rs";
+
+const MODELS: &str = "model version v ver firmware build release revision rev part parts commit error code line ticket \
+    step page chapter section figure table room gate flight route highway platform channel iso rfc iec ieee din en rtx \
+    gtx sku module port level unit boeing airbus peugeot porsche ferrari bmw audi nokia thinkpad windows article \
+    paragraph appendix volume issue episode season";
+
+const TLDS: &str = "com org net edu gov mil info biz uk us eu de fr es nl ca au nz jp cn ru br mx pt pl se dk fi gr hu \
+    cz sk ro bg hr ie ee lv lt lu ua tr il za kr tw hk sg th vn ph ng ke eg ae sa cl co ar pe uy cy io tv app dev \
+    online xyz shop blog cloud tech club live name pro gl fo li mt si ch ve ec bo cr pa gt hn ni ba kz az ge uz nu";
+
+const WEAK_TLDS: &str = "it is me so to in at be my no am as do la id ly sh rs py pl ai mk md cc ws fm ms mu mn tk ml ma \
+    gg vc st sx store site website news work link world life today media zone space center group team";
