@@ -1,0 +1,13 @@
+//! The built-in stages: one stage, one file, with a folder of the same name for its insides.
+//!
+//! In: the contract. Out: [`STAGES`], the list of every kind. No stage knows another one, and none knows the engine.
+
+use headwater_contract::Kind;
+
+pub mod capture;
+pub mod redact;
+pub mod store;
+pub mod transcribe;
+
+/// Every built-in kind, in the order in which data usually passes them.
+pub const STAGES: &[Kind] = &[capture::KIND, transcribe::KIND, Kind::stage::<redact::Redact>(), store::KIND];
