@@ -1,0 +1,250 @@
+//! The arguments of every verb, and which function carries it out.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueHint};
+use headwater_contract::{Kind, StageError};
+
+use crate::run::RunArgs;
+use crate::site::{self, Flags, Settings};
+use crate::{check, explain, graph, key, new, plan, quarantine, redact, run, schema, stages, store};
+
+/// Lets a gateway learn from what its devices hear, without raw data leaving it.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    site: SiteArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Site settings; each overrides its HEADWATER_* variable and the settings file.
+#[derive(Debug, ClapArgs)]
+struct SiteArgs {
+    /// Folder for what the engine keeps [default: data/state]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Site settings")]
+    state: Option<PathBuf>,
+    /// File of the root key
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Site settings")]
+    key_file: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug, trace, or filters
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Site settings")]
+    log_level: Option<String>,
+    /// Form of log lines
+    #[arg(long, global = true, value_name = "FORM", default_value = "text", value_parser = ["text", "json"], help_heading = "Site settings")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a pipeline to the end of its input, or until it is stopped
+    Run(RunVerb),
+    /// Look for all mistakes of a pipeline file; needs no model, no data, no network
+    Check(check::CheckArgs),
+    /// Explain a message's code: cause, example, remedy
+    Explain(explain::ExplainArgs),
+    /// Show stages, ports, columns, labels, routes and tiers of a pipeline
+    Plan(plan::PlanArgs),
+    /// Draw a pipeline as Mermaid or SVG
+    Graph(graph::GraphArgs),
+    /// List every kind of stage, or show one with its ports and options
+    Stages(stages::StagesArgs),
+    /// Write a commented pipeline to start from
+    New(new::NewArgs),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(schema::SchemaArgs),
+    /// Find and take out personal data in text from the standard input
+    #[command(subcommand)]
+    Redact(redact::RedactVerb),
+    /// Read an encrypted store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
+    /// The root key: show, back up, restore
+    #[command(subcommand)]
+    Key(key::KeyVerb),
+    /// Rows that stages set aside
+    #[command(subcommand)]
+    Quarantine(QuarantineVerb),
+    /// Show every site setting with its value and origin
+    Config,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `run` and its like read a pipeline with.
+#[derive(Debug, ClapArgs)]
+struct RunVerb {
+    /// The pipeline file
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Worker threads
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Set an option: stage.ID.OPTION=VALUE
+    #[arg(long, value_name = "PATH=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Set a param: NAME=VALUE
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    params: Vec<(String, String)>,
+    /// Stop when all input is done (what finite sources do anyway)
+    #[arg(long)]
+    until_idle: bool,
+    /// Write the summary as JSON to a file
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// No display, no table
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum QuarantineVerb {
+    /// Count what is there, by stage and reason
+    Ls {
+        /// The pipeline's name
+        pipeline: String,
+    },
+    /// Show each row with its reason
+    Show {
+        /// The pipeline's name
+        pipeline: String,
+        /// Only rows of this stage
+        #[arg(long)]
+        stage: Option<String>,
+        /// Also print the texts of the rows: raw data
+        #[arg(long)]
+        content: bool,
+    },
+    /// Give the rows of a stage to it again
+    Retry {
+        /// The stage's id
+        #[arg(long)]
+        stage: String,
+        #[command(flatten)]
+        run: RunVerb,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+impl RunVerb {
+    fn args(&self, log_json: bool) -> RunArgs {
+        RunArgs {
+            file: self.file.clone(),
+            params: self.params.clone(),
+            set: self.set.clone(),
+            summary: self.summary.clone(),
+            log_json,
+            quiet: self.quiet,
+        }
+    }
+}
+
+/// Carries out what the arguments say.
+pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
+    let workers = match &args.verb {
+        Verb::Run(run) | Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        _ => None,
+    };
+    let SiteArgs { state, key_file, log_level, log } = args.site;
+    let settings = match site::read(&Flags { state, key_file, workers, log: log_level }) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let log_json = log == "json";
+    start_log(&settings, log_json);
+    let mut out = std::io::stdout().lock();
+    ExitCode::from(match args.verb {
+        Verb::Run(run) => {
+            drop(out);
+            run::run(&run.args(log_json), &settings, kinds)
+        }
+        Verb::Check(args) => check::run(&args, kinds, &mut out),
+        Verb::Explain(args) => explain::run(&args, &mut out),
+        Verb::Plan(args) => plan::run(&args, kinds, &mut out),
+        Verb::Graph(args) => graph::run(&args, kinds, &mut out),
+        Verb::Stages(args) => stages::run(&args, kinds, &mut out),
+        Verb::New(args) => new::run(&args, kinds, &mut out),
+        Verb::Schema(args) => schema::run(&args, kinds, &mut out),
+        Verb::Redact(verb) => redact::run(&verb, &mut out),
+        Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
+        Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
+        Verb::Quarantine(verb) => {
+            let asked = aside(&verb, &settings, kinds, log_json, &mut out);
+            asked.unwrap_or_else(|error| {
+                eprintln!("error: {error}");
+                1
+            })
+        }
+        Verb::Config => code_of(site::show(&settings, &mut out)),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "headwater", &mut script);
+            // Who reads no further wants no more.
+            let _ = out.write_all(&script);
+            0
+        }
+    })
+}
+
+fn aside(
+    verb: &QuarantineVerb,
+    settings: &Settings,
+    kinds: &[Kind],
+    log_json: bool,
+    out: &mut dyn Write,
+) -> Result<u8, StageError> {
+    match verb {
+        QuarantineVerb::Ls { pipeline } => quarantine::ls(pipeline, settings, out).map(|()| 0),
+        QuarantineVerb::Show { pipeline, stage, content } => {
+            quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| 0)
+        }
+        QuarantineVerb::Retry { stage, run } => {
+            let args = run.args(log_json);
+            match run::plan_of(&args, kinds) {
+                Ok(plan) => quarantine::retry(&args, plan, stage, settings),
+                Err(code) => Ok(code),
+            }
+        }
+    }
+}
+
+/// A reader that went away (`| head`) is no failure.
+fn code_of(written: std::io::Result<()>) -> u8 {
+    match written {
+        Ok(()) => 0,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            eprintln!("error: {error}");
+            2
+        }
+    }
+}
+
+fn start_log(settings: &Settings, json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).unwrap_or_else(|error| {
+        eprintln!("warning: log level {:?}: {error}; warn is used", settings.log);
+        tracing_subscriber::EnvFilter::new("warn")
+    });
+    // How far a run is, every few seconds, is told at any level: `--quiet` silences it.
+    let filter = filter.add_directive(run::PROGRESS.parse().unwrap_or_default());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}

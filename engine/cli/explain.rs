@@ -1,0 +1,34 @@
+//! The verb `explain`: what a code means.
+//!
+//! In: a code, or nothing for the list of all. Out: cause, example, remedy.
+
+use std::io::Write;
+
+use clap::Args;
+use headwater_runtime::explain::{ENTRIES, explain, similar};
+
+use crate::pipeline::{COULD_NOT_LOOK, FINE, answer};
+use crate::table::align;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ExplainArgs {
+    /// The code, such as H0203; without it all codes are listed
+    pub code: Option<String>,
+}
+
+/// Explains a code; gives the exit code.
+pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
+    let Some(code) = &args.code else {
+        let list: Vec<_> = ENTRIES.iter().map(|e| vec![e.code.to_owned(), e.title().to_owned()]).collect();
+        return answer(out, &align(&list), FINE);
+    };
+    if let Some(entry) = explain(code) {
+        return answer(out, entry.text, FINE);
+    }
+    match similar(code) {
+        Some(near) => eprintln!("error: there is no code {code}; did you mean {near}?"),
+        None => eprintln!("error: there is no code {code}; `headwater explain` lists all"),
+    }
+    COULD_NOT_LOOK
+}

@@ -1,0 +1,170 @@
+//! A plan as a picture: no script, no font to load, on a white ground so that it reads on any page.
+
+use std::fmt::Write;
+
+use headwater_contract::Label;
+use headwater_runtime::plan::{Plan, PlanStage};
+
+use super::layout::layout;
+use super::{Edge, colour, edges};
+
+const BOX: (f64, f64) = (148.0, 58.0);
+const STEP: (f64, f64) = (232.0, 92.0);
+const MARGIN: f64 = 28.0;
+const LEGEND: f64 = 44.0;
+
+/// A plan as an SVG picture.
+pub fn svg(plan: &Plan) -> String {
+    let edges = edges(plan);
+    let lines: Vec<(usize, usize)> = edges.iter().map(|e| (e.from, e.to)).collect();
+    let layout = layout(plan.stages.len(), &lines);
+    let labels = labels_of(plan, &edges);
+    let width = size(layout.layers, STEP.0, BOX.0).max(legend_width(&labels));
+    let height = size(layout.rows, STEP.1, BOX.1) + LEGEND;
+    let mut picture = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" role=\"img\" aria-label=\"The pipeline {name}\" \
+         font-family=\"system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif\">\n\
+         <rect width=\"{width}\" height=\"{height}\" rx=\"10\" fill=\"#ffffff\"/>\n",
+        name = escape(&plan.name)
+    );
+    markers(&mut picture, &labels);
+    for (edge, way) in edges.iter().zip(&layout.lines) {
+        line(&mut picture, edge, way);
+    }
+    for (stage, place) in plan.stages.iter().zip(&layout.boxes) {
+        draw_box(&mut picture, stage, corner(*place), several_tiers(plan));
+    }
+    legend(&mut picture, &labels, height - LEGEND / 2.0);
+    picture + "</svg>\n"
+}
+
+/// The length of so many steps with a box at the last, and margins.
+fn size(count: usize, step: f64, last: f64) -> f64 {
+    (count.max(1) - 1) as f64 * step + last + 2.0 * MARGIN
+}
+
+fn corner((layer, row): (usize, f64)) -> (f64, f64) {
+    (MARGIN + layer as f64 * STEP.0, MARGIN + row * STEP.1)
+}
+
+fn several_tiers(plan: &Plan) -> bool {
+    plan.stages.windows(2).any(|pair| matches!(pair, [a, b] if a.tier != b.tier))
+}
+
+/// The labels that occur, the most private first.
+fn labels_of(plan: &Plan, edges: &[Edge]) -> Vec<Label> {
+    let outputs = plan.stages.iter().flat_map(|s| &s.outputs).filter(|o| o.read).map(|o| o.label);
+    let mut labels: Vec<Label> = outputs.chain(edges.iter().map(|e| e.label)).collect();
+    labels.sort_by(|a, b| b.cmp(a));
+    labels.dedup();
+    labels
+}
+
+fn markers(picture: &mut String, labels: &[Label]) {
+    *picture += "<defs>\n";
+    for label in labels {
+        let _ = writeln!(
+            picture,
+            "<marker id=\"{label}\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" \
+             orient=\"auto\"><path d=\"M0 0L10 5L0 10z\" fill=\"{}\"/></marker>",
+            colour(*label)
+        );
+    }
+    *picture += "</defs>\n";
+}
+
+/// A curve from box to box through the gaps of the layers between.
+fn line(picture: &mut String, edge: &Edge, way: &[(usize, f64)]) {
+    let middle = BOX.1 / 2.0;
+    let mut path = String::new();
+    let mut at: Option<(f64, f64)> = None;
+    for (step, place) in way.iter().enumerate() {
+        let (x, y) = corner(*place);
+        let (enter, leave) = match step {
+            0 => (x + BOX.0, x + BOX.0),
+            last if last + 1 == way.len() => (x - 2.0, x - 2.0),
+            _ => (x, x + BOX.0),
+        };
+        let y = y + middle;
+        match at {
+            None => {
+                let _ = write!(path, "M{enter} {y}");
+            }
+            Some((from_x, from_y)) => {
+                let half = f64::midpoint(from_x, enter);
+                let _ = write!(path, "C{half} {from_y} {half} {y} {enter} {y}");
+            }
+        }
+        if leave > enter {
+            let _ = write!(path, "L{leave} {y}");
+        }
+        at = Some((leave, y));
+    }
+    let (colour, label) = (colour(edge.label), edge.label);
+    let _ = writeln!(
+        picture,
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" marker-end=\"url(#{label})\"/>"
+    );
+    if let (false, [.., before, end]) = (edge.port.is_empty(), way) {
+        let (from, to) = (corner(*before), corner(*end));
+        let x = f64::midpoint(from.0 + BOX.0, to.0);
+        let y = f64::midpoint(from.1, to.1) + middle + 4.0;
+        let port = escape(&edge.port);
+        let _ = writeln!(
+            picture,
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"11\" text-anchor=\"middle\" fill=\"{colour}\" stroke=\"#ffffff\" \
+             stroke-width=\"5\" paint-order=\"stroke\">{port}</text>"
+        );
+    }
+}
+
+fn draw_box(picture: &mut String, stage: &PlanStage, (x, y): (f64, f64), with_tier: bool) {
+    let (width, height) = BOX;
+    let middle = x + width / 2.0;
+    let tier = if with_tier { format!(" · {}", stage.tier) } else { String::new() };
+    let kind = format!("{}{tier}", stage.kind.name());
+    let id = fit(&stage.id, 16);
+    let kind = fit(&kind, 23);
+    let _ = writeln!(
+        picture,
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#f4f6f8\" stroke=\"#5d6d7e\" \
+         stroke-width=\"1.5\"/>\n\
+         <text x=\"{middle}\" y=\"{}\" font-size=\"15\" font-weight=\"600\" text-anchor=\"middle\" \
+         fill=\"#1b2631\">{id}</text>\n\
+         <text x=\"{middle}\" y=\"{}\" font-size=\"12\" text-anchor=\"middle\" fill=\"#4d5d6c\">{kind}</text>",
+        y + 25.0,
+        y + 43.0
+    );
+}
+
+const ENTRY: f64 = 104.0;
+
+fn legend_width(labels: &[Label]) -> f64 {
+    labels.len() as f64 * ENTRY + 2.0 * MARGIN
+}
+
+fn legend(picture: &mut String, labels: &[Label], y: f64) {
+    for (at, label) in labels.iter().enumerate() {
+        let x = MARGIN + at as f64 * ENTRY;
+        let _ = writeln!(
+            picture,
+            "<line x1=\"{x}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{}\" stroke-width=\"3\"/>\
+             <text x=\"{}\" y=\"{}\" font-size=\"12\" fill=\"#4d5d6c\">{label}</text>",
+            x + 22.0,
+            colour(*label),
+            x + 30.0,
+            y + 4.0
+        );
+    }
+}
+
+/// A text cut to a number of characters, safe inside SVG.
+fn fit(text: &str, most: usize) -> String {
+    let cut: String = text.chars().take(most).collect();
+    if cut.len() < text.len() { escape(&cut) + "…" } else { escape(&cut) }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

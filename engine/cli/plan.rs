@@ -1,0 +1,101 @@
+//! The verb `plan`: what a pipeline is, port by port.
+//!
+//! In: a file. Out: a table of stages, ports, routes, labels and columns. A label that a stage lowers is shown with what it was.
+
+use std::io::Write;
+
+use arrow::datatypes::Schema;
+use clap::Args;
+use headwater_contract::units::show_duration;
+use headwater_contract::{Kind, Order, Work, identity};
+use headwater_runtime::check::column::type_name;
+use headwater_runtime::plan::{EpochRule, Plan, PlanInput, PlanStage, RejectedTo};
+
+use crate::pipeline::{FINE, PipelineArgs, answer};
+use crate::table::align;
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlanArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+}
+
+/// Shows the plan of a pipeline file; gives the exit code.
+pub fn run(args: &PlanArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+    match args.pipeline.plan(kinds) {
+        Ok(plan) => answer(out, &describe(&plan), FINE),
+        Err(code) => code,
+    }
+}
+
+/// A plan in words.
+pub fn describe(plan: &Plan) -> String {
+    let epoch = match plan.epoch {
+        EpochRule::Rows(1) => "1 row".to_owned(),
+        EpochRule::Rows(rows) => format!("{rows} rows"),
+        EpochRule::Every(time) => show_duration(time),
+    };
+    let head = format!(
+        "pipeline {}: epochs of {epoch}, of at most {} each, {} in flight\n\n",
+        plan.name, plan.epoch_bytes, plan.window
+    );
+    let titles = ["stage", "type", "tier", "port", "route", "label", "columns"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(titles).chain(plan.stages.iter().flat_map(|stage| lines(plan, stage))).collect();
+    let names: Vec<String> = identity::fields().iter().map(|f| f.name().clone()).collect();
+    head + &align(&rows) + &format!("\nevery row also carries {}\n", names.join(", "))
+}
+
+fn lines(plan: &Plan, stage: &PlanStage) -> Vec<Vec<String>> {
+    let mut ports: Vec<[String; 4]> =
+        stage.inputs.iter().enumerate().map(|(at, input)| input_line(plan, stage, at, input)).collect();
+    for output in &stage.outputs {
+        let was = stage.input_label();
+        let lowers = was > output.label && !stage.inputs.is_empty();
+        let label = if lowers { format!("{was} -> {}", output.label) } else { output.label.to_string() };
+        let unread = if output.read { "" } else { "(unread)" };
+        ports.push([output.name.clone(), unread.to_owned(), label, columns(&output.schema)]);
+    }
+    let to = match stage.rejected_to {
+        RejectedTo::Readers => "",
+        RejectedTo::Quarantine => "to quarantine",
+        RejectedTo::Drop => "dropped",
+    };
+    ports.push(["rejected".into(), to.into(), stage.input_label().to_string(), String::new()]);
+    let blank = std::iter::repeat_n([String::new(), String::new(), String::new()], ports.len());
+    let named = [stage.id.clone(), stage.kind.name().to_owned(), stage.tier.to_string()];
+    let left = std::iter::once(named).chain(blank);
+    left.zip(ports).map(|(left, right)| left.into_iter().chain(right).collect()).collect()
+}
+
+fn input_line(plan: &Plan, stage: &PlanStage, at: usize, input: &PlanInput) -> [String; 4] {
+    let from: Vec<String> = input.from.iter().map(|port| plan.port_name(*port)).collect();
+    let declared = stage.signature.inputs.get(at);
+    let mut route = declared.map(|i| i.routing.to_string()).unwrap_or_default();
+    if stage.signature.order == Order::Sorted {
+        route += ", sorted";
+    }
+    if let Work::Rows(threads) = stage.signature.work {
+        route = format!("{route}, {threads} threads");
+    }
+    [
+        format!("{} <- {}", input.name, from.join(" + ")),
+        route,
+        input.label.to_string(),
+        columns(&input.schema),
+    ]
+}
+
+/// The columns beside the identity, with their types.
+fn columns(schema: &Schema) -> String {
+    let known = identity::fields();
+    let own = schema.fields().iter().filter(|f| !known.iter().any(|k| k.name() == f.name()));
+    let shown: Vec<String> = own
+        .map(|f| {
+            format!("{} {}{}", f.name(), type_name(f.data_type()), if f.is_nullable() { "?" } else { "" })
+        })
+        .collect();
+    shown.join(", ")
+}

@@ -1,0 +1,226 @@
+//! Rows that stages set aside, encrypted, until somebody looks at them or tries them again.
+//!
+//! In: rows of `rejected` ports. Out: a list by stage and reason, the rows themselves on request, and a second try. One
+//! row is kept once for each stage that rejected it, however often its input is run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use headwater_contract::identity::IdentityColumns;
+use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::{RowId, Site, StageError};
+use headwater_runtime::plan::Plan;
+use headwater_runtime::run::Quarantine;
+use headwater_vault::{FrameLog, KeyFile};
+use serde::Serialize;
+
+use crate::run::{RunArgs, run_plan};
+use crate::site::Settings;
+
+/// Rows that a run gave to the quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KeptCounts {
+    /// Rows that were not there before.
+    pub new: u64,
+    /// Rows that were there already.
+    pub known: u64,
+}
+
+/// The quarantine of one pipeline, open for writing.
+pub struct Keeper {
+    folder: PathBuf,
+    key: KeyFile,
+    log: Option<FrameLog>,
+    known: BTreeSet<(String, RowId)>,
+    counts: KeptCounts,
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
+}
+
+fn folder_of(site: &Site) -> PathBuf {
+    site.state.join("quarantine")
+}
+
+impl Keeper {
+    /// Opens the quarantine of a site; nothing is made on disk before the first row comes.
+    ///
+    /// # Errors
+    /// What is there cannot be read.
+    pub fn open(site: &Site) -> Result<Self, StageError> {
+        let (folder, key) = (folder_of(site), KeyFile::at(&site.key_file));
+        let mut known = BTreeSet::new();
+        for batch in content(&folder, &key)? {
+            let ids = IdentityColumns::of(&batch)?;
+            for row in 0..ids.len() {
+                known.insert((stage_of(&batch, row), ids.id(row)));
+            }
+        }
+        Ok(Keeper { folder, key, log: None, known, counts: KeptCounts::default() })
+    }
+
+    /// What was kept since it was opened.
+    pub fn counts(&self) -> KeptCounts {
+        self.counts
+    }
+}
+
+impl Quarantine for Keeper {
+    fn keep(&mut self, stage: &str, rows: &RecordBatch) -> Result<(), StageError> {
+        let ids = IdentityColumns::of(rows)?;
+        for row in 0..ids.len() {
+            if !self.known.insert((stage.to_owned(), ids.id(row))) {
+                self.counts.known += 1;
+                continue;
+            }
+            if self.log.is_none() {
+                self.log = Some(FrameLog::open(&self.folder, &self.key).map_err(of_vault)?);
+            }
+            if let Some(log) = &mut self.log {
+                log.append(&rows.slice(row, 1)).map_err(of_vault)?;
+            }
+            self.counts.new += 1;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StageError> {
+        self.log.as_mut().map_or(Ok(()), |log| log.sync().map_err(of_vault))
+    }
+}
+
+fn content(folder: &Path, key: &KeyFile) -> Result<Vec<RecordBatch>, StageError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    FrameLog::read(folder, key).map(|content| content.batches).map_err(of_vault)
+}
+
+fn text_of(batch: &RecordBatch, column: &str, row: usize) -> String {
+    let texts = batch.column_by_name(column).and_then(|c| c.as_string_opt::<i32>());
+    texts.filter(|t| row < t.len()).map(|t| t.value(row).to_owned()).unwrap_or_default()
+}
+
+fn stage_of(batch: &RecordBatch, row: usize) -> String {
+    text_of(batch, REJECTED_BY, row)
+}
+
+/// Lists what is in the quarantine of a pipeline, by stage and reason.
+///
+/// # Errors
+/// It cannot be read, or the output cannot be written.
+pub fn ls(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<(), StageError> {
+    let site = settings.site(pipeline);
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for batch in content(&folder_of(&site), &KeyFile::at(&site.key_file))? {
+        for row in 0..batch.num_rows() {
+            *counts.entry((stage_of(&batch, row), text_of(&batch, REJECTED_CODE, row))).or_default() += 1;
+        }
+    }
+    let written = if counts.is_empty() {
+        writeln!(out, "nothing is in the quarantine of `{pipeline}` ({})", folder_of(&site).display())
+    } else {
+        counts.iter().try_for_each(|((stage, code), rows)| writeln!(out, "{rows:>7}  {stage}  {code}"))
+    };
+    written.map_err(|e| StageError::new(e.to_string()))
+}
+
+/// Shows each row of the quarantine with its reason; what it holds only when asked for, since that is raw.
+///
+/// # Errors
+/// It cannot be read, or the output cannot be written.
+pub fn show(
+    pipeline: &str,
+    stage: Option<&str>,
+    with_content: bool,
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<(), StageError> {
+    let site = settings.site(pipeline);
+    for batch in content(&folder_of(&site), &KeyFile::at(&site.key_file))? {
+        let ids = IdentityColumns::of(&batch)?;
+        for row in (0..ids.len()).filter(|row| stage.is_none_or(|s| s == stage_of(&batch, *row))) {
+            let (code, reason) = (text_of(&batch, REJECTED_CODE, row), text_of(&batch, REJECTED_REASON, row));
+            writeln!(out, "{} {code}: {reason} [{}]", stage_of(&batch, row), ids.id(row))
+                .map_err(|e| StageError::new(e.to_string()))?;
+            if with_content {
+                let texts = batch
+                    .schema_ref()
+                    .fields()
+                    .iter()
+                    .skip(8)
+                    .filter(|f| f.data_type() == &arrow::datatypes::DataType::Utf8);
+                for field in texts {
+                    let value = text_of(&batch, field.name(), row);
+                    writeln!(out, "    {} = {value:?}", field.name())
+                        .map_err(|e| StageError::new(e.to_string()))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the rows that a stage set aside to it again, through the pipeline as it is now. What passes leaves the
+/// quarantine; what is rejected again stays. Gives the exit code.
+///
+/// # Errors
+/// There is nothing to try, the stage is not there, or the rows no longer fit its input.
+pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Result<u8, StageError> {
+    let site = settings.site(&plan.name);
+    let (folder, key) = (folder_of(&site), KeyFile::at(&site.key_file));
+    let (tried, others): (Vec<RecordBatch>, Vec<RecordBatch>) = content(&folder, &key)?
+        .into_iter()
+        .partition(|batch| batch.num_rows() > 0 && stage_of(batch, 0) == stage);
+    if tried.is_empty() {
+        return Err(StageError::new(format!("nothing of stage `{stage}` is in the quarantine"))
+            .help("headwater quarantine ls"));
+    }
+    let input = plan.stage(stage).and_then(|s| s.inputs.first()).map(|i| i.schema.clone());
+    let input = input.ok_or_else(|| {
+        StageError::new(format!("`{stage}` takes no rows in"))
+            .expected("a stage with an input")
+            .help("a source reads its files again at the next `headwater run`")
+    })?;
+    let rows = tried.iter().map(|batch| as_input(batch, &input)).collect::<Result<Vec<_>, _>>()?;
+    let retried = headwater_runtime::retry::plan_for(plan, stage, rows)
+        .ok_or_else(|| StageError::new(format!("no stage `{stage}` in the pipeline")))?;
+    let mut log = FrameLog::open(&folder, &key).map_err(of_vault)?;
+    log.replace(&others).map_err(of_vault)?;
+    drop(log);
+    let code = run_plan(args, settings, Arc::new(retried));
+    if code != 0 {
+        // The run failed: what it had not kept again is put back.
+        put_back(&site, stage, &tried)?;
+    }
+    Ok(code)
+}
+
+fn put_back(site: &Site, stage: &str, rows: &[RecordBatch]) -> Result<(), StageError> {
+    let mut keeper = Keeper::open(site)?;
+    rows.iter().try_for_each(|batch| keeper.keep(stage, batch))?;
+    keeper.sync()
+}
+
+/// A rejected row with the columns of the stage's input, as it was before it was rejected.
+fn as_input(batch: &RecordBatch, input: &arrow::datatypes::SchemaRef) -> Result<RecordBatch, StageError> {
+    let columns = input
+        .fields()
+        .iter()
+        .map(|field| {
+            let column = batch.column_by_name(field.name()).filter(|c| c.data_type() == field.data_type());
+            column.cloned().ok_or_else(|| {
+                StageError::new(format!(
+                    "the rows in the quarantine have no column `{}` of that type",
+                    field.name()
+                ))
+                .help("the pipeline has changed since they were set aside")
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(input.clone(), columns)?)
+}

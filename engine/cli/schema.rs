@@ -1,0 +1,20 @@
+//! The verb `schema`: the JSON Schema of pipeline files.
+//!
+//! In: the kinds. Out: a schema that editors complete and check with, made of the definitions that `check` uses.
+
+use std::io::Write;
+
+use clap::Args;
+use headwater_contract::Kind;
+use headwater_runtime::schema;
+
+use crate::pipeline::{FINE, answer};
+
+/// What the command line says: nothing.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SchemaArgs {}
+
+/// Prints the schema; gives the exit code.
+pub fn run(_: &SchemaArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+    answer(out, &format!("{:#}\n", schema::schema(kinds)), FINE)
+}

@@ -1,0 +1,231 @@
+//! The verbs `store ls|cat|verify|export|key`: what is in a store, for people and other programs.
+//!
+//! In: a store's folder and the site's root key. Out: tables, rows, scripts. Rows leave the encryption only where that is
+//! what was asked for.
+
+pub mod render;
+pub mod script;
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use headwater_vault::{Error, KeyFile, Store, StoreOptions, StoreReader, verify};
+
+use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES};
+use crate::table::align;
+use render::Format;
+use script::Language;
+
+/// Which store.
+#[derive(Clone, Debug, Args)]
+pub struct StoreArgs {
+    /// The store's folder: the `path` of its stage
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+}
+
+/// What to do with a store.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreVerb {
+    /// List the segments: device, rows, bytes
+    Ls(StoreArgs),
+    /// Print the rows
+    Cat {
+        /// Which store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Form of the rows
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+        /// Print at most this many rows
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Look at every byte: whether each segment is as it was sealed
+    Verify(StoreArgs),
+    /// Write the rows to a file, without encryption
+    Export {
+        /// Which store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The file to write; it must not exist
+        #[arg(long, short, value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// Form of the rows
+        #[arg(long, value_enum, default_value_t = Format::Jsonl, conflicts_with = "clear")]
+        format: Format,
+        /// Write a binary format without encryption
+        #[arg(long, value_enum, value_name = "FORMAT")]
+        clear: Option<Clear>,
+    },
+    /// Print a script, keys included, that reads the whole store
+    Key {
+        /// Which store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// For whom: Python with pyarrow, Python with DuckDB, or SQL for DuckDB alone
+        #[arg(long, value_enum, default_value_t)]
+        format: Language,
+    },
+}
+
+/// A binary format without encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Clear {
+    /// Parquet that anybody can read
+    Parquet,
+}
+
+/// Carries out a verb; gives the exit code.
+pub fn run(verb: &StoreVerb, key_file: &Path, out: &mut dyn Write) -> u8 {
+    let key = KeyFile::at(key_file);
+    let done = match verb {
+        StoreVerb::Ls(store) => ls(&store.path, &key, out),
+        StoreVerb::Cat { store, format, limit } => cat(&store.path, &key, *format, *limit, out),
+        StoreVerb::Verify(store) => check(&store.path, &key, out),
+        StoreVerb::Export { store, output, format, clear } => {
+            export(&store.path, &key, output, *format, *clear, out)
+        }
+        StoreVerb::Key { store, format } => print_script(&store.path, &key, *format, out),
+    };
+    match done {
+        Ok(code) => code,
+        // A reader that went away (`| head`) is no failure.
+        Err(Failure::Out(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => FINE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            COULD_NOT_LOOK
+        }
+    }
+}
+
+/// Why a verb could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// Rows cannot be shown in the form that was asked for.
+    #[error("the rows cannot be shown: {0}")]
+    Rows(#[from] arrow::error::ArrowError),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Out(#[from] std::io::Error),
+    /// The file to write is there already.
+    #[error("{} is there already; move it away, or give another name", .0.display())]
+    Exists(PathBuf),
+}
+
+type Done = Result<u8, Failure>;
+
+fn ls(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
+    let store = StoreReader::open(path, key)?;
+    let mut lines = vec![["SEGMENT", "DEVICE", "ROWS", "BYTES", "FILE"].map(str::to_owned).to_vec()];
+    for segment in store.segments() {
+        let file = segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let numbers = [segment.number, segment.rows, segment.bytes].map(|n| n.to_string());
+        let [number, rows, bytes] = numbers;
+        lines.push(vec![number, segment.device.clone(), rows, bytes, file]);
+    }
+    out.write_all(align(&lines).as_bytes())?;
+    let rows: u64 = store.segments().iter().map(|s| s.rows).sum();
+    let bytes: u64 = store.segments().iter().map(|s| s.bytes).sum();
+    let devices: std::collections::BTreeSet<_> = store.segments().iter().map(|s| &s.device).collect();
+    let unsealed: usize = store.unsealed().iter().map(arrow::array::RecordBatch::num_rows).sum();
+    writeln!(
+        out,
+        "\n{rows} rows of {} devices in {} segments, {bytes} bytes; {unsealed} rows in the log; root key {}",
+        devices.len(),
+        store.segments().len(),
+        store.root()
+    )?;
+    warn_of_torn(store.torn());
+    Ok(FINE)
+}
+
+fn cat(path: &Path, key: &KeyFile, format: Format, limit: Option<u64>, out: &mut dyn Write) -> Done {
+    let store = StoreReader::open(path, key)?;
+    render::rows(&store, format, limit, out)?;
+    out.flush()?;
+    warn_of_torn(store.torn());
+    Ok(FINE)
+}
+
+fn check(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
+    let found = verify(path, key)?;
+    warn_of_torn(&found.torn);
+    for problem in &found.problems {
+        writeln!(out, "problem: {problem}")?;
+    }
+    writeln!(
+        out,
+        "{} segments with {} rows and {} rows in the log are as they were sealed; {} problems",
+        found.segments,
+        found.rows,
+        found.unsealed_rows,
+        found.problems.len()
+    )?;
+    Ok(if found.problems.is_empty() { FINE } else { MISTAKES })
+}
+
+fn export(
+    path: &Path,
+    key: &KeyFile,
+    output: &Path,
+    format: Format,
+    clear: Option<Clear>,
+    out: &mut dyn Write,
+) -> Done {
+    let store = StoreReader::open(path, key)?;
+    if output.exists() {
+        return Err(Failure::Exists(output.to_owned()));
+    }
+    // Under another name until it is whole, for the owner alone: it holds what the store encrypts.
+    let mut unfinished = output.as_os_str().to_owned();
+    unfinished.push(".part");
+    let unfinished = PathBuf::from(unfinished);
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file = BufWriter::new(file);
+    let written = match clear {
+        Some(Clear::Parquet) => render::clear_parquet(&store, &mut file, output),
+        None => render::rows(&store, format, None, &mut file),
+    };
+    let written = written.and_then(|rows| {
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&unfinished, output)?;
+        Ok(rows)
+    });
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    writeln!(out, "{} rows written to {}, which is not encrypted", written?, output.display())?;
+    Ok(FINE)
+}
+
+fn print_script(path: &Path, key: &KeyFile, format: Language, out: &mut dyn Write) -> Done {
+    let mut store = StoreReader::open(path, key)?;
+    if !store.unsealed().is_empty() {
+        // Other programs read segments only. If a pipeline is writing now, the script says what it lacks.
+        match Store::open(path, key, StoreOptions::default()).and_then(|mut store| store.seal()) {
+            Ok(_) => store = StoreReader::open(path, key)?,
+            Err(Error::Busy { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    out.write_all(script::write(&store, path, format)?.as_bytes())?;
+    out.flush()?;
+    Ok(FINE)
+}
+
+fn warn_of_torn(torn: &[headwater_vault::TornTail]) {
+    for tail in torn {
+        eprintln!(
+            "warning: {}: its last {} bytes were never completely written; no acknowledged row was in them",
+            tail.path.display(),
+            tail.bytes
+        );
+    }
+}

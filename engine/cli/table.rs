@@ -1,0 +1,35 @@
+//! Text in aligned columns.
+
+/// Lines of cells, each column as wide as its widest cell, two blanks between; no blanks at the end of a line.
+pub(crate) fn align(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let gap = width(column) - cell.chars().count() + 2;
+            line += cell;
+            line.extend(std::iter::repeat_n(' ', gap));
+        }
+        text += line.trim_end();
+        text += "\n";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::align;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "bcd", ""], ["long", "é", "end"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(align(&rows), "a     bcd\nlong  é    end\n");
+    }
+}
