@@ -186,7 +186,15 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
         });
     }
     let epoch = EpochRule::Rows(EPOCH * rows);
-    Plan { name: "bench".into(), epoch, epoch_bytes: Bytes(1 << 30), window: 4, stages: planned }
+    Plan {
+        name: "bench".into(),
+        epoch,
+        round: None,
+        flush: 0,
+        epoch_bytes: Bytes(1 << 30),
+        window: 4,
+        stages: planned,
+    }
 }
 
 /// CPU seconds of the engine's worker.

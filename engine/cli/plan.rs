@@ -9,7 +9,7 @@ use clap::Args;
 use headwater_contract::units::show_duration;
 use headwater_contract::{Kind, Order, Work, identity};
 use headwater_runtime::check::column::type_name;
-use headwater_runtime::plan::{EpochRule, Plan, PlanInput, PlanStage, RejectedTo};
+use headwater_runtime::plan::{EpochRule, Plan, PlanInput, PlanStage, RejectedTo, RoundRule};
 
 use crate::pipeline::{FINE, PipelineArgs, answer};
 use crate::table::align;
@@ -37,8 +37,14 @@ pub fn describe(plan: &Plan) -> String {
         EpochRule::Rows(rows) => format!("{rows} rows"),
         EpochRule::Every(time) => show_duration(time),
     };
+    let round = match plan.round {
+        None => String::new(),
+        Some(RoundRule::Epochs(epochs)) => format!(", rounds of {epochs} epochs"),
+        Some(RoundRule::Rows(rows)) => format!(", rounds of {rows} rows"),
+        Some(RoundRule::Every(time)) => format!(", rounds of {}", show_duration(time)),
+    };
     let head = format!(
-        "pipeline {}: epochs of {epoch}, of at most {} each, {} in flight\n\n",
+        "pipeline {}: epochs of {epoch}, of at most {} each, {} in flight{round}\n\n",
         plan.name, plan.epoch_bytes, plan.window
     );
     let titles = ["stage", "type", "tier", "port", "route", "label", "columns"].map(str::to_owned).to_vec();
@@ -77,8 +83,13 @@ fn input_line(plan: &Plan, stage: &PlanStage, at: usize, input: &PlanInput) -> [
     if stage.signature.order == Order::Sorted {
         route += ", sorted";
     }
-    if let Work::Rows(threads) = stage.signature.work {
-        route = format!("{route}, {threads} threads");
+    match stage.signature.work {
+        Work::Rows(threads) => route = format!("{route}, {threads} threads"),
+        Work::Lane => route += ", own thread",
+        Work::Inline => (),
+    }
+    if declared.is_some_and(|i| i.feedback) {
+        route += ", comes back";
     }
     [
         format!("{} <- {}", input.name, from.join(" + ")),

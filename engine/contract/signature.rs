@@ -114,6 +114,8 @@ pub enum Work {
     Inline,
     /// Row by row on this many threads of the stage's own, outputs in input order. Only for stateless stages.
     Rows(u16),
+    /// On a thread of each instance's own, epoch by epoch: the worker goes on while it works. For stages with state.
+    Lane,
 }
 
 /// The columns of an output as a function of the columns of the inputs.
@@ -139,7 +141,7 @@ pub struct Input {
     pub needs: Vec<Field>,
     /// Where its rows must be.
     pub routing: Routing,
-    /// Whether it closes a cycle: its rows of an epoch arrive one epoch later.
+    /// Whether it may close a cycle: rows that are sent in an epoch arrive in the next one. It need not be connected.
     pub feedback: bool,
 }
 
@@ -176,6 +178,9 @@ pub struct Signature {
     pub order: Order,
     /// Where the work is done.
     pub work: Work,
+    /// How many ends of rounds later than it takes a round in its results leave: 1 for a stage that works on a round while
+    /// the next one is collected. At the end of input so many more rounds are ended.
+    pub round_delay: u32,
     /// The state, if there is any. A stage without one is stateless: it holds nothing between two batches, is told no end of
     /// an epoch, and is built anew when it panics.
     pub state: Option<StateFormat>,
@@ -258,6 +263,12 @@ impl Signature {
         self
     }
 
+    /// The same with results that leave so many ends of rounds later.
+    pub fn round_delay(mut self, rounds: u32) -> Self {
+        self.round_delay = rounds;
+        self
+    }
+
     /// The same with one more input.
     pub fn input(mut self, input: Input) -> Self {
         self.inputs.push(input);
@@ -330,7 +341,20 @@ impl Input {
         self
     }
 
-    fn misfits(&self, input: usize, given: &Schema) -> Vec<Misfit> {
+    /// The same, as an input that may close a cycle.
+    pub fn feedback(mut self) -> Self {
+        self.feedback = true;
+        self
+    }
+
+    /// The columns that this input needs, and the identity: what a feedback input may count on before it is known who feeds
+    /// it.
+    pub fn needed(&self) -> SchemaRef {
+        Rows::Exactly(self.needs.clone()).apply(&[])
+    }
+
+    /// The columns that arrive and do not fit, for the input of that index.
+    pub fn misfits(&self, input: usize, given: &Schema) -> Vec<Misfit> {
         let mut needed: Vec<&Field> = self.needs.iter().collect();
         let key = match &self.routing {
             Routing::ByKey(column) => Some(Field::new(column.as_ref(), DataType::Utf8, false)),
@@ -420,71 +444,4 @@ impl Rows {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::columns::{uint32, utf8};
-
-    fn schema(columns: &[Field]) -> SchemaRef {
-        Rows::Exactly(columns.to_vec()).apply(&[])
-    }
-
-    fn names(schema: &Schema) -> Vec<&str> {
-        schema.fields().iter().skip(5).map(|f| f.name().as_str()).collect()
-    }
-
-    #[test]
-    fn columns_flow_through() {
-        let given = [schema(&[utf8("text"), uint32("n"), utf8("extra")])];
-        let check = |signature: Signature, expected: &[&str]| {
-            assert_eq!(names(&signature.apply(&given).unwrap()[0]), expected);
-        };
-        check(Signature::map([utf8("text")], []), &["text", "n", "extra"]);
-        check(Signature::map([utf8("text")], [utf8("tone")]), &["text", "n", "extra", "tone"]);
-        check(Signature::map([utf8("text")], [uint32("text")]), &["text", "n", "extra"]);
-        check(
-            Signature::map([utf8("text")], [utf8("tone")]).minus(&["n", "absent"]),
-            &["text", "extra", "tone"],
-        );
-        check(Signature::map([], [utf8("n")]).minus(&["n"]), &["text", "extra", "n"]);
-        check(Signature::source([utf8("a"), utf8("device")]), &["a"]);
-    }
-
-    #[test]
-    fn only_what_can_be_redacted_passes_a_redactor() {
-        use crate::columns::f32_list;
-        let given =
-            [schema(&[utf8("text"), utf8("note"), uint32("n"), f32_list("samples"), f32_list("own")])];
-        let map = Signature::map([utf8("text")], [f32_list("own")]);
-        let check = |signature: Signature, expected: &[&str]| {
-            assert_eq!(names(&signature.apply(&given).unwrap()[0]), expected);
-        };
-        check(map.clone(), &["text", "note", "n", "samples", "own"]);
-        check(map.label(LabelRule::Redactor), &["text", "note", "n", "own"]);
-    }
-
-    #[test]
-    fn misfits_name_column_and_types() {
-        let given = [schema(&[utf8("text")])];
-        let signature =
-            Signature::map([uint32("text"), utf8("gone")], []).routing(Routing::ByKey("group".into()));
-        let misfits = signature.apply(&given).unwrap_err();
-        let told: Vec<_> = misfits.iter().map(|m| (m.column.as_str(), m.found.is_some())).collect();
-        assert_eq!(told, [("text", true), ("gone", false), ("group", false)]);
-    }
-
-    #[test]
-    fn labels_only_fall_where_the_rule_says() {
-        use Label::{Public, Raw, Redacted, Update};
-        let check = |rule: LabelRule, inputs: &[Label], expected: Label| {
-            assert_eq!(rule.apply(inputs.iter().copied()), expected, "{rule:?} {inputs:?}");
-        };
-        check(LabelRule::Inherit, &[], Raw);
-        check(LabelRule::Inherit, &[Public, Redacted], Redacted);
-        check(LabelRule::Redactor, &[Raw], Redacted);
-        check(LabelRule::Redactor, &[Public], Public);
-        check(LabelRule::Trainer, &[Raw, Public], Raw);
-        check(LabelRule::Trainer, &[Redacted, Public], Update);
-        check(LabelRule::RootAggregate, &[Redacted], Redacted);
-        check(LabelRule::RootAggregate, &[Update], Public);
-    }
-}
+mod tests;

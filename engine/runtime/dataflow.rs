@@ -19,7 +19,7 @@ use std::time::Duration;
 use headwater_contract::Routing;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, probe};
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 
@@ -86,6 +86,8 @@ struct Wiring<'s> {
     streams: HashMap<PortRef, Rows<'s>>,
     /// Where the pipeline ends: their common frontier is what has taken effect.
     ends: Vec<Rows<'s>>,
+    /// Inputs that close a cycle, until all that feeds them is there.
+    feedback: Vec<(feedback::Handle<'s, u64, Parcels>, Vec<PortRef>)>,
     /// Rejected rows that nobody reads.
     set_aside: Vec<Rows<'s>>,
     cpu: CpuShare,
@@ -98,6 +100,7 @@ impl<'s> Wiring<'s> {
             shared: shared.clone(),
             streams: HashMap::new(),
             ends: Vec::new(),
+            feedback: Vec::new(),
             set_aside: Vec::new(),
             cpu,
         }
@@ -116,6 +119,9 @@ impl<'s> Wiring<'s> {
                 self.keep_rejected(index, stage, rejected.clone());
             }
         }
+        for (handle, from) in std::mem::take(&mut self.feedback) {
+            self.union(&from).connect_loop(handle);
+        }
         if !self.set_aside.is_empty() {
             self.ends.push(quarantine::wire(self.scope, &self.shared, self.set_aside));
         }
@@ -130,9 +136,13 @@ impl<'s> Wiring<'s> {
             .iter()
             .zip(&stage.signature.inputs)
             .map(|(planned, input)| {
-                let read: Vec<Rows<'s>> =
-                    planned.from.iter().filter_map(|port| self.streams.get(port).cloned()).collect();
-                let union = self.scope.concatenate(read);
+                let union = if input.feedback {
+                    let (handle, rows) = self.scope.feedback::<Parcels>(1);
+                    self.feedback.push((handle, planned.from.clone()));
+                    rows
+                } else {
+                    self.union(&planned.from)
+                };
                 let union =
                     if input.routing == Routing::Broadcast { copies(self.scope, union) } else { union };
                 (union, input.routing.clone())
@@ -147,6 +157,10 @@ impl<'s> Wiring<'s> {
             self.keep_rejected(index, stage, rejected);
         }
         self.ends.extend(wired.end);
+    }
+
+    fn union(&self, ports: &[PortRef]) -> Rows<'s> {
+        self.scope.concatenate(ports.iter().filter_map(|port| self.streams.get(port).cloned()))
     }
 
     /// Rejected rows go to their readers, or to the quarantine at home.

@@ -57,6 +57,7 @@ pub const ENTRIES: &[Entry] = &[
     entry!("H0309"),
     entry!("H0310"),
     entry!("H0311"),
+    entry!("H0312"),
     entry!("H0401"),
     entry!("H0402"),
 ];

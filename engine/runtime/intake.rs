@@ -6,6 +6,7 @@
 //! not know timely.
 
 mod feed;
+mod rounds;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,14 +17,15 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use crossbeam_channel::TryRecvError;
 use headwater_contract::identity::IdentityColumns;
-use headwater_contract::units::{Bytes, Epoch, Micros, Round};
+use headwater_contract::units::{Bytes, Epoch, Micros};
 use headwater_contract::{Mark, Pace};
 
 pub use feed::{Inlet, InletContext, SourceReject, start};
 use feed::{Item, Measured};
+use rounds::Rounds;
 
 use crate::instance::Failure;
-use crate::plan::EpochRule;
+use crate::plan::{EpochRule, Plan};
 
 /// How long an open epoch of live input waits for its rows before it is cut with what it has.
 const LINGER: Duration = Duration::from_secs(1);
@@ -55,6 +57,9 @@ pub struct Intake {
     ready: VecDeque<(usize, Measured)>,
     open: OpenEpoch,
     epoch: Epoch,
+    rounds: Rounds,
+    /// Rounds that are ended after the input.
+    flush: u32,
     watermark: Option<Micros>,
     finishing: Finish,
 }
@@ -77,22 +82,27 @@ impl OpenEpoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finish {
     No,
-    LastMark,
+    /// The mark that says so.
+    EndOfInput,
+    /// So many more ends of rounds.
+    Rounds(u32),
     End,
 }
 
 impl Intake {
-    /// An intake over running sources.
-    pub fn new(inlets: Vec<Inlet>, rule: EpochRule, cap: Bytes, stopping: Arc<AtomicBool>) -> Self {
+    /// An intake over running sources, which cuts as the plan says.
+    pub fn new(inlets: Vec<Inlet>, plan: &Plan, stopping: Arc<AtomicBool>) -> Self {
         Intake {
             inlets,
             turn: 0,
-            rule,
-            cap,
+            rule: plan.epoch,
+            cap: plan.epoch_bytes,
             stopping,
             ready: VecDeque::new(),
             open: OpenEpoch::new(),
             epoch: Epoch(0),
+            rounds: Rounds::new(plan.round),
+            flush: plan.flush,
             watermark: None,
             finishing: Finish::No,
         }
@@ -111,22 +121,27 @@ impl Intake {
     pub fn cut(&mut self) -> Cut {
         match self.finishing {
             Finish::End => return Cut::End,
-            Finish::LastMark => {
+            Finish::EndOfInput => return Cut::Close(self.end_of_input()),
+            Finish::Rounds(0) => {
                 self.finishing = Finish::End;
-                return Cut::Close(self.mark(true));
+                return Cut::End;
+            }
+            Finish::Rounds(left) => {
+                self.finishing = Finish::Rounds(left - 1);
+                return Cut::Close(self.close(true));
             }
             Finish::No => (),
         }
         if self.stopping.load(Relaxed) {
             self.finishing = Finish::End;
             // What was taken in is carried through; the rest of the input is for the next life.
-            return if self.open.rows > 0 { Cut::Close(self.close()) } else { Cut::End };
+            return if self.open.rows > 0 { Cut::Close(self.close(false)) } else { Cut::End };
         }
         if let Some((source, given)) = self.ready.pop_front() {
             return self.place(source, given);
         }
         if self.full_by_rows() || self.over_by_clock() {
-            return Cut::Close(self.close());
+            return Cut::Close(self.close(false));
         }
         self.take_in()
     }
@@ -168,11 +183,16 @@ impl Intake {
 
     fn finish(&mut self) -> Cut {
         if self.open.rows > 0 {
-            self.finishing = Finish::LastMark;
-            return Cut::Close(self.close());
+            self.finishing = Finish::EndOfInput;
+            return Cut::Close(self.close(false));
         }
-        self.finishing = Finish::End;
-        Cut::Close(self.mark(true))
+        Cut::Close(self.end_of_input())
+    }
+
+    /// The mark at which what was held back must come: it ends the last round, and so many more follow as the plan says.
+    fn end_of_input(&mut self) -> Mark {
+        self.finishing = Finish::Rounds(self.flush);
+        Mark { end_of_input: true, ..self.close(true) }
     }
 
     /// Puts rows into the open epoch, or closes it first and keeps them.
@@ -183,7 +203,7 @@ impl Intake {
         let fits = self.fitting(&given);
         if fits == 0 {
             self.ready.push_front((source, given));
-            return Cut::Close(self.close());
+            return Cut::Close(self.close(false));
         }
         if self.open.rows == 0 {
             self.open.since = Instant::now();
@@ -248,19 +268,20 @@ impl Intake {
         (self.live() && self.open.rows > 0).then(|| self.linger().saturating_sub(self.open.since.elapsed()))
     }
 
-    fn mark(&self, last: bool) -> Mark {
-        Mark {
+    /// Closes the open epoch, and the open round where its rule or `round_end` says so.
+    fn close(&mut self, round_end: bool) -> Mark {
+        let by_rule = self.rounds.ends(self.open.rows, self.watermark);
+        let mark = Mark {
             epoch: self.epoch,
-            round: Round(0),
+            round: self.rounds.round(),
             watermark: self.watermark,
             checkpoint: true,
-            round_end: last,
-            end_of_input: last,
+            round_end: by_rule || round_end,
+            end_of_input: false,
+        };
+        if mark.round_end {
+            self.rounds.begin_next();
         }
-    }
-
-    fn close(&mut self) -> Mark {
-        let mark = self.mark(false);
         self.epoch = self.epoch.next();
         self.open = OpenEpoch::new();
         mark

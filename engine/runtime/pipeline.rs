@@ -38,6 +38,8 @@ pub struct StageTable {
     pub kind: Option<Entry>,
     /// What it reads: `from = ...`.
     pub from: Option<Entry>,
+    /// What comes back to it: `feedback = ...`.
+    pub feedback: Option<Entry>,
     /// Where it belongs: `tier = "..."`.
     pub tier: Option<Entry>,
     /// What becomes of rejected rows: `rejected = "drop"`.
@@ -47,7 +49,7 @@ pub struct StageTable {
 }
 
 /// The keys of a stage that wire it, whatever its kind.
-pub const STAGE_KEYS: [&str; 4] = ["type", "from", "tier", "rejected"];
+pub const STAGE_KEYS: [&str; 5] = ["type", "from", "feedback", "tier", "rejected"];
 
 const TABLES: [&str; 4] = ["pipeline", "params", "privacy", "stage"];
 
@@ -143,6 +145,7 @@ impl Parsed {
             id_span: entry.key_span,
             kind: None,
             from: None,
+            feedback: None,
             tier: None,
             rejected: None,
             options: Vec::new(),
@@ -151,6 +154,7 @@ impl Parsed {
             match entry.key.as_str() {
                 "type" => stage.kind = Some(entry),
                 "from" => stage.from = Some(entry),
+                "feedback" => stage.feedback = Some(entry),
                 "tier" => stage.tier = Some(entry),
                 "rejected" => stage.rejected = Some(entry),
                 _ => stage.options.push(entry),

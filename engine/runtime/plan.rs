@@ -19,6 +19,17 @@ pub enum EpochRule {
     Every(Duration),
 }
 
+/// When the intake ends a round: at the end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundRule {
+    /// After this many epochs.
+    Epochs(u64),
+    /// When this many rows have come since the last one.
+    Rows(u64),
+    /// When the watermark has passed the next multiple of this much captured time.
+    Every(Duration),
+}
+
 /// Where a stage belongs. In this version a check, not a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
@@ -87,7 +98,7 @@ pub enum RejectedTo {
 pub struct PlanInput {
     /// The port's name.
     pub name: String,
-    /// The outputs whose union it reads.
+    /// The outputs whose union it reads; none for a feedback input that nobody feeds.
     pub from: Vec<PortRef>,
     /// The columns that arrive.
     pub schema: SchemaRef,
@@ -150,6 +161,10 @@ pub struct Plan {
     pub name: String,
     /// How epochs are cut.
     pub epoch: EpochRule,
+    /// When rounds end; nothing: with the input alone.
+    pub round: Option<RoundRule>,
+    /// Rounds that are ended after the end of input, so that what delays rounds can give its last results.
+    pub flush: u32,
     /// An epoch is closed before it holds more than this.
     pub epoch_bytes: Bytes,
     /// Epochs in flight.

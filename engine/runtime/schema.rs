@@ -56,6 +56,14 @@ fn head() -> Value {
                     object("every", json!({ "type": "string" })),
                 ],
             },
+            "round": {
+                "description": about("round"),
+                "oneOf": [
+                    object("epochs", json!({ "type": "integer", "minimum": 1 })),
+                    object("rows", json!({ "type": "integer", "minimum": 1 })),
+                    object("every", json!({ "type": "string" })),
+                ],
+            },
             "window": { "type": "integer", "minimum": 1, "description": about("window") },
             "epoch_bytes": { "type": "string", "description": about("epoch_bytes") },
         },
@@ -103,6 +111,12 @@ fn stage(kind: Kind) -> Value {
     if !kind.is_source() {
         properties.insert("from".into(), from());
     }
+    if takes_feedback(kind) {
+        properties.insert(
+            "feedback".into(),
+            json!({ "type": "string", "description": "What comes back to it, one epoch later: \"stage.port\"." }),
+        );
+    }
     properties.insert("tier".into(), json!({ "enum": tiers(), "description": "Where the stage belongs." }));
     properties
         .insert("rejected".into(), json!({ "const": "drop", "description": "Throw rejected rows away." }));
@@ -118,6 +132,10 @@ fn stage(kind: Kind) -> Value {
         "additionalProperties": false,
         "properties": properties,
     })
+}
+
+fn takes_feedback(kind: Kind) -> bool {
+    kind.sample().is_some_and(|role| role.signature().inputs.iter().any(|input| input.feedback))
 }
 
 fn from() -> Value {

@@ -77,7 +77,8 @@ never_built!(stage Train, "train", |_config| {
     let update = headwater_contract::Rows::Exactly(vec![f32_list("delta")]);
     let mut signature = Signature::map([utf8("text")], []);
     signature.outputs = vec![Output::new("update", update).label(LabelRule::Trainer)];
-    signature.routing(Routing::ByKey("device".into()))
+    let adapter = Input::new("adapter", [f32_list("adapter")]).routing(Routing::Broadcast).feedback();
+    signature.routing(Routing::ByKey("device".into())).input(adapter).state(1, &[])
 });
 
 options! {

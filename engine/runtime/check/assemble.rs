@@ -49,8 +49,20 @@ pub(super) fn plan(
             signature,
         });
     }
-    let Head { name, epoch, window, epoch_bytes } = head;
-    Some(Plan { name, epoch, epoch_bytes, window, stages })
+    let Head { name, epoch, round, window, epoch_bytes } = head;
+    let flush = longest_delay(&stages);
+    Some(Plan { name, epoch, round, flush, epoch_bytes, window, stages })
+}
+
+/// Ends of rounds between a round's last row and the last result that it leads to, on the slowest way down.
+fn longest_delay(stages: &[PlanStage]) -> u32 {
+    let mut delays: Vec<u32> = Vec::with_capacity(stages.len());
+    for stage in stages {
+        let forward = stage.inputs.iter().zip(&stage.signature.inputs).filter(|(_, port)| !port.feedback);
+        let above = forward.flat_map(|(input, _)| &input.from).filter_map(|from| delays.get(from.stage));
+        delays.push(above.max().copied().unwrap_or(0).saturating_add(stage.signature.round_delay));
+    }
+    delays.into_iter().max().unwrap_or(0)
 }
 
 /// The outputs that an input reads, by their place in the plan.

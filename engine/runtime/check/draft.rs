@@ -53,6 +53,16 @@ impl Draft<'_> {
         format!("{}.{name}", self.id())
     }
 
+    /// Whether an input takes what comes back over a cycle.
+    pub(super) fn is_feedback(&self, input: usize) -> bool {
+        self.signature.as_ref().and_then(|s| s.inputs.get(input)).is_some_and(|i| i.feedback)
+    }
+
+    /// What must be known of others before this stage can be: all that it reads, but for feedback.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Read> {
+        self.reads.iter().filter(|read| !self.is_feedback(read.input))
+    }
+
     /// The name of an input as diagnostics write it: `asr.in`.
     pub(super) fn input_name(&self, input: usize) -> String {
         let found = self.signature.as_ref().and_then(|s| s.inputs.get(input));

@@ -1,7 +1,7 @@
 //! Columns, labels and tiers of every port, followed from the sources down.
 
 use arrow::datatypes::{Schema, SchemaRef};
-use headwater_contract::{Kind, Label, Signature};
+use headwater_contract::{Input, Kind, Label, Signature};
 
 use super::column;
 use super::draft::{Draft, Read};
@@ -49,6 +49,9 @@ pub(super) fn follow(
     for stage in order {
         walk.stage(*stage);
     }
+    for stage in order {
+        walk.feedback(*stage);
+    }
     (walk.flows, walk.found)
 }
 
@@ -65,16 +68,67 @@ impl Walk<'_, '_> {
         let Some(draft) = self.drafts.get(at) else { return };
         let mut flow = Flow { tier: self.tier(draft), ..Flow::default() };
         if let Some(signature) = &draft.signature {
-            for input in 0..signature.inputs.len() {
-                flow.inputs.push(self.union(draft, input));
-                flow.input_labels.push(self.most_private(draft, input));
+            for (at, input) in signature.inputs.iter().enumerate() {
+                // What comes back is not known yet: it must give what is needed, and be no more private than the rest.
+                let known = if input.feedback { Some(input.needed()) } else { self.union(draft, at) };
+                let label = if input.feedback { Some(Label::Public) } else { self.most_private(draft, at) };
+                flow.inputs.push(known);
+                flow.input_labels.push(label);
             }
             self.give(at, draft, signature, &mut flow);
         }
-        self.crossings(draft, &flow);
+        self.crossings(draft, &flow, false);
         if let Some(slot) = self.flows.get_mut(at) {
             *slot = flow;
         }
+    }
+
+    /// What comes back to a stage: its columns and label, now that all others are known.
+    fn feedback(&mut self, at: usize) {
+        let Some(draft) = self.drafts.get(at) else { return };
+        let Some(signature) = &draft.signature else { return };
+        for (port, input) in signature.inputs.iter().enumerate().filter(|(_, input)| input.feedback) {
+            if Self::reads(draft, port).next().is_none() {
+                continue;
+            }
+            let (schema, label) = (self.union(draft, port), self.most_private(draft, port));
+            self.fits(at, draft, port, input, schema.as_ref());
+            let others =
+                self.flows.get(at).and_then(|flow| flow.input_labels.iter().copied().flatten().max());
+            if let (Some(label), Some(others)) = (label, others)
+                && label > others
+                && let Some(read) = Self::reads(draft, port).next()
+            {
+                let what = format!("{label} rows come back to a stage of {others} ones");
+                let error = Diagnostic::at("H0401", what, &read.span);
+                self.found.push(error.expected(format!("rows that are {others} or less private")));
+            }
+            if let Some(flow) = self.flows.get(at).cloned() {
+                self.crossings(draft, &flow, true);
+            }
+            let Some(flow) = self.flows.get_mut(at) else { continue };
+            if let (Some(slot), Some(schema)) = (flow.inputs.get_mut(port), schema) {
+                *slot = Some(schema);
+            }
+            if let (Some(slot), Some(label)) = (flow.input_labels.get_mut(port), label) {
+                *slot = Some(label);
+            }
+        }
+    }
+
+    fn fits(
+        &mut self,
+        reader: usize,
+        draft: &Draft<'_>,
+        port: usize,
+        input: &Input,
+        schema: Option<&SchemaRef>,
+    ) {
+        let Some(schema) = schema else { return };
+        let inputs: Vec<SchemaRef> = (0..=port).map(|_| schema.clone()).collect();
+        let place = column::Place { drafts: self.drafts, flows: &self.flows, kinds: self.kinds, reader };
+        let misfits = input.misfits(port, schema);
+        self.found.extend(misfits.iter().filter_map(|misfit| place.misfit(draft, misfit, &inputs)));
     }
 
     /// A stage belongs where the file says, else where the highest stage is that it reads, else at the gateway.
@@ -85,7 +139,7 @@ impl Walk<'_, '_> {
         if draft.table.from.is_none() {
             return Some(Tier::Gateway);
         }
-        let tiers: Option<Vec<Tier>> = draft.reads.iter().map(|r| self.flows.get(r.stage)?.tier).collect();
+        let tiers: Option<Vec<Tier>> = draft.needs().map(|r| self.flows.get(r.stage)?.tier).collect();
         tiers?.into_iter().max()
     }
 
@@ -137,10 +191,11 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn crossings(&mut self, draft: &Draft<'_>, flow: &Flow) {
+    /// Looks at every edge into a stage that crosses a tier: at those that close a cycle, or at the others.
+    fn crossings(&mut self, draft: &Draft<'_>, flow: &Flow, back: bool) {
         let Some(to) = flow.tier else { return };
         let tier_span = draft.table.tier.as_ref().map(|entry| entry.node.span.clone());
-        for read in &draft.reads {
+        for read in draft.reads.iter().filter(|read| draft.is_feedback(read.input) == back) {
             let Some(upstream) = self.drafts.get(read.stage) else { continue };
             let (Some(port), Some(above)) = (read.port, self.flows.get(read.stage)) else { continue };
             let (Some(label), Some(from)) = (above.label(port), above.tier) else { continue };

@@ -8,15 +8,20 @@ use super::ids::is_pipeline_name;
 use super::similar::{all_of, nearest};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::{Entry, Node, Pipeline, Value};
-use crate::plan::EpochRule;
+use crate::plan::{EpochRule, RoundRule};
 
 /// The keys of `[pipeline]`, for people: what they mean, their form, their default.
-pub const KEYS: [(&str, &str, &str); 4] = [
+pub const KEYS: [(&str, &str, &str); 5] = [
     ("name", "The pipeline's name, and the name of its state folder.", ""),
     (
         "epoch",
         "How input is cut into epochs: after so many rows, or after so much captured time.",
         "{ rows = 64 }",
+    ),
+    (
+        "round",
+        "When a round of training ends: after so many epochs, so many rows, or so much captured time. Without it, with the input.",
+        "",
     ),
     ("window", "How many epochs are in flight at once.", "4"),
     ("epoch_bytes", "An epoch is closed before it holds more than this.", "\"64MiB\""),
@@ -26,13 +31,20 @@ pub const KEYS: [(&str, &str, &str); 4] = [
 pub(super) struct Head {
     pub(super) name: String,
     pub(super) epoch: EpochRule,
+    pub(super) round: Option<RoundRule>,
     pub(super) window: u64,
     pub(super) epoch_bytes: Bytes,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Head { name: String::new(), epoch: EpochRule::Rows(64), window: 4, epoch_bytes: Bytes(64 << 20) }
+        Head {
+            name: String::new(),
+            epoch: EpochRule::Rows(64),
+            round: None,
+            window: 4,
+            epoch_bytes: Bytes(64 << 20),
+        }
     }
 }
 
@@ -45,6 +57,7 @@ pub(super) fn read(pipeline: &Pipeline) -> (Head, Vec<Diagnostic>) {
         let read = match entry.key.as_str() {
             "name" => name(&entry.node).map(|name| head.name = name),
             "epoch" => epoch(&entry.node).map(|epoch| head.epoch = epoch),
+            "round" => round(entry, &mut found).map(|round| head.round = Some(round)),
             "window" => window(entry, &mut found).map(|window| head.window = window),
             "epoch_bytes" => bytes(&entry.node).map(|bytes| head.epoch_bytes = bytes),
             _ => Err(unknown(entry)),
@@ -108,27 +121,54 @@ fn name(node: &Node) -> Read<String> {
 const EPOCH_FORM: &str = "{ rows = 64 } or { every = \"10s\" }";
 
 fn epoch(node: &Node) -> Read<EpochRule> {
-    let Value::Table(entries) = &node.value else { return Err(wrong_type("epoch", node, EPOCH_FORM)) };
-    let [entry] = entries.as_slice() else {
-        let what = if entries.is_empty() { "nothing" } else { "two things" };
-        return Err(node.error("H0006", format!("`epoch` says {what}")).expected(EPOCH_FORM));
-    };
+    let entry = only_entry("epoch", node, &["rows", "every"], EPOCH_FORM)?;
     match entry.key.as_str() {
         "rows" => Ok(EpochRule::Rows(at_least_one("rows", &entry.node)?)),
-        "every" => every(&entry.node).map(EpochRule::Every),
-        other => {
-            let error = entry.key_error("H0003", format!("unknown key `{other}` in `epoch`"));
-            Err(match nearest(other, ["rows", "every"]) {
-                Some(near) if node.is_written() => {
-                    error.suggest(format!("did you mean `{near}`?"), &entry.key_span, near)
-                }
-                _ => error.expected(EPOCH_FORM),
-            })
-        }
+        _ => every(&entry.node, "an epoch").map(EpochRule::Every),
     }
 }
 
-fn every(node: &Node) -> Read<Duration> {
+const ROUND_FORM: &str = "{ epochs = 8 }, { rows = 256 } or { every = \"24h\" }";
+
+fn round(entry: &Entry, found: &mut Vec<Diagnostic>) -> Read<RoundRule> {
+    let only = only_entry("round", &entry.node, &["epochs", "rows", "every"], ROUND_FORM)?;
+    match only.key.as_str() {
+        "epochs" => {
+            let epochs = at_least_one("epochs", &only.node)?;
+            if epochs == 1 {
+                let warning = only
+                    .node
+                    .error("H0009", "with rounds of one epoch training waits for itself")
+                    .expected("2 or more epochs, so that one round is worked on while the next is collected");
+                found.push(warning.warning());
+            }
+            Ok(RoundRule::Epochs(epochs))
+        }
+        "rows" => Ok(RoundRule::Rows(at_least_one("rows", &only.node)?)),
+        _ => every(&only.node, "a round").map(RoundRule::Every),
+    }
+}
+
+/// The only entry of a table, whose key must be one of these.
+fn only_entry<'n>(key: &str, node: &'n Node, keys: &[&'static str], form: &str) -> Read<&'n Entry> {
+    let Value::Table(entries) = &node.value else { return Err(wrong_type(key, node, form)) };
+    let [entry] = entries.as_slice() else {
+        let what = if entries.is_empty() { "nothing" } else { "two things" };
+        return Err(node.error("H0006", format!("`{key}` says {what}")).expected(form));
+    };
+    if keys.contains(&entry.key.as_str()) {
+        return Ok(entry);
+    }
+    let error = entry.key_error("H0003", format!("unknown key `{}` in `{key}`", entry.key));
+    Err(match nearest(&entry.key, keys.iter().copied()) {
+        Some(near) if node.is_written() => {
+            error.suggest(format!("did you mean `{near}`?"), &entry.key_span, near)
+        }
+        _ => error.expected(form),
+    })
+}
+
+fn every(node: &Node, what: &str) -> Read<Duration> {
     let form = "a time such as \"500ms\", \"10s\", \"5m\" or \"24h\"";
     let written = text("every", node, form)?;
     if node.is_unknown() {
@@ -137,7 +177,7 @@ fn every(node: &Node) -> Read<Duration> {
     match parse_duration(written) {
         Err(_) => Err(node.error("H0006", "`every` is no time").expected(form)),
         Ok(time) if time < Duration::from_millis(1) => {
-            Err(node.error("H0006", "an epoch of no time").expected("1ms or more"))
+            Err(node.error("H0006", format!("{what} of no time")).expected("1ms or more"))
         }
         Ok(time) => Ok(time),
     }

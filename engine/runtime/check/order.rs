@@ -1,4 +1,4 @@
-//! Every stage after those it reads; cycles are mistakes.
+//! Every stage after those it reads; cycles are mistakes, unless they are closed by a feedback input.
 
 use super::draft::Draft;
 use crate::diagnostic::Diagnostic;
@@ -10,7 +10,7 @@ pub(super) fn sort(drafts: &[Draft<'_>]) -> (Vec<usize>, Vec<Diagnostic>) {
     let mut placed = vec![false; drafts.len()];
     while let Some(next) = drafts.iter().enumerate().position(|(at, draft)| {
         let is_placed = |stage: usize| placed.get(stage).copied().unwrap_or(true);
-        !is_placed(at) && draft.reads.iter().all(|read| is_placed(read.stage))
+        !is_placed(at) && draft.needs().all(|read| is_placed(read.stage))
     }) {
         if let Some(slot) = placed.get_mut(next) {
             *slot = true;
@@ -32,8 +32,8 @@ fn cycles(drafts: &[Draft<'_>], mut seen: Vec<bool>) -> Vec<Diagnostic> {
             }
             way.push(at);
             let waiting = |stage: &usize| seen.get(*stage) == Some(&false) || way.contains(stage);
-            let reads = drafts.get(at).map(|d| d.reads.as_slice()).unwrap_or_default();
-            let Some(next) = reads.iter().map(|r| r.stage).find(waiting) else { break };
+            let mut reads = drafts.get(at).into_iter().flat_map(Draft::needs);
+            let Some(next) = reads.find_map(|r| waiting(&r.stage).then_some(r.stage)) else { break };
             if let Some(from) = way.iter().position(|stage| *stage == next) {
                 found.extend(way.get(from..).and_then(|cycle| tell(drafts, cycle)));
                 break;
@@ -54,7 +54,7 @@ fn tell(drafts: &[Draft<'_>], cycle: &[usize]) -> Option<Diagnostic> {
     let way = ring.iter().map(name).collect::<Vec<_>>().join(" -> ");
     let closing = ring.windows(2).filter_map(|pair| match pair {
         [upstream, reader] => {
-            let read = drafts.get(*reader)?.reads.iter().find(|r| r.stage == *upstream)?;
+            let read = drafts.get(*reader)?.needs().find(|r| r.stage == *upstream)?;
             Some((read, name(upstream), name(reader)))
         }
         _ => None,
@@ -71,5 +71,13 @@ fn tell(drafts: &[Draft<'_>], cycle: &[usize]) -> Option<Diagnostic> {
     for (read, upstream, reader) in steps {
         error = error.also(&read.span, format!("`{reader}` reads `{upstream}`"));
     }
-    Some(error.help("rows only flow down: let one of them read a stage outside the ring"))
+    let takes_back = |stage: &&usize| {
+        let signature = drafts.get(**stage).and_then(|d| d.signature.as_ref());
+        signature.is_some_and(|s| s.inputs.iter().any(|input| input.feedback))
+    };
+    Some(match cycle.iter().find(takes_back) {
+        Some(at) => error
+            .help(format!("close the ring where rows may come back: `feedback = \"...\"` in `{}`", name(at))),
+        None => error.help("rows only flow down: let one of them read a stage outside the ring"),
+    })
 }

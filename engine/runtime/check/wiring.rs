@@ -57,8 +57,27 @@ impl Wiring<'_, '_> {
                 self.meant = self.list(0, &entry.node).into_iter().map(|read| read.stage).collect();
                 Vec::new()
             }
-            (Some(entry), _) => self.inputs(draft, entry),
+            (Some(entry), _) => {
+                let mut reads = self.inputs(draft, entry);
+                reads.extend(self.feedback(draft));
+                reads
+            }
         }
+    }
+
+    /// What comes back: `feedback = "stage.port"` feeds the first input that is made for it.
+    fn feedback(&mut self, draft: &Draft<'_>) -> Vec<Read> {
+        let (Some(entry), Some(signature)) = (&draft.table.feedback, &draft.signature) else {
+            return Vec::new();
+        };
+        if let Some(input) = signature.inputs.iter().position(|i| i.feedback) {
+            return self.list(input, &entry.node);
+        }
+        let name = draft.kind.map_or("", |k| k.name());
+        let error = entry.key_error("H0312", format!("`{name}` has no input for what comes back"));
+        self.found.push(error.help("remove the line"));
+        self.meant = self.list(0, &entry.node).into_iter().map(|read| read.stage).collect();
+        Vec::new()
     }
 
     fn reads_nothing(&mut self, draft: &Draft<'_>) -> Diagnostic {

@@ -89,16 +89,8 @@ pub(super) fn wire<'s>(
             let inlets = start_sources(&shared, &wake);
             let plan = &shared.plan;
             let stopping = shared.options.stopping.clone();
-            let intake = Intake::new(inlets, plan.epoch, plan.epoch_bytes, stopping);
-            Taking {
-                intake,
-                capabilities,
-                marks: OutputBuilder::from(marks_out),
-                outs,
-                workers,
-                opened: 0,
-                shared,
-            }
+            let intake = Intake::new(inlets, plan, stopping);
+            Taking { intake, capabilities, marks: OutputBuilder::from(marks_out), outs, workers, shared }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -165,8 +157,6 @@ struct Taking {
     marks: MarksOut,
     outs: Vec<SourceOut>,
     workers: u64,
-    /// Epochs that were opened so far.
-    opened: u64,
     shared: Arc<Shared>,
 }
 
@@ -187,10 +177,6 @@ impl Taking {
                 } else {
                     Next::WhenWoken
                 };
-            }
-            if self.opened <= epoch {
-                self.opened = epoch + 1;
-                self.shared.options.metrics.opened(self.opened);
             }
             match self.intake.cut() {
                 Cut::Rows(source, rows) => self.add(source, rows),
@@ -224,6 +210,7 @@ impl Taking {
     fn send(&mut self) {
         for (source, out) in self.outs.iter_mut().enumerate() {
             if let (false, Some(capability)) = (out.next.is_empty(), self.capabilities.get(1 + 2 * source)) {
+                self.shared.options.metrics.opened(capability.time() + 1);
                 out.rows.activate().session_with_builder(capability).give_container(&mut out.next);
                 out.next.clear();
             }
@@ -259,6 +246,7 @@ impl Taking {
 
     fn close(&mut self, mark: &Mark) {
         self.send();
+        self.shared.options.metrics.opened(mark.epoch.0 + 1);
         let Mark { epoch, round, watermark, checkpoint, round_end, end_of_input } = mark.clone();
         let wire: WireMark = (epoch.0, round.0, watermark.map(|w| w.0), checkpoint, round_end, end_of_input);
         if let Some(capability) = self.capabilities.first() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, identity};
+use headwater_contract::{Port, StageError, identity};
 use timely::container::{Accountable, NoopBuilder};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -89,6 +89,11 @@ impl Outputs {
         self.shared.pools.get(self.index).and_then(Option::as_ref)
     }
 
+    /// What ends the run when an epoch of this stage cannot be worked on.
+    pub(super) fn failure(&self, epoch: Epoch, error: &StageError) -> Failure {
+        Failure { stage: self.id().to_owned(), epoch: Some(epoch), row: None, what: error.to_string() }
+    }
+
     /// Ends the run.
     pub(super) fn end_run(&self, failure: Failure) {
         self.shared.fail(failure);
@@ -98,7 +103,7 @@ impl Outputs {
         self.shared.failed()
     }
 
-    pub(super) fn id(&self) -> &str {
+    fn id(&self) -> &str {
         self.stage().map_or("", |s| s.id.as_str())
     }
 

@@ -2,10 +2,12 @@
 //!
 //! In: parcels by port, and for a stage that hears them a mark for every epoch. Out: the stage's outputs, its rejected
 //! rows, and for a sink the frontier up to which it has taken effect. A stage without state works [`at_once`] or on
-//! [`threads`] and hears no marks; one with state, or with sorted input, works by [`epochs`].
+//! [`threads`] and hears no marks; one with state, or with sorted input, works by [`epochs`], on the worker or on a [`lane`].
 
 mod at_once;
 mod epochs;
+mod lane;
+mod open;
 mod threads;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use timely::worker::Worker;
 
 use super::outputs::{Outputs, Slot};
 use super::{Marks, Rows, WireMark};
-use crate::instance::{Builder, Instance};
+use crate::instance::{Builder, Failure, Instance};
 use crate::metrics::CpuShare;
 use crate::offload::Wake;
 use crate::parcel::{Parcels, Router};
@@ -169,7 +171,19 @@ fn start(
     if let Work::Rows(_) = stage.signature.work {
         return Some(Box::new(threads::Threads::new(wake, outputs)));
     }
-    let instance = match Instance::build(Builder::new(&shared.plan, index, &shared.options.site)?) {
+    let builder = Builder::new(&shared.plan, index, &shared.options.site)?;
+    let back = stage.signature.inputs.iter().map(|input| input.feedback).collect();
+    if stage.signature.work == Work::Lane {
+        return match lane::Lane::start(builder, stage, back, wake, outputs) {
+            Ok(lane) => Some(Box::new(lane)),
+            Err(error) => {
+                let what = format!("no thread could be started: {error}");
+                shared.fail(Failure { stage: stage.id.clone(), epoch: None, row: None, what });
+                None
+            }
+        };
+    }
+    let instance = match Instance::build(builder) {
         Ok(instance) => instance,
         Err(failure) => {
             shared.fail(failure);
@@ -177,7 +191,7 @@ fn start(
         }
     };
     Some(if hears_marks(stage) {
-        Box::new(epochs::Epochs::new(instance, stage.signature.order, outputs))
+        Box::new(epochs::Epochs::new(instance, stage.signature.order, back, outputs))
     } else {
         Box::new(at_once::AtOnce::new(instance, outputs))
     })
@@ -185,6 +199,10 @@ fn start(
 
 /// Only what has an end of an epoch to act on needs to know where it is.
 fn hears_marks(stage: &PlanStage) -> bool {
-    stage.signature.work == Work::Inline
-        && (stage.signature.stateful() || stage.signature.order == Order::Sorted)
+    let sorted = stage.signature.order == Order::Sorted;
+    match stage.signature.work {
+        Work::Inline => stage.signature.stateful() || sorted,
+        Work::Lane => true,
+        Work::Rows(_) => false,
+    }
 }

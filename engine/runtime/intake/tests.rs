@@ -11,6 +11,7 @@ use headwater_contract::{Position, RowId, identity};
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::RoundRule;
 
 /// A source that has already given everything.
 struct Script {
@@ -73,9 +74,14 @@ struct Cuts {
     failed: Option<Failure>,
 }
 
+fn plan(epoch: EpochRule, cap: u64) -> Plan {
+    let (name, round, flush, stages) = Default::default();
+    Plan { name, epoch, round, flush, epoch_bytes: Bytes(cap), window: 4, stages }
+}
+
 fn cut(rule: EpochRule, cap: u64, scripts: Vec<Script>) -> Cuts {
     let inlets = scripts.into_iter().map(|script| inlet(script).0).collect();
-    drain(&mut Intake::new(inlets, rule, Bytes(cap), Arc::default()))
+    drain(&mut Intake::new(inlets, &plan(rule, cap), Arc::default()))
 }
 
 fn drain(intake: &mut Intake) -> Cuts {
@@ -128,6 +134,30 @@ fn by_rows() {
     check(7, &[2], 3, &[3, 3, 1, 0]);
     check(6, &[5, 1], 3, &[3, 3, 0]);
     check(5, &[5], 100, &[5, 0]);
+}
+
+#[test]
+fn rounds_end_with_epochs_and_after_the_input() {
+    let check = |round: Option<RoundRule>, flush: u32, expected: &[(u64, bool, bool)]| {
+        let seconds: Vec<i64> = (0..7).collect();
+        let plan = Plan { round, flush, ..plan(EpochRule::Rows(2), MUCH) };
+        let inlets = vec![inlet(recorded(batched(&seconds, 1, &[3]))).0];
+        let cuts = drain(&mut Intake::new(inlets, &plan, Arc::default()));
+        let marks: Vec<_> = cuts.marks.iter().map(|m| (m.round.0, m.round_end, m.end_of_input)).collect();
+        assert_eq!(marks, expected, "{round:?}, {flush} more");
+        assert!(cuts.marks.iter().enumerate().all(|(at, mark)| mark.epoch.0 == at as u64));
+    };
+    let open = (0, false, false);
+    check(None, 0, &[open, open, open, open, (0, true, true)]);
+    check(None, 2, &[open, open, open, open, (0, true, true), (1, true, false), (2, true, false)]);
+    let twos =
+        [open, (0, true, false), (1, false, false), (1, true, false), (2, true, true), (3, true, false)];
+    check(Some(RoundRule::Epochs(2)), 1, &twos);
+    check(
+        Some(RoundRule::Rows(4)),
+        1,
+        &[&twos[..3], &[(1, false, false), (1, true, true), (2, true, false)]].concat(),
+    );
 }
 
 #[test]
@@ -199,7 +229,7 @@ fn sources_take_turns() {
 fn a_slow_recorded_source_keeps_its_turn() {
     let (first, sender) = inlet(recorded(vec![]));
     let (second, _) = inlet(recorded(vec![rows(100, &[0], 1)]));
-    let mut intake = Intake::new(vec![first, second], EpochRule::Rows(1), Bytes(MUCH), Arc::default());
+    let mut intake = Intake::new(vec![first, second], &plan(EpochRule::Rows(1), MUCH), Arc::default());
     for _ in 0..5 {
         assert!(matches!(intake.cut(), Cut::Wait(None)));
     }
@@ -228,7 +258,7 @@ fn a_failure_comes_after_what_was_given_before_it() {
     let items =
         vec![Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default()), Item::Failed(failure.clone())];
     let (inlet, _) = inlet(Script { items, pace: Pace::Recorded });
-    let mut intake = Intake::new(vec![inlet], EpochRule::Rows(9), Bytes(MUCH), Arc::default());
+    let mut intake = Intake::new(vec![inlet], &plan(EpochRule::Rows(9), MUCH), Arc::default());
     assert!(matches!(intake.cut(), Cut::Rows(0, _)));
     assert!(matches!(intake.cut(), Cut::Failed(told) if told == failure));
 }
@@ -237,7 +267,7 @@ fn a_failure_comes_after_what_was_given_before_it() {
 fn stopping_closes_the_open_epoch_and_takes_no_more() {
     let stopping = Arc::new(AtomicBool::new(false));
     let script = recorded(batched(&[0; 20], 1, &[3]));
-    let mut intake = Intake::new(vec![inlet(script).0], EpochRule::Rows(8), Bytes(MUCH), stopping.clone());
+    let mut intake = Intake::new(vec![inlet(script).0], &plan(EpochRule::Rows(8), MUCH), stopping.clone());
     let mut taken = 0;
     while taken < 11 {
         if let Cut::Rows(_, batch) = intake.cut() {
@@ -256,7 +286,7 @@ fn live_input_waits_without_holding_others_up() {
     let (first, _first) = inlet(live(vec![]));
     let (second, _second) =
         inlet(live(vec![Item::Rows(Measured::of(rows(0, &[0, 1], 1)), Position::default())]));
-    let mut intake = Intake::new(vec![first, second], EpochRule::Rows(5), Bytes(MUCH), Arc::default());
+    let mut intake = Intake::new(vec![first, second], &plan(EpochRule::Rows(5), MUCH), Arc::default());
     assert!(matches!(intake.cut(), Cut::Rows(1, _)));
     // Two rows wait for three more, but not for ever.
     assert!(matches!(intake.cut(), Cut::Wait(Some(time)) if time <= LINGER));

@@ -15,6 +15,7 @@ mod failures;
 mod faulty;
 mod kinds;
 mod ledger;
+mod loops;
 mod once;
 mod rejected;
 mod same;

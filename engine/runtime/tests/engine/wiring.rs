@@ -30,8 +30,15 @@ pub fn seconds(seconds: u64) -> EpochRule {
 
 impl Draft {
     pub fn new(epoch: EpochRule) -> Self {
-        let plan =
-            Plan { name: "test".into(), epoch, epoch_bytes: Bytes(1 << 20), window: 4, stages: Vec::new() };
+        let plan = Plan {
+            name: "test".into(),
+            epoch,
+            round: None,
+            flush: 0,
+            epoch_bytes: Bytes(1 << 20),
+            window: 4,
+            stages: Vec::new(),
+        };
         Draft { plan }
     }
 
