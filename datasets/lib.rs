@@ -4,5 +4,6 @@
 //! nothing of pipelines, stages, rows or keys.
 
 pub mod audio;
+pub mod catalogue;
 pub mod manifest;
 pub mod wer;

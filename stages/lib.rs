@@ -4,10 +4,20 @@
 
 use headwater_contract::Kind;
 
+pub mod aggregate;
 pub mod capture;
+pub mod compress;
 pub mod redact;
 pub mod store;
+pub mod train;
 pub mod transcribe;
 
 /// Every built-in kind, in the order in which data usually passes them.
-pub const STAGES: &[Kind] = &[capture::KIND, transcribe::KIND, Kind::stage::<redact::Redact>(), store::KIND];
+pub const STAGES: &[Kind] = &[
+    capture::KIND,
+    transcribe::KIND,
+    Kind::stage::<redact::Redact>(),
+    store::KIND,
+    compress::KIND,
+    aggregate::KIND,
+];

@@ -9,7 +9,7 @@ use headwater_contract::{Kind, StageError};
 
 use crate::run::RunArgs;
 use crate::site::{self, Flags, Settings};
-use crate::{check, explain, graph, key, new, plan, quarantine, redact, run, schema, stages, store};
+use crate::{check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, store};
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
 #[derive(Debug, Parser)]
@@ -65,6 +65,9 @@ enum Verb {
     /// The root key: show, back up, restore
     #[command(subcommand)]
     Key(key::KeyVerb),
+    /// Models that can be fetched, and what a model can be used for
+    #[command(subcommand)]
+    Model(model::ModelVerb),
     /// Rows that stages set aside
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
@@ -180,6 +183,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Schema(args) => schema::run(&args, kinds, &mut out),
         Verb::Redact(verb) => redact::run(&verb, &mut out),
         Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
+        Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);

@@ -16,6 +16,7 @@ pub mod check;
 pub mod explain;
 pub mod graph;
 pub mod key;
+pub mod model;
 pub mod new;
 pub mod pipeline;
 pub mod plan;

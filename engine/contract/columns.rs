@@ -34,6 +34,16 @@ pub fn f32_list(name: &str) -> Field {
     Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::Float32, false))), false)
 }
 
+/// A column of lists of unsigned 32-bit numbers: lengths of tensors.
+pub fn u32_list(name: &str) -> Field {
+    Field::new(name, DataType::List(Arc::new(Field::new_list_field(DataType::UInt32, false))), false)
+}
+
+/// A column of bytes without nulls.
+pub fn binary(name: &str) -> Field {
+    Field::new(name, DataType::Binary, false)
+}
+
 /// A point in time: microseconds, UTC.
 pub fn timestamp_us(name: &str) -> Field {
     Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false)
@@ -48,6 +58,17 @@ pub fn text_column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b StringA
         .column_by_name(name)
         .and_then(|column| column.as_string_opt::<i32>())
         .ok_or_else(|| StageError::new(format!("the batch has no text column `{name}`")))
+}
+
+/// The column of that name as an array of some type.
+///
+/// # Errors
+/// The column is missing or has another type.
+pub fn typed_column<'b, A: Array + 'static>(batch: &'b RecordBatch, name: &str) -> Result<&'b A> {
+    batch
+        .column_by_name(name)
+        .and_then(|column| column.as_any().downcast_ref())
+        .ok_or_else(|| StageError::new(format!("the batch has no column `{name}` of the type it needs")))
 }
 
 /// The batch laid out as `schema`: the columns named in `new` are taken from there, all others from `batch`.

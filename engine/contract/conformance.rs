@@ -11,7 +11,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::identity::{self, IdentityColumns};
-use crate::signature::{Label, Order, Signature};
+use crate::signature::{Input, Label, Order, Signature};
 use crate::stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site};
 use crate::state::{StateTable, StateWriter};
 use crate::units::{Epoch, Round};
@@ -117,7 +117,9 @@ impl<'a> Bench<'a> {
     fn new(config: &'a dyn PlannedStage, rows: &[RecordBatch], site: Site) -> Result<Self, String> {
         let signature = config.signature();
         let schema = rows.first().ok_or("no sample rows were given")?.schema();
-        let inputs = vec![schema; signature.inputs.len()];
+        // What comes back over a cycle has columns of its own; nothing comes back here.
+        let given = |input: &Input| if input.feedback { input.needed() } else { schema.clone() };
+        let inputs: Vec<SchemaRef> = signature.inputs.iter().map(given).collect();
         let outputs =
             signature.apply(&inputs).map_err(|misfits| format!("the sample rows do not fit: {misfits:?}"))?;
         config.ready(&site).map_err(|e| format!("not ready: {e}"))?;

@@ -93,6 +93,8 @@ fn ip_addresses() {
     check("one ninety two dot one sixty eight dot one dot ten", "<IP>");
     check("2001:db8::8a2e:370:7334 is up", "<IP> is up");
     check("fe80::1.", "<IP>.");
+    check("e::Sc@ne;", "e::<EMAIL>;");
+    check("e::<EMAIL> or <EMAIL>::e", "e::<EMAIL> or <EMAIL>::e");
     keep("version 1.2.3.4 is out");
     keep("at 12:30:45 sharp");
 }
@@ -118,6 +120,7 @@ fn phones() {
 
 #[test]
 fn cards() {
+    check("card 4111111111111111o4111111111111111", "card <CARD>");
     check("card 4539 1488 0343 6467", "card <CARD>");
     check("4539148803436467", "<CARD>");
     check("3782 822463 10005 amex", "<CARD> amex");

@@ -18,7 +18,8 @@ const DIGITS: usize = 3;
 struct Place {
     first: usize,
     last: usize,
-    /// A number that was found, or its tag.
+    /// A number that was found now. A tag is none: its neighbours were looked at when it was written, and where every number
+    /// is written as <NUM> it may stand for a date or an address, which have no neighbours.
     personal: bool,
     /// A number that was left alone, and may be a part.
     loose: bool,
@@ -83,7 +84,7 @@ fn places(scene: &Scene<'_>) -> Vec<Place> {
 fn place_at(scene: &Scene<'_>, index: usize) -> Option<Place> {
     let token = scene.tokens.at(index);
     if scene.is_taken(index) {
-        let personal = scene.is_personal_number(index);
+        let personal = scene.is_personal_number(index) && !matches!(token.class, Class::Tag(_));
         return Some(Place { first: index, last: index, personal, loose: false });
     }
     if token.class != Class::Digits && !token.meaning.sense.is_number() {

@@ -86,6 +86,14 @@ fn cluster_end(tokens: &Tokens<'_>, index: usize) -> usize {
     end
 }
 
+/// What was glued to a value is part of it no more once a tag stands there: `a::b@c.de` becomes `a::<EMAIL>`, and `a::` was
+/// no address before.
+fn beside_a_tag(tokens: &Tokens<'_>, first: usize, last: usize) -> bool {
+    let is_tag = |at: usize| matches!(tokens.at(at).class, Class::Tag(_));
+    first > 0 && tokens.glued(first) && is_tag(first - 1)
+        || last + 1 < tokens.len() && tokens.glued(last + 1) && is_tag(last + 1)
+}
+
 fn take_ipv6(scene: &mut Scene<'_>, first: usize, end: usize) {
     let mut last = end - 1;
     let single = |at: usize| !matches!(scene.tokens.at(at).class, Class::Sign(b':'));
@@ -98,7 +106,8 @@ fn take_ipv6(scene: &mut Scene<'_>, first: usize, end: usize) {
     let is_address = span.len() <= LONGEST
         && span.len() > 2
         && scene.tokens.text.get(span).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok());
-    if is_address && !(first..=last).any(|at| scene.is_taken(at)) {
+    if is_address && !beside_a_tag(&scene.tokens, first, last) && !(first..=last).any(|at| scene.is_taken(at))
+    {
         scene.take(Entity::Ip, first, last, 0.95, "ipv6");
     }
 }

@@ -140,8 +140,16 @@ fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let range = quantity::trim(scene, run, range, near);
     let range = if near { range } else { without_leading_year(run, range) };
     for part in split(run, range) {
-        judge_part(scene, run, quantity::drop_homophones(run, part));
+        let part = untaken(scene, run, quantity::drop_homophones(run, part));
+        judge_part(scene, run, part);
     }
+}
+
+/// A part without what the part before it took along, as letters glued to a number.
+fn untaken(scene: &Scene<'_>, run: &Run, part: Range<usize>) -> Range<usize> {
+    let groups = run.groups.get(part.clone()).unwrap_or(&[]);
+    let taken = groups.iter().rposition(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
+    taken.map_or(part.start, |at| part.start + at + 1)..part.end
 }
 
 /// "In 2019, 300 people": the year is no part of what follows.

@@ -9,7 +9,7 @@ use crate::{Breach, Rule};
 pub const RULES: &[Rule] = &[
     Rule {
         name: "floors",
-        reason: "cli -> stages, runtime, vault, datasets; stages -> contract, datasets, vault; runtime -> contract; \
+        reason: "cli -> stages, runtime, vault, datasets; stages -> contract, datasets, federation, vault; runtime -> contract; \
                  plugins -> headwater, contract. What is below must not know what is above, or the engine grows around one stage",
         breaches: floors,
     },
@@ -41,7 +41,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("headwater-vault", &[]),
     ("headwater-datasets", &[]),
     ("headwater-runtime", &["headwater-contract"]),
-    ("headwater-stages", &["headwater-contract", "headwater-datasets", "headwater-vault"]),
+    ("headwater-federation", &[]),
+    (
+        "headwater-stages",
+        &["headwater-contract", "headwater-datasets", "headwater-federation", "headwater-vault"],
+    ),
     (
         "headwater",
         &[

@@ -77,7 +77,7 @@ mod tests {
         check(None, &epochs, &[]);
         check(Some(RoundRule::Epochs(1)), &epochs, &[0, 1, 2, 3, 4, 5]);
         check(Some(RoundRule::Epochs(4)), &epochs, &[3]);
-        check(Some(RoundRule::Rows(6)), &epochs, &[1, 4]);
+        check(Some(RoundRule::Rows(6)), &epochs, &[1, 4, 5]);
         check(Some(RoundRule::Every(Duration::from_secs(10))), &epochs, &[3, 5]);
         check(Some(RoundRule::Every(Duration::from_hours(24))), &epochs, &[]);
     }

