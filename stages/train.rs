@@ -1,5 +1,6 @@
 //! Personalization: base language models, and adapters that are trained on redacted text.
 //!
-//! What stands here so far are the base models ([`model`]): read, checked, tokenised. It must not know other stages.
+//! In: the path of a base model. Out: the model, read and checked ([`model`]). The training itself is not here yet. It must not
+//! know other stages.
 
 pub mod model;
