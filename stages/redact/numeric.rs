@@ -139,17 +139,20 @@ fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let near = scene.context(first.first).is_some_and(|context| context.near && is_for_digits(context.hint));
     let range = quantity::trim(scene, run, range, near);
     let range = if near { range } else { without_leading_year(run, range) };
-    for part in split(run, range) {
-        let part = untaken(scene, run, quantity::drop_homophones(run, part));
-        judge_part(scene, run, part);
+    let mut rest = range;
+    while !rest.is_empty() {
+        let part = first_part(run, rest.clone());
+        let end = part.end;
+        judge_part(scene, run, quantity::drop_homophones(run, part));
+        rest = untaken(scene, run, end..rest.end);
     }
 }
 
-/// A part without what the part before it took along, as letters glued to a number.
-fn untaken(scene: &Scene<'_>, run: &Run, part: Range<usize>) -> Range<usize> {
-    let groups = run.groups.get(part.clone()).unwrap_or(&[]);
-    let taken = groups.iter().rposition(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
-    taken.map_or(part.start, |at| part.start + at + 1)..part.end
+/// What is left when a part took something of the next along, as letters glued to a number.
+fn untaken(scene: &Scene<'_>, run: &Run, rest: Range<usize>) -> Range<usize> {
+    let groups = run.groups.get(rest.clone()).unwrap_or(&[]);
+    let taken = groups.iter().take_while(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
+    rest.start + taken.count()..rest.end
 }
 
 /// "In 2019, 300 people": the year is no part of what follows.
@@ -161,27 +164,25 @@ fn without_leading_year(run: &Run, range: Range<usize>) -> Range<usize> {
     if year && comma && range.len() > 1 { range.start + 1..range.end } else { range }
 }
 
-/// Cuts what holds more digits than any number where one number clearly ends.
-fn split(run: &Run, range: Range<usize>) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let mut start = range.start;
+/// The first number of what may hold more digits than any number: up to where one clearly ends.
+fn first_part(run: &Run, range: Range<usize>) -> Range<usize> {
     let mut digits = 0;
     for index in range.clone() {
         let Some(group) = run.groups.get(index) else { break };
-        let whole =
-            run.groups.get(start).and_then(|first| run.digits.get(first.from..group.from)).unwrap_or(&[]);
+        let whole = run
+            .groups
+            .get(range.start)
+            .and_then(|first| run.digits.get(first.from..group.from))
+            .unwrap_or(&[]);
         let rest = run.groups.get(range.end - 1).map_or(0, |last| last.to - group.from);
         let line = group.gap.new_line && (digits >= TRANSCRIPT || rest >= TRANSCRIPT);
         let card = (13..=LONGEST).contains(&digits) && digits + rest > LONGEST && checks::luhn(whole);
-        if index > start && (line || card) {
-            parts.push(start..index);
-            start = index;
-            digits = 0;
+        if index > range.start && (line || card) {
+            return range.start..index;
         }
         digits += group.len();
     }
-    parts.push(start..range.end);
-    parts
+    range
 }
 
 const fn is_for_digits(hint: Hint) -> bool {

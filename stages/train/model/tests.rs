@@ -52,13 +52,13 @@ proptest! {
     }
 }
 
-/// Set SMOLLM2_GGUF to the file that datasets/models/catalogue.toml describes, and run ignored tests.
 #[test]
-#[ignore = "needs SmolLM2-135M-Instruct.Q4_1.gguf (98 MB) at $SMOLLM2_GGUF"]
+#[ignore = "needs `headwater model get smollm2-135m` (98 MB)"]
 fn smollm2_is_read_exactly() {
-    let path = std::env::var("SMOLLM2_GGUF").expect("SMOLLM2_GGUF names the file");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/models");
+    let path = models.join("smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf");
     let start = Instant::now();
-    let base = Base::open(Path::new(&path)).unwrap();
+    let base = Base::open(&path).unwrap();
     println!("opened in {:?}", start.elapsed());
     assert_eq!(base.architecture.rope_theta, 100_000.0); // short texts hardly show a wrong one
     assert_eq!(base.architecture.parameters(), 134_515_008);
