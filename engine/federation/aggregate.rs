@@ -3,7 +3,7 @@
 //! In: updates with their device, round and number of examples, and sums of lower tiers. Out: sums to send on, and at the root
 //! a new adapter. It must not know how updates were compressed, what their parameters mean, or how rows travel.
 //!
-//! - [`sum`] adds updates; any tree and any order gives the same bits. [`format`] is what sums look like on the wire.
+//! - [`sum`] adds updates; any tree and any order gives the same bits. [`mod@format`] is what sums look like on the wire.
 //! - [`ledger`] accepts each (device, round) once; [`refusal`] says why something was not accepted.
 //! - [`total`] adds sums at the root and divides once; [`server`] moves the adapter; [`root`] does both, round after round, and
 //!   again after a device was forgotten.

@@ -73,7 +73,7 @@ options! {
     pub struct Train {}
 }
 
-never_built!(stage Train, "train", |_config| {
+never_built!(stage Train, "learner", |_config| {
     let update = headwater_contract::Rows::Exactly(vec![f32_list("delta")]);
     let mut signature = Signature::map([utf8("text")], []);
     signature.outputs = vec![Output::new("update", update).label(LabelRule::Trainer)];
@@ -86,7 +86,7 @@ options! {
     pub struct Aggregate {}
 }
 
-never_built!(stage Aggregate, "aggregate", |_config| {
+never_built!(stage Aggregate, "adder", |_config| {
     let adapter = headwater_contract::Rows::Exactly(vec![f32_list("adapter")]);
     let mut signature = Signature::map([f32_list("delta")], []).routing(Routing::Gather);
     signature.outputs = vec![Output::new("adapter", adapter).label(LabelRule::RootAggregate)];

@@ -17,6 +17,47 @@ fn the_tiny_model_opens() {
 }
 
 #[test]
+fn slm_nano_opens_and_has_the_tokens_of_transformers() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let base = Base::open(&project.join("datasets/models/slm-nano")).unwrap();
+    assert_eq!(base.architecture.parameters(), 2_034_720);
+    let golden = fs::read(project.join("tests/golden/slm/slm-nano.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    for text in golden["texts"].as_array().unwrap() {
+        let ids: Vec<u64> = text["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap()).collect();
+        let found = base.tokens.encode(text["text"].as_str().unwrap()).unwrap();
+        assert_eq!(found.into_iter().map(u64::from).collect::<Vec<_>>(), ids);
+    }
+}
+
+/// Every variant's numbers, of folders that hold no tokenizer.
+#[test]
+fn variants_are_read() {
+    let check = |name: &str, tied: bool, bias: bool| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/slm").join(name);
+        let mut problems = Problems::default();
+        let json = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+        let architecture = config::from_json(&json, &mut problems).expect(name);
+        let weights = Weights::open_folder(&folder, &architecture, &mut problems).expect(name);
+        let numbers: usize = weights.entries().iter().map(weights::Entry::numbers).sum();
+        assert_eq!(numbers, architecture.parameters(), "{name}");
+        assert_eq!((architecture.tied, architecture.qkv_bias), (tied, bias), "{name}");
+        weights.fingerprint().expect(name);
+    };
+    check("llama-tied", true, false);
+    check("llama-untied", false, false);
+    check("llama-head-dim", true, false);
+    check("mistral", false, false);
+    check("qwen2", true, true);
+    check("bf16", true, false);
+    check("f16", true, false);
+    check("sharded", false, false);
+    check("rope-linear", true, false);
+    check("rope-llama3", true, false);
+    check("rope-llama3-v5", true, false);
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = json!({

@@ -13,7 +13,7 @@ use super::{Cut, Layout, MAGIC, PayloadError, VERSION, Values};
 pub struct Payload {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// For each position the value that [`super::decode`] gives.
+    /// For each position the value that [`super::decode()`] gives.
     pub values: Vec<f32>,
 }
 
