@@ -1,7 +1,7 @@
 //! What a fuzzer calls: any bytes in, a panic out if the redactor breaks a promise.
 //!
 //! In: bytes, of which the first chooses the options. Out: nothing. It checks what holds for every text: spans in order, apart and on
-//! character boundaries; tags where the entities say; nothing new found in a redacted text.
+//! character boundaries; tags where the entities say; nothing new found in a text redacted with tags that name their kind.
 
 use super::kind::Entities;
 use super::scanner::{Profile, Scanner, Style};
@@ -46,7 +46,8 @@ pub fn check(scanner: &Scanner, text: &str) -> Result<(), &'static str> {
     if !tags_stand {
         return Err("an entity does not point at its tag");
     }
-    if scanner.redact(&once.text).text != once.text {
+    // <NUM> for everything does not say what stood there, and what stood there decides what its neighbours are.
+    if scanner.style() == Style::Tag && scanner.redact(&once.text).text != once.text {
         return Err("a redacted text is redacted again");
     }
     Ok(())

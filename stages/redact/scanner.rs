@@ -64,6 +64,11 @@ impl Default for Scanner {
 }
 
 impl Scanner {
+    /// How entities are written.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
     /// A scanner for the kinds in `entities`.
     pub const fn new(profile: Profile, style: Style, entities: Entities) -> Self {
         Self { profile, style, entities }

@@ -1,0 +1,3 @@
+//! Low-rank adapters for many devices over one frozen language model.
+
+pub mod train;

@@ -1,0 +1,23 @@
+//! Texts of devices in, one update a device out: training as a library. Only the modules below name LibTorch, and they
+//! know no rows, no epochs, no files.
+
+pub mod adapters;
+pub mod base;
+pub mod batch;
+pub mod chance;
+pub mod dropout;
+pub mod error;
+mod forward;
+mod head;
+pub mod lora;
+pub mod optimiser;
+pub mod peft;
+mod prefix;
+mod rope;
+pub mod round;
+pub mod rules;
+pub mod schedule;
+pub mod shape;
+pub mod step;
+pub mod targets;
+pub mod trainer;

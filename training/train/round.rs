@@ -1,0 +1,103 @@
+//! Devices with their texts in, one update each out: the order of examples, the steps, the losses before and after. What
+//! comes out depends on the group's members, options and round alone: the same bytes each time. Knows no epochs.
+
+use super::base::Base;
+use super::chance::{Chance, Purpose};
+use super::error::Result;
+use super::lora::Layout;
+use super::trainer::{Dropped, Member, TrainOptions, Trainer};
+
+/// What a device learnt in a round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The adapter's change, in canonical order; exactly 0 for what the round does not train.
+    pub delta: Vec<f32>,
+    /// Mean loss over its examples with the start adapter, in nats a token.
+    pub loss_before: f64,
+    /// With the new one.
+    pub loss_after: f64,
+    /// How many examples it had.
+    pub examples: usize,
+}
+
+/// Trains a group for one round.
+pub fn train(
+    base: &Base,
+    layout: &Layout,
+    options: &TrainOptions,
+    round: u64,
+    members: &[Member<'_>],
+) -> Result<Vec<std::result::Result<Update, Dropped>>> {
+    let mut trainer = Trainer::new(base, layout, options, round, members)?;
+    let every = all(options.batch, members);
+    let before = trainer.losses(&every)?;
+    let mut orders: Vec<Order> = members.iter().map(|m| Order::new(options.seed, m, round)).collect();
+    for _ in 0..options.steps {
+        let mut batches = Vec::with_capacity(options.accumulation);
+        for _ in 0..options.accumulation {
+            batches.push(orders.iter_mut().map(|order| order.take(options.batch)).collect::<Vec<_>>());
+        }
+        trainer.step(&batches)?;
+    }
+    let after = trainer.losses(&every)?;
+    let steps = trainer.steps();
+    let losses = before.into_iter().zip(after).map(|((before, _), (after, _))| (before, after));
+    let each = trainer.adapters().into_iter().zip(members).zip(losses);
+    Ok(each.map(|((flat, member), losses)| update(flat?, member, losses, steps)).collect())
+}
+
+fn update(
+    flat: &[f32],
+    member: &Member<'_>,
+    (loss_before, loss_after): (f64, f64),
+    steps: u64,
+) -> std::result::Result<Update, Dropped> {
+    let delta: Vec<f32> = flat.iter().zip(member.start).map(|(new, old)| new - old).collect();
+    let sum: f64 = delta.iter().map(|d| f64::from(d.abs())).sum();
+    for (value, what) in [(sum, "adapter"), (loss_before, "loss before"), (loss_after, "loss after")] {
+        if !value.is_finite() {
+            return Err(Dropped { step: steps, what });
+        }
+    }
+    Ok(Update { delta, loss_before, loss_after, examples: member.examples.len() })
+}
+
+/// All examples in their own order, `size` a device in a batch.
+fn all(size: usize, members: &[Member<'_>]) -> Vec<Vec<Vec<usize>>> {
+    let most = members.iter().map(|m| m.examples.len()).max().unwrap_or(0);
+    let batch = |start: usize| {
+        let of = |m: &Member<'_>| (start..(start + size).min(m.examples.len())).collect::<Vec<_>>();
+        members.iter().map(of).collect::<Vec<_>>()
+    };
+    (0..most).step_by(size.max(1)).map(batch).collect()
+}
+
+/// One device's examples, pass after pass, each in an order of chance.
+struct Order {
+    chance: Chance,
+    pass: u64,
+    length: usize,
+    left: std::vec::IntoIter<usize>,
+}
+
+impl Order {
+    fn new(seed: u64, member: &Member<'_>, round: u64) -> Order {
+        let chance = Chance::new(Purpose::Order, &[seed, member.key, round]);
+        Order { chance, pass: 0, length: member.examples.len(), left: Vec::new().into_iter() }
+    }
+
+    /// The next `size` places; fewer only where a device has fewer examples.
+    fn take(&mut self, size: usize) -> Vec<usize> {
+        let size = size.min(self.length);
+        let mut taken = Vec::with_capacity(size);
+        while taken.len() < size {
+            if let Some(place) = self.left.next() {
+                taken.push(place);
+            } else {
+                self.left = self.chance.at(self.pass).order(self.length).into_iter();
+                self.pass += 1;
+            }
+        }
+        taken
+    }
+}
