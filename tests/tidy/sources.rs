@@ -67,7 +67,7 @@ const MACHINE_WORDS: [&str; 6] = [
 ];
 
 /// Files that cargo writes and that name the registry.
-const NAMED_BY_CARGO: [&str; 1] = ["Cargo.lock"];
+const NAMED_BY_CARGO: [&str; 2] = ["Cargo.lock", "training/Cargo.lock"];
 
 /// Sources that are compiled into no crate.
 fn is_test(path: &str) -> bool {

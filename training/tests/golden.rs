@@ -8,12 +8,12 @@
     clippy::cast_sign_loss
 )]
 
-mod common;
+mod setting;
 
-use common::{Case, cases};
 use headwater_training::train::base::{Base, one_thread_a_lane};
 use headwater_training::train::peft;
 use headwater_training::train::trainer::{Member, TrainOptions, Trainer};
+use setting::{Case, cases};
 
 fn trajectory(case: &Case, base: &Base, options: &TrainOptions) -> Vec<f64> {
     let member = Member { key: 1, start: &case.start, examples: &case.examples };

@@ -8,14 +8,14 @@
     clippy::cast_sign_loss
 )]
 
-mod common;
+mod setting;
 
-use common::{Case, cases};
 use headwater_training::train::base::{Base, one_thread_a_lane};
 use headwater_training::train::batch::Example;
 use headwater_training::train::lora::{Layout, LoraOptions, Method};
 use headwater_training::train::round;
 use headwater_training::train::trainer::{Dropped, Member, TrainOptions, Trainer};
+use setting::{Case, cases};
 
 /// Texts of a device: parts of the case's, of different number and length.
 fn texts(case: &Case, device: usize) -> Vec<Example> {
