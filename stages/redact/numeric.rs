@@ -175,7 +175,8 @@ fn first_part(run: &Run, range: Range<usize>) -> Range<usize> {
             .and_then(|first| run.digits.get(first.from..group.from))
             .unwrap_or(&[]);
         let rest = run.groups.get(range.end - 1).map_or(0, |last| last.to - group.from);
-        let line = group.gap.new_line && (digits >= TRANSCRIPT || rest >= TRANSCRIPT);
+        let line =
+            group.gap.new_line && (digits >= TRANSCRIPT || on_line(run, index..range.end) >= TRANSCRIPT);
         let card = (13..=LONGEST).contains(&digits) && digits + rest > LONGEST && checks::luhn(whole);
         if index > range.start && (line || card) {
             return range.start..index;
@@ -183,6 +184,13 @@ fn first_part(run: &Run, range: Range<usize>) -> Range<usize> {
         digits += group.len();
     }
     range
+}
+
+/// Digits up to the next line. What stands on later lines must not count: once it is replaced by a tag, it does not.
+fn on_line(run: &Run, range: Range<usize>) -> usize {
+    let groups = run.groups.get(range).unwrap_or(&[]);
+    let same = |(at, group): &(usize, &Group)| *at == 0 || !group.gap.new_line;
+    groups.iter().enumerate().take_while(same).map(|(_, group)| group.len()).sum()
 }
 
 const fn is_for_digits(hint: Hint) -> bool {
