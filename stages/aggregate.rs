@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use arrow::array::{
     BinaryArray, Float32Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
-use arrow::buffer::OffsetBuffer;
-use headwater_contract::columns::{binary, typed_column, u32_list};
+use arrow::datatypes::UInt32Type;
+use headwater_contract::columns::{binary, list_items, list_row, typed_column, u32_list};
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::{choice, prelude::*};
 use headwater_federation::aggregate::root::Closed;
@@ -146,7 +146,7 @@ impl Stage for Aggregator {
                 examples: examples.value(row),
                 cap,
                 max_norm: self.options.max_norm,
-                tensors: &lengths(tensors, row),
+                tensors: &list_items::<UInt32Type>(tensors, row),
                 payload: payloads.value(row),
             };
             match group.add(&given) {
@@ -189,7 +189,7 @@ impl Aggregator {
             Arc::new(StringArray::from(vec!["sum"])),
             one(sum.sum.devices()),
             one(sum.sum.examples()),
-            u32_row(&sum.tensors)?,
+            list_row(UInt32Array::from(sum.tensors.clone()))?,
             Arc::new(BinaryArray::from_iter_values([sum.encoded()])),
         ]);
         out.send(RecordBatch::try_new(self.sums.clone(), columns)?);
@@ -210,8 +210,8 @@ impl Aggregator {
             one(sum.sum.round().0),
             one(devices),
             one(examples),
-            u32_row(&sum.tensors)?,
-            f32_row(adapter)?,
+            list_row(UInt32Array::from(sum.tensors.clone()))?,
+            list_row(Float32Array::from(adapter))?,
         ]);
         out.count("rounds", 1);
         out.send_to(1, RecordBatch::try_new(schema, columns)?);
@@ -229,23 +229,6 @@ impl Aggregator {
             Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")),
         ]
     }
-}
-
-fn lengths(tensors: &ListArray, row: usize) -> Vec<u32> {
-    let lengths = tensors.value(row);
-    lengths.as_any().downcast_ref::<UInt32Array>().map(|l| l.values().to_vec()).unwrap_or_default()
-}
-
-fn u32_row(values: &[u32]) -> Result<ArrayRef> {
-    let item = Arc::new(Field::new_list_field(DataType::UInt32, false));
-    let offsets = OffsetBuffer::from_lengths([values.len()]);
-    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(UInt32Array::from(values.to_vec())), None)?))
-}
-
-fn f32_row(values: Vec<f32>) -> Result<ArrayRef> {
-    let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-    let offsets = OffsetBuffer::from_lengths([values.len()]);
-    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(Float32Array::from(values)), None)?))
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 
 mod residuals;
 
-use arrow::array::{BinaryArray, Float32Array, ListArray, UInt32Array, UInt64Array};
-use headwater_contract::columns::{binary, typed_column, u32_list};
+use arrow::array::{BinaryArray, ListArray, UInt64Array};
+use arrow::datatypes::{Float32Type, UInt32Type};
+use headwater_contract::columns::{binary, list_items, typed_column, u32_list};
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Bytes;
 use headwater_contract::{choice, prelude::*};
@@ -126,8 +127,9 @@ impl Stage for Compressor {
         let mut run = 0..0;
         let mut sent = Payloads::default();
         for row in 0..ids.len() {
-            let done = layout(tensors, row)
-                .and_then(|layout| self.send(ids.device(row), &layout, &floats(deltas, row)));
+            let done = layout(tensors, row).and_then(|layout| {
+                self.send(ids.device(row), &layout, &list_items::<Float32Type>(deltas, row))
+            });
             match done {
                 Ok(one) => {
                     out.count("nonzeros", one.nonzeros as u64);
@@ -233,16 +235,8 @@ fn refusal(error: ResidualError) -> Refused {
 }
 
 fn layout(tensors: &ListArray, row: usize) -> std::result::Result<Layout, Refused> {
-    let lengths = tensors.value(row);
-    let lengths =
-        lengths.as_any().downcast_ref::<UInt32Array>().map(|l| l.values().to_vec()).unwrap_or_default();
-    Layout::new(&lengths)
+    Layout::new(&list_items::<UInt32Type>(tensors, row))
         .ok_or_else(|| ("wrong_shape", "the tensors have no parameters, or more than 2^32".to_owned()))
-}
-
-fn floats(lists: &ListArray, row: usize) -> Vec<f32> {
-    let values = lists.value(row);
-    values.as_any().downcast_ref::<Float32Array>().map(|v| v.values().to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

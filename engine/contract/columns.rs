@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, RecordBatch, StringArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 
 use crate::error::{Result, StageError};
@@ -69,6 +70,21 @@ pub fn typed_column<'b, A: Array + 'static>(batch: &'b RecordBatch, name: &str) 
         .column_by_name(name)
         .and_then(|column| column.as_any().downcast_ref())
         .ok_or_else(|| StageError::new(format!("the batch has no column `{name}` of the type it needs")))
+}
+
+/// A column of one row: a list of these numbers, as [`f32_list`] and [`u32_list`] declare it.
+///
+/// # Errors
+/// More items than offsets of 32 bits reach.
+pub fn list_row(items: impl Array + 'static) -> Result<ArrayRef> {
+    let item = Arc::new(Field::new_list_field(items.data_type().clone(), false));
+    let offsets = OffsetBuffer::from_lengths([items.len()]);
+    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(items), None)?))
+}
+
+/// The numbers of one row of a column of lists; none where the items are of another type.
+pub fn list_items<T: ArrowPrimitiveType>(lists: &ListArray, row: usize) -> Vec<T::Native> {
+    lists.value(row).as_primitive_opt::<T>().map(|items| items.values().to_vec()).unwrap_or_default()
 }
 
 /// The batch laid out as `schema`: the columns named in `new` are taken from there, all others from `batch`.

@@ -109,7 +109,7 @@ impl<'s> Wiring<'s> {
     fn wire(mut self) -> probe::Handle<u64> {
         let (back, ack) = self.scope.feedback::<Parcels>(1);
         let taken = intake::wire(self.scope, &self.shared, ack, self.cpu.clone());
-        let marks = deliver(self.scope, taken.marks);
+        let marks = deliver(taken.marks);
         let plan = self.shared.plan.clone();
         for (index, stage) in plan.stages.iter().enumerate() {
             if !stage.signature.inputs.is_empty() {
@@ -176,11 +176,10 @@ impl<'s> Wiring<'s> {
 }
 
 /// Marks reach each worker once; every operator of the worker reads a local copy.
-fn deliver<'s>(scope: Scope<'s, u64>, marks: Stream<'s, u64, Vec<(u64, WireMark)>>) -> Marks<'s> {
+fn deliver(marks: Stream<'_, u64, Vec<(u64, WireMark)>>) -> Marks<'_> {
     use timely::container::CapacityContainerBuilder;
     use timely::dataflow::channels::pact::Exchange;
     use timely::dataflow::operators::generic::operator::Operator;
-    let _ = scope;
     marks.unary::<CapacityContainerBuilder<Vec<WireMark>>, _, _, _>(
         Exchange::new(|(worker, _): &(u64, WireMark)| *worker),
         "marks",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use headwater_contract::{Role, Site, Source, SourceContext, StageError, Work};
+use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
 
 use crate::digest::SinkDigest;
 use crate::instance::{Builder, Failure, Panicked, quietly};
@@ -112,6 +112,18 @@ impl Shared {
     pub(crate) fn wake_intake(&self) {
         if let Some(wake) = self.intake.get() {
             wake();
+        }
+    }
+
+    /// Shows rows of a stage's output to those who asked for them.
+    pub(crate) fn show(&self, stage: usize, port: Port, rows: &RecordBatch) {
+        let taps = &self.options.taps;
+        if taps.is_empty() {
+            return;
+        }
+        let Some(stage) = self.plan.stages.get(stage) else { return };
+        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == OutPort::Out(port)) {
+            (tap.look)(rows);
         }
     }
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{BinaryArray, ListArray, UInt64Array};
+use arrow::array::{BinaryArray, ListArray, UInt32Array, UInt64Array};
+use arrow::datatypes::UInt32Type;
 use headwater_contract::StateTable;
-use headwater_contract::columns::{binary, typed_column, u32_list};
+use headwater_contract::columns::{binary, list_items, list_row, typed_column, u32_list};
 use headwater_contract::prelude::*;
 use headwater_federation::aggregate::Shape;
 use headwater_federation::aggregate::format;
@@ -16,7 +17,7 @@ use headwater_federation::aggregate::server::{Rule as ServerRule, Server};
 use headwater_federation::compress::payload::Layout;
 
 use super::group::RoundSum;
-use super::{Aggregate, Rule, lengths, u32_row};
+use super::{Aggregate, Rule};
 
 /// What a round led to, and the adapter after it: its change since training began, in the canonical parameter order.
 pub(super) struct Published<'a> {
@@ -58,7 +59,7 @@ impl Roots {
         for (_, row) in saved.iter().filter(|(key, _)| key.starts_with(KEY)) {
             let tensors: &ListArray = typed_column(row, "tensors")?;
             let bytes: &BinaryArray = typed_column(row, "sum")?;
-            let shape = shape(&lengths(tensors, 0))?;
+            let shape = shape(&list_items::<UInt32Type>(tensors, 0))?;
             let (_, sum) = format::decode(shape, bytes.value(0)).map_err(|e| failed(&e))?;
             roots.root(shape)?.close(&sum).map_err(|e| failed(&e))?;
         }
@@ -89,7 +90,7 @@ impl Roots {
         let encoded = format::encode(format::Kind::Sum, sum);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from(vec![sum.round().0])),
-            u32_row(tensors)?,
+            list_row(UInt32Array::from(tensors.clone()))?,
             Arc::new(BinaryArray::from_iter_values([encoded])),
         ];
         self.unsaved.push((key, RecordBatch::try_new(Arc::new(schema), columns)?));

@@ -1,7 +1,8 @@
 //! Updates and sums through the stage: flat and in tiers to the bit, once each, and what does not count.
 
 use arrow::array::{ArrowPrimitiveType, AsArray, PrimitiveArray};
-use arrow::datatypes::{Float32Type, UInt32Type};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::Float32Type;
 use headwater_contract::Label;
 use headwater_contract::conformance::{Outcome, assert_stage, text_rows};
 use headwater_federation::compress::payload::{Layout, Values as Written, encode};

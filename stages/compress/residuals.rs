@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Float32Array, ListArray, UInt64Array};
-use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::Float32Type;
 use headwater_contract::StateTable;
-use headwater_contract::columns::typed_column;
+use headwater_contract::columns::{list_items, list_row, typed_column};
 use headwater_contract::prelude::*;
 use headwater_federation::compress::payload::Layout;
 use headwater_federation::compress::residual::Residual;
@@ -38,8 +38,8 @@ impl Residuals {
         let row = |(key, row): (&[u8], &RecordBatch)| -> Result<(Key, Wait)> {
             let rounds: &UInt64Array = typed_column(row, "rounds")?;
             let residual: &ListArray = typed_column(row, "residual")?;
-            let waits =
-                Residual::of(super::floats(residual, 0)).map_err(|e| StageError::new(e.to_string()))?;
+            let waits = Residual::of(list_items::<Float32Type>(residual, 0))
+                .map_err(|e| StageError::new(e.to_string()))?;
             let rounds = rounds.values().first().copied().unwrap_or_default();
             Ok((key.to_vec(), Wait { rounds, residual: waits }))
         };
@@ -61,11 +61,8 @@ impl Residuals {
         let schema = Arc::new(Schema::new(vec![uint64("rounds"), f32_list("residual")]));
         for key in std::mem::take(&mut self.changed) {
             let Some(Wait { rounds, residual }) = self.waiting.get(&key) else { continue };
-            let values = Float32Array::from(residual.values().to_vec());
-            let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-            let offsets = OffsetBuffer::from_lengths([values.len()]);
-            let list = ListArray::try_new(item, offsets, Arc::new(values), None)?;
-            let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*rounds])), Arc::new(list)];
+            let list = list_row(Float32Array::from(residual.values().to_vec()))?;
+            let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*rounds])), list];
             state.put(key, RecordBatch::try_new(schema.clone(), columns)?)?;
         }
         Ok(())

@@ -2,7 +2,6 @@
 
 use arrow::array::AsArray;
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::Float32Type;
 use headwater_contract::Label;
 use headwater_contract::conformance::{Outcome, assert_stage, text_rows};
 

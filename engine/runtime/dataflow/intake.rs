@@ -200,9 +200,7 @@ impl Taking {
             metrics.add_in(rows.num_rows());
             metrics.add_out(rows.num_rows());
         }
-        if let Some(stage) = self.shared.plan.stages.get(out.index) {
-            look(&self.shared, stage, &rows);
-        }
+        self.shared.show(out.index, 0, &rows);
         out.next.push(rows);
     }
 
@@ -256,15 +254,6 @@ impl Taking {
         for capability in &mut self.capabilities {
             capability.downgrade(&(epoch.0 + 1));
         }
-    }
-}
-
-/// Shows rows of a source to those who asked for them.
-fn look(shared: &Shared, stage: &PlanStage, rows: &RecordBatch) {
-    for tap in
-        shared.options.taps.iter().filter(|t| t.stage == stage.id && t.port == crate::plan::OutPort::Out(0))
-    {
-        (tap.look)(rows);
     }
 }
 

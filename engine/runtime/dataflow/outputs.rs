@@ -18,7 +18,7 @@ use crate::instance::{Failure, Made, rejected_rows};
 use crate::metrics::StageMetrics;
 use crate::offload::Pool;
 use crate::parcel::Parcels;
-use crate::plan::{OutPort, PlanStage};
+use crate::plan::PlanStage;
 use crate::run::Shared;
 
 type Output = OutputBuilder<u64, NoopBuilder<Parcels>>;
@@ -138,7 +138,7 @@ impl Outputs {
         let mut rows = 0;
         for (port, batch) in made.sent.drain(..) {
             rows += batch.num_rows();
-            self.look(port, &batch);
+            self.shared.show(self.index, port, &batch);
             self.put(Slot::Port(port), batch);
         }
         for rejected in made.rejected.drain(..) {
@@ -157,17 +157,6 @@ impl Outputs {
             made.figures.drain(..).for_each(|(figure, n)| m.add_figure(figure, n));
         });
         self.send(right);
-    }
-
-    fn look(&self, port: Port, batch: &RecordBatch) {
-        let taps = &self.shared.options.taps;
-        if taps.is_empty() {
-            return;
-        }
-        let Some(stage) = self.stage() else { return };
-        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == OutPort::Out(port)) {
-            (tap.look)(batch);
-        }
     }
 
     fn put(&mut self, slot: Slot, batch: RecordBatch) {
