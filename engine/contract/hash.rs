@@ -12,6 +12,11 @@ pub fn stable(bytes: &[u8]) -> u64 {
     finish(hash)
 }
 
+/// The group of a key, of so many groups: what is computed together must not depend on the number of workers.
+pub fn group(key: &str, groups: u32) -> u32 {
+    u32::try_from(stable(key.as_bytes()) % u64::from(groups.max(1))).unwrap_or(0)
+}
+
 /// Mixes a further number into a hash: for keys made of several parts.
 pub fn mix(hash: u64, next: u64) -> u64 {
     finish(hash.rotate_left(5) ^ next.wrapping_mul(0x9e37_79b9_7f4a_7c15))

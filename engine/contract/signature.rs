@@ -78,6 +78,13 @@ pub enum Routing {
     Spread,
     /// All rows of one key on one worker.
     ByKey(Cow<'static, str>),
+    /// All rows of one group of keys on one worker; a key's group is [`hash::group`](crate::hash::group), whatever the number of workers.
+    ByGroup {
+        /// The column of the key.
+        column: Cow<'static, str>,
+        /// How many groups there are.
+        groups: u32,
+    },
     /// All rows at home, in one instance.
     Gather,
     /// Every row on every worker.
@@ -90,6 +97,7 @@ impl fmt::Display for Routing {
             Routing::Local => f.write_str("local"),
             Routing::Spread => f.write_str("spread"),
             Routing::ByKey(column) => write!(f, "by {column}"),
+            Routing::ByGroup { column, groups } => write!(f, "by {column} in {groups} groups"),
             Routing::Gather => f.write_str("gather"),
             Routing::Broadcast => f.write_str("broadcast"),
         }
@@ -357,7 +365,9 @@ impl Input {
     pub fn misfits(&self, input: usize, given: &Schema) -> Vec<Misfit> {
         let mut needed: Vec<&Field> = self.needs.iter().collect();
         let key = match &self.routing {
-            Routing::ByKey(column) => Some(Field::new(column.as_ref(), DataType::Utf8, false)),
+            Routing::ByKey(column) | Routing::ByGroup { column, .. } => {
+                Some(Field::new(column.as_ref(), DataType::Utf8, false))
+            }
             _ => None,
         };
         needed.extend(key.iter().filter(|k| !self.needs.iter().any(|n| n.name() == k.name())));

@@ -147,6 +147,10 @@ impl Router {
                 let keys = key_column(batch, column)?;
                 Some((0..keys.len()).map(|row| hash::stable(keys.value(row).as_bytes()) % workers).collect())
             }
+            Routing::ByGroup { column, groups } => {
+                let keys = key_column(batch, column)?;
+                Some((0..keys.len()).map(|row| u64::from(hash::group(keys.value(row), *groups)) % workers).collect())
+            }
             Routing::Local | Routing::Gather | Routing::Broadcast => None,
         }
     }
@@ -262,7 +266,8 @@ mod tests {
     #[test]
     fn routing_loses_and_doubles_nothing() {
         let batch = rows();
-        for routing in [Routing::Spread, Routing::ByKey("device".into())] {
+        let grouped = Routing::ByGroup { column: "device".into(), groups: 2 };
+        for routing in [Routing::Spread, Routing::ByKey("device".into()), grouped] {
             for workers in 1..5u64 {
                 let targets = Router::new(routing.clone()).targets(&batch, workers).unwrap();
                 let shares: Vec<_> = (0..workers).filter_map(|w| share_of(&batch, &targets, w)).collect();
