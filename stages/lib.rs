@@ -18,6 +18,7 @@ pub const STAGES: &[Kind] = &[
     transcribe::KIND,
     Kind::stage::<redact::Redact>(),
     store::KIND,
+    train::KIND,
     compress::KIND,
     aggregate::KIND,
 ];

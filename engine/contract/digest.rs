@@ -24,6 +24,12 @@ pub fn encode_row(batch: &RecordBatch, row: usize, out: &mut Vec<u8>) -> Result 
     Ok(())
 }
 
+/// A digest as people read it: two small hexadecimal digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |n: u8| char::from_digit(n.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 fn bytes(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(value.len() as u64).to_le_bytes());
     out.extend_from_slice(value);

@@ -53,11 +53,7 @@ impl SinkDigest {
         for (_, hash) in &self.rows {
             all.update(hash);
         }
-        let mut hex = String::new();
-        for byte in all.finalize() {
-            hex += &format!("{byte:02x}");
-        }
-        hex
+        digest::hex(&all.finalize())
     }
 }
 

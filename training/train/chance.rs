@@ -11,6 +11,8 @@ pub enum Purpose {
     Order = 2,
     /// Which inputs of an adapter are left out.
     Dropout = 3,
+    /// Which older texts a round trains on again.
+    Rehearse = 4,
 }
 
 /// A stream of draws, addressed by index.

@@ -45,9 +45,10 @@ impl Rope {
 fn frequencies(shape: &Shape) -> Vec<f32> {
     let pairs = shape.head_dim / 2;
     let plain = (0..pairs).map(|i| shape.rope_theta.powf(-(i as f64) / pairs as f64));
-    let scaled = plain.map(|frequency| match shape.rope_scaling {
+    let scaled = plain.enumerate().map(|(pair, frequency)| match &shape.rope_scaling {
         Scaling::Default => frequency,
         Scaling::Linear { factor } => frequency / factor,
+        Scaling::Divisors(by) => frequency / by.get(pair).copied().map_or(1.0, f64::from),
         Scaling::Llama3 { factor, low, high, original } => {
             let turns = original * frequency / std::f64::consts::TAU;
             let blend = ((turns - low) / (high - low)).clamp(0.0, 1.0);

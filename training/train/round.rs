@@ -46,6 +46,16 @@ pub fn train(
     Ok(each.map(|((flat, member), losses)| update(flat?, member, losses, steps)).collect())
 }
 
+/// Each member's loss over all its examples with its start adapter, nothing trained: (mean in nats a token, tokens' weight).
+pub fn losses(
+    base: &Base,
+    layout: &Layout,
+    options: &TrainOptions,
+    members: &[Member<'_>],
+) -> Result<Vec<(f64, f64)>> {
+    Trainer::new(base, layout, options, 0, members)?.losses(&all(options.batch, members))
+}
+
 fn update(
     flat: &[f32],
     member: &Member<'_>,

@@ -2,7 +2,7 @@
 //! Reads no file.
 
 /// How the angles of rotary positions are stretched beyond the length a model was first trained for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Scaling {
     /// As in the paper (Su et al.: RoFormer, 2021).
     Default,
@@ -22,6 +22,8 @@ pub enum Scaling {
         /// Positions of the first training.
         original: f64,
     },
+    /// Each frequency is divided by a number of its own: `head_dim / 2` of them.
+    Divisors(Vec<f32>),
 }
 
 /// The shape of a model. All counts are of elements.

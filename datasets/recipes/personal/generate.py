@@ -28,10 +28,7 @@ DAYS = 8  # each is a round's worth
 PER_DAY = (9, 15)  # train sentences; a quarter as many are held out
 NEWCOMER_DAY = FIRST_DAY + timedelta(days=DAYS)
 NEWCOMER = {"train": 10, "heldout": 30}
-FILES = {
-    "start": {"train": "train.jsonl", "heldout": "heldout.jsonl"},
-    "after": {"train": "newcomers-train.jsonl", "heldout": "newcomers-heldout.jsonl"},
-}
+FILES = {"start": "talk.jsonl", "after": "newcomers.jsonl"}
 COLUMNS = ["device", "gateway", "region", "captured_at", "text", "split"]
 
 
@@ -49,7 +46,7 @@ def make(words: dict) -> dict[str, bytes]:
     devices = people.devices(words)
     rows = all_rows(devices, words)
     keep_said_words(devices, rows)
-    files = {name: lines_of(rows, joins, split) for joins, splits in FILES.items() for split, name in splits.items()}
+    files = {name: lines_of(rows, joins) for joins, name in FILES.items()}
     files["members.csv"] = members(devices, "start")
     files["newcomers.csv"] = members(devices, "after")
     files["manifest.toml"] = manifest(devices, words, files)
@@ -98,8 +95,8 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def lines_of(rows: list[tuple[Device, dict]], joins: str, split: str) -> bytes:
-    chosen = [row for device, row in rows if device.joins == joins and row["split"] == split]
+def lines_of(rows: list[tuple[Device, dict]], joins: str) -> bytes:
+    chosen = [row for device, row in rows if device.joins == joins]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in chosen).encode()
 
 
@@ -129,11 +126,10 @@ def manifest(devices: list[Device], words: dict, files: dict[str, bytes]) -> byt
         f"facts = {listed([' '.join(fact) for fact in common['facts']])}",
         f"phrases = {listed(common['opener'] + common['closer'])}",
     ]
-    for joins, splits in FILES.items():
-        for split, name in splits.items():
-            lines += ["", "[[file]]", f"file = {quoted(name)}", f"split = {quoted(split)}", f"joins = {quoted(joins)}"]
-            lines += [f"rows = {count_lines(files[name])}"]
-            lines += [f"sha256 = {quoted(hashlib.sha256(files[name]).hexdigest())}"]
+    for joins, name in FILES.items():
+        lines += ["", "[[file]]", f"file = {quoted(name)}", f"joins = {quoted(joins)}"]
+        lines += [f"rows = {count_lines(files[name])}"]
+        lines += [f"sha256 = {quoted(hashlib.sha256(files[name]).hexdigest())}"]
     for device in devices:
         lines += ["", "[[member]]"]
         lines += [f"{key} = {quoted(value)}" for key, value in member(device).items()]

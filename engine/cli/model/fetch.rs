@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use headwater_contract::digest::hex;
 use headwater_datasets::catalogue::Model;
 use sha2::{Digest, Sha256};
 
@@ -155,11 +156,7 @@ fn hash(from: &mut impl Read) -> std::io::Result<(u64, String)> {
         bytes += read as u64;
         hasher.update(buffer.get(..read).unwrap_or_default());
     }
-    let mut hex = String::new();
-    for byte in hasher.finalize() {
-        hex += &format!("{byte:02x}");
-    }
-    Ok((bytes, hex))
+    Ok((bytes, hex(&hasher.finalize())))
 }
 
 #[cfg(test)]

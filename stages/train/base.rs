@@ -1,0 +1,161 @@
+//! The options in, the frozen base in memory out, with the layout of its adapters and the adapter to begin with.
+//!
+//! In: options with the path of a model. Out: handles on one set of weights, one for each thread. It must not know rows or rounds.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use headwater_contract::prelude::*;
+use headwater_contract::units::Bytes;
+use headwater_training::train::base::{Base as Frozen, Weights};
+use headwater_training::train::error::TrainError;
+use headwater_training::train::lora::{Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Targets};
+use headwater_training::train::rules::Rule;
+use headwater_training::train::schedule::Schedule as RateSchedule;
+use headwater_training::train::shape::{Scaling, Shape};
+use headwater_training::train::trainer::TrainOptions as Recipe;
+
+use super::model::Base as Files;
+use super::model::config::{Architecture, RopeScaling};
+use super::model::tokenizer::TextTokens;
+use super::model::weights::Weights as Stored;
+use super::publish::{self, Publisher};
+use super::{Layers, Method, Optimiser, Schedule, TrainOptions};
+
+/// A base model, ready to train on.
+pub(super) struct LoadedBase {
+    frozen: Mutex<Frozen>,
+    pub(super) tokens: TextTokens,
+    pub(super) layout: Layout,
+    pub(super) recipe: Recipe,
+    /// The adapter before the first round.
+    pub(super) start: Vec<f32>,
+    pub(super) publisher: Option<Publisher>,
+}
+
+impl LoadedBase {
+    pub(super) fn load(options: &TrainOptions) -> Result<Self> {
+        let files = Files::open(&options.model).map_err(|e| StageError::new(e.to_string()))?;
+        let shape = shape(&files.architecture);
+        let context = files.architecture.context;
+        if options.max_tokens > context {
+            let found = format!("`max_tokens` is {}", options.max_tokens);
+            return Err(StageError::new(found).expected(format!("at most {context}, what the model was made for")));
+        }
+        let lora = lora(options);
+        let layout = Layout::new(&shape, &lora).map_err(wrong)?;
+        let frozen = Frozen::load(&shape, &Named(&files.weights)).map_err(wrong)?;
+        let fingerprint = || files.weights.fingerprint().map_err(|e| StageError::new(e.to_string()));
+        let start = match &options.adapter {
+            Some(folder) => publish::read(folder, &layout, &fingerprint()?)?,
+            None => layout.init(options.seed),
+        };
+        let publisher = match &options.publish {
+            Some(folder) => Some(Publisher::new(folder, shape, lora, &options.model, fingerprint()?)),
+            None => None,
+        };
+        let frozen = Mutex::new(frozen);
+        Ok(LoadedBase { frozen, tokens: files.tokens, layout, recipe: recipe(options), start, publisher })
+    }
+
+    /// The weights, for the thread that asks.
+    pub(super) fn share(&self) -> Frozen {
+        self.frozen.lock().unwrap_or_else(PoisonError::into_inner).share()
+    }
+}
+
+/// An error of training as one of the stage: it names weights, options and steps, never a value of a text.
+pub(super) fn wrong(error: TrainError) -> StageError {
+    StageError::new(error.to_string())
+}
+
+struct Named<'a>(&'a Stored);
+
+impl Weights for Named<'_> {
+    fn tensor(&self, name: &str) -> std::result::Result<(Vec<i64>, Vec<f32>), String> {
+        let tensor = self.0.tensor(name).map_err(|e| e.to_string())?;
+        let sizes = tensor.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
+        Ok((sizes, tensor.to_f32()))
+    }
+}
+
+fn shape(a: &Architecture) -> Shape {
+    let wide = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    let rope_scaling = match &a.rope_scaling {
+        RopeScaling::Default => Scaling::Default,
+        RopeScaling::Linear { factor } => Scaling::Linear { factor: f64::from(*factor) },
+        RopeScaling::Llama3 { factor, low, high, original_context } => Scaling::Llama3 {
+            factor: f64::from(*factor),
+            low: f64::from(*low),
+            high: f64::from(*high),
+            original: *original_context as f64,
+        },
+        RopeScaling::Divisors(by) => Scaling::Divisors(by.clone()),
+    };
+    Shape {
+        vocabulary: wide(a.vocab),
+        hidden: wide(a.hidden),
+        intermediate: wide(a.intermediate),
+        layers: a.layers,
+        heads: wide(a.heads),
+        kv_heads: wide(a.kv_heads),
+        head_dim: wide(a.head_dim),
+        norm_eps: f64::from(a.rms_eps),
+        rope_theta: f64::from(a.rope_theta),
+        rope_scaling,
+        tied: a.tied,
+        qkv_bias: a.qkv_bias,
+    }
+}
+
+fn lora(options: &TrainOptions) -> LoraOptions {
+    let every = options.target_modules.iter().any(|name| name == "all-linear");
+    LoraOptions {
+        r: i64::from(options.r),
+        alpha: options.alpha,
+        rslora: options.rslora,
+        dropout: options.dropout,
+        targets: if every { Targets::AllLinear } else { Targets::Names(options.target_modules.clone()) },
+        layers: match options.layers {
+            Layers::All => LoraLayers::All,
+            Layers::Top(n) => LoraLayers::Top(n),
+        },
+    }
+}
+
+fn recipe(options: &TrainOptions) -> Recipe {
+    let weight_decay = options.weight_decay;
+    Recipe {
+        method: match options.method {
+            Method::RoLora => LoraMethod::RoLora,
+            Method::Ffa => LoraMethod::Ffa,
+            Method::Both => LoraMethod::Both,
+        },
+        rule: match options.optimiser {
+            Optimiser::AdamW => Rule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay },
+            Optimiser::Sgd => Rule::Sgd { momentum: 0.9, weight_decay },
+            Optimiser::Adafactor => Rule::Adafactor { beta2_decay: -0.8, clip: 1.0, weight_decay },
+            Optimiser::Lion => Rule::Lion { beta1: 0.9, beta2: 0.99, weight_decay },
+        },
+        rate: options.lr,
+        schedule: match options.schedule {
+            Schedule::Constant => RateSchedule::Constant,
+            Schedule::Linear => RateSchedule::Linear,
+            Schedule::Cosine => RateSchedule::Cosine,
+        },
+        warm_up: options.warm_up,
+        steps: options.steps,
+        batch: options.batch,
+        accumulation: options.accumulation,
+        clip: (options.clip > 0.0).then_some(options.clip),
+        seed: options.seed,
+        chunk: options.chunk,
+        checkpoint: options.checkpoint,
+        cache_prefix: options.cache_prefix.map(|Bytes(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX)),
+    }
+}
+
+/// What people call a base: the last part of its path.
+pub(super) fn name(model: &Path) -> String {
+    model.file_name().map_or_else(|| model.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,340 @@
+//! The stage at work: rows in, rounds closed and trained, rows out.
+//!
+//! In: texts and adapters as rows, marks. Out: rows of updates and evaluations. Between them it holds what devices said, and at
+//! most one round that is trained while the next is collected. It must not know how training is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Float32Array, Float64Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use arrow::datatypes::{Float32Type, UInt32Type};
+use headwater_contract::columns::{list_items, list_row, typed_column};
+use headwater_contract::hash;
+use headwater_contract::identity::IdentityColumns;
+use headwater_contract::prelude::*;
+use headwater_training::train::lora::Factors;
+use headwater_training::train::round::Update;
+
+use super::adapter::{Global, tensors, trained};
+use super::base::LoadedBase;
+use super::job::{Adapter, Evaluation, Job, Learnt, Running};
+use super::publish::News;
+use super::state::{self, Pending, Progress, Saved};
+use super::talk::{Choice, Device, shares};
+use super::{Start, TrainOptions};
+
+pub(super) struct Learner {
+    options: TrainOptions,
+    base: Arc<LoadedBase>,
+    id: String,
+    update: SchemaRef,
+    evaluation: SchemaRef,
+    devices: BTreeMap<String, Device>,
+    global: Global,
+    own: BTreeMap<String, Adapter>,
+    progress: Progress,
+    running: Option<Running>,
+    /// A hash of what the running round measures.
+    measuring: u64,
+    news: Vec<News>,
+    unsaved: Unsaved,
+}
+
+/// What changed since the state was written.
+#[derive(Default)]
+struct Unsaved {
+    devices: BTreeSet<String>,
+    texts: BTreeSet<(String, u64)>,
+    own: BTreeSet<String>,
+    global: bool,
+}
+
+/// Why a row is set aside: a short stable word, and the reason.
+type Refused = (&'static str, String);
+
+impl Learner {
+    pub(super) fn new(options: TrainOptions, base: Arc<LoadedBase>, cx: &BuildContext<'_>) -> Result<Self> {
+        let saved = Saved::read(cx.saved)?;
+        let mut global = Global::new(&base.layout, base.start.clone());
+        for (tensors, change) in saved.changes {
+            global
+                .take(&base.layout, tensors, change)
+                .map_err(|what| StageError::new(format!("the saved adapter does not fit: {what}")))?;
+        }
+        Ok(Learner {
+            options,
+            base,
+            id: cx.id.into(),
+            update: cx.output(0)?,
+            evaluation: cx.output(1)?,
+            devices: saved.devices,
+            global,
+            own: saved.own,
+            progress: saved.progress,
+            running: None,
+            measuring: 0,
+            news: Vec::new(),
+            unsaved: Unsaved::default(),
+        })
+    }
+
+    fn hear(&mut self, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        let ids = IdentityColumns::of(batch)?;
+        let texts = text_column(batch, "text")?;
+        let splits = text_column(batch, "split").ok();
+        for row in 0..ids.len() {
+            match self.tokens(texts.value(row)) {
+                Ok((tokens, cut)) => {
+                    let held_out = match splits.map(|splits| splits.value(row)) {
+                        Some("heldout") => true,
+                        Some("train") => false,
+                        _ => held_out(ids.hash(row), self.options.holdout),
+                    };
+                    let name = ids.device(row).to_owned();
+                    let device = self.devices.entry(name.clone()).or_default();
+                    let number = device.hear(self.progress.open, held_out, tokens);
+                    self.unsaved.texts.insert((name.clone(), number));
+                    self.unsaved.devices.insert(name);
+                    out.count(if held_out { "held_out" } else { "texts" }, 1);
+                    out.count("cut", u64::from(cut));
+                }
+                Err((code, reason)) => out.reject(0, batch, row, code, reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// A text's tokens between those that begin and end a text, and whether it had to be cut.
+    fn tokens(&self, text: &str) -> std::result::Result<(Vec<u32>, bool), Refused> {
+        if text.trim().is_empty() {
+            return Err(("empty_text", "the text is empty; expected words".into()));
+        }
+        let inner = self.base.tokens.encode(text).map_err(|e| ("no_tokens", e.to_string()))?;
+        let special = self.base.tokens.special();
+        // A model without a token of its own for it has learnt that texts follow an end.
+        let begins = special.bos.filter(|bos| special.add_bos || special.eos.contains(bos));
+        let most = self.options.max_tokens;
+        let mut tokens: Vec<u32> = begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
+        let cut = tokens.len() > most;
+        tokens.truncate(most);
+        if tokens.len() < 2 {
+            return Err(("empty_text", "the text has no two tokens to learn from".into()));
+        }
+        Ok((tokens, cut))
+    }
+
+    fn take_adapter(&mut self, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        let rounds: &UInt64Array = typed_column(batch, "round")?;
+        let lengths: &ListArray = typed_column(batch, "tensors")?;
+        let adapters: &ListArray = typed_column(batch, "adapter")?;
+        for row in 0..batch.num_rows() {
+            let tensors = list_items::<UInt32Type>(lengths, row);
+            let change = list_items::<Float32Type>(adapters, row);
+            match self.global.take(&self.base.layout, tensors, change) {
+                Ok(()) => {
+                    let round = rounds.values().get(row).copied().unwrap_or_default();
+                    self.news.push(News::of(batch, row, round, self.global.now().clone()));
+                    self.unsaved.global = true;
+                }
+                Err(reason) => out.reject(1, batch, row, "wrong_shape", reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the pending round, if it is not at work already.
+    fn start(&mut self) -> Result {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let Some(pending) = &mut self.progress.pending else { return Ok(()) };
+        let start = pending.start.get_or_insert_with(|| self.global.now().clone()).clone();
+        let choice = Choice {
+            min_examples: self.options.min_examples,
+            rehearse: self.options.rehearse,
+            evaluate: self.options.evaluate,
+            seed: self.options.seed,
+        };
+        let shares = shares(&self.devices, pending.round, &choice, self.options.groups);
+        let held_out = shares.values().flatten().map(|share| share.held_out.len() as u64);
+        let bits = start.iter().map(|value| u64::from(value.to_bits()));
+        self.measuring = held_out.chain(bits).fold(1, hash::mix);
+        let is_own = self.options.start == Start::Own;
+        let measure_all = is_own || self.progress.measured != self.measuring;
+        let own = if is_own { self.own.clone() } else { BTreeMap::new() };
+        let job = Job { round: pending.round, shares, start, own, measure_all };
+        self.running = Some(Running::start(self.base.clone(), job)?);
+        Ok(())
+    }
+
+    /// Waits for the round at work, and sends what came of it.
+    fn finish(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        let (Some(running), Some(pending)) = (self.running.take(), self.progress.pending.take()) else {
+            return Ok(());
+        };
+        let outcome = running.wait()?;
+        self.progress.measured = self.measuring;
+        out.count("training_ms", u64::try_from(outcome.cpu.as_millis()).unwrap_or(u64::MAX));
+        for learnt in outcome.learnt {
+            self.send(&pending, learnt, mark, out)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, pending: &Pending, learnt: Learnt, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        let Learnt { name, learnt, update, evaluation } = learnt;
+        if let Some(device) = self.devices.get_mut(&name) {
+            device.learnt = learnt;
+            for number in device.forget(self.options.remember, self.options.evaluate) {
+                self.unsaved.texts.insert((name.clone(), number));
+            }
+            self.unsaved.devices.insert(name.clone());
+        }
+        if let Some(e) = evaluation {
+            let identity = self.identity(&name, pending.round, mark);
+            out.send_to(1, evaluation_row(&self.evaluation, identity, pending.round, e)?);
+        }
+        match update {
+            None => {}
+            Some(Err(dropped)) => {
+                let (device, round, step, what) = (name.as_str(), pending.round, dropped.step, dropped.what);
+                tracing::warn!(stage = self.id, device, round, step, "dropped: the {what} is not a finite number");
+                out.count("dropped", 1);
+            }
+            Some(Ok(update)) => {
+                self.keep_own(&name, pending, &update);
+                let identity = self.identity(&name, pending.round, mark);
+                let factors = self.base.recipe.method.factors(pending.round);
+                out.send(self.update_row(identity, pending.round, factors, &update, evaluation)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_own(&mut self, name: &str, pending: &Pending, update: &Update) {
+        if !self.options.personal && self.options.start != Start::Own {
+            return;
+        }
+        let global = pending.start.as_ref().unwrap_or_else(|| self.global.now());
+        let begun = match self.options.start {
+            Start::Own => self.own.get(name).unwrap_or(global),
+            Start::Global => global,
+        };
+        let moved = begun.iter().zip(&update.delta).map(|(start, delta)| start + delta).collect();
+        self.own.insert(name.to_owned(), Arc::new(moved));
+        self.unsaved.own.insert(name.to_owned());
+    }
+
+    fn identity(&self, device: &str, round: u64, mark: &Mark) -> Vec<ArrayRef> {
+        let at = mark.watermark.map_or(0, |watermark| watermark.0);
+        vec![
+            Arc::new(StringArray::from(vec![device])),
+            Arc::new(StringArray::from(vec![self.id.as_str()])),
+            Arc::new(UInt64Array::from(vec![round])),
+            Arc::new(UInt32Array::from(vec![0])),
+            Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")),
+        ]
+    }
+
+    /// The losses are those on held-out texts; of a device that has none, those on what it trained on.
+    fn update_row(
+        &self,
+        mut columns: Vec<ArrayRef>,
+        round: u64,
+        factors: Factors,
+        update: &Update,
+        evaluation: Option<Evaluation>,
+    ) -> Result<RecordBatch> {
+        let mean = |sum: f64, tokens: u64| narrow(sum / (tokens.max(1) as f64));
+        let (before, after) = match evaluation {
+            Some(e) => (mean(e.start, e.tokens), mean(e.own, e.tokens)),
+            None => (narrow(update.loss_before), narrow(update.loss_after)),
+        };
+        let delta = trained(&self.base.layout, factors, &update.delta);
+        columns.extend([
+            Arc::new(UInt64Array::from(vec![round])) as ArrayRef,
+            Arc::new(UInt64Array::from(vec![update.examples as u64])),
+            Arc::new(Float32Array::from(vec![before])),
+            Arc::new(Float32Array::from(vec![after])),
+            list_row(UInt32Array::from(tensors(&self.base.layout, factors)))?,
+            list_row(Float32Array::from(delta))?,
+        ]);
+        Ok(RecordBatch::try_new(self.update.clone(), columns)?)
+    }
+
+    /// Publishes the adapters that came back. Every instance hears of them; the folder is written once.
+    fn publish(&mut self) -> Result {
+        for news in self.news.drain(..) {
+            if let Some(publisher) = &self.base.publisher {
+                publisher.publish(&self.base.layout, &news)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn evaluation_row(schema: &SchemaRef, mut columns: Vec<ArrayRef>, round: u64, e: Evaluation) -> Result<RecordBatch> {
+    columns.extend([
+        Arc::new(UInt64Array::from(vec![round])) as ArrayRef,
+        Arc::new(UInt64Array::from(vec![e.tokens])),
+        Arc::new(Float64Array::from(vec![e.base])),
+        Arc::new(Float64Array::from(vec![e.start])),
+        Arc::new(Float64Array::from(vec![e.own])),
+    ]);
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// Whether a row of this hash is held out: the same rows in every run.
+fn held_out(hash: u64, share: f64) -> bool {
+    // Mixed once more, since rows are spread over workers by this hash.
+    (hash::mix(hash, 1) >> 11) as f64 / ((1u64 << 53) as f64) < share
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a loss for people to read")]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+impl Stage for Learner {
+    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        if input == 1 { self.take_adapter(batch, out) } else { self.hear(batch, out) }
+    }
+
+    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        self.publish()?;
+        self.start()?;
+        if mark.round_end {
+            self.finish(mark, out)?;
+            self.progress.pending = Some(Pending { round: mark.round.0, start: None });
+            self.progress.open = mark.round.0 + 1;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        let Unsaved { devices, texts, own, global } = std::mem::take(&mut self.unsaved);
+        for name in devices {
+            if let Some(device) = self.devices.get(&name) {
+                state::put_device(state, &name, device)?;
+            }
+        }
+        for (name, number) in texts {
+            let texts = self.devices.get(&name).map(|device| &device.texts);
+            match texts.and_then(|texts| texts.iter().find(|said| said.number == number)) {
+                Some(said) => state::put_text(state, &name, said)?,
+                None => state::delete_text(state, &name, number),
+            }
+        }
+        for name in own {
+            if let Some(adapter) = self.own.get(&name) {
+                state::put_own(state, &name, adapter)?;
+            }
+        }
+        if global {
+            for (tensors, change) in self.global.changes() {
+                state::put_change(state, tensors, change)?;
+            }
+        }
+        state::put_progress(state, &self.progress)
+    }
+}

@@ -1,0 +1,98 @@
+//! Global adapters go out as PEFT folders, and come in from them.
+//!
+//! In: adapters that came back, in canonical order; or a folder. Out: a folder for each round; or the parameters. The same adapter
+//! gives the same bytes: no date and no machine stands in them. It must not know devices or texts.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use arrow::array::UInt64Array;
+use headwater_contract::columns::typed_column;
+use headwater_contract::digest::hex;
+use headwater_contract::prelude::*;
+use headwater_training::train::lora::{Layout, LoraOptions};
+use headwater_training::train::peft;
+use headwater_training::train::shape::Shape;
+
+use super::base::{name, wrong};
+use super::job::Adapter;
+use super::shelf::{self, CARD, CONFIG, Card, Shelf, WEIGHTS};
+
+/// A global adapter that came back.
+pub(super) struct News {
+    round: u64,
+    devices: u64,
+    examples: u64,
+    adapter: Adapter,
+}
+
+impl News {
+    /// Of a row that came back. How many devices took part is told where the row says so.
+    pub(super) fn of(batch: &RecordBatch, row: usize, round: u64, adapter: Adapter) -> News {
+        let count = |column: &str| {
+            let counts: Option<&UInt64Array> = typed_column(batch, column).ok();
+            counts.and_then(|counts| counts.values().get(row).copied()).unwrap_or_default()
+        };
+        News { round, devices: count("devices"), examples: count("examples"), adapter }
+    }
+}
+
+/// Writes adapters where they are asked for.
+pub(super) struct Publisher {
+    shelf: Mutex<Shelf>,
+    shape: Shape,
+    lora: LoraOptions,
+    base: String,
+    fingerprint: [u8; 32],
+}
+
+impl Publisher {
+    pub(super) fn new(folder: &Path, shape: Shape, lora: LoraOptions, model: &Path, fingerprint: [u8; 32]) -> Self {
+        Publisher { shelf: Mutex::new(Shelf::at(folder)), shape, lora, base: name(model), fingerprint }
+    }
+
+    /// Puts an adapter in its folder, once, however many instances tell of it.
+    pub(super) fn publish(&self, layout: &Layout, news: &News) -> Result {
+        let files = peft::write(&self.shape, &self.lora, layout, &news.adapter, &self.base).map_err(wrong)?;
+        let card = Card {
+            round: Some(news.round),
+            base: self.base.clone(),
+            fingerprint: Some(hex(&self.fingerprint)),
+            devices: news.devices,
+            examples: news.examples,
+            parameters: layout.length as u64,
+        };
+        let about = self.about(&card);
+        let card = card.bytes(&files.config, &files.weights);
+        let files: [(&str, &[u8]); 4] =
+            [(CONFIG, &files.config), (WEIGHTS, &files.weights), (CARD, &card), ("README.md", about.as_bytes())];
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.put(&Shelf::name(news.round), &files)
+    }
+
+    /// The model card, in Hugging Face's form.
+    fn about(&self, card: &Card) -> String {
+        let LoraOptions { r, alpha, .. } = self.lora;
+        format!(
+            "---\nlibrary_name: peft\nbase_model: {base}\n---\n\n# Adapter of round {round}\n\n\
+             The global adapter after round {round}: the mean of what {devices} devices learnt from {examples} redacted texts. \
+             No text left its device's gateway; only changes of these {parameters} parameters did.\n\n\
+             | | |\n|---|---|\n| base | {base} |\n| fingerprint of the base | {fingerprint} |\n| rank, alpha | {r}, {alpha} |\n\
+             \nLoad it with PEFT: `PeftModel.from_pretrained(base, this_folder)`.\n",
+            base = card.base,
+            round = card.round.unwrap_or_default(),
+            devices = card.devices,
+            examples = card.examples,
+            parameters = card.parameters,
+            fingerprint = hex(&self.fingerprint),
+        )
+    }
+}
+
+/// The parameters of a PEFT folder, to begin with.
+pub(super) fn read(folder: &Path, layout: &Layout, fingerprint: &[u8; 32]) -> Result<Vec<f32>> {
+    let adapter = shelf::Adapter::open(folder)?;
+    adapter.fits(fingerprint)?;
+    peft::read(layout, &adapter.config, &adapter.weights)
+        .map_err(|e| StageError::new(format!("`{}`: {e}", folder.display())))
+}
