@@ -5,6 +5,7 @@
 
 mod display;
 mod hearing;
+mod rounds;
 pub mod summary;
 
 use std::io::IsTerminal;
@@ -72,7 +73,9 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
     let mut options = RunOptions::new(&plan, site);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
+    let rounds = rounds::Rounds::of(&plan);
     options.taps = hearing.as_ref().map(hearing::Hearing::taps).unwrap_or_default();
+    options.taps.extend(rounds.iter().flat_map(rounds::Rounds::taps));
     stop_on_signals(&options.stopping);
 
     let display = display::Display::start(&plan, &options.metrics, display_style(args));
@@ -86,7 +89,8 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
         Ok(report) => {
             let errors = hearing.map(hearing::Hearing::finish);
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
-            let summary = summary::Summary::new(&plan, &report, errors, kept);
+            let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
+            let summary = summary::Summary::new(&plan, &report, errors, learnt, kept);
             tell(args, &plan, settings, &summary)
         }
     }

@@ -11,6 +11,7 @@ use headwater_runtime::run::Report;
 use serde::Serialize;
 
 use super::hearing::HeardErrors;
+use super::rounds::{self, Loop, RoundSummary};
 use crate::quarantine::KeptCounts;
 use crate::site::Settings;
 
@@ -61,6 +62,10 @@ pub struct Summary {
     pub wer: Option<f64>,
     /// Word error rate over all recordings with a text.
     pub wer_all: Option<f64>,
+    /// What came of each round; empty where nothing is trained.
+    pub rounds: Vec<RoundSummary>,
+    /// SHA-256 of the newest published adapter's parameters.
+    pub adapter_sha256: Option<String>,
     /// Rejected rows that the quarantine took.
     pub quarantined: KeptCounts,
     /// By sink: SHA-256 over its rows in sorted order.
@@ -69,7 +74,13 @@ pub struct Summary {
 
 impl Summary {
     /// The summary of a finished run.
-    pub fn new(plan: &Plan, report: &Report, errors: Option<HeardErrors>, quarantined: KeptCounts) -> Self {
+    pub fn new(
+        plan: &Plan,
+        report: &Report,
+        errors: Option<HeardErrors>,
+        learnt: Loop,
+        quarantined: KeptCounts,
+    ) -> Self {
         let stages: BTreeMap<String, StageSummary> = plan
             .stages
             .iter()
@@ -102,6 +113,8 @@ impl Summary {
             peak_rss_bytes: peak_rss(),
             wer: errors.and_then(|e| e.clean.rate()),
             wer_all: errors.and_then(|e| e.all.rate()),
+            rounds: learnt.rounds,
+            adapter_sha256: learnt.adapter_sha256,
             quarantined,
             digest: report.digests.clone(),
         }
@@ -135,6 +148,9 @@ impl Summary {
             writeln!(text, "{}{}", if figures.is_empty() { "" } else { "  " }, figures.join(", "))?;
         }
         writeln!(text)?;
+        if !self.rounds.is_empty() {
+            writeln!(text, "{}", rounds::table(&self.rounds))?;
+        }
         if let (Some(audio), Some(factor)) = (self.audio_seconds, self.real_time_factor) {
             writeln!(
                 text,
@@ -159,6 +175,9 @@ impl Summary {
         }
         for (sink, digest) in &self.digest {
             writeln!(text, "digest     {sink} {digest}")?;
+        }
+        if let Some(digest) = &self.adapter_sha256 {
+            writeln!(text, "adapter    {digest}")?;
         }
         let KeptCounts { new, known } = self.quarantined;
         if new + known > 0 {

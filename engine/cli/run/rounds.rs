@@ -1,0 +1,291 @@
+//! How a loop went, round by round: what devices learnt, what the adapter is worth, what was sent.
+//!
+//! In: rows of training, compressing and aggregating stages, as they pass. Out: one line a round, for people and for scripts.
+//! No number of a single device is kept beyond its round's sums.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arrow::array::{Array, BinaryArray, Float32Array, Float64Array, ListArray, RecordBatch, UInt64Array};
+use arrow::datatypes::UInt32Type;
+use headwater_contract::StageError;
+use headwater_contract::columns::{list_items, typed_column};
+use headwater_runtime::plan::{OutPort, Plan, PlanStage};
+use headwater_runtime::run::Tap;
+use headwater_stages::train::shelf::{LATEST, Shelf};
+use serde::Serialize;
+
+use crate::table::align;
+
+/// Perplexities on the texts that were held out, over all their tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Perplexity {
+    /// Of the base alone.
+    pub base: Option<f64>,
+    /// Of the global adapter that came of the round.
+    pub global: Option<f64>,
+    /// Of each device's own adapter after its steps of the round, on its own texts.
+    pub personal: Option<f64>,
+}
+
+/// What is told of one round.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RoundSummary {
+    /// Its number, from 0.
+    pub round: u64,
+    /// Devices that sent an update.
+    pub devices: u64,
+    /// Texts that they trained on.
+    pub examples: u64,
+    /// Mean loss of the devices before their steps, in nats a token, on held-out texts where there are any.
+    pub loss_before: Option<f64>,
+    /// And after.
+    pub loss_after: Option<f64>,
+    /// See [`Perplexity`].
+    pub perplexity: Perplexity,
+    /// Bytes of one upload, on average.
+    pub upload_bytes: u64,
+    /// Bytes that the same upload would have as plain f32.
+    pub dense_bytes: u64,
+    /// Bytes that all uploads of each compressing stage, and all sums of each tier, have together.
+    pub tiers: BTreeMap<String, u64>,
+    /// Seconds from the end of the round before to the end of this one.
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    devices: u64,
+    examples: u64,
+    losses: (f64, f64),
+    /// Tokens, and nats of the base, of the adapter at the start, of the devices' own.
+    tokens: u64,
+    nats: [f64; 3],
+    uploads: u64,
+    upload_bytes: u64,
+    dense_bytes: u64,
+    tiers: BTreeMap<String, u64>,
+    at: Option<Instant>,
+}
+
+type Seens = Arc<Mutex<BTreeMap<u64, Seen>>>;
+
+/// Listens to the training stages of a run.
+pub(super) struct Rounds {
+    taps: Vec<(String, usize, Look)>,
+    shelf: Option<PathBuf>,
+    seen: Seens,
+    begun: Instant,
+}
+
+type Look = fn(&mut Seen, &RecordBatch, usize, &str) -> Result<(), StageError>;
+
+impl Rounds {
+    /// Listens, when the pipeline trains.
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let of_kind = |kind: &'static str| plan.stages.iter().filter(move |s| s.kind.name() == kind);
+        let train = of_kind("train").next()?;
+        let mut taps: Vec<(String, usize, Look)> =
+            vec![(train.id.clone(), 0, update), (train.id.clone(), 1, evaluation)];
+        taps.extend(of_kind("compress").map(|s| (s.id.clone(), 0, upload as Look)));
+        let tiers = of_kind("aggregate").filter(|s| s.options.contains_key("by"));
+        taps.extend(tiers.map(|s| (s.id.clone(), 0, sum as Look)));
+        Some(Rounds { taps, shelf: shelf_of(train), seen: Seens::default(), begun: Instant::now() })
+    }
+
+    pub(super) fn taps(&self) -> Vec<Tap> {
+        let tap = |(stage, port, look): &(String, usize, Look)| {
+            let (seen, id, look) = (self.seen.clone(), stage.clone(), *look);
+            let look = move |batch: &RecordBatch| note(&seen, batch, &id, look);
+            Tap { stage: stage.clone(), port: OutPort::Out(*port), look: Arc::new(look) }
+        };
+        self.taps.iter().map(tap).collect()
+    }
+
+    /// The rounds, and the digest of the newest adapter where adapters are published.
+    pub(super) fn finish(self) -> Loop {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut rounds = Vec::new();
+        let mut before = self.begun;
+        for (round, s) in seen.iter().filter(|(_, s)| s.devices > 0) {
+            let mean = |sum: f64| Some(sum / (s.devices as f64));
+            let at = s.at.unwrap_or(before);
+            // What came of this round is measured by the devices that begin the next one with it.
+            let next = seen.get(&(round + 1)).cloned().unwrap_or_default();
+            let [base, global, _] = next.nats.map(|nats| perplexity(nats, next.tokens));
+            let [.., personal] = s.nats.map(|nats| perplexity(nats, s.tokens));
+            rounds.push(RoundSummary {
+                round: *round,
+                devices: s.devices,
+                examples: s.examples,
+                loss_before: mean(s.losses.0),
+                loss_after: mean(s.losses.1),
+                perplexity: Perplexity { base, global, personal },
+                upload_bytes: s.upload_bytes / s.uploads.max(1),
+                dense_bytes: s.dense_bytes / s.uploads.max(1),
+                tiers: s.tiers.clone(),
+                seconds: at.saturating_duration_since(before).as_secs_f64(),
+            });
+            before = at;
+        }
+        let published = self.shelf.as_deref().filter(|_| !rounds.is_empty());
+        let adapter_sha256 =
+            published.and_then(|shelf| Shelf::at(shelf).open(LATEST).ok()).map(|adapter| adapter.digest());
+        Loop { rounds, adapter_sha256, shelf: self.shelf }
+    }
+}
+
+/// How a loop went.
+#[derive(Debug, Default)]
+pub struct Loop {
+    /// One entry a round.
+    pub rounds: Vec<RoundSummary>,
+    /// SHA-256 of the newest published adapter's parameters.
+    pub adapter_sha256: Option<String>,
+    /// Where adapters are published.
+    pub shelf: Option<PathBuf>,
+}
+
+fn perplexity(nats: f64, tokens: u64) -> Option<f64> {
+    (tokens > 0).then(|| (nats / (tokens as f64)).exp())
+}
+
+fn shelf_of(train: &PlanStage) -> Option<PathBuf> {
+    train.options.get("publish").and_then(|path| path.as_str()).map(|path| Path::new(path).to_owned())
+}
+
+/// Rows without the columns of a round say nothing here: a stage of another make may have the same kind's name.
+fn note(seen: &Seens, batch: &RecordBatch, stage: &str, look: Look) {
+    let Ok(rounds) = typed_column::<UInt64Array>(batch, "round") else { return };
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    for (row, round) in rounds.values().iter().enumerate() {
+        let of_round = seen.entry(*round).or_default();
+        if look(of_round, batch, row, stage).is_err() {
+            return;
+        }
+    }
+}
+
+fn whole(batch: &RecordBatch, column: &str, row: usize) -> Result<u64, StageError> {
+    let values: &UInt64Array = typed_column(batch, column)?;
+    Ok(values.values().get(row).copied().unwrap_or_default())
+}
+
+fn update(seen: &mut Seen, batch: &RecordBatch, row: usize, _: &str) -> Result<(), StageError> {
+    let loss = |column: &str| -> Result<f64, StageError> {
+        let values: &Float32Array = typed_column(batch, column)?;
+        Ok(values.values().get(row).copied().map_or(0.0, f64::from))
+    };
+    seen.devices += 1;
+    seen.examples += whole(batch, "examples", row)?;
+    seen.losses.0 += loss("loss_before")?;
+    seen.losses.1 += loss("loss_after")?;
+    seen.at = Some(Instant::now());
+    Ok(())
+}
+
+fn evaluation(seen: &mut Seen, batch: &RecordBatch, row: usize, _: &str) -> Result<(), StageError> {
+    seen.tokens += whole(batch, "tokens", row)?;
+    for (sum, column) in seen.nats.iter_mut().zip(["base", "start", "own"]) {
+        let values: &Float64Array = typed_column(batch, column)?;
+        *sum += values.values().get(row).copied().unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn payload_bytes(batch: &RecordBatch, row: usize) -> Result<u64, StageError> {
+    let payloads: &BinaryArray = typed_column(batch, "payload")?;
+    Ok(if row < payloads.len() { payloads.value(row).len() as u64 } else { 0 })
+}
+
+fn upload(seen: &mut Seen, batch: &RecordBatch, row: usize, stage: &str) -> Result<(), StageError> {
+    let tensors: &ListArray = typed_column(batch, "tensors")?;
+    let bytes = payload_bytes(batch, row)?;
+    seen.uploads += 1;
+    seen.upload_bytes += bytes;
+    seen.dense_bytes += list_items::<UInt32Type>(tensors, row).into_iter().map(|n| u64::from(n) * 4).sum::<u64>();
+    *seen.tiers.entry(stage.to_owned()).or_default() += bytes;
+    Ok(())
+}
+
+fn sum(seen: &mut Seen, batch: &RecordBatch, row: usize, stage: &str) -> Result<(), StageError> {
+    *seen.tiers.entry(stage.to_owned()).or_default() += payload_bytes(batch, row)?;
+    Ok(())
+}
+
+/// One line a round, for people.
+pub(super) fn table(rounds: &[RoundSummary]) -> String {
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let mut lines = vec![
+        ["round", "devices", "texts", "loss before", "after", "ppl base", "global", "own", "upload", "dense", "s"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let tiers: Vec<&String> = rounds.first().map(|r| r.tiers.keys().collect()).unwrap_or_default();
+    if let Some(head) = lines.first_mut() {
+        head.extend(tiers.iter().map(|tier| format!("all {tier}")));
+    }
+    for r in rounds {
+        let mut line = vec![
+            r.round.to_string(),
+            r.devices.to_string(),
+            r.examples.to_string(),
+            number(r.loss_before, 3),
+            number(r.loss_after, 3),
+            number(r.perplexity.base, 1),
+            number(r.perplexity.global, 2),
+            number(r.perplexity.personal, 2),
+            kilobytes(r.upload_bytes),
+            kilobytes(r.dense_bytes),
+            format!("{:.1}", r.seconds),
+        ];
+        line.extend(tiers.iter().map(|tier| kilobytes(r.tiers.get(*tier).copied().unwrap_or_default())));
+        lines.push(line);
+    }
+    align(&lines)
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.1} kB", bytes as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_is_measured_by_the_round_after_it() {
+        let rounds = Rounds {
+            taps: Vec::new(),
+            shelf: None,
+            seen: Seens::default(),
+            begun: Instant::now(),
+        };
+        let of = |devices: u64, nats: [f64; 3]| Seen {
+            devices,
+            losses: (2.0, 1.0),
+            tokens: 10,
+            nats,
+            uploads: devices,
+            upload_bytes: 30,
+            dense_bytes: 300,
+            ..Seen::default()
+        };
+        let mut seen = rounds.seen.lock().unwrap();
+        seen.insert(0, of(2, [20.0, 20.0, 10.0]));
+        seen.insert(1, of(0, [30.0, 15.0, 15.0]));
+        drop(seen);
+        let told = rounds.finish().rounds;
+        assert_eq!(told.len(), 1, "a round in which nobody trained is no line");
+        let exp = |nats: f64| Some((nats / 10.0).exp());
+        let expected = Perplexity { base: exp(30.0), global: exp(15.0), personal: exp(10.0) };
+        assert_eq!(told[0].perplexity, expected);
+        assert_eq!((told[0].upload_bytes, told[0].dense_bytes), (15, 150));
+        assert_eq!((told[0].loss_before, told[0].loss_after), (Some(1.0), Some(0.5)));
+        assert!(table(&told).lines().nth(1).unwrap().starts_with("0      2        0      1.000"));
+    }
+}
