@@ -9,7 +9,9 @@ use headwater_contract::{Kind, StageError};
 
 use crate::run::RunArgs;
 use crate::site::{self, Flags, Settings};
-use crate::{check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, store};
+use crate::{
+    adapter, check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, store,
+};
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
 #[derive(Debug, Parser)]
@@ -68,6 +70,9 @@ enum Verb {
     /// Models that can be fetched, and what a model can be used for
     #[command(subcommand)]
     Model(model::ModelVerb),
+    /// Adapters that a loop published: list, show, export, import, roll back
+    #[command(subcommand)]
+    Adapter(adapter::AdapterVerb),
     /// Rows that stages set aside
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
@@ -184,6 +189,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Redact(verb) => redact::run(&verb, &mut out),
         Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
+        Verb::Adapter(verb) => adapter::run(&verb, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);

@@ -11,6 +11,7 @@
 //! }
 //! ```
 
+pub mod adapter;
 mod args;
 pub mod check;
 pub mod explain;

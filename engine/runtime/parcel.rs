@@ -149,7 +149,11 @@ impl Router {
             }
             Routing::ByGroup { column, groups } => {
                 let keys = key_column(batch, column)?;
-                Some((0..keys.len()).map(|row| u64::from(hash::group(keys.value(row), *groups)) % workers).collect())
+                Some(
+                    (0..keys.len())
+                        .map(|row| u64::from(hash::group(keys.value(row), *groups)) % workers)
+                        .collect(),
+                )
             }
             Routing::Local | Routing::Gather | Routing::Broadcast => None,
         }

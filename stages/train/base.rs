@@ -9,7 +9,9 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 use headwater_training::train::base::{Base as Frozen, Weights};
 use headwater_training::train::error::TrainError;
-use headwater_training::train::lora::{Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Targets};
+use headwater_training::train::lora::{
+    Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Targets,
+};
 use headwater_training::train::rules::Rule;
 use headwater_training::train::schedule::Schedule as RateSchedule;
 use headwater_training::train::shape::{Scaling, Shape};
@@ -40,7 +42,9 @@ impl LoadedBase {
         let context = files.architecture.context;
         if options.max_tokens > context {
             let found = format!("`max_tokens` is {}", options.max_tokens);
-            return Err(StageError::new(found).expected(format!("at most {context}, what the model was made for")));
+            return Err(
+                StageError::new(found).expected(format!("at most {context}, what the model was made for"))
+            );
         }
         let lora = lora(options);
         let layout = Layout::new(&shape, &lora).map_err(wrong)?;

@@ -133,10 +133,7 @@ impl Group<'_> {
 
     /// What held-out texts say. A device's own adapter is the one that it trained in this round; of a device that did not, the
     /// one that it would begin with.
-    fn evaluate(
-        &self,
-        updates: &BTreeMap<String, Trained>,
-    ) -> Result<BTreeMap<String, Evaluation>> {
+    fn evaluate(&self, updates: &BTreeMap<String, Trained>) -> Result<BTreeMap<String, Evaluation>> {
         let measuring: Vec<&Share> = self.shares.iter().filter(|share| !share.held_out.is_empty()).collect();
         if measuring.is_empty() || !(self.job.measure_all || !updates.is_empty()) {
             return Ok(BTreeMap::new());
@@ -148,7 +145,8 @@ impl Group<'_> {
             .iter()
             .filter_map(|share| {
                 let update = updates.get(&share.name)?.as_ref().ok()?;
-                let moved = self.start_of(share).iter().zip(&update.delta).map(|(start, delta)| start + delta);
+                let moved =
+                    self.start_of(share).iter().zip(&update.delta).map(|(start, delta)| start + delta);
                 Some((share.name.as_str(), moved.collect()))
             })
             .collect();

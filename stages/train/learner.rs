@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Float32Array, Float64Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use arrow::array::{
+    Float32Array, Float64Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
+};
 use arrow::datatypes::{Float32Type, UInt32Type};
 use headwater_contract::columns::{list_items, list_row, typed_column};
 use headwater_contract::hash;
@@ -114,7 +116,8 @@ impl Learner {
         // A model without a token of its own for it has learnt that texts follow an end.
         let begins = special.bos.filter(|bos| special.add_bos || special.eos.contains(bos));
         let most = self.options.max_tokens;
-        let mut tokens: Vec<u32> = begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
+        let mut tokens: Vec<u32> =
+            begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
         let cut = tokens.len() > most;
         tokens.truncate(most);
         if tokens.len() < 2 {
@@ -198,7 +201,13 @@ impl Learner {
             None => {}
             Some(Err(dropped)) => {
                 let (device, round, step, what) = (name.as_str(), pending.round, dropped.step, dropped.what);
-                tracing::warn!(stage = self.id, device, round, step, "dropped: the {what} is not a finite number");
+                tracing::warn!(
+                    stage = self.id,
+                    device,
+                    round,
+                    step,
+                    "dropped: the {what} is not a finite number"
+                );
                 out.count("dropped", 1);
             }
             Some(Ok(update)) => {
@@ -273,7 +282,12 @@ impl Learner {
     }
 }
 
-fn evaluation_row(schema: &SchemaRef, mut columns: Vec<ArrayRef>, round: u64, e: Evaluation) -> Result<RecordBatch> {
+fn evaluation_row(
+    schema: &SchemaRef,
+    mut columns: Vec<ArrayRef>,
+    round: u64,
+    e: Evaluation,
+) -> Result<RecordBatch> {
     columns.extend([
         Arc::new(UInt64Array::from(vec![round])) as ArrayRef,
         Arc::new(UInt64Array::from(vec![e.tokens])),

@@ -47,7 +47,13 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(folder: &Path, shape: Shape, lora: LoraOptions, model: &Path, fingerprint: [u8; 32]) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        shape: Shape,
+        lora: LoraOptions,
+        model: &Path,
+        fingerprint: [u8; 32],
+    ) -> Self {
         Publisher { shelf: Mutex::new(Shelf::at(folder)), shape, lora, base: name(model), fingerprint }
     }
 
@@ -64,8 +70,12 @@ impl Publisher {
         };
         let about = self.about(&card);
         let card = card.bytes(&files.config, &files.weights);
-        let files: [(&str, &[u8]); 4] =
-            [(CONFIG, &files.config), (WEIGHTS, &files.weights), (CARD, &card), ("README.md", about.as_bytes())];
+        let files: [(&str, &[u8]); 4] = [
+            (CONFIG, &files.config),
+            (WEIGHTS, &files.weights),
+            (CARD, &card),
+            ("README.md", about.as_bytes()),
+        ];
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.put(&Shelf::name(news.round), &files)
     }
@@ -75,8 +85,8 @@ impl Publisher {
         let LoraOptions { r, alpha, .. } = self.lora;
         format!(
             "---\nlibrary_name: peft\nbase_model: {base}\n---\n\n# Adapter of round {round}\n\n\
-             The global adapter after round {round}: the mean of what {devices} devices learnt from {examples} redacted texts. \
-             No text left its device's gateway; only changes of these {parameters} parameters did.\n\n\
+             The global adapter after round {round}, of what {devices} devices learnt from {examples} redacted texts. \
+             Changes of its {parameters} parameters were sent, and no text.\n\n\
              | | |\n|---|---|\n| base | {base} |\n| fingerprint of the base | {fingerprint} |\n| rank, alpha | {r}, {alpha} |\n\
              \nLoad it with PEFT: `PeftModel.from_pretrained(base, this_folder)`.\n",
             base = card.base,

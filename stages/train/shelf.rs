@@ -73,13 +73,17 @@ impl Adapter {
     pub fn open(folder: &Path) -> Result<Adapter> {
         let read = |name: &str| {
             let path = folder.join(name);
-            fs::read(&path).map_err(|e| broken(&path, format!("cannot be read: {e}")).expected("a folder in PEFT's layout"))
+            fs::read(&path).map_err(|e| {
+                broken(&path, format!("cannot be read: {e}")).expected("a folder in PEFT's layout")
+            })
         };
         let (config, weights) = (read(CONFIG)?, read(WEIGHTS)?);
         let path = folder.join(CARD);
         let card = match fs::read(&path) {
             Ok(bytes) => Card::read(&path, &bytes, &config, &weights)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Card::of_config(&folder.join(CONFIG), &config)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Card::of_config(&folder.join(CONFIG), &config)?
+            }
             Err(e) => return Err(broken(&path, format!("cannot be read: {e}"))),
         };
         Ok(Adapter { folder: folder.to_owned(), card, config, weights })
@@ -126,7 +130,8 @@ impl Card {
     }
 
     fn read(path: &Path, bytes: &[u8], config: &[u8], weights: &[u8]) -> Result<Card> {
-        let card: Value = serde_json::from_slice(bytes).map_err(|e| broken(path, format!("no valid JSON ({e})")))?;
+        let card: Value =
+            serde_json::from_slice(bytes).map_err(|e| broken(path, format!("no valid JSON ({e})")))?;
         let get = |key: &str| card.get(key).unwrap_or(&Value::Null);
         if get("format") != FORMAT || get("version").as_u64() != Some(VERSION) {
             return Err(broken(path, "of another format or version").expected(format!("{FORMAT} {VERSION}")));
@@ -186,7 +191,9 @@ impl Shelf {
         let mut names: Vec<String> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| name != LATEST && !name.starts_with('.') && self.0.join(name).join(CONFIG).is_file())
+            .filter(|name| {
+                name != LATEST && !name.starts_with('.') && self.0.join(name).join(CONFIG).is_file()
+            })
             .collect();
         names.sort();
         Ok(names)
@@ -213,7 +220,8 @@ impl Shelf {
     pub fn put(&self, name: &str, files: &[(&str, &[u8])]) -> Result<()> {
         let io = |e: std::io::Error| broken(&self.0, format!("an adapter cannot be written: {e}"));
         let place = self.0.join(name);
-        let same = |(file, bytes): &(&str, &[u8])| fs::read(place.join(file)).is_ok_and(|found| found == *bytes);
+        let same =
+            |(file, bytes): &(&str, &[u8])| fs::read(place.join(file)).is_ok_and(|found| found == *bytes);
         if !files.iter().all(same) {
             let unfinished = self.0.join(format!(".{name}.{}.tmp", std::process::id()));
             fs::create_dir_all(&unfinished).map_err(io)?;
@@ -242,8 +250,9 @@ impl Shelf {
     /// There is none of that name, or the disk's.
     pub fn choose(&self, name: &str) -> Result<()> {
         if !self.0.join(name).join(CONFIG).is_file() {
-            return Err(broken(&self.0, format!("no adapter `{name}` lies there"))
-                .expected(self.names()?.join(", ")));
+            return Err(
+                broken(&self.0, format!("no adapter `{name}` lies there")).expected(self.names()?.join(", "))
+            );
         }
         let io = |e: std::io::Error| broken(&self.0, format!("`{LATEST}` cannot be set: {e}"));
         if self.latest().as_deref() == Some(name) {

@@ -129,7 +129,11 @@ pub(super) fn shares(
 }
 
 /// Rounded down; a share of a count of texts in memory.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and texts are counted in memory")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and texts are counted in memory"
+)]
 fn whole(count: f64) -> usize {
     count.max(0.0) as usize
 }
@@ -172,8 +176,7 @@ mod tests {
 
     #[test]
     fn older_texts_are_drawn_by_seed_device_and_round() {
-        let texts: Vec<(u64, bool)> =
-            (0..40).map(|_| (0, false)).chain((0..8).map(|_| (1, false))).collect();
+        let texts: Vec<(u64, bool)> = (0..40).map(|_| (0, false)).chain((0..8).map(|_| (1, false))).collect();
         let draw = |name: &str, seed: u64, rehearse: f64| {
             let choice = Choice { rehearse, seed, ..CHOICE };
             first_tokens(&device(&texts, 40).share(name, 1, &choice).examples)

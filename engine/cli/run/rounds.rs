@@ -205,7 +205,8 @@ fn upload(seen: &mut Seen, batch: &RecordBatch, row: usize, stage: &str) -> Resu
     let bytes = payload_bytes(batch, row)?;
     seen.uploads += 1;
     seen.upload_bytes += bytes;
-    seen.dense_bytes += list_items::<UInt32Type>(tensors, row).into_iter().map(|n| u64::from(n) * 4).sum::<u64>();
+    seen.dense_bytes +=
+        list_items::<UInt32Type>(tensors, row).into_iter().map(|n| u64::from(n) * 4).sum::<u64>();
     *seen.tiers.entry(stage.to_owned()).or_default() += bytes;
     Ok(())
 }
@@ -221,9 +222,21 @@ pub(super) fn table(rounds: &[RoundSummary]) -> String {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
     let mut lines = vec![
-        ["round", "devices", "texts", "loss before", "after", "ppl base", "global", "own", "upload", "dense", "s"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "round",
+            "devices",
+            "texts",
+            "loss before",
+            "after",
+            "ppl base",
+            "global",
+            "own",
+            "upload",
+            "dense",
+            "s",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     let tiers: Vec<&String> = rounds.first().map(|r| r.tiers.keys().collect()).unwrap_or_default();
     if let Some(head) = lines.first_mut() {
@@ -259,12 +272,7 @@ mod tests {
 
     #[test]
     fn an_adapter_is_measured_by_the_round_after_it() {
-        let rounds = Rounds {
-            taps: Vec::new(),
-            shelf: None,
-            seen: Seens::default(),
-            begun: Instant::now(),
-        };
+        let rounds = Rounds { taps: Vec::new(), shelf: None, seen: Seens::default(), begun: Instant::now() };
         let of = |devices: u64, nats: [f64; 3]| Seen {
             devices,
             losses: (2.0, 1.0),

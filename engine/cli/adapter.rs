@@ -1,0 +1,316 @@
+//! The verbs `adapter ls|show|check|export|import|rollback`: adapters that a loop published.
+//!
+//! In: a folder of published adapters, a PEFT folder. Out: what lies there, found whole by its digests; a copy elsewhere; another
+//! choice of `latest`. It must not know how adapters are trained.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Subcommand, ValueHint};
+use headwater_contract::StageError;
+use headwater_contract::digest::hex;
+use headwater_runtime::check::similar::{all_of, nearest};
+use headwater_stages::train::model::Base;
+use headwater_stages::train::shelf::{Adapter, CARD, CONFIG, Card, LATEST, Shelf, WEIGHTS};
+use serde_json::Value;
+
+use crate::pipeline::{FINE, MISTAKES, answer};
+use crate::table::align;
+
+/// What to do about published adapters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AdapterVerb {
+    /// List the adapters that were published; the star marks `latest`
+    Ls {
+        /// Where they lie
+        #[command(flatten)]
+        at: At,
+    },
+    /// Show one: what it came of, its configuration, its digests
+    Show {
+        /// Its name in the list
+        #[arg(default_value = LATEST)]
+        name: String,
+        /// Where they lie
+        #[command(flatten)]
+        at: At,
+    },
+    /// Copy one, whole, to a folder of its own that PEFT reads
+    Export {
+        /// Its name in the list
+        #[arg(default_value = LATEST)]
+        name: String,
+        /// The folder to make
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        into: PathBuf,
+        /// Where they lie
+        #[command(flatten)]
+        at: At,
+    },
+    /// Bring a PEFT adapter in, as one to begin with (`adapter = "..."` of a `train` stage)
+    Import {
+        /// A folder in PEFT's layout
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// The base model that it is for: another base's adapter is refused
+        #[arg(long, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
+        model: PathBuf,
+        /// What to call it
+        #[arg(long, default_value = "imported")]
+        name: String,
+        /// Where they lie
+        #[command(flatten)]
+        at: At,
+    },
+    /// Let `latest` be an older one
+    Rollback {
+        /// Its name in the list; by default the one before `latest`
+        name: Option<String>,
+        /// Where they lie
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Where adapters are published.
+#[derive(Clone, Debug, clap::Args)]
+pub struct At {
+    /// The folder of published adapters: `publish` of the `train` stage
+    #[arg(long, value_name = "DIR", default_value = "data/adapters", value_hint = ValueHint::DirPath)]
+    at: PathBuf,
+}
+
+impl At {
+    /// The adapters in a folder.
+    pub fn new(folder: &Path) -> At {
+        At { at: folder.to_owned() }
+    }
+
+    fn shelf(&self) -> Shelf {
+        Shelf::at(&self.at)
+    }
+}
+
+/// Carries out a verb; gives the exit code.
+pub fn run(verb: &AdapterVerb, out: &mut dyn Write) -> u8 {
+    let done = match verb {
+        AdapterVerb::Ls { at } => list(at),
+        AdapterVerb::Show { name, at } => open(at, name).map(|adapter| shown(&adapter)),
+        AdapterVerb::Export { name, into, at } => export(at, name, into),
+        AdapterVerb::Import { folder, model, name, at } => import(folder, model, name, at),
+        AdapterVerb::Rollback { name, at } => rollback(at, name.as_deref()),
+    };
+    match done {
+        Ok(text) => answer(out, &text, FINE),
+        Err(error) => {
+            eprintln!("error: {error}");
+            MISTAKES
+        }
+    }
+}
+
+fn open(at: &At, name: &str) -> Result<Adapter, StageError> {
+    let shelf = at.shelf();
+    let names = shelf.names()?;
+    if name != LATEST && !names.iter().any(|known| known == name) {
+        let known = || names.iter().map(String::as_str);
+        let help = match nearest(name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => {
+                "none was published there: a `train` stage with `publish` does".into()
+            }
+            None => format!("there is {}", all_of(known())),
+        };
+        return Err(StageError::new(format!("`{}` has no adapter `{name}`", at.at.display())).help(help));
+    }
+    shelf.open(name)
+}
+
+fn list(at: &At) -> Result<String, StageError> {
+    let shelf = at.shelf();
+    let (names, latest) = (shelf.names()?, shelf.latest());
+    if names.is_empty() {
+        return Ok(format!("no adapter was published in {}\n", at.at.display()));
+    }
+    let mut lines =
+        vec![["", "NAME", "ROUND", "DEVICES", "TEXTS", "PARAMETERS", "BASE", "SHA-256"].map(str::to_owned)];
+    for name in names {
+        let star = if latest.as_deref() == Some(&name) { "*" } else { "" };
+        let line = match shelf.open(&name) {
+            Ok(adapter) => {
+                let Card { round, base, devices, examples, parameters, .. } = &adapter.card;
+                let round = round.map_or_else(|| "-".to_owned(), |round| round.to_string());
+                let digest = adapter.digest().chars().take(16).collect();
+                let counts = [devices, examples, parameters].map(u64::to_string);
+                let [devices, examples, parameters] = counts;
+                [star.into(), name, round, devices, examples, parameters, base.clone(), digest]
+            }
+            Err(error) => {
+                eprintln!("warning: {error}");
+                [star.into(), name, "damaged".into(), "".into(), "".into(), "".into(), "".into(), "".into()]
+            }
+        };
+        lines.push(line);
+    }
+    Ok(align(&lines.iter().map(|line| line.to_vec()).collect::<Vec<_>>()))
+}
+
+fn shown(adapter: &Adapter) -> String {
+    let config: Value = serde_json::from_slice(&adapter.config).unwrap_or_default();
+    let get = |key: &str| config.get(key).map_or_else(|| "-".to_owned(), ToString::to_string);
+    let row = |what: &str, text: String| vec![what.to_owned(), text];
+    let card = &adapter.card;
+    align(&[
+        row("folder", adapter.folder.display().to_string()),
+        row("round", card.round.map_or_else(|| "-".to_owned(), |round| round.to_string())),
+        row("came of", format!("{} devices, {} texts", card.devices, card.examples)),
+        row("base", card.base.clone()),
+        row("fingerprint", card.fingerprint.clone().unwrap_or_else(|| "not told".to_owned())),
+        row(
+            "rank, alpha",
+            format!(
+                "{}, {}{}",
+                get("r"),
+                get("lora_alpha"),
+                if get("use_rslora") == "true" { ", rslora" } else { "" }
+            ),
+        ),
+        row("maps", get("target_modules")),
+        row(
+            "layers",
+            config
+                .get("layers_to_transform")
+                .filter(|l| !l.is_null())
+                .map_or_else(|| "all".to_owned(), ToString::to_string),
+        ),
+        row("parameters", format!("{} in {} bytes", card.parameters, adapter.weights.len())),
+        row("sha256", adapter.digest()),
+    ])
+}
+
+fn export(at: &At, name: &str, into: &Path) -> Result<String, StageError> {
+    let adapter = open(at, name)?;
+    let io = |e: std::io::Error| StageError::new(format!("`{}` cannot be written: {e}", into.display()));
+    if into.exists() {
+        return Err(
+            StageError::new(format!("`{}` is there already", into.display())).expected("a new folder")
+        );
+    }
+    fs::create_dir_all(into).map_err(io)?;
+    let card = adapter.card.bytes(&adapter.config, &adapter.weights);
+    for (file, bytes) in [(CONFIG, &adapter.config), (WEIGHTS, &adapter.weights), (CARD, &card)] {
+        fs::write(into.join(file), bytes).map_err(io)?;
+    }
+    Ok(format!("{} is in {}\n", adapter.folder.display(), into.display()))
+}
+
+fn import(folder: &Path, model: &Path, name: &str, at: &At) -> Result<String, StageError> {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !plain || name == LATEST {
+        return Err(
+            StageError::new(format!("`{name}` cannot be a name")).expected("letters, digits, `-` and `_`")
+        );
+    }
+    let adapter = Adapter::open(folder)?;
+    let base = Base::open(model).map_err(|e| StageError::new(e.to_string()))?;
+    let fingerprint = base.weights.fingerprint().map_err(|e| StageError::new(e.to_string()))?;
+    adapter.fits(&fingerprint)?;
+    let card = Card { fingerprint: Some(hex(&fingerprint)), ..adapter.card.clone() };
+    let card = card.bytes(&adapter.config, &adapter.weights);
+    let files: [(&str, &[u8]); 3] = [(CONFIG, &adapter.config), (WEIGHTS, &adapter.weights), (CARD, &card)];
+    let shelf = at.shelf();
+    let before = shelf.latest();
+    shelf.put(name, &files)?;
+    if let Some(before) = before {
+        shelf.choose(&before)?;
+    }
+    let place = at.at.join(name);
+    Ok(format!(
+        "{} is in {}\nbegin with it: adapter = \"{}\"\n",
+        folder.display(),
+        place.display(),
+        place.display()
+    ))
+}
+
+fn rollback(at: &At, name: Option<&str>) -> Result<String, StageError> {
+    let shelf = at.shelf();
+    let latest = shelf.latest();
+    let name = match name {
+        Some(name) => open(at, name).map(|_| name.to_owned())?,
+        None => {
+            let names = shelf.names()?;
+            let before = names
+                .into_iter()
+                .filter(|name| Some(name) < latest.as_ref() && name.starts_with("round-"))
+                .next_back();
+            before.ok_or_else(|| StageError::new("there is no adapter before `latest`"))?
+        }
+    };
+    shelf.choose(&name)?;
+    let was = latest.unwrap_or_else(|| "nothing".to_owned());
+    Ok(format!("`{LATEST}` is {name}; it was {was}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_ok(verb: &AdapterVerb) -> String {
+        let mut out = Vec::new();
+        assert_eq!(run(verb, &mut out), FINE, "{verb:?}");
+        String::from_utf8(out).unwrap()
+    }
+
+    fn fails(verb: &AdapterVerb) {
+        assert_eq!(run(verb, &mut Vec::new()), MISTAKES, "{verb:?}");
+    }
+
+    fn put(shelf: &Path, round: u64) {
+        let config = br#"{"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}"#;
+        let weights = round.to_le_bytes();
+        let (devices, examples, parameters) = (3, 40, 12);
+        let card = Card {
+            round: Some(round),
+            base: "tiny".into(),
+            fingerprint: None,
+            devices,
+            examples,
+            parameters,
+        };
+        let card = card.bytes(config, &weights);
+        let files: [(&str, &[u8]); 3] = [(CONFIG, config), (WEIGHTS, &weights), (CARD, &card)];
+        Shelf::at(shelf).put(&Shelf::name(round), &files).unwrap();
+    }
+
+    #[test]
+    fn adapters_are_listed_shown_exported_and_rolled_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = At::new(&folder.path().join("adapters"));
+        assert!(run_ok(&AdapterVerb::Ls { at: at.clone() }).starts_with("no adapter was published"));
+        fails(&AdapterVerb::Show { name: LATEST.into(), at: at.clone() });
+        (0..3).for_each(|round| put(&at.at, round));
+        let list = run_ok(&AdapterVerb::Ls { at: at.clone() });
+        assert_eq!(list.lines().count(), 4);
+        assert!(
+            list.lines().last().unwrap().starts_with("*  round-000002  2      3        40     12"),
+            "{list}"
+        );
+        let back = AdapterVerb::Rollback { name: None, at: at.clone() };
+        assert_eq!(run_ok(&back), "`latest` is round-000001; it was round-000002\n");
+        assert_eq!(run_ok(&back), "`latest` is round-000000; it was round-000001\n");
+        fails(&back);
+        fails(&AdapterVerb::Rollback { name: Some("round-9".into()), at: at.clone() });
+        let show = run_ok(&AdapterVerb::Show { name: LATEST.into(), at: at.clone() });
+        assert!(show.contains("rank, alpha  4, 8\n") && show.contains("3 devices, 40 texts"), "{show}");
+        let into = folder.path().join("out");
+        let export = AdapterVerb::Export { name: LATEST.into(), into: into.clone(), at: at.clone() };
+        run_ok(&export);
+        fails(&export);
+        assert_eq!(Adapter::open(&into).unwrap().card.round, Some(0));
+        std::fs::write(at.at.join("round-000001").join(WEIGHTS), b"x").unwrap();
+        assert!(run_ok(&AdapterVerb::Ls { at: at.clone() }).contains("damaged"));
+        fails(&AdapterVerb::Show { name: "round-000001".into(), at });
+    }
+}
