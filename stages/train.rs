@@ -21,6 +21,7 @@ mod job;
 #[cfg(feature = "train")]
 mod learner;
 pub mod model;
+pub mod personal;
 #[cfg(feature = "train")]
 mod publish;
 pub mod shelf;
@@ -305,3 +306,6 @@ impl Stage for Untrained {
         match *self {}
     }
 }
+
+#[cfg(all(test, feature = "train"))]
+mod tests;

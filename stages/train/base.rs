@@ -2,6 +2,7 @@
 //!
 //! In: options with the path of a model. Out: handles on one set of weights, one for each thread. It must not know rows or rounds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,18 +11,22 @@ use headwater_contract::units::Bytes;
 use headwater_training::train::base::{Base as Frozen, Weights};
 use headwater_training::train::error::TrainError;
 use headwater_training::train::lora::{
-    Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Targets,
+    Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Site, Targets,
 };
+use headwater_training::train::peft::PeftFiles;
 use headwater_training::train::rules::Rule;
 use headwater_training::train::schedule::Schedule as RateSchedule;
 use headwater_training::train::shape::{Scaling, Shape};
 use headwater_training::train::trainer::TrainOptions as Recipe;
+use headwater_vault::KeyFile;
 
+use super::job::Adapter;
 use super::model::Base as Files;
 use super::model::config::{Architecture, RopeScaling};
 use super::model::tokenizer::TextTokens;
 use super::model::weights::Weights as Stored;
-use super::publish::{self, Publisher};
+use super::personal::{Personal, PersonalAdapters};
+use super::publish::{self, PeftFolder, Publisher};
 use super::{Layers, Method, Optimiser, Schedule, TrainOptions};
 
 /// A base model, ready to train on.
@@ -32,7 +37,12 @@ pub(super) struct LoadedBase {
     pub(super) recipe: Recipe,
     /// The adapter before the first round.
     pub(super) start: Vec<f32>,
+    pub(super) peft: PeftFolder,
     pub(super) publisher: Option<Publisher>,
+    /// Opened by the first instance that keeps own adapters.
+    personal: Mutex<Option<PersonalAdapters>>,
+    /// What the base alone says of each group's held-out texts, with a hash of the texts: it changes only with them.
+    measured: Mutex<BTreeMap<u32, (u64, Vec<f64>)>>,
 }
 
 impl LoadedBase {
@@ -55,11 +65,65 @@ impl LoadedBase {
             None => layout.init(options.seed),
         };
         let publisher = match &options.publish {
-            Some(folder) => Some(Publisher::new(folder, shape, lora, &options.model, fingerprint()?)),
+            Some(folder) => Some(Publisher::new(folder, fingerprint()?)),
             None => None,
         };
+        let peft = PeftFolder { shape, lora, base: name(&options.model) };
         let frozen = Mutex::new(frozen);
-        Ok(LoadedBase { frozen, tokens: files.tokens, layout, recipe: recipe(options), start, publisher })
+        Ok(LoadedBase {
+            frozen,
+            tokens: files.tokens,
+            layout,
+            recipe: recipe(options),
+            start,
+            peft,
+            publisher,
+            personal: Mutex::default(),
+            measured: Mutex::default(),
+        })
+    }
+
+    /// Keeps devices' own adapters, encrypted; all instances of the stage write to one log.
+    pub(super) fn keep_own(
+        &self,
+        folder: &Path,
+        key: &Path,
+        adapters: impl Iterator<Item = (String, u64, Adapter)>,
+    ) -> Result {
+        let mut kept = Vec::new();
+        for (device, round, adapter) in adapters {
+            let PeftFiles { config, weights } = self.peft.files(&self.layout, &adapter)?;
+            kept.push((device, Personal { round, config, weights }));
+        }
+        let mut personal = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
+        if personal.is_none() {
+            let key = KeyFile::at(key);
+            key.read_or_create().map_err(|e| StageError::new(e.to_string()))?;
+            *personal = Some(PersonalAdapters::open(folder, &key)?);
+        }
+        personal.as_mut().map_or(Ok(()), |personal| personal.put(kept))
+    }
+
+    /// Whether an adapter changes nothing yet: all its B are zero.
+    pub(super) fn is_untrained(&self, adapter: &[f32]) -> bool {
+        let zero = |site: &Site| adapter.get(site.b.clone()).is_some_and(|b| b.iter().all(|v| *v == 0.0));
+        self.layout.sites.iter().all(zero)
+    }
+
+    /// What the base alone says of a group's texts: computed where it is not known.
+    pub(super) fn measured(
+        &self,
+        group: u32,
+        texts: u64,
+        compute: impl FnOnce() -> Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
+        let known = || self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, nats)) = known().get(&group).filter(|(of, _)| *of == texts) {
+            return Ok(nats.clone());
+        }
+        let nats = compute()?;
+        known().insert(group, (texts, nats.clone()));
+        Ok(nats)
     }
 
     /// The weights, for the thread that asks.
@@ -156,10 +220,11 @@ fn recipe(options: &TrainOptions) -> Recipe {
         chunk: options.chunk,
         checkpoint: options.checkpoint,
         cache_prefix: options.cache_prefix.map(|Bytes(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        losses: true,
     }
 }
 
 /// What people call a base: the last part of its path.
-pub(super) fn name(model: &Path) -> String {
+fn name(model: &Path) -> String {
     model.file_name().map_or_else(|| model.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use headwater_contract::hash;
 use headwater_contract::prelude::*;
 use headwater_training::train::base::{Base, one_thread_a_lane};
 use headwater_training::train::batch::Example;
 use headwater_training::train::round::{self, Update};
-use headwater_training::train::trainer::{Dropped, Member};
+use headwater_training::train::trainer::{Dropped, Member, TrainOptions as Recipe};
 
 use super::base::{LoadedBase, wrong};
 use super::talk::Share;
@@ -87,8 +88,8 @@ impl Running {
 fn run(base: &LoadedBase, job: &Job) -> Result<Vec<Learnt>> {
     let frozen = base.share();
     let mut learnt = Vec::new();
-    for shares in job.shares.values() {
-        learnt.extend(Group { base, frozen: &frozen, job, shares }.run()?);
+    for (number, shares) in &job.shares {
+        learnt.extend(Group { number: *number, base, frozen: &frozen, job, shares }.run()?);
     }
     learnt.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(learnt)
@@ -96,6 +97,7 @@ fn run(base: &LoadedBase, job: &Job) -> Result<Vec<Learnt>> {
 
 /// Devices that are computed together.
 struct Group<'a> {
+    number: u32,
     base: &'a LoadedBase,
     frozen: &'a Base,
     job: &'a Job,
@@ -106,6 +108,13 @@ impl Group<'_> {
     fn run(&self) -> Result<Vec<Learnt>> {
         let mut updates = self.train()?;
         let mut evaluations = self.evaluate(&updates)?;
+        evaluations.retain(|name, e| {
+            if !e.own.is_finite() && updates.get(name).is_some_and(std::result::Result::is_ok) {
+                let step = self.base.recipe.steps;
+                updates.insert(name.clone(), Err(Dropped { step, what: "held-out loss" }));
+            }
+            [e.base, e.start, e.own].iter().all(|nats| nats.is_finite())
+        });
         let learnt = |share: &Share| Learnt {
             name: share.name.clone(),
             learnt: share.learnt,
@@ -126,8 +135,11 @@ impl Group<'_> {
         }
         let members: Vec<Member<'_>> =
             taking.iter().map(|share| member(share, self.start_of(share), &share.examples)).collect();
-        let LoadedBase { layout, recipe, .. } = self.base;
-        let updates = round::train(self.frozen, layout, recipe, self.job.round, &members).map_err(wrong)?;
+        // Held-out texts tell more than those that were trained on: the latter are measured only for want of the former.
+        let losses = taking.iter().any(|share| share.held_out.is_empty());
+        let recipe = Recipe { losses, ..self.base.recipe.clone() };
+        let updates =
+            round::train(self.frozen, &self.base.layout, &recipe, self.job.round, &members).map_err(wrong)?;
         Ok(taking.iter().map(|share| share.name.clone()).zip(updates).collect())
     }
 
@@ -139,8 +151,11 @@ impl Group<'_> {
             return Ok(BTreeMap::new());
         }
         let none = vec![0.0; self.base.layout.length];
-        let base = self.nats(&measuring, |_| &none)?;
-        let start = self.nats(&measuring, |share| self.start_of(share))?;
+        let base =
+            self.base.measured(self.number, of_texts(&measuring), || self.nats(&measuring, |_| &none))?;
+        let untrained = measuring.iter().all(|share| self.base.is_untrained(self.start_of(share)));
+        let start =
+            if untrained { base.clone() } else { self.nats(&measuring, |share| self.start_of(share))? };
         let own: BTreeMap<&str, Vec<f32>> = measuring
             .iter()
             .filter_map(|share| {
@@ -177,6 +192,16 @@ impl Group<'_> {
         let losses = round::losses(self.frozen, layout, recipe, &members).map_err(wrong)?;
         Ok(losses.into_iter().map(|(mean, weight)| mean * weight).collect())
     }
+}
+
+/// A hash of all held-out texts, and whose they are.
+fn of_texts(measuring: &[&Share]) -> u64 {
+    let tokens =
+        |share: &&Share| share.held_out.iter().flat_map(|text| text.tokens.clone()).collect::<Vec<u32>>();
+    let each = measuring
+        .iter()
+        .flat_map(|share| std::iter::once(share.key).chain(tokens(share).into_iter().map(u64::from)));
+    each.fold(1, hash::mix)
 }
 
 fn member<'a>(share: &Share, start: &'a [f32], examples: &'a [Example]) -> Member<'a> {

@@ -4,6 +4,7 @@
 //! most one round that is trained while the next is collected. It must not know how training is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -23,12 +24,14 @@ use super::job::{Adapter, Evaluation, Job, Learnt, Running};
 use super::publish::News;
 use super::state::{self, Pending, Progress, Saved};
 use super::talk::{Choice, Device, shares};
-use super::{Start, TrainOptions};
+use super::{Start, TrainOptions, personal};
 
 pub(super) struct Learner {
     options: TrainOptions,
     base: Arc<LoadedBase>,
     id: String,
+    /// Where own adapters lie, and the root key that they are encrypted with.
+    personal: (PathBuf, PathBuf),
     update: SchemaRef,
     evaluation: SchemaRef,
     devices: BTreeMap<String, Device>,
@@ -67,6 +70,7 @@ impl Learner {
             options,
             base,
             id: cx.id.into(),
+            personal: (personal::folder(cx.site, cx.id), cx.site.key_file.clone()),
             update: cx.output(0)?,
             evaluation: cx.output(1)?,
             devices: saved.devices,
@@ -178,8 +182,17 @@ impl Learner {
         let outcome = running.wait()?;
         self.progress.measured = self.measuring;
         out.count("training_ms", u64::try_from(outcome.cpu.as_millis()).unwrap_or(u64::MAX));
+        let mut moved = Vec::new();
         for learnt in outcome.learnt {
+            moved.extend(matches!(learnt.update, Some(Ok(_))).then(|| learnt.name.clone()));
             self.send(&pending, learnt, mark, out)?;
+        }
+        if self.options.personal && !moved.is_empty() {
+            let own = moved.into_iter().filter_map(|name| {
+                let adapter = self.own.get(&name)?.clone();
+                Some((name, pending.round, adapter))
+            });
+            self.base.keep_own(&self.personal.0, &self.personal.1, own)?;
         }
         Ok(())
     }
@@ -255,9 +268,9 @@ impl Learner {
         evaluation: Option<Evaluation>,
     ) -> Result<RecordBatch> {
         let mean = |sum: f64, tokens: u64| narrow(sum / (tokens.max(1) as f64));
-        let (before, after) = match evaluation {
-            Some(e) => (mean(e.start, e.tokens), mean(e.own, e.tokens)),
-            None => (narrow(update.loss_before), narrow(update.loss_after)),
+        let (before, after) = match (evaluation, update.losses) {
+            (Some(e), _) => (mean(e.start, e.tokens), mean(e.own, e.tokens)),
+            (None, losses) => losses.map_or((0.0, 0.0), |(before, after)| (narrow(before), narrow(after))),
         };
         let delta = trained(&self.base.layout, factors, &update.delta);
         columns.extend([
@@ -275,7 +288,7 @@ impl Learner {
     fn publish(&mut self) -> Result {
         for news in self.news.drain(..) {
             if let Some(publisher) = &self.base.publisher {
-                publisher.publish(&self.base.layout, &news)?;
+                publisher.publish(&self.base.peft, &self.base.layout, &news)?;
             }
         }
         Ok(())

@@ -11,10 +11,10 @@ use headwater_contract::columns::typed_column;
 use headwater_contract::digest::hex;
 use headwater_contract::prelude::*;
 use headwater_training::train::lora::{Layout, LoraOptions};
-use headwater_training::train::peft;
+use headwater_training::train::peft::{self, PeftFiles};
 use headwater_training::train::shape::Shape;
 
-use super::base::{name, wrong};
+use super::base::wrong;
 use super::job::Adapter;
 use super::shelf::{self, CARD, CONFIG, Card, Shelf, WEIGHTS};
 
@@ -37,38 +37,42 @@ impl News {
     }
 }
 
+/// Makes the files of a PEFT folder.
+pub(super) struct PeftFolder {
+    pub(super) shape: Shape,
+    pub(super) lora: LoraOptions,
+    pub(super) base: String,
+}
+
+impl PeftFolder {
+    pub(super) fn files(&self, layout: &Layout, adapter: &[f32]) -> Result<PeftFiles> {
+        peft::write(&self.shape, &self.lora, layout, adapter, &self.base).map_err(wrong)
+    }
+}
+
 /// Writes adapters where they are asked for.
 pub(super) struct Publisher {
     shelf: Mutex<Shelf>,
-    shape: Shape,
-    lora: LoraOptions,
-    base: String,
     fingerprint: [u8; 32],
 }
 
 impl Publisher {
-    pub(super) fn new(
-        folder: &Path,
-        shape: Shape,
-        lora: LoraOptions,
-        model: &Path,
-        fingerprint: [u8; 32],
-    ) -> Self {
-        Publisher { shelf: Mutex::new(Shelf::at(folder)), shape, lora, base: name(model), fingerprint }
+    pub(super) fn new(folder: &Path, fingerprint: [u8; 32]) -> Self {
+        Publisher { shelf: Mutex::new(Shelf::at(folder)), fingerprint }
     }
 
     /// Puts an adapter in its folder, once, however many instances tell of it.
-    pub(super) fn publish(&self, layout: &Layout, news: &News) -> Result {
-        let files = peft::write(&self.shape, &self.lora, layout, &news.adapter, &self.base).map_err(wrong)?;
+    pub(super) fn publish(&self, peft: &PeftFolder, layout: &Layout, news: &News) -> Result {
+        let files = peft.files(layout, &news.adapter)?;
         let card = Card {
             round: Some(news.round),
-            base: self.base.clone(),
+            base: peft.base.clone(),
             fingerprint: Some(hex(&self.fingerprint)),
             devices: news.devices,
             examples: news.examples,
             parameters: layout.length as u64,
         };
-        let about = self.about(&card);
+        let about = about(&card, &peft.lora);
         let card = card.bytes(&files.config, &files.weights);
         let files: [(&str, &[u8]); 4] = [
             (CONFIG, &files.config),
@@ -79,24 +83,23 @@ impl Publisher {
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.put(&Shelf::name(news.round), &files)
     }
+}
 
-    /// The model card, in Hugging Face's form.
-    fn about(&self, card: &Card) -> String {
-        let LoraOptions { r, alpha, .. } = self.lora;
-        format!(
-            "---\nlibrary_name: peft\nbase_model: {base}\n---\n\n# Adapter of round {round}\n\n\
-             The global adapter after round {round}, of what {devices} devices learnt from {examples} redacted texts. \
-             Changes of its {parameters} parameters were sent, and no text.\n\n\
-             | | |\n|---|---|\n| base | {base} |\n| fingerprint of the base | {fingerprint} |\n| rank, alpha | {r}, {alpha} |\n\
-             \nLoad it with PEFT: `PeftModel.from_pretrained(base, this_folder)`.\n",
-            base = card.base,
-            round = card.round.unwrap_or_default(),
-            devices = card.devices,
-            examples = card.examples,
-            parameters = card.parameters,
-            fingerprint = hex(&self.fingerprint),
-        )
-    }
+/// The model card, in Hugging Face's form.
+fn about(card: &Card, LoraOptions { r, alpha, .. }: &LoraOptions) -> String {
+    format!(
+        "---\nlibrary_name: peft\nbase_model: {base}\n---\n\n# Adapter of round {round}\n\n\
+         The global adapter after round {round}, of what {devices} devices learnt from {examples} redacted texts. \
+         Changes of its {parameters} parameters were sent, and no text.\n\n\
+         | | |\n|---|---|\n| base | {base} |\n| fingerprint of the base | {fingerprint} |\n| rank, alpha | {r}, {alpha} |\n\
+         \nLoad it with PEFT: `PeftModel.from_pretrained(base, this_folder)`.\n",
+        base = card.base,
+        round = card.round.unwrap_or_default(),
+        devices = card.devices,
+        examples = card.examples,
+        parameters = card.parameters,
+        fingerprint = card.fingerprint.as_deref().unwrap_or_default(),
+    )
 }
 
 /// The parameters of a PEFT folder, to begin with.

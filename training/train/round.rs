@@ -12,10 +12,8 @@ use super::trainer::{Dropped, Member, TrainOptions, Trainer};
 pub struct Update {
     /// The adapter's change, in canonical order; exactly 0 for what the round does not train.
     pub delta: Vec<f32>,
-    /// Mean loss over its examples with the start adapter, in nats a token.
-    pub loss_before: f64,
-    /// With the new one.
-    pub loss_after: f64,
+    /// Mean loss over its examples with the start adapter and with the new one, in nats a token, if they were asked for.
+    pub losses: Option<(f64, f64)>,
     /// How many examples it had.
     pub examples: usize,
 }
@@ -30,7 +28,7 @@ pub fn train(
 ) -> Result<Vec<std::result::Result<Update, Dropped>>> {
     let mut trainer = Trainer::new(base, layout, options, round, members)?;
     let every = all(options.batch, members);
-    let before = trainer.losses(&every)?;
+    let before = if options.losses { Some(trainer.losses(&every)?) } else { None };
     let mut orders: Vec<Order> = members.iter().map(|m| Order::new(options.seed, m, round)).collect();
     for _ in 0..options.steps {
         let mut batches = Vec::with_capacity(options.accumulation);
@@ -39,11 +37,14 @@ pub fn train(
         }
         trainer.step(&batches)?;
     }
-    let after = trainer.losses(&every)?;
+    let after = if options.losses { Some(trainer.losses(&every)?) } else { None };
     let steps = trainer.steps();
-    let losses = before.into_iter().zip(after).map(|((before, _), (after, _))| (before, after));
-    let each = trainer.adapters().into_iter().zip(members).zip(losses);
-    Ok(each.map(|((flat, member), losses)| update(flat?, member, losses, steps)).collect())
+    let each = trainer.adapters().into_iter().zip(members).enumerate();
+    let losses = |device: usize| {
+        let of = |losses: &Option<Vec<(f64, f64)>>| losses.as_ref()?.get(device).map(|(mean, _)| *mean);
+        Some((of(&before)?, of(&after)?))
+    };
+    Ok(each.map(|(device, (flat, member))| update(flat?, member, losses(device), steps)).collect())
 }
 
 /// Each member's loss over all its examples with its start adapter, nothing trained: (mean in nats a token, tokens' weight).
@@ -59,17 +60,18 @@ pub fn losses(
 fn update(
     flat: &[f32],
     member: &Member<'_>,
-    (loss_before, loss_after): (f64, f64),
+    losses: Option<(f64, f64)>,
     steps: u64,
 ) -> std::result::Result<Update, Dropped> {
     let delta: Vec<f32> = flat.iter().zip(member.start).map(|(new, old)| new - old).collect();
     let sum: f64 = delta.iter().map(|d| f64::from(d.abs())).sum();
-    for (value, what) in [(sum, "adapter"), (loss_before, "loss before"), (loss_after, "loss after")] {
+    let (before, after) = losses.unwrap_or_default();
+    for (value, what) in [(sum, "adapter"), (before, "loss before"), (after, "loss after")] {
         if !value.is_finite() {
             return Err(Dropped { step: steps, what });
         }
     }
-    Ok(Update { delta, loss_before, loss_after, examples: member.examples.len() })
+    Ok(Update { delta, losses, examples: member.examples.len() })
 }
 
 /// All examples in their own order, `size` a device in a batch.

@@ -40,6 +40,8 @@ pub struct TrainOptions {
     pub checkpoint: bool,
     /// Keep what the frozen lower layers say about each example, up to so many bytes: 4 * hidden a token.
     pub cache_prefix: Option<usize>,
+    /// Tell each device's loss over its examples before and after: two more passes over them.
+    pub losses: bool,
 }
 
 impl Default for TrainOptions {
@@ -58,6 +60,7 @@ impl Default for TrainOptions {
             chunk: 512,
             checkpoint: false,
             cache_prefix: None,
+            losses: true,
         }
     }
 }

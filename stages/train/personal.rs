@@ -1,0 +1,137 @@
+//! Devices' own adapters at rest: encrypted below the state folder, and never published.
+//!
+//! In: PEFT files of devices. Out: the same, from a log of frames (docs/formats/frames.md) that says nothing without the root key;
+//! one row a device: `device`, `round`, `config` and `weights`, the bytes of the two files of a PEFT folder. It must not know how
+//! adapters are trained: this is built without LibTorch too.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{BinaryArray, UInt64Array};
+use headwater_contract::columns::{binary, typed_column};
+use headwater_contract::prelude::*;
+use headwater_vault::{Error as VaultError, FrameLog, KeyFile};
+
+/// A device's own adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Personal {
+    /// The round after which it was so.
+    pub round: u64,
+    /// The bytes of adapter_config.json.
+    pub config: Vec<u8>,
+    /// The bytes of adapter_model.safetensors.
+    pub weights: Vec<u8>,
+}
+
+/// All of a stage, by device; one writer at a time.
+pub struct PersonalAdapters {
+    log: FrameLog,
+    all: BTreeMap<String, Personal>,
+}
+
+fn of_vault(error: VaultError) -> StageError {
+    StageError::new(error.to_string())
+}
+
+/// Where the own adapters of a stage lie, below the state folder of its pipeline.
+pub fn folder(site: &Site, stage: &str) -> PathBuf {
+    site.state.join("personal").join(stage)
+}
+
+impl PersonalAdapters {
+    /// Opens the log for writing, with what an earlier run left.
+    ///
+    /// # Errors
+    /// The vault's: another key, damage, another writer.
+    pub fn open(folder: &Path, key: &KeyFile) -> Result<PersonalAdapters> {
+        let log = FrameLog::open(folder, key).map_err(of_vault)?;
+        let all = rows(&log.content().map_err(of_vault)?.batches)?;
+        Ok(PersonalAdapters { log, all })
+    }
+
+    /// What lies in a folder; nothing where there is none.
+    ///
+    /// # Errors
+    /// The vault's: another key, damage.
+    pub fn read(folder: &Path, key: &KeyFile) -> Result<BTreeMap<String, Personal>> {
+        if !folder.exists() {
+            return Ok(BTreeMap::new());
+        }
+        rows(&FrameLog::read(folder, key).map_err(of_vault)?.batches)
+    }
+
+    /// Puts adapters in the place of the same devices' older ones, in one durable step.
+    ///
+    /// # Errors
+    /// The vault's, and the disk's.
+    pub fn put(&mut self, adapters: impl IntoIterator<Item = (String, Personal)>) -> Result {
+        self.all.extend(adapters);
+        let batches = self.all.iter().map(|(device, own)| row(device, own)).collect::<Result<Vec<_>>>()?;
+        self.log.replace(&batches).map_err(of_vault)
+    }
+}
+
+fn row(device: &str, own: &Personal) -> Result<RecordBatch> {
+    let fields = vec![utf8("device"), uint64("round"), binary("config"), binary("weights")];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![device])),
+        Arc::new(UInt64Array::from(vec![own.round])),
+        Arc::new(BinaryArray::from_iter_values([&own.config])),
+        Arc::new(BinaryArray::from_iter_values([&own.weights])),
+    ];
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+fn rows(batches: &[RecordBatch]) -> Result<BTreeMap<String, Personal>> {
+    let mut all = BTreeMap::new();
+    for batch in batches {
+        let devices = text_column(batch, "device")?;
+        let rounds: &UInt64Array = typed_column(batch, "round")?;
+        let configs: &BinaryArray = typed_column(batch, "config")?;
+        let weights: &BinaryArray = typed_column(batch, "weights")?;
+        for row in 0..batch.num_rows() {
+            let (config, weights) = (configs.value(row).to_vec(), weights.value(row).to_vec());
+            let own = Personal { round: rounds.value(row), config, weights };
+            all.insert(devices.value(row).to_owned(), own);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(round: u64) -> Personal {
+        Personal { round, config: b"{}".to_vec(), weights: vec![7; 40] }
+    }
+
+    #[test]
+    fn the_newest_of_each_device_is_kept_and_nothing_can_be_read_without_the_key() {
+        let place = tempfile::tempdir().unwrap();
+        let key = KeyFile::at(&place.path().join("root.key"));
+        key.read_or_create().unwrap();
+        let folder = place.path().join("personal");
+        assert!(PersonalAdapters::read(&folder, &key).unwrap().is_empty());
+        let mut adapters = PersonalAdapters::open(&folder, &key).unwrap();
+        adapters.put([("hall".to_owned(), own(0)), ("loft".to_owned(), own(0))]).unwrap();
+        adapters.put([("hall".to_owned(), own(1))]).unwrap();
+        drop(adapters);
+        let mut adapters = PersonalAdapters::open(&folder, &key).unwrap();
+        adapters.put([("yard".to_owned(), own(2))]).unwrap();
+        let rounds: Vec<(String, u64)> = PersonalAdapters::read(&folder, &key)
+            .unwrap()
+            .into_iter()
+            .map(|(device, own)| (device, own.round))
+            .collect();
+        let of = |device: &str, round: u64| (device.to_owned(), round);
+        assert_eq!(rounds, [of("hall", 1), of("loft", 0), of("yard", 2)]);
+        let other = KeyFile::at(&place.path().join("other.key"));
+        other.read_or_create().unwrap();
+        assert!(PersonalAdapters::read(&folder, &other).is_err());
+        for file in std::fs::read_dir(&folder).unwrap().flatten() {
+            let bytes = std::fs::read(file.path()).unwrap();
+            assert!(!bytes.windows(8).any(|window| window == [7; 8]), "{:?} lies open", file.path());
+        }
+    }
+}
