@@ -1,4 +1,4 @@
-//! The verbs `adapter ls|show|check|export|import|rollback`: adapters that a loop published.
+//! The verbs `adapter ls|show|export|import|own|rollback`: adapters that a loop published.
 //!
 //! In: a folder of published adapters, a PEFT folder. Out: what lies there, found whole by its digests; a copy elsewhere; another
 //! choice of `latest`. It must not know how adapters are trained.
@@ -8,14 +8,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
-use headwater_contract::StageError;
 use headwater_contract::digest::hex;
+use headwater_contract::{Site, StageError};
 use headwater_runtime::check::similar::{all_of, nearest};
 use headwater_stages::train::model::Base;
+use headwater_stages::train::personal::{PersonalAdapters, folder};
 use headwater_stages::train::shelf::{Adapter, CARD, CONFIG, Card, LATEST, Shelf, WEIGHTS};
+use headwater_vault::KeyFile;
 use serde_json::Value;
 
 use crate::pipeline::{FINE, MISTAKES, answer};
+use crate::site::Settings;
 use crate::table::align;
 
 /// What to do about published adapters.
@@ -63,6 +66,20 @@ pub enum AdapterVerb {
         #[command(flatten)]
         at: At,
     },
+    /// List devices' own adapters of a pipeline (`personal = true`), or take one out: it is as private as what it learnt from
+    Own {
+        /// The pipeline's name
+        pipeline: String,
+        /// The id of the stage that trains
+        #[arg(long, default_value = "train")]
+        stage: String,
+        /// The device whose adapter is taken out, as a folder in PEFT's layout
+        #[arg(long, requires = "into")]
+        device: Option<String>,
+        /// The folder to make
+        #[arg(long, value_name = "DIR", requires = "device", value_hint = ValueHint::DirPath)]
+        into: Option<PathBuf>,
+    },
     /// Let `latest` be an older one
     Rollback {
         /// Its name in the list; by default the one before `latest`
@@ -93,12 +110,16 @@ impl At {
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &AdapterVerb, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &AdapterVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
     let done = match verb {
         AdapterVerb::Ls { at } => list(at),
         AdapterVerb::Show { name, at } => open(at, name).map(|adapter| shown(&adapter)),
         AdapterVerb::Export { name, into, at } => export(at, name, into),
         AdapterVerb::Import { folder, model, name, at } => import(folder, model, name, at),
+        AdapterVerb::Own { pipeline, stage, device, into } => {
+            let taken = device.as_deref().zip(into.as_deref());
+            own(&settings.site(pipeline), pipeline, stage, taken, &settings.key_file)
+        }
         AdapterVerb::Rollback { name, at } => rollback(at, name.as_deref()),
     };
     match done {
@@ -205,6 +226,48 @@ fn export(at: &At, name: &str, into: &Path) -> Result<String, StageError> {
     Ok(format!("{} is in {}\n", adapter.folder.display(), into.display()))
 }
 
+/// Files in a folder that was not there.
+fn write_new(into: &Path, files: &[(&str, &Vec<u8>)]) -> Result<(), StageError> {
+    let io = |e: std::io::Error| StageError::new(format!("`{}` cannot be written: {e}", into.display()));
+    if into.exists() {
+        return Err(
+            StageError::new(format!("`{}` is there already", into.display())).expected("a new folder")
+        );
+    }
+    fs::create_dir_all(into).map_err(io)?;
+    files.iter().try_for_each(|(file, bytes)| fs::write(into.join(file), bytes).map_err(io))
+}
+
+fn own(
+    site: &Site,
+    pipeline: &str,
+    stage: &str,
+    taken: Option<(&str, &Path)>,
+    key: &Path,
+) -> Result<String, StageError> {
+    let kept = PersonalAdapters::read(&folder(site, stage), &KeyFile::at(key))?;
+    let Some((device, into)) = taken else {
+        let lines: Vec<Vec<String>> =
+            std::iter::once(["DEVICE", "ROUND", "BYTES"].map(str::to_owned).to_vec())
+                .chain(kept.iter().map(|(device, own)| {
+                    vec![device.clone(), own.round.to_string(), own.weights.len().to_string()]
+                }))
+                .collect();
+        let none = format!("stage `{stage}` of `{pipeline}` has kept no device's own adapter\n");
+        return Ok(if kept.is_empty() { none } else { align(&lines) });
+    };
+    let own = kept.get(device).ok_or_else(|| {
+        let what = format!("stage `{stage}` of `{pipeline}` has kept no adapter of device {device:?}");
+        StageError::new(what).help(format!("it has those of {}", all_of(kept.keys().map(String::as_str))))
+    })?;
+    write_new(into, &[(CONFIG, &own.config), (WEIGHTS, &own.weights)])?;
+    Ok(format!(
+        "the adapter of {device}, after round {}, is in {}: it is not encrypted there\n",
+        own.round,
+        into.display()
+    ))
+}
+
 fn import(folder: &Path, model: &Path, name: &str, at: &At) -> Result<String, StageError> {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if !plain || name == LATEST {
@@ -257,14 +320,24 @@ fn rollback(at: &At, name: Option<&str>) -> Result<String, StageError> {
 mod tests {
     use super::*;
 
+    fn settings() -> Settings {
+        let flags = crate::site::Flags {
+            state: Some("nowhere".into()),
+            key_file: Some("nowhere/root.key".into()),
+            workers: None,
+            log: None,
+        };
+        crate::site::read(&flags).unwrap()
+    }
+
     fn run_ok(verb: &AdapterVerb) -> String {
         let mut out = Vec::new();
-        assert_eq!(run(verb, &mut out), FINE, "{verb:?}");
+        assert_eq!(run(verb, &settings(), &mut out), FINE, "{verb:?}");
         String::from_utf8(out).unwrap()
     }
 
     fn fails(verb: &AdapterVerb) {
-        assert_eq!(run(verb, &mut Vec::new()), MISTAKES, "{verb:?}");
+        assert_eq!(run(verb, &settings(), &mut Vec::new()), MISTAKES, "{verb:?}");
     }
 
     fn put(shelf: &Path, round: u64) {

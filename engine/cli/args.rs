@@ -189,7 +189,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Redact(verb) => redact::run(&verb, &mut out),
         Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
-        Verb::Adapter(verb) => adapter::run(&verb, &mut out),
+        Verb::Adapter(verb) => adapter::run(&verb, &settings, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);
