@@ -307,5 +307,6 @@ impl Stage for Untrained {
     }
 }
 
-#[cfg(all(test, feature = "train"))]
+#[cfg(test)]
+#[cfg(feature = "train")]
 mod tests;

@@ -169,7 +169,7 @@ fn list(at: &At) -> Result<String, StageError> {
             }
             Err(error) => {
                 eprintln!("warning: {error}");
-                [star.into(), name, "damaged".into(), "".into(), "".into(), "".into(), "".into(), "".into()]
+                [star, &name, "damaged", "", "", "", "", ""].map(str::to_owned)
             }
         };
         lines.push(line);
@@ -300,16 +300,12 @@ fn import(folder: &Path, model: &Path, name: &str, at: &At) -> Result<String, St
 fn rollback(at: &At, name: Option<&str>) -> Result<String, StageError> {
     let shelf = at.shelf();
     let latest = shelf.latest();
-    let name = match name {
-        Some(name) => open(at, name).map(|_| name.to_owned())?,
-        None => {
-            let names = shelf.names()?;
-            let before = names
-                .into_iter()
-                .filter(|name| Some(name) < latest.as_ref() && name.starts_with("round-"))
-                .next_back();
-            before.ok_or_else(|| StageError::new("there is no adapter before `latest`"))?
-        }
+    let name = if let Some(name) = name {
+        open(at, name).map(|_| name.to_owned())?
+    } else {
+        let before = |name: &String| Some(name) < latest.as_ref() && name.starts_with("round-");
+        let found = shelf.names()?.into_iter().rfind(before);
+        found.ok_or_else(|| StageError::new("there is no adapter before `latest`"))?
     };
     shelf.choose(&name)?;
     let was = latest.unwrap_or_else(|| "nothing".to_owned());

@@ -39,8 +39,8 @@ pub(super) struct Job {
 /// What came of one device's round.
 pub(super) struct Learnt {
     pub(super) name: String,
-    /// What the device has learnt, if it took part.
-    pub(super) learnt: u64,
+    /// Its texts below this number are learnt.
+    pub(super) upto: u64,
     /// Nothing for a device that only measured.
     pub(super) update: Option<Trained>,
     pub(super) evaluation: Option<Evaluation>,
@@ -117,7 +117,7 @@ impl Group<'_> {
         });
         let learnt = |share: &Share| Learnt {
             name: share.name.clone(),
-            learnt: share.learnt,
+            upto: share.learnt,
             update: updates.remove(&share.name),
             evaluation: evaluations.remove(&share.name),
         };
@@ -147,7 +147,7 @@ impl Group<'_> {
     /// one that it would begin with.
     fn evaluate(&self, updates: &BTreeMap<String, Trained>) -> Result<BTreeMap<String, Evaluation>> {
         let measuring: Vec<&Share> = self.shares.iter().filter(|share| !share.held_out.is_empty()).collect();
-        if measuring.is_empty() || !(self.job.measure_all || !updates.is_empty()) {
+        if measuring.is_empty() || (!self.job.measure_all && updates.is_empty()) {
             return Ok(BTreeMap::new());
         }
         let none = vec![0.0; self.base.layout.length];

@@ -198,9 +198,9 @@ impl Learner {
     }
 
     fn send(&mut self, pending: &Pending, learnt: Learnt, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        let Learnt { name, learnt, update, evaluation } = learnt;
+        let Learnt { name, upto, update, evaluation } = learnt;
         if let Some(device) = self.devices.get_mut(&name) {
-            device.learnt = learnt;
+            device.learnt = upto;
             for number in device.forget(self.options.remember, self.options.evaluate) {
                 self.unsaved.texts.insert((name.clone(), number));
             }

@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_newest_of_each_device_is_kept_and_nothing_can_be_read_without_the_key() {
         let place = tempfile::tempdir().unwrap();
-        let key = KeyFile::at(&place.path().join("root.key"));
+        let key = KeyFile::at(place.path().join("root.key"));
         key.read_or_create().unwrap();
         let folder = place.path().join("personal");
         assert!(PersonalAdapters::read(&folder, &key).unwrap().is_empty());
@@ -126,7 +126,7 @@ mod tests {
             .collect();
         let of = |device: &str, round: u64| (device.to_owned(), round);
         assert_eq!(rounds, [of("hall", 1), of("loft", 0), of("yard", 2)]);
-        let other = KeyFile::at(&place.path().join("other.key"));
+        let other = KeyFile::at(place.path().join("other.key"));
         other.read_or_create().unwrap();
         assert!(PersonalAdapters::read(&folder, &other).is_err());
         for file in std::fs::read_dir(&folder).unwrap().flatten() {
