@@ -246,7 +246,7 @@ impl StageConfig for Train {
         Signature::sink([utf8("text")])
             .routing(by_group)
             .input(adapter.routing(Routing::Broadcast).feedback())
-            .output(Output::new("update", Rows::Exactly(update_columns())).label(LabelRule::Trainer))
+            .output(Output::new("update", Rows::Exactly(update_columns())).optional().label(LabelRule::Trainer))
             .output(evaluation.optional().label(LabelRule::Trainer))
             .order(Order::Sorted)
             .work(Work::Lane)
