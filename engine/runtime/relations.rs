@@ -78,7 +78,7 @@ pub(crate) fn wire<'s>(
     Some(Relation { known: known(facts, groups), rejected, fixed })
 }
 
-fn known<'s>(facts: Stream<'s, u64, Vec<Fact>>, groups: u32) -> Arranged<'s, Trace> {
+fn known(facts: Stream<'_, u64, Vec<Fact>>, groups: u32) -> Arranged<'_, Trace> {
     type Facts = ValSpine<Key, String, u64, isize>;
     let facts =
         arrange_from_upsert::<ValBuilder<Key, String, u64, isize>, Facts, Key, String>(facts, "facts")

@@ -91,7 +91,7 @@ pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
         let changes = members.changes.and_then(|port| moved(&[port], &places).into_iter().next());
         Members { changes, ..members }
     });
-    Some(Plan { stages, members, ..plan })
+    Some(Plan { members, stages, ..plan })
 }
 
 fn feed_first(inputs: &mut [PlanInput]) {

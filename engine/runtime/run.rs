@@ -174,7 +174,7 @@ pub fn ready(plan: &Plan, site: &Site) -> Result<(), Vec<Failure>> {
 ///
 /// # Errors
 /// Everything that is wrong with their table.
-fn members(plan: &Plan) -> Result<Vec<Device>, Vec<Failure>> {
+pub fn members(plan: &Plan) -> Result<Vec<Device>, Vec<Failure>> {
     let Some(members) = &plan.members else { return Ok(Vec::new()) };
     let failed = |lines: Vec<String>| lines.into_iter().map(|what| failure(relations::NAME, what)).collect();
     relations::load(members, plan).map_err(failed)

@@ -45,19 +45,25 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
     let mut found = Vec::new();
     let get = |key: &str| pipeline.members.iter().find(|entry| entry.key == key);
     found.extend(pipeline.members.iter().filter(|e| KEYS.iter().all(|(key, _)| *key != e.key)).map(unknown));
-    let groups = get("groups").map_or_else(
+    let mut groups = get("groups").map_or_else(
         || GROUPS.map(str::to_owned).to_vec(),
         |entry| names(entry, "[\"gateway\", \"region\"]", &mut found),
     );
+    if found.iter().any(|error| error.code == "H0005") {
+        // Where the list is wrong, nobody is told as well that its columns are not there.
+        groups.extend(GROUPS.map(str::to_owned));
+    }
     let more = get("columns").map_or_else(Vec::new, |entry| names(entry, "[\"building\"]", &mut found));
-    let mut draft = MembersDraft {
-        span: span.clone(),
-        groups: groups.len(),
-        columns: groups.into_iter().chain(more).collect(),
-        given: None,
-        changes: None,
-    };
-    draft.distinct([get("groups"), get("columns")], &mut found);
+    let (mut columns, mut of_groups) = (Vec::new(), 0);
+    for (at, column) in groups.iter().chain(&more).enumerate() {
+        if !columns.contains(column) {
+            columns.push(column.clone());
+            of_groups += usize::from(at < groups.len());
+        }
+    }
+    let mut draft =
+        MembersDraft { span: span.clone(), groups: of_groups, columns, given: None, changes: None };
+    distinct([get("groups"), get("columns")], &mut found);
     draft.given = draft.given(get("table"), get("devices"), &mut found);
     if let Some(entry) = get("changes") {
         let (read, meant, wrong) = wiring::output(drafts, &entry.node);
@@ -110,24 +116,40 @@ fn names(entry: &Entry, form: &str, found: &mut Vec<Diagnostic>) -> Vec<String> 
     names
 }
 
-impl MembersDraft {
-    /// No column stands in the lists twice.
-    fn distinct(&self, lists: [Option<&Entry>; 2], found: &mut Vec<Diagnostic>) {
-        let items = lists.into_iter().flatten().flat_map(|entry| match &entry.node.value {
-            Value::Array(items) => items.as_slice(),
-            _ => &[],
-        });
-        let items: Vec<&Node> = items.filter(|item| item.as_str().is_some()).collect();
-        for (at, item) in items.iter().enumerate() {
-            let Some(first) = items.iter().take(at).find(|before| before.as_str() == item.as_str()) else {
-                continue;
-            };
-            let name = item.as_str().unwrap_or_default();
-            let error = Diagnostic::at("H0002", format!("the column `{name}` stands twice"), &item.span);
-            found.push(error.label("again here").also(&first.span, "first here").help("keep one of the two"));
-        }
+/// No column stands in the lists twice.
+fn distinct(lists: [Option<&Entry>; 2], found: &mut Vec<Diagnostic>) {
+    let items = lists.into_iter().flatten().flat_map(|entry| match &entry.node.value {
+        Value::Array(items) => items.as_slice(),
+        _ => &[],
+    });
+    let items: Vec<&Node> = items.filter(|item| item.as_str().is_some()).collect();
+    for (at, item) in items.iter().enumerate() {
+        let Some(first) = items.iter().take(at).find(|before| before.as_str() == item.as_str()) else {
+            continue;
+        };
+        let name = item.as_str().unwrap_or_default();
+        let error = Diagnostic::at("H0002", format!("the column `{name}` stands twice"), &item.span);
+        found.push(error.label("again here").also(&first.span, "first here").help("keep one of the two"));
     }
+}
 
+fn read_table(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
+    let Some(path) = node.as_str() else {
+        let error = node.error("H0005", format!("`table` is {}", node.type_name()));
+        found.push(error.expected("the path of a .csv or .toml, such as \"members.csv\""));
+        return None;
+    };
+    let path = PathBuf::from(path);
+    let form = path.extension().and_then(|e| e.to_str());
+    if !node.is_unknown() && !matches!(form, Some("csv" | "toml")) {
+        let error = node.error("H0005", "this is no table of members");
+        found.push(error.expected("a path that ends in .csv or .toml"));
+        return None;
+    }
+    Some(Given::Table(path))
+}
+
+impl MembersDraft {
     fn given(
         &self,
         table: Option<&Entry>,
@@ -145,25 +167,9 @@ impl MembersDraft {
                 found.push(error.also(&table.key_span, "a table too").help("remove one of the two"));
                 None
             }
-            (Some(table), None) => self.table(&table.node, found),
+            (Some(table), None) => read_table(&table.node, found),
             (None, Some(devices)) => self.devices(&devices.node, found),
         }
-    }
-
-    fn table(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
-        let Some(path) = node.as_str() else {
-            let error = node.error("H0005", format!("`table` is {}", node.type_name()));
-            found.push(error.expected("the path of a .csv or .toml, such as \"members.csv\""));
-            return None;
-        };
-        let path = PathBuf::from(path);
-        let form = path.extension().and_then(|e| e.to_str());
-        if !node.is_unknown() && !matches!(form, Some("csv" | "toml")) {
-            let error = node.error("H0005", "a table of members is no such file");
-            found.push(error.expected("a path that ends in .csv or .toml"));
-            return None;
-        }
-        Some(Given::Table(path))
     }
 
     fn devices(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {

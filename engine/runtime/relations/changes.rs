@@ -113,8 +113,10 @@ pub(super) fn wire<'s>(
     (facts_stream, Some(rejected_stream))
 }
 
+/// The cells that a change row fills.
+type Filled = Vec<(u32, Option<String>)>;
 /// One change row: what names it, in the order in which rows of an epoch take effect, and the cells it fills.
-type Change = (RowId, Vec<(u32, Option<String>)>);
+type Change = (RowId, Filled);
 
 /// Changes that do not hold yet.
 #[derive(Default)]
@@ -198,11 +200,7 @@ impl Reader {
     }
 
     /// The cells that a row fills; of a wrong one what is wrong, and a withdrawal that counts all the same.
-    fn cells(
-        &self,
-        batch: &RecordBatch,
-        row: usize,
-    ) -> std::result::Result<Vec<(u32, Option<String>)>, (&'static str, Vec<(u32, Option<String>)>)> {
+    fn cells(&self, batch: &RecordBatch, row: usize) -> std::result::Result<Filled, (&'static str, Filled)> {
         let mut cells = vec![(MEMBER, Some(String::new()))];
         let mut wrong = None;
         if let Some(column) = batch.column_by_name(CONSENT) {

@@ -29,6 +29,9 @@ use crate::plan::{PlanInput, PlanStage};
 use crate::relations::members::Asks;
 use crate::run::Shared;
 
+/// Names that are remembered across epochs: strangers may come by ever new ones.
+const REMEMBERED: usize = 1 << 16;
+
 /// An input's rows after the join.
 pub(crate) struct Joined<'s> {
     /// Those that pass, with the columns that are asked for.
@@ -112,7 +115,7 @@ struct Joining {
     at: (usize, Port),
     trace: Trace,
     fixed: bool,
-    /// What was looked up: in this epoch, or ever where nothing changes.
+    /// What was looked up: in this epoch, or lately where nothing changes.
     found: HashMap<String, Option<Known>>,
 }
 
@@ -138,7 +141,7 @@ impl Joining {
         [passed, rejected]: &mut [OutputBuilder<u64, NoopBuilder<Parcels>>; 2],
     ) {
         let (mut fine, mut refused) = (Parcels::default(), Parcels::default());
-        if !self.fixed {
+        if !self.fixed || self.found.len() > REMEMBERED {
             self.found.clear();
         }
         for batch in held.rows {

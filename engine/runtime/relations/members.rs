@@ -165,12 +165,11 @@ fn one<P: Clone>(columns: &[String], said: &Stated<P>, wrong: &mut Vec<Mistake<P
     let mut device = Device { name: said.device.clone(), consent: true, values: vec![None; columns.len()] };
     for (column, word, place) in &said.cells {
         if column == CONSENT {
-            match consent(word) {
-                Some(given) => device.consent = given,
-                None => {
-                    let what = format!("the consent of `{}` is neither given nor withdrawn", said.device);
-                    wrong.push(Mistake::new("H0006", what, place.clone()).expected("yes, no, true or false"));
-                }
+            if let Some(given) = consent(word) {
+                device.consent = given;
+            } else {
+                let what = format!("the consent of `{}` is neither given nor withdrawn", said.device);
+                wrong.push(Mistake::new("H0006", what, place.clone()).expected("yes, no, true or false"));
             }
         } else if let Some(at) = columns.iter().position(|c| c == column)
             && let Some(slot) = device.values.get_mut(at)
@@ -206,7 +205,8 @@ fn of_two_groups<P: Clone>(columns: &[String], groups: usize, stated: &[Stated<P
                 let (before, first) = *known.entry((*small, group, *large)).or_insert((word, place));
                 if before != *word {
                     let (small, large) = (name(*small), name(*large));
-                    let what = format!("the {small} `{group}` is in two of {large}: `{before}` and `{word}`");
+                    let what =
+                        format!("the {small} `{group}` has the {large} `{before}` and the {large} `{word}`");
                     wrong.push(
                         Mistake::new("H0501", what, (*place).clone())
                             .also(first.clone(), format!("`{before}` here"))
@@ -305,7 +305,7 @@ mod tests {
         check(&[("a", &[("consent", "maybe")])], &[(0, "the consent of `a` is neither given nor withdrawn")]);
         check(
             &[("a", &[("gateway", "g"), ("region", "n")]), ("b", &[("gateway", "g"), ("region", "s")])],
-            &[(1, "the gateway `g` is in two of region: `n` and `s`")],
+            &[(1, "the gateway `g` has the region `n` and the region `s`")],
         );
         check(
             &[("g", &[]), ("b", &[("gateway", "g")])],

@@ -1,195 +1,24 @@
 //! Membership: columns are joined, rows of strangers and of devices that withdrew do not pass, and changes hold from the end
 //! of their round on. The same on any number of workers and with any window.
 
+mod kinds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{AsArray, Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Array};
-use arrow::datatypes::Int64Type;
-use headwater_contract::Input;
+use arrow::array::AsArray;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::prelude::*;
 use headwater_runtime::check::{Settings, check};
 use headwater_runtime::plan::{OutPort, Plan};
+use headwater_runtime::retry::plan_for;
 use headwater_runtime::run::{Report, Tap, ready};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy;
 
-use crate::kinds::{NUMBERS, WATCH};
 use crate::ledger;
 use crate::wiring::{complete, finish, workers};
-
-const KINDS: &[Kind] = &[
-    NUMBERS,
-    WATCH,
-    Kind::stage::<Tag>(),
-    Kind::stage::<Sum>(),
-    Kind::stage::<Study>(),
-    Kind::stage::<Moves>(),
-];
-
-fn value() -> Field {
-    Field::new("value", DataType::Int64, false)
-}
-
-options! {
-    /// Asks for a text column and lets rows pass with it.
-    pub struct Tag {
-        /// The column.
-        column: String = "gateway".into();
-        /// Whether rows come to where the column's value says.
-        keyed: bool = false;
-    }
-}
-
-impl StageConfig for Tag {
-    const KIND: &'static str = "tag";
-    fn signature(&self) -> Signature {
-        let tag = Signature::map([utf8(&self.column), value()], []);
-        if self.keyed { tag.routing(Routing::ByKey(self.column.clone().into())) } else { tag }
-    }
-    fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Passing)
-    }
-}
-
-struct Passing;
-
-impl Stage for Passing {
-    fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        out.send(batch.clone());
-        Ok(())
-    }
-}
-
-options! {
-    /// At the end of every epoch, the sum of each group: the group is the device of what leaves.
-    pub struct Sum {
-        /// The column that names the groups.
-        by: String = "gateway".into();
-    }
-}
-
-impl StageConfig for Sum {
-    const KIND: &'static str = "sum";
-    fn signature(&self) -> Signature {
-        let needs = vec![value(), utf8(&self.by)];
-        let sum = Signature::sink(needs).routing(Routing::ByKey(self.by.clone().into())).order(Order::Sorted);
-        sum.output(Output::new("out", headwater_contract::Rows::Exactly(vec![value()]))).state(1, &[])
-    }
-    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Summing { by: self.by.clone(), id: cx.id.into(), schema: cx.output(0)?, sums: BTreeMap::new() })
-    }
-}
-
-struct Summing {
-    by: String,
-    id: String,
-    schema: SchemaRef,
-    sums: BTreeMap<String, i64>,
-}
-
-impl Stage for Summing {
-    fn batch(&mut self, _: Port, batch: &RecordBatch, _: &mut Outbox<'_>) -> Result {
-        let (groups, values) = (text_column(batch, &self.by)?, values(batch));
-        for row in 0..batch.num_rows() {
-            *self.sums.entry(groups.value(row).into()).or_default() += values.value(row);
-        }
-        Ok(())
-    }
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        for (group, sum) in std::mem::take(&mut self.sums) {
-            let columns: Vec<ArrayRef> = vec![
-                Arc::new(StringArray::from(vec![group])),
-                Arc::new(StringArray::from(vec![self.id.as_str()])),
-                Arc::new(UInt64Array::from(vec![mark.epoch.0])),
-                Arc::new(UInt32Array::from(vec![0])),
-                Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
-                Arc::new(Int64Array::from(vec![sum])),
-            ];
-            out.send(RecordBatch::try_new(self.schema.clone(), columns)?);
-        }
-        Ok(())
-    }
-}
-
-fn values(batch: &RecordBatch) -> &Int64Array {
-    batch.column_by_name("value").unwrap().as_primitive::<Int64Type>()
-}
-
-options! {
-    /// Learns from rows: it lets members pass. Rows may come back to it.
-    pub struct Study {}
-}
-
-impl StageConfig for Study {
-    const KIND: &'static str = "study";
-    fn signature(&self) -> Signature {
-        let mut study = Signature::map([value()], []);
-        study.inputs = vec![Input::new("in", [value()]).members()];
-        study.input(Input::new("back", [value()]).feedback()).state(1, &[])
-    }
-    fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Studying)
-    }
-}
-
-struct Studying;
-
-impl Stage for Studying {
-    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        if input == 0 {
-            out.send(batch.clone());
-        }
-        Ok(())
-    }
-}
-
-options! {
-    /// Makes changes of rows: value n becomes the n-th of `script`, "gateway region consent", where "-" leaves a cell empty.
-    pub struct Moves {
-        /// What becomes of the values.
-        script: Vec<String> = Vec::new();
-    }
-}
-
-impl StageConfig for Moves {
-    const KIND: &'static str = "moves";
-    fn signature(&self) -> Signature {
-        let cell = |name: &str| Field::new(name, DataType::Utf8, true);
-        let columns = vec![value(), cell("gateway"), cell("region"), cell("consent")];
-        let mut moves = Signature::map([value()], []).routing(Routing::Spread);
-        moves.outputs = vec![Output::new("out", headwater_contract::Rows::Exactly(columns)).optional()];
-        moves
-    }
-    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Moving { script: self.script.clone(), schema: cx.output(0)? })
-    }
-}
-
-struct Moving {
-    script: Vec<String>,
-    schema: SchemaRef,
-}
-
-impl Stage for Moving {
-    fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        let said: Vec<Option<&String>> = values(batch)
-            .values()
-            .iter()
-            .map(|n| self.script.get(*n as usize).filter(|s| !s.is_empty()))
-            .collect();
-        let kept =
-            arrow::compute::filter_record_batch(batch, &said.iter().map(|s| Some(s.is_some())).collect())?;
-        let cell = |at: usize| -> ArrayRef {
-            let word = |said: &&String| said.split(' ').nth(at).filter(|w| *w != "-").map(str::to_owned);
-            Arc::new(said.iter().flatten().map(word).collect::<StringArray>())
-        };
-        let new = [("gateway", cell(0)), ("region", cell(1)), ("consent", cell(2))];
-        out.send(with_columns(&kept, &self.schema, new)?);
-        Ok(())
-    }
-}
+use kinds::{KINDS, values};
 
 fn plan(text: &str) -> Arc<Plan> {
     let checked = check("test", text, KINDS, &Settings::default());
@@ -308,7 +137,7 @@ fn a_row_of_a_gateway_is_joined_with_its_region() {
     let sum = |rows: &Seen| {
         let mut sums = BTreeMap::<String, i64>::new();
         rows.iter().for_each(|(group, _, words)| {
-            *sums.entry(group.clone()).or_default() += words[0].parse::<i64>().unwrap()
+            *sums.entry(group.clone()).or_default() += words[0].parse::<i64>().unwrap();
         });
         sums
     };
@@ -388,7 +217,7 @@ fn model(
             open.push((row % 3, Some(cells[0].to_owned()).filter(|w| w != "-"), cells[2]));
         }
         let closes = (row + 1) % epoch == 0;
-        let round_ends = epochs_in_round.is_none_or(|epochs| ((row + 1) / epoch) % epochs == 0);
+        let round_ends = epochs_in_round.is_none_or(|epochs| ((row + 1) / epoch).is_multiple_of(epochs));
         if closes && round_ends {
             for (device, gateway, consent) in open.drain(..) {
                 match consent {
@@ -494,6 +323,30 @@ fn a_table_is_read_and_its_mistakes_are_told_with_their_lines() {
     std::fs::write(&table, "region,device,consent\nr,device-0,yes\nr,device-1,no\n").unwrap();
     assert_eq!(complete(&plan, 2).counts.stages[1].rows_out, 10);
     std::fs::remove_dir_all(&room).unwrap();
+}
+
+#[test]
+fn what_was_set_aside_is_joined_anew_when_it_is_tried_again() {
+    let text = |more: &str| {
+        head(4, &format!("{DEVICES}{more}"))
+            + "[stage.tag]\ntype = 'tag'\nfrom = 'mic'\n[stage.end]\ntype = 'watch'\nfrom = 'tag'\n"
+    };
+    let rows: Arc<Mutex<Vec<RecordBatch>>> = Arc::default();
+    let kept = rows.clone();
+    let look = Arc::new(move |batch: &RecordBatch| kept.lock().unwrap().push(batch.clone()));
+    let first = plan(&text(""));
+    let mut options = workers(&first, 2);
+    options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+    finish(&first, options).unwrap();
+    let rows = rows.lock().unwrap().clone();
+    let of = |more: &str| {
+        let plan = check("test", &text(more), KINDS, &Settings::default()).plan.unwrap();
+        let again = Arc::new(plan_for(plan, "tag", rows.clone()).unwrap());
+        let tag = complete(&again, 2).counts.stages[1].clone();
+        (tag.rows_in, tag.rows_out, tag.rejected)
+    };
+    assert_eq!(of(""), (50, 30, 20));
+    assert_eq!(of("device-4 = { gateway = 'harbour' }\n"), (50, 40, 10));
 }
 
 fn scripts() -> impl Strategy<Value = Vec<String>> {
