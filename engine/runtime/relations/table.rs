@@ -66,7 +66,7 @@ type Read = Result<Vec<Stated<u64>>, Vec<Mistake<u64>>>;
 fn comma_separated(text: &str, asked: &[&str]) -> Read {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let unread = |error: &csv::Error| {
-        let place = error.position().map_or(1, csv::Position::line);
+        let place = error.position().map_or(1, |at| line_of(text, at));
         let what = match error.kind() {
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 format!("the line has {len} columns and the first one {expected_len}")
@@ -90,7 +90,7 @@ fn comma_separated(text: &str, asked: &[&str]) -> Read {
     let mut stated = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| unread(&e))?;
-        let place = record.position().map_or(1, csv::Position::line);
+        let place = record.position().map_or(1, |at| line_of(text, at));
         let mut said = Stated { device: String::new(), place, cells: Vec::new() };
         for (column, word) in there.iter().zip(&record) {
             if *column == DEVICE {
@@ -102,6 +102,14 @@ fn comma_separated(text: &str, asked: &[&str]) -> Read {
         stated.push(said);
     }
     Ok(stated)
+}
+
+/// The line where a record begins: its position is that of the empty lines before it.
+fn line_of(text: &str, at: &csv::Position) -> u64 {
+    let rest =
+        usize::try_from(at.byte()).ok().and_then(|byte| text.as_bytes().get(byte..)).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+    at.line() + empty.filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// One table for each device: `["kitchen-01"]` and its columns below.
@@ -160,6 +168,8 @@ mod tests {
             assert_eq!(found, expected, "{text}");
         };
         check("device,region\na,n\n\nb , s\n", &[(2, "a"), (4, "b")]);
+        check("device,region\r\na,n\r\n\r\n\"b\",s\r\n", &[(2, "a"), (4, "b")]);
+        check("device,region\na,n\n\nb\n", &[(4, "the line has 1 columns and the first one 2")]);
         check("gadget,region\na,n\n", &[(1, "the table has no column `device`")]);
         check("device,area\n", &[(1, "the table has no column `region`")]);
         check("device,region,region\n", &[(1, "the column `region` stands twice")]);

@@ -12,7 +12,7 @@ use headwater_contract::prelude::*;
 use headwater_runtime::check::{Settings, check};
 use headwater_runtime::plan::{OutPort, Plan};
 use headwater_runtime::retry::plan_for;
-use headwater_runtime::run::{Report, Tap, ready};
+use headwater_runtime::run::{Quarantine, Report, Tap, ready};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy;
 
@@ -271,7 +271,39 @@ fn the_last_change_of_an_epoch_and_of_a_round_counts() {
 
 #[test]
 fn a_consent_that_cannot_be_read_is_none_and_the_row_is_kept_aside() {
-    agree(3, None, 24, &["g0 r maybe"]);
+    let script = ["g0 r maybe", "no/name r yes", "", "", "- no/name no"];
+    agree(3, None, 24, &script[..1]);
+    for count in [1, 3] {
+        let plan = plan(&changing(4, 3, "", 24, &script, false));
+        let kept: Arc<Mutex<Kept>> = Arc::default();
+        let mut options = workers(&plan, count);
+        options.quarantine = Some(kept.clone());
+        let report = finish(&plan, options).unwrap();
+        // Both devices end without consent: one that cannot be read, one withdrawn by a row that is wrong otherwise.
+        assert_eq!(report.counts.stages[2].rows_out, 3);
+        let mut kept = kept.lock().unwrap().0.clone();
+        kept.sort();
+        let of =
+            |device: &str, seq| ("[members]".to_owned(), device.to_owned(), seq, "bad_member".to_owned());
+        assert_eq!(kept, [of("device-0", 0), of("device-1", 0), of("device-1", 1)]);
+    }
+}
+
+/// Who rejected, device, seq and code of what came into the quarantine.
+#[derive(Default)]
+struct Kept(Vec<(String, String, u64, String)>);
+
+impl Quarantine for Kept {
+    fn keep(&mut self, stage: &str, rows: &RecordBatch) -> Result {
+        let (ids, codes) = (IdentityColumns::of(rows)?, text_column(rows, "rejected_code")?);
+        self.0.extend((0..ids.len()).map(|row| {
+            (stage.to_owned(), ids.device(row).to_owned(), ids.seq(row), codes.value(row).to_owned())
+        }));
+        Ok(())
+    }
+    fn sync(&mut self) -> Result {
+        Ok(())
+    }
 }
 
 #[test]
