@@ -167,6 +167,7 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
                     from,
                     schema: before.schema.clone(),
                     label: before.label,
+                    asks: None,
                 }
             })
             .collect();
@@ -193,6 +194,7 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
         flush: 0,
         epoch_bytes: Bytes(1 << 30),
         window: 4,
+        members: None,
         stages: planned,
     }
 }

@@ -1,7 +1,7 @@
 //! Pipeline files and the exact answers they get.
 //!
 //! Every `tests/wiring/NAME.toml` is checked; `NAME.txt` holds what `headwater check` answers, or for a good one what
-//! `headwater plan` shows. A first line `#! --set stage.asr.threads=0 --param x=y --env` says what the command line adds.
+//! `headwater plan` shows, or when its table of members is wrong what `headwater run` answers. A first line `#! --set stage.asr.threads=0 --param x=y --env` says what the command line adds.
 //! `HEADWATER_BLESS=1` writes the answers instead of comparing them.
 
 #![allow(
@@ -28,6 +28,7 @@ use headwater::plan::describe;
 use headwater_contract::Kind;
 use headwater_runtime::check::{Settings, check};
 use headwater_runtime::diagnostic::{Style, render};
+use headwater_runtime::run::members;
 
 /// The kinds that the pipelines are checked against: all built-in ones, and some of the tests' own.
 fn kinds() -> &'static [Kind] {
@@ -72,7 +73,13 @@ fn answer(name: &str, text: &str) -> String {
     let checked = check(name, text, kinds(), &settings);
     assert!(checked.plan.is_none() || !checked.has_errors(), "{name}");
     let messages = render(&checked.diagnostics, name, text, Style::Plain);
-    messages + &checked.plan.as_ref().map(describe).unwrap_or_default()
+    let Some(plan) = &checked.plan else { return messages };
+    match members(plan) {
+        Ok(_) => messages + &describe(plan),
+        Err(wrong) => {
+            messages + &wrong.iter().map(|failure| format!("error: {failure}\n")).collect::<String>()
+        }
+    }
 }
 
 #[test]

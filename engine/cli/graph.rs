@@ -10,7 +10,7 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use headwater_contract::{Kind, Label};
-use headwater_runtime::plan::{OutPort, Plan};
+use headwater_runtime::plan::{OutPort, Plan, PlanInput};
 
 use crate::pipeline::{FINE, PipelineArgs, answer};
 
@@ -74,12 +74,21 @@ fn edges(plan: &Plan) -> Vec<Edge> {
                 let (name, label) = output.unwrap_or(("", input.label));
                 let named = if port.port == OutPort::Out(0) { "" } else { name };
                 let target = if at == 0 { String::new() } else { format!("to {}", input.name) };
-                let port = format!("{named} {target}").trim().to_owned();
+                let joined = joined(plan, input);
+                let port = format!("{named} {target} {joined}").trim().replace("  ", " ");
                 edges.push(Edge { from, to, label, port });
             }
         }
     }
     edges
+}
+
+/// The columns that an input gets from the members: `+ gateway`.
+fn joined(plan: &Plan, input: &PlanInput) -> String {
+    let names = plan.members.as_ref().zip(input.asks.as_ref()).map(|(members, asks)| members.names(asks));
+    names
+        .filter(|names| !names.is_empty())
+        .map_or(String::new(), |names| format!("joined: {}", names.join(", ")))
 }
 
 /// The colour of a label: from warm to cool as rows get less private.

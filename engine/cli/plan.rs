@@ -10,6 +10,7 @@ use headwater_contract::units::show_duration;
 use headwater_contract::{Kind, Order, Work, identity};
 use headwater_runtime::check::column::type_name;
 use headwater_runtime::plan::{EpochRule, Plan, PlanInput, PlanStage, RejectedTo, RoundRule};
+use headwater_runtime::relations::members::{Given, Members};
 
 use crate::pipeline::{FINE, PipelineArgs, answer};
 use crate::table::align;
@@ -47,11 +48,26 @@ pub fn describe(plan: &Plan) -> String {
         "pipeline {}: epochs of {epoch}, of at most {} each, {} in flight{round}\n\n",
         plan.name, plan.epoch_bytes, plan.window
     );
+    let members = plan.members.as_ref().map(|members| members_line(plan, members)).unwrap_or_default();
     let titles = ["stage", "type", "tier", "port", "route", "label", "columns"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> =
         std::iter::once(titles).chain(plan.stages.iter().flat_map(|stage| lines(plan, stage))).collect();
     let names: Vec<String> = identity::fields().iter().map(|f| f.name().clone()).collect();
-    head + &align(&rows) + &format!("\nevery row also carries {}\n", names.join(", "))
+    head + &members + &align(&rows) + &format!("\nevery row also carries {}\n", names.join(", "))
+}
+
+/// Who the members are, and what changes them.
+fn members_line(plan: &Plan, members: &Members) -> String {
+    let given = match &members.given {
+        Given::Table(path) => path.display().to_string(),
+        Given::Devices(devices) => format!("{} in the file", devices.len()),
+    };
+    let changes = match (members.changes, plan.round) {
+        (None, _) => String::new(),
+        (Some(port), None) => format!(", changed by {} from the next epoch on", plan.port_name(port)),
+        (Some(port), Some(_)) => format!(", changed by {} from the next round on", plan.port_name(port)),
+    };
+    format!("members: {given}{changes}\n\n")
 }
 
 fn lines(plan: &Plan, stage: &PlanStage) -> Vec<Vec<String>> {
@@ -90,6 +106,10 @@ fn input_line(plan: &Plan, stage: &PlanStage, at: usize, input: &PlanInput) -> [
     }
     if declared.is_some_and(|i| i.feedback) {
         route += ", comes back";
+    }
+    if let (Some(members), Some(asks)) = (&plan.members, &input.asks) {
+        let joined = members.names(asks).join(", ");
+        route += &if joined.is_empty() { ", members only".to_owned() } else { format!(", joined: {joined}") };
     }
     [
         format!("{} <- {}", input.name, from.join(" + ")),

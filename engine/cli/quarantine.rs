@@ -12,7 +12,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
 use headwater_contract::{RowId, Site, StageError};
-use headwater_runtime::plan::Plan;
+use headwater_runtime::plan::{Plan, PlanInput};
 use headwater_runtime::run::Quarantine;
 use headwater_vault::{FrameLog, KeyFile};
 use serde::Serialize;
@@ -180,7 +180,7 @@ pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Re
         return Err(StageError::new(format!("nothing of stage `{stage}` is in the quarantine"))
             .help("headwater quarantine ls"));
     }
-    let input = plan.stage(stage).and_then(|s| s.inputs.first()).map(|i| i.schema.clone());
+    let input = plan.stage(stage).and_then(|s| s.inputs.first()).map(PlanInput::given);
     let input = input.ok_or_else(|| {
         StageError::new(format!("`{stage}` takes no rows in"))
             .expected("a stage with an input")

@@ -151,6 +151,9 @@ pub struct Input {
     pub routing: Routing,
     /// Whether it may close a cycle: rows that are sent in an epoch arrive in the next one. It need not be connected.
     pub feedback: bool,
+    /// Whether the stage learns from its rows: where a pipeline names its members, rows of devices that are none, or have
+    /// withdrawn consent, do not reach it.
+    pub members: bool,
 }
 
 /// One output port.
@@ -340,7 +343,8 @@ pub const REJECTED_REASON: &str = "rejected_reason";
 impl Input {
     /// An input that takes rows wherever they are.
     pub fn new(name: &'static str, needs: impl Into<Vec<Field>>) -> Self {
-        Input { name: name.into(), needs: needs.into(), routing: Routing::Local, feedback: false }
+        let (name, needs) = (name.into(), needs.into());
+        Input { name, needs, routing: Routing::Local, feedback: false, members: false }
     }
 
     /// The same, with another routing.
@@ -352,6 +356,12 @@ impl Input {
     /// The same, as an input that may close a cycle.
     pub fn feedback(mut self) -> Self {
         self.feedback = true;
+        self
+    }
+
+    /// The same, as an input that only rows of consenting members reach.
+    pub fn members(mut self) -> Self {
+        self.members = true;
         self
     }
 

@@ -15,6 +15,7 @@ mod draft;
 mod flow;
 mod head;
 pub mod ids;
+mod members;
 mod options;
 mod order;
 mod probe;
@@ -26,6 +27,7 @@ mod wiring;
 
 pub use head::KEYS as HEAD_KEYS;
 use headwater_contract::Kind;
+pub use members::KEYS as MEMBERS_KEYS;
 
 use crate::diagnostic::{Diagnostic, Style, render, to_json};
 use crate::params::{self, Environment, Given};
@@ -88,18 +90,21 @@ fn check_with(
     let (mut drafts, wrong_stages) = draft::read(&pipeline, kinds);
     diagnostics.extend(wrong_stages);
     diagnostics.extend(wiring::connect(&mut drafts));
+    let (members, wrong_members) = members::read(&pipeline, &mut drafts);
+    diagnostics.extend(wrong_members);
     let (order, cycles) = order::sort(&drafts);
     diagnostics.extend(cycles);
-    let (flows, wrong_flows) = flow::follow(&drafts, &order, kinds, reach);
+    let changes = members.as_ref().and_then(|m| m.changes.as_ref());
+    let (flows, wrong_flows) = flow::follow(&drafts, &order, kinds, (reach, members.as_ref()));
     diagnostics.extend(wrong_flows);
-    diagnostics.extend(unread::tell(&drafts, unread::lost(&diagnostics)));
+    diagnostics.extend(unread::tell(&drafts, changes, unread::lost(&diagnostics)));
 
     holes.hide_confusion(&mut diagnostics);
     let fine = !diagnostics.iter().any(Diagnostic::is_error);
     // What a check cannot decide is of no interest while something is wrong.
     diagnostics.retain(|d| fine || d.code != "H0108");
     diagnostics.sort_by_key(|d| (d.start(), d.code));
-    let plan = if fine { assemble::plan(head, drafts, &order, flows) } else { None };
+    let plan = if fine { assemble::plan(head, drafts, &order, flows, members) } else { None };
     Checked { plan, diagnostics }
 }
 

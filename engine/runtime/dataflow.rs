@@ -1,4 +1,4 @@
-//! Plan to timely dataflow. With `parcel`, the only place that names timely.
+//! Plan to timely dataflow. With `relations` and `parcel`, the only place that names timely.
 //!
 //! In: the shared parts of a run. Out: nothing; the dataflow runs to its end or to the first failure. Every stage becomes
 //! one operator on every worker; home (worker 0) owns the intake and every gathered stage.
@@ -10,6 +10,8 @@ mod intake;
 mod outputs;
 mod quarantine;
 mod stage;
+
+pub(crate) use stage::Route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::instance::Failure;
 use crate::metrics::CpuShare;
 use crate::parcel::Parcels;
 use crate::plan::{OutPort, PlanStage, PortRef, RejectedTo};
+use crate::relations::{self, Relation};
 use crate::run::Shared;
 
 /// Rows on an edge.
@@ -90,6 +93,8 @@ struct Wiring<'s> {
     feedback: Vec<(feedback::Handle<'s, u64, Parcels>, Vec<PortRef>)>,
     /// Rejected rows that nobody reads.
     set_aside: Vec<Rows<'s>>,
+    /// Whose rows are taken, if the plan says so.
+    relation: Option<Relation<'s>>,
     cpu: CpuShare,
 }
 
@@ -102,6 +107,7 @@ impl<'s> Wiring<'s> {
             ends: Vec::new(),
             feedback: Vec::new(),
             set_aside: Vec::new(),
+            relation: None,
             cpu,
         }
     }
@@ -111,6 +117,7 @@ impl<'s> Wiring<'s> {
         let taken = intake::wire(self.scope, &self.shared, ack, self.cpu.clone());
         let marks = deliver(taken.marks);
         let plan = self.shared.plan.clone();
+        self.wire_members(&marks);
         for (index, stage) in plan.stages.iter().enumerate() {
             if !stage.signature.inputs.is_empty() {
                 self.wire_stage(index, stage, &marks);
@@ -119,6 +126,8 @@ impl<'s> Wiring<'s> {
                 self.keep_rejected(index, stage, rejected.clone());
             }
         }
+        // An epoch has not taken effect before its changes of the members have come.
+        self.ends.extend(plan.members.iter().filter_map(|m| self.streams.get(&m.changes?)).cloned());
         for (handle, from) in std::mem::take(&mut self.feedback) {
             self.union(&from).connect_loop(handle);
         }
@@ -130,18 +139,42 @@ impl<'s> Wiring<'s> {
         probe
     }
 
+    /// Whose rows are taken. What changes it comes back from below: it is delayed by an epoch, as all that closes a cycle.
+    fn wire_members(&mut self, marks: &Marks<'s>) {
+        let plan = self.shared.plan.clone();
+        let Some(members) = &plan.members else { return };
+        let changes = members.changes.map(|port| {
+            let (handle, rows) = self.scope.feedback::<Parcels>(1);
+            self.feedback.push((handle, vec![port]));
+            rows
+        });
+        self.relation = relations::wire(self.scope, &self.shared, changes, marks.clone());
+        self.set_aside.extend(self.relation.as_mut().and_then(|relation| relation.rejected.take()));
+    }
+
     fn wire_stage(&mut self, index: usize, stage: &PlanStage, marks: &Marks<'s>) {
+        let mut refused = Vec::new();
         let inputs = stage
             .inputs
             .iter()
             .zip(&stage.signature.inputs)
-            .map(|(planned, input)| {
+            .enumerate()
+            .map(|(port, (planned, input))| {
                 let union = if input.feedback {
                     let (handle, rows) = self.scope.feedback::<Parcels>(1);
                     self.feedback.push((handle, planned.from.clone()));
                     rows
                 } else {
                     self.union(&planned.from)
+                };
+                let union = match self.relation.as_ref().filter(|_| planned.asks.is_some()) {
+                    Some(relation) => {
+                        let joined =
+                            relations::join(self.scope, &self.shared, relation, (index, port), union);
+                        refused.push(joined.rejected);
+                        joined.rows
+                    }
+                    None => union,
                 };
                 let union =
                     if input.routing == Routing::Broadcast { copies(self.scope, union) } else { union };
@@ -154,6 +187,10 @@ impl<'s> Wiring<'s> {
             self.streams.insert(PortRef { stage: index, port }, rows);
         }
         if let Some(rejected) = wired.rejected {
+            let rejected = match refused.as_slice() {
+                [] => rejected,
+                _ => self.scope.concatenate(refused.into_iter().chain([rejected])),
+            };
             self.keep_rejected(index, stage, rejected);
         }
         self.ends.extend(wired.end);

@@ -20,7 +20,7 @@ macro_rules! entry {
 }
 
 /// All codes, in order. H00xx: the file and its head; H01xx: params and the command line; H02xx: one stage by itself; H03xx: who
-/// reads whom; H04xx: labels and tiers.
+/// reads whom; H04xx: labels and tiers; H05xx: members.
 pub const ENTRIES: &[Entry] = &[
     entry!("H0001"),
     entry!("H0002"),
@@ -60,6 +60,8 @@ pub const ENTRIES: &[Entry] = &[
     entry!("H0312"),
     entry!("H0401"),
     entry!("H0402"),
+    entry!("H0501"),
+    entry!("H0502"),
 ];
 
 impl Entry {

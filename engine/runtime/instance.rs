@@ -14,8 +14,8 @@ use headwater_contract::identity::row_id;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
 use headwater_contract::units::Epoch;
 use headwater_contract::{
-    BuildContext, Emit, Mark, Outbox, PlannedStage, Port, Rejected, Role, RowId, Site, Stage, StageError,
-    StateTable,
+    BuildContext, Emit, Mark, Outbox, PlannedStage, Port, Rejected, Role, RowId, Signature, Site, Stage,
+    StageError, StateTable,
 };
 
 use crate::parcel::same_schema;
@@ -36,7 +36,12 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stage `{}`", self.stage)?;
+        // What is no stage stands in brackets, as the table of the file that it is about.
+        if self.stage.starts_with('[') {
+            f.write_str(&self.stage)?;
+        } else {
+            write!(f, "stage `{}`", self.stage)?;
+        }
         if let Some(epoch) = self.epoch {
             write!(f, ", epoch {epoch}")?;
         }
@@ -248,15 +253,26 @@ impl Instance {
 /// # Errors
 /// Arrow refuses the columns.
 pub fn rejected_rows(stage: &PlanStage, rejected: &Rejected) -> Result<RecordBatch, StageError> {
+    rejected_as(&stage.id, &stage.rejected, rejected)
+}
+
+/// The same for what is no stage: the columns are those of the row.
+///
+/// # Errors
+/// Arrow refuses the columns.
+pub fn rejected_by(name: &str, rejected: &Rejected) -> Result<RecordBatch, StageError> {
+    rejected_as(name, &Signature::rejected(&[rejected.row.schema()]), rejected)
+}
+
+fn rejected_as(name: &str, schema: &SchemaRef, rejected: &Rejected) -> Result<RecordBatch, StageError> {
     let rows = rejected.row.num_rows();
     let text =
         |value: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..rows).map(|_| value))) };
-    let columns = stage
-        .rejected
+    let columns = schema
         .fields()
         .iter()
         .map(|field| match field.name().as_str() {
-            REJECTED_BY => text(&stage.id),
+            REJECTED_BY => text(name),
             REJECTED_CODE => text(rejected.code),
             REJECTED_REASON => text(&rejected.reason),
             name => match rejected.row.column_by_name(name) {
@@ -265,7 +281,7 @@ pub fn rejected_rows(stage: &PlanStage, rejected: &Rejected) -> Result<RecordBat
             },
         })
         .collect();
-    Ok(RecordBatch::try_new(stage.rejected.clone(), columns)?)
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 /// A call ended in a panic, which was already reported.

@@ -1,7 +1,7 @@
 //! Pipeline file to plan to dataflow.
 //!
 //! In: the text of a pipeline file and a slice of kinds. Out: diagnostics, a plan, a running dataflow and its report. It
-//! must not know any stage: kinds come from outside. timely is named in `dataflow` and `parcel` alone.
+//! must not know any stage: kinds come from outside. timely is named in `dataflow`, `relations` and `parcel` alone.
 
 pub mod check;
 mod dataflow;
@@ -16,6 +16,7 @@ pub mod params;
 pub mod parcel;
 pub mod pipeline;
 pub mod plan;
+pub mod relations;
 pub mod retry;
 pub mod run;
 pub mod schema;

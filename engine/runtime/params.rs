@@ -48,6 +48,12 @@ pub fn substitute(pipeline: &mut Pipeline, text: &str, given: &Given<'_>) -> Vec
     for entry in &pipeline.privacy {
         work.forbid(entry);
     }
+    for entry in &mut pipeline.members {
+        match entry.key.as_str() {
+            "groups" | "columns" | "changes" => work.forbid(entry),
+            _ => work.replace(&mut entry.node),
+        }
+    }
     for stage in &mut pipeline.stages {
         let StageTable { kind, from, tier, rejected, options, .. } = stage;
         [kind, from, tier, rejected].into_iter().flatten().for_each(|entry| work.forbid(entry));

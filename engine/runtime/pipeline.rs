@@ -23,6 +23,10 @@ pub struct Pipeline {
     pub params: Vec<Entry>,
     /// The keys of `[privacy]`.
     pub privacy: Vec<Entry>,
+    /// Where `[members]` stands.
+    pub members_span: Option<Span>,
+    /// The keys of `[members]`.
+    pub members: Vec<Entry>,
     /// The stages, in the order of the file.
     pub stages: Vec<StageTable>,
 }
@@ -51,7 +55,7 @@ pub struct StageTable {
 /// The keys of a stage that wire it, whatever its kind.
 pub const STAGE_KEYS: [&str; 5] = ["type", "from", "feedback", "tier", "rejected"];
 
-const TABLES: [&str; 4] = ["pipeline", "params", "privacy", "stage"];
+const TABLES: [&str; 5] = ["pipeline", "params", "privacy", "members", "stage"];
 
 /// What could be read, and what is wrong with the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,6 +102,10 @@ impl Parsed {
             }
             "params" => self.pipeline.params = entries,
             "privacy" => self.pipeline.privacy = entries,
+            "members" => {
+                self.pipeline.members_span = Some(key_span);
+                self.pipeline.members = entries;
+            }
             _ => entries.into_iter().for_each(|entry| self.stage(entry)),
         }
     }
@@ -109,7 +117,7 @@ impl Parsed {
         }
         let what = if matches!(node.value, Value::Table(_)) { "table" } else { "key" };
         let mut error = Diagnostic::at("H0003", format!("unknown {what} `{key}`"), span)
-            .expected("[pipeline], [params], [privacy] or [stage.ID]");
+            .expected("[pipeline], [params], [privacy], [members] or [stage.ID]");
         if let Some(near) = nearest(key, TABLES) {
             error = error.suggest(format!("did you mean `{near}`?"), span, near);
         } else if what == "key" {

@@ -4,11 +4,14 @@
 //! who reads whom. A `Plan` cannot be invalid: only the check makes one. It must not know timely.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use headwater_contract::units::Bytes;
 use headwater_contract::{Kind, Label, Role, Signature};
+
+use crate::relations::members::{Asks, Members};
 
 /// How the intake cuts epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +103,12 @@ pub struct PlanInput {
     pub name: String,
     /// The outputs whose union it reads; none for a feedback input that nobody feeds.
     pub from: Vec<PortRef>,
-    /// The columns that arrive.
+    /// The columns that arrive, those that are joined from `[members]` last.
     pub schema: SchemaRef,
     /// The label of what arrives.
     pub label: Label,
+    /// What it asks of `[members]`, if it does.
+    pub asks: Option<Asks>,
 }
 
 /// One output port of a planned stage.
@@ -143,6 +148,18 @@ pub struct PlanStage {
     pub options: toml::Table,
 }
 
+impl PlanInput {
+    /// The columns that the outputs it reads give: without those that are joined on the way.
+    pub fn given(&self) -> SchemaRef {
+        let joined = self.asks.as_ref().map_or(0, |asks| asks.columns.len());
+        let own = self.schema.fields().len().saturating_sub(joined);
+        if joined == 0 {
+            return self.schema.clone();
+        }
+        Arc::new(Schema::new(self.schema.fields().iter().take(own).cloned().collect::<Fields>()))
+    }
+}
+
 impl PlanStage {
     /// Whether no other stage reads any of its outputs: the pipeline ends here.
     pub fn is_sink(&self) -> bool {
@@ -169,6 +186,8 @@ pub struct Plan {
     pub epoch_bytes: Bytes,
     /// Epochs in flight.
     pub window: u64,
+    /// Whose rows are taken, if the file says so.
+    pub members: Option<Members>,
     /// The stages, every one after those it reads.
     pub stages: Vec<PlanStage>,
 }

@@ -1,6 +1,6 @@
 //! A second try: a plan that begins at one stage, fed with rows that it set aside.
 //!
-//! In: a plan, a stage's id, rows with the columns of its first input. Out: a plan of that stage and all that reads it,
+//! In: a plan, a stage's id, rows with the columns that its first input is given: what is joined is joined anew. Out: a plan of that stage and all that reads it,
 //! behind a source of those rows. It must not know where the rows were kept.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use headwater_contract::{
 };
 
 use crate::plan::{OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo};
+use crate::relations::members::Members;
 
 /// Rows that were set aside, as a source. It has no options: no file can name it.
 #[derive(Clone)]
@@ -71,7 +72,7 @@ impl PlannedSource for SetAside {
 /// The plan of a second try; nothing when the plan has no such stage, or one without input.
 pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
     let at = plan.stages.iter().position(|s| s.id == id)?;
-    let (schema, label) = plan.stages.get(at)?.inputs.first().map(|i| (i.schema.clone(), i.label))?;
+    let (schema, label) = plan.stages.get(at)?.inputs.first().map(|i| (i.given(), i.label))?;
     let mut places: BTreeMap<usize, usize> = BTreeMap::new();
     let mut stages = vec![source(rows, schema, label)];
     for (old, mut stage) in plan.stages.into_iter().enumerate().skip(at) {
@@ -86,7 +87,11 @@ pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
         places.insert(old, stages.len());
         stages.push(stage);
     }
-    Some(Plan { stages, ..plan })
+    let members = plan.members.map(|members| {
+        let changes = members.changes.and_then(|port| moved(&[port], &places).into_iter().next());
+        Members { changes, ..members }
+    });
+    Some(Plan { members, stages, ..plan })
 }
 
 fn feed_first(inputs: &mut [PlanInput]) {

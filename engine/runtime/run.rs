@@ -16,6 +16,8 @@ use crate::instance::{Builder, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
 use crate::plan::{OutPort, Plan};
+use crate::relations;
+use crate::relations::members::Device;
 
 /// Where rejected rows go that no stage reads.
 pub trait Quarantine: Send {
@@ -95,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) options: RunOptions,
     /// By stage: threads of its own, for stages that have them.
     pub(crate) pools: Vec<Option<Pool>>,
+    /// The members when it starts.
+    pub(crate) members: Vec<Device>,
     /// By stage: the digest of what arrived, for sinks.
     pub(crate) digests: Vec<Mutex<SinkDigest>>,
     /// Opened sources by stage, until home takes them.
@@ -154,7 +158,7 @@ fn failure(stage: &str, what: impl Into<String>) -> Failure {
 /// # Errors
 /// Everything that is missing, of all stages.
 pub fn ready(plan: &Plan, site: &Site) -> Result<(), Vec<Failure>> {
-    let missing: Vec<Failure> = plan
+    let mut missing: Vec<Failure> = plan
         .stages
         .iter()
         .filter_map(|stage| match quietly(|| stage.role.ready(site)) {
@@ -162,7 +166,18 @@ pub fn ready(plan: &Plan, site: &Site) -> Result<(), Vec<Failure>> {
             Err(Panicked) => Some(failure(&stage.id, "it panicked while it was made ready")),
         })
         .collect();
+    missing.extend(members(plan).err().unwrap_or_default());
     if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+/// The members when the plan starts.
+///
+/// # Errors
+/// Everything that is wrong with their table.
+pub fn members(plan: &Plan) -> Result<Vec<Device>, Vec<Failure>> {
+    let Some(members) = &plan.members else { return Ok(Vec::new()) };
+    let failed = |lines: Vec<String>| lines.into_iter().map(|what| failure(relations::NAME, what)).collect();
+    relations::load(members, plan).map_err(failed)
 }
 
 /// Runs a plan to the end of its input, or until it is stopped. Call [`ready`] first.
@@ -204,10 +219,13 @@ fn share(plan: Arc<Plan>, options: RunOptions) -> Result<Shared, Failure> {
         }
     }
     let digests = plan.stages.iter().map(|_| Mutex::default()).collect();
+    let members = members(&plan)
+        .map_err(|wrong| wrong.into_iter().next().unwrap_or_else(|| failure(relations::NAME, "no table")))?;
     Ok(Shared {
         plan,
         options,
         pools,
+        members,
         digests,
         sources: Mutex::new(sources),
         intake: OnceLock::new(),

@@ -6,7 +6,7 @@
 use headwater_contract::{Kind, OptionSpec, Shape};
 use serde_json::{Map, Value, json};
 
-use crate::check::HEAD_KEYS;
+use crate::check::{HEAD_KEYS, MEMBERS_KEYS};
 use crate::plan::Tier;
 
 const ID: &str = "^[a-z][a-z0-9_]*$";
@@ -24,6 +24,7 @@ pub fn schema(kinds: &[Kind]) -> Value {
             "pipeline": head(),
             "params": params(),
             "privacy": privacy(),
+            "members": members(),
             "stage": {
                 "description": "The stages: [stage.ID].",
                 "type": "object",
@@ -101,6 +102,33 @@ fn privacy() -> Value {
         "additionalProperties": false,
         "properties": {
             "redacted": { "enum": tiers(), "description": "The highest tier that redacted rows may climb to." },
+        },
+    })
+}
+
+fn members() -> Value {
+    let about = |key: &str| MEMBERS_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, about)| about);
+    let names = |key: &str| json!({ "type": "array", "items": { "type": "string", "pattern": ID }, "description": about(key) });
+    json!({
+        "description": "Whose rows are taken, and what is joined to them.",
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [{ "required": ["table"] }, { "required": ["devices"] }],
+        "properties": {
+            "table": { "type": "string", "description": about("table") },
+            "devices": {
+                "description": about("devices"),
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": { "consent": { "enum": [true, false, "yes", "no", "true", "false"] } },
+                    "additionalProperties": { "type": "string" },
+                },
+            },
+            "groups": names("groups"),
+            "columns": names("columns"),
+            "changes": { "type": "string", "description": about("changes") },
+            "forget": { "const": false, "description": about("forget") },
         },
     })
 }

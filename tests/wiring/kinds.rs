@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use headwater_contract::columns::{u32_list, uint64};
 use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 
@@ -93,6 +94,44 @@ never_built!(stage Aggregate, "adder", |_config| {
     signature
 });
 
+options! {
+    /// Learns from the texts of members.
+    pub struct Tune {}
+}
+
+never_built!(stage Tune, "tuner", |_config| {
+    let update = vec![uint64("round"), uint64("examples"), u32_list("tensors"), f32_list("delta")];
+    let mut signature = Signature::map([utf8("text")], []);
+    signature.inputs = vec![Input::new("in", [utf8("text")]).routing(Routing::ByKey("device".into())).members()];
+    signature.outputs =
+        vec![Output::new("update", headwater_contract::Rows::Exactly(update)).label(LabelRule::Trainer)];
+    signature.state(1, &[])
+});
+
+options! {
+    /// Reads of texts whether a device consents.
+    pub struct Notices {}
+}
+
+never_built!(stage Notices, "notices", |_config| {
+    let mut signature = Signature::map([utf8("text")], []);
+    let consent = Field::new("consent", DataType::Boolean, true);
+    signature.outputs = vec![Output::new("out", headwater_contract::Rows::Exactly(vec![consent])).optional()];
+    signature
+});
+
+options! {
+    /// Reads of texts where a device is.
+    pub struct Moves {}
+}
+
+never_built!(stage Moves, "moves", |_config| {
+    let mut signature = Signature::map([utf8("text")], []);
+    let moves = vec![utf8("gateway"), utf8("consent")];
+    signature.outputs = vec![Output::new("out", headwater_contract::Rows::Exactly(moves)).optional()];
+    signature
+});
+
 /// These kinds.
 pub const KINDS: &[Kind] = &[
     Kind::stage::<Discard>(),
@@ -100,4 +139,7 @@ pub const KINDS: &[Kind] = &[
     Kind::stage::<Split>(),
     Kind::stage::<Train>(),
     Kind::stage::<Aggregate>(),
+    Kind::stage::<Tune>(),
+    Kind::stage::<Notices>(),
+    Kind::stage::<Moves>(),
 ];

@@ -5,6 +5,7 @@ use headwater_contract::{Kind, Misfit, Rows, identity};
 
 use super::draft::{Draft, Read};
 use super::flow::Flow;
+use super::members::MembersDraft;
 use super::similar::{all_of, nearest};
 use crate::diagnostic::Diagnostic;
 use crate::plan::OutPort;
@@ -46,6 +47,7 @@ pub(super) struct Place<'a, 'p> {
     pub(super) drafts: &'a [Draft<'p>],
     pub(super) flows: &'a [Flow],
     pub(super) kinds: &'a [Kind],
+    pub(super) members: Option<&'a MembersDraft>,
     pub(super) reader: usize,
 }
 
@@ -100,9 +102,13 @@ impl Place<'_, '_> {
             );
             return error.help(format!("{way}: it adds `{column}`"));
         }
-        match nearest(column, columns.iter().copied()) {
-            Some(near) => error.help(format!("did you mean the column `{near}`?")),
-            None => error,
+        let of_members = self.members.map_or(&[][..], |m| &m.columns).iter().map(String::as_str);
+        match (nearest(column, columns.iter().copied().chain(of_members.clone())), self.members) {
+            (Some(near), _) => error.help(format!("did you mean the column `{near}`?")),
+            (None, Some(_)) if misfit.needed == DataType::Utf8 => error
+                .note(format!("[members] has {}", all_of(of_members)))
+                .help(format!("if their table has it, name it there: `columns = [\"{column}\"]`")),
+            _ => error,
         }
     }
 

@@ -1,13 +1,17 @@
 //! Columns, labels and tiers of every port, followed from the sources down.
 
-use arrow::datatypes::{Schema, SchemaRef};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use headwater_contract::{Input, Kind, Label, Signature};
 
 use super::column;
 use super::draft::{Draft, Read};
+use super::members::MembersDraft;
 use super::tier::{Crossing, Reach};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{OutPort, Tier};
+use crate::relations::members::Asks;
 
 /// What is known of the ports of a stage; nothing where a mistake further up hides it.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,8 @@ pub(super) struct Flow {
     pub(super) rejected: Option<SchemaRef>,
     pub(super) rejected_label: Option<Label>,
     pub(super) tier: Option<Tier>,
+    /// By input: what it asks of the members. Their columns are the last of the input's.
+    pub(super) asks: Vec<Option<Asks>>,
 }
 
 impl Flow {
@@ -42,16 +48,17 @@ pub(super) fn follow(
     drafts: &[Draft<'_>],
     order: &[usize],
     kinds: &[Kind],
-    reach: Reach,
+    (reach, members): (Reach, Option<&MembersDraft>),
 ) -> (Vec<Flow>, Vec<Diagnostic>) {
     let mut walk =
-        Walk { drafts, kinds, reach, flows: vec![Flow::default(); drafts.len()], found: Vec::new() };
+        Walk { drafts, kinds, reach, members, flows: vec![Flow::default(); drafts.len()], found: Vec::new() };
     for stage in order {
         walk.stage(*stage);
     }
     for stage in order {
         walk.feedback(*stage);
     }
+    walk.changes();
     (walk.flows, walk.found)
 }
 
@@ -59,6 +66,7 @@ struct Walk<'a, 'p> {
     drafts: &'a [Draft<'p>],
     kinds: &'a [Kind],
     reach: Reach,
+    members: Option<&'a MembersDraft>,
     flows: Vec<Flow>,
     found: Vec<Diagnostic>,
 }
@@ -71,6 +79,9 @@ impl Walk<'_, '_> {
             for (at, input) in signature.inputs.iter().enumerate() {
                 // What comes back is not known yet: it must give what is needed, and be no more private than the rest.
                 let known = if input.feedback { Some(input.needed()) } else { self.union(draft, at) };
+                let asks = self.members.zip(known.as_ref()).and_then(|(m, known)| m.asks(at, input, known));
+                let known = known.map(|known| self.joined(known, asks.as_ref()));
+                flow.asks.push(asks);
                 let label = if input.feedback { Some(Label::Public) } else { self.most_private(draft, at) };
                 flow.inputs.push(known);
                 flow.input_labels.push(label);
@@ -116,6 +127,54 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The columns of an input together with those that are joined.
+    fn joined(&self, given: SchemaRef, asks: Option<&Asks>) -> SchemaRef {
+        let Some((asks, members)) = asks.zip(self.members).filter(|(asks, _)| !asks.columns.is_empty())
+        else {
+            return given;
+        };
+        let columns = asks.columns.iter().filter_map(|at| members.columns.get(*at));
+        let joined = columns.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+        Arc::new(Schema::new(given.fields().iter().cloned().chain(joined).collect::<Fields>()))
+    }
+
+    /// What changes the members: its columns, and whether they may go where they are joined.
+    fn changes(&mut self) {
+        let Some((members, read)) = self.members.and_then(|m| Some((m, m.changes.as_ref()?))) else { return };
+        let (Some(upstream), Some(port)) = (self.drafts.get(read.stage), read.port) else { return };
+        let Some(above) = self.flows.get(read.stage) else { return };
+        let (Some(schema), Some(label), Some(from)) = (above.schema(port), above.label(port), above.tier)
+        else {
+            return;
+        };
+        let name = upstream.port_name(port);
+        if let Some(error) = members.misfit(&name, schema) {
+            self.found.push(error);
+            return;
+        }
+        for (draft, flow) in self.drafts.iter().zip(&self.flows) {
+            for (input, asks) in flow.asks.iter().enumerate() {
+                let (Some(asks), Some(Some(to))) = (asks, flow.input_labels.get(input)) else { continue };
+                let lifted = members.lifts(asks, (label, schema), (*to, &draft.input_name(input)));
+                let carried = || asks.columns.iter().filter_map(|at| members.columns.get(*at));
+                let crosses = carried().any(|column| schema.field_with_name(column).is_ok());
+                let tier = flow.tier.filter(|_| crosses && lifted.is_none());
+                let crossing = tier.and_then(|tier| {
+                    self.reach.judge(&Crossing {
+                        port: &name,
+                        label,
+                        from,
+                        to: tier,
+                        reads: &read.span,
+                        upstream: &upstream.table.id_span,
+                        tier: draft.table.tier.as_ref().map(|entry| &entry.node.span),
+                    })
+                });
+                self.found.extend(lifted.into_iter().chain(crossing));
+            }
+        }
+    }
+
     fn fits(
         &mut self,
         reader: usize,
@@ -126,7 +185,13 @@ impl Walk<'_, '_> {
     ) {
         let Some(schema) = schema else { return };
         let inputs: Vec<SchemaRef> = (0..=port).map(|_| schema.clone()).collect();
-        let place = column::Place { drafts: self.drafts, flows: &self.flows, kinds: self.kinds, reader };
+        let place = column::Place {
+            drafts: self.drafts,
+            flows: &self.flows,
+            kinds: self.kinds,
+            members: self.members,
+            reader,
+        };
         let misfits = input.misfits(port, schema);
         self.found.extend(misfits.iter().filter_map(|misfit| place.misfit(draft, misfit, &inputs)));
     }
@@ -184,8 +249,13 @@ impl Walk<'_, '_> {
         match signature.apply(&inputs) {
             Ok(outputs) => flow.outputs = Some(outputs),
             Err(misfits) => {
-                let place =
-                    column::Place { drafts: self.drafts, flows: &self.flows, kinds: self.kinds, reader: at };
+                let place = column::Place {
+                    drafts: self.drafts,
+                    flows: &self.flows,
+                    kinds: self.kinds,
+                    members: self.members,
+                    reader: at,
+                };
                 self.found.extend(misfits.iter().filter_map(|misfit| place.misfit(draft, misfit, &inputs)));
             }
         }

@@ -1,6 +1,6 @@
 //! Outputs that somebody must read, and nobody does.
 
-use super::draft::Draft;
+use super::draft::{Draft, Read};
 use super::ids::is_id;
 use crate::diagnostic::Diagnostic;
 use crate::plan::OutPort;
@@ -16,7 +16,7 @@ pub(super) fn lost(found: &[Diagnostic]) -> usize {
 }
 
 /// Outputs that must be read and are not; nothing when so many reads are lost that each output may have lost its reader.
-pub(super) fn tell(drafts: &[Draft<'_>], lost: usize) -> Vec<Diagnostic> {
+pub(super) fn tell(drafts: &[Draft<'_>], changes: Option<&Read>, lost: usize) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (at, draft) in drafts.iter().enumerate() {
         let Some(signature) = &draft.signature else { continue };
@@ -24,7 +24,7 @@ pub(super) fn tell(drafts: &[Draft<'_>], lost: usize) -> Vec<Diagnostic> {
             continue;
         }
         let reads_of = |port: OutPort| {
-            let all = drafts.iter().flat_map(|d| &d.reads);
+            let all = drafts.iter().flat_map(|d| &d.reads).chain(changes);
             all.filter(|r| r.stage == at).any(|r| r.port.is_none_or(|p| p == port))
         };
         for (port, output) in signature.outputs.iter().enumerate() {

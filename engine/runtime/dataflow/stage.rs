@@ -45,7 +45,7 @@ type Puller = Box<dyn Pull<Message<u64, Parcels>>>;
 type Input = InputHandleCore<u64, Parcels, Puller>;
 
 /// The pact that an input's routing asks for, chosen when the dataflow is wired.
-pub(super) struct Route(pub(super) Routing);
+pub(crate) struct Route(pub(crate) Routing);
 
 impl ParallelizationContract<u64, Parcels> for Route {
     type Pusher = Box<dyn timely::communication::Push<Message<u64, Parcels>>>;

@@ -76,7 +76,7 @@ struct Cuts {
 
 fn plan(epoch: EpochRule, cap: u64) -> Plan {
     let (name, round, flush, stages) = Default::default();
-    Plan { name, epoch, round, flush, epoch_bytes: Bytes(cap), window: 4, stages }
+    Plan { name, epoch, round, flush, epoch_bytes: Bytes(cap), window: 4, members: None, stages }
 }
 
 fn cut(rule: EpochRule, cap: u64, scripts: Vec<Script>) -> Cuts {

@@ -16,6 +16,7 @@ mod faulty;
 mod kinds;
 mod ledger;
 mod loops;
+mod members;
 mod once;
 mod rejected;
 mod same;

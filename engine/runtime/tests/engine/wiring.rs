@@ -37,6 +37,7 @@ impl Draft {
             flush: 0,
             epoch_bytes: Bytes(1 << 20),
             window: 4,
+            members: None,
             stages: Vec::new(),
         };
         Draft { plan }
@@ -74,7 +75,7 @@ impl Draft {
             .map(|(input, from)| {
                 let from: Vec<PortRef> = from.iter().map(|name| self.port(name)).collect();
                 let (schema, label) = self.arrives(&from);
-                PlanInput { name: input.name.to_string(), from, schema, label }
+                PlanInput { name: input.name.to_string(), from, schema, label, asks: None }
             })
             .collect();
         let schemas: Vec<SchemaRef> = inputs.iter().map(|i| i.schema.clone()).collect();

@@ -1,0 +1,236 @@
+//! The facts: what the table says, and what changes it.
+//!
+//! In: the members at the start, rows that change them, and marks. Out: facts, each at the first epoch for which it holds;
+//! rows that cannot be understood. Changes are gathered at home. They hold from the first epoch of the next round on, or in
+//! a pipeline without rounds from the next epoch on, so that no round sees two memberships. It must not know stages.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use headwater_contract::identity::{IdentityColumns, RowId};
+use headwater_contract::{Rejected, Result, Routing};
+use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
+use timely::progress::Antichain;
+
+use super::members::{CONSENT, Device, Members, consent};
+use super::{COLUMNS, CONSENTS, Fact, Key, MEMBER, Marks, NAME, Rows};
+use crate::check::ids::is_pipeline_name as is_name;
+use crate::dataflow::Route;
+use crate::instance::{Failure, rejected_by};
+use crate::parcel::Parcels;
+use crate::run::Shared;
+
+type Facts<'s> = Stream<'s, u64, Vec<Fact>>;
+
+/// What devices are from the start.
+fn facts_of(devices: &[Device]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for device in devices {
+        let mut fact = |cell: u32, word: Option<String>| facts.push(((device.name.clone(), cell), word, 0));
+        fact(MEMBER, Some(String::new()));
+        fact(CONSENTS, Some(word_of(device.consent)));
+        for (cell, word) in (COLUMNS..).zip(&device.values) {
+            fact(cell, word.clone());
+        }
+    }
+    facts
+}
+
+fn word_of(consents: bool) -> String {
+    if consents { "yes" } else { "no" }.to_owned()
+}
+
+/// Members that never change.
+pub(super) fn once<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>) -> Facts<'s> {
+    let mut builder = OperatorBuilder::new("members given".into(), scope);
+    let (output, facts) = builder.new_output::<Vec<Fact>>();
+    let home = scope.worker().index() == 0;
+    let shared = shared.clone();
+    builder.build(move |capabilities| {
+        let mut first = capabilities.into_iter().next().filter(|_| home);
+        let mut output = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(output);
+        move |_| {
+            if let Some(first) = first.take() {
+                output.activate().session(&first).give_container(&mut facts_of(&shared.members));
+            }
+        }
+    });
+    facts
+}
+
+/// Members that change with rows. These come back over an edge that delays them: rows of epoch e arrive at e + 1, and no
+/// fact at e + 1 depends on anything after epoch e.
+pub(super) fn wire<'s>(
+    scope: Scope<'s, u64>,
+    shared: &Arc<Shared>,
+    members: &Members,
+    changes: Rows<'s>,
+    marks: Marks<'s>,
+) -> (Facts<'s>, Option<Rows<'s>>) {
+    let mut builder = OperatorBuilder::new("members".into(), scope);
+    let (facts, facts_stream) = builder.new_output::<Vec<Fact>>();
+    let (rejected, rejected_stream) = builder.new_output::<Parcels>();
+    let (same, next) = (Antichain::from_elem(0), Antichain::from_elem(1));
+    let ways = [(0, same.clone()), (1, same)];
+    let mut changes = builder.new_input_connection(changes, Route(Routing::Gather), ways);
+    let mut marks = builder.new_input_connection(marks, Pipeline, [(0, next)]);
+    let home = scope.worker().index() == 0;
+    let mut reader = Reader { shared: shared.clone(), columns: members.columns.clone() };
+    builder.build(move |capabilities| {
+        let mut first = capabilities.into_iter().next().filter(|_| home);
+        let mut facts = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(facts);
+        let mut rejected = OutputBuilder::<u64, NoopBuilder<Parcels>>::from(rejected);
+        let mut open = Open { rounds: reader.shared.plan.round.is_some(), ..Open::default() };
+        move |frontiers| {
+            if let Some(first) = first.take() {
+                facts.activate().session(&first).give_container(&mut facts_of(&reader.shared.members));
+            }
+            changes.for_each(|capability, parcels| {
+                let Some(epoch) = capability.least().and_then(|time| time.checked_sub(1)) else { return };
+                let mut wrong = reader.read(parcels, open.rows.entry(epoch).or_default());
+                if !wrong.is_empty() {
+                    rejected.activate().session_with_builder(&capability).give_container(&mut wrong);
+                }
+            });
+            marks.for_each(|capability, marks| {
+                // Only home has changes: elsewhere a mark holds nothing.
+                for mark in marks.drain(..).filter(|_| home) {
+                    open.marks.push_back((mark.0, mark.4, capability.delayed(&mark.0.saturating_add(1), 0)));
+                }
+            });
+            let until = frontiers.first().and_then(|f| f.frontier().first().copied());
+            open.settle(until, |right, mut changed| {
+                facts.activate().session(right).give_container(&mut changed);
+            });
+        }
+    });
+    (facts_stream, Some(rejected_stream))
+}
+
+/// The cells that a change row fills.
+type Filled = Vec<(u32, Option<String>)>;
+/// One change row: what names it, in the order in which rows of an epoch take effect, and the cells it fills.
+type Change = (RowId, Filled);
+
+/// Changes that do not hold yet.
+#[derive(Default)]
+struct Open {
+    /// Whether the pipeline has rounds.
+    rounds: bool,
+    /// Rows by the epoch in which they were sent.
+    rows: BTreeMap<u64, Vec<Change>>,
+    /// Epochs that were closed, in order: whether each ended its round, and the right to send at the epoch after it.
+    marks: VecDeque<(u64, bool, Capability<u64>)>,
+    /// What the complete epochs of the open round changed.
+    changed: BTreeMap<Key, Option<String>>,
+}
+
+impl Open {
+    /// No row will come any more that arrives before `until`: gives what holds from the ends of rounds on.
+    fn settle(&mut self, until: Option<u64>, mut give: impl FnMut(&Capability<u64>, Vec<Fact>)) {
+        // Rows of an epoch arrive at the time after it.
+        let complete = |epoch: u64| until.is_none_or(|until| until > epoch.saturating_add(1));
+        while self.marks.front().is_some_and(|(epoch, ..)| complete(*epoch)) {
+            let Some((epoch, round_end, right)) = self.marks.pop_front() else { return };
+            let mut rows = self.rows.remove(&epoch).unwrap_or_default();
+            rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for (id, cells) in rows {
+                let device = id.device.to_string();
+                for (cell, word) in cells {
+                    self.changed.insert((device.clone(), cell), word);
+                }
+            }
+            if round_end || !self.rounds {
+                let from = *right.time();
+                let changed = std::mem::take(&mut self.changed);
+                give(&right, changed.into_iter().map(|(key, word)| (key, word, from)).collect());
+            }
+        }
+    }
+}
+
+/// Understands change rows.
+struct Reader {
+    shared: Arc<Shared>,
+    columns: Vec<String>,
+}
+
+impl Reader {
+    /// Adds the changes of a parcel; gives the rows that are wrong.
+    fn read(&mut self, parcels: &mut Parcels, changes: &mut Vec<Change>) -> Parcels {
+        let mut wrong = Parcels::default();
+        let Ok(batches) = parcels.open() else {
+            self.fail("a batch from another worker could not be read".into());
+            return wrong;
+        };
+        for batch in batches {
+            if let Err(error) = self.batch(&batch, changes, &mut wrong) {
+                self.fail(error.to_string());
+            }
+        }
+        wrong
+    }
+
+    fn fail(&self, what: String) {
+        self.shared.fail(Failure { stage: NAME.into(), epoch: None, row: None, what });
+    }
+
+    fn batch(&self, batch: &RecordBatch, changes: &mut Vec<Change>, wrong: &mut Parcels) -> Result {
+        let ids = IdentityColumns::of(batch)?;
+        for row in 0..ids.len() {
+            match self.cells(batch, row) {
+                Ok(cells) => changes.push((ids.id(row), cells)),
+                Err((what, cells)) => {
+                    let id = ids.id(row);
+                    tracing::warn!(device = %id.device, seq = id.seq, reason = what, "change of a member set aside");
+                    // A withdrawal counts whatever else is wrong, and a consent that cannot be read is none.
+                    changes.push((id, cells));
+                    let (row, reason) = (batch.slice(row, 1), what.to_owned());
+                    wrong.push(rejected_by(NAME, &Rejected { input: 0, row, code: "bad_member", reason })?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The cells that a row fills; of a wrong one what is wrong, and a withdrawal that counts all the same.
+    fn cells(&self, batch: &RecordBatch, row: usize) -> std::result::Result<Filled, (&'static str, Filled)> {
+        let mut cells = vec![(MEMBER, Some(String::new()))];
+        let mut wrong = None;
+        if let Some(column) = batch.column_by_name(CONSENT) {
+            let given = match (column.as_boolean_opt(), column.as_string_opt::<i32>()) {
+                _ if column.is_null(row) => None,
+                (Some(given), _) => Some(given.value(row)),
+                (_, Some(words)) => consent(words.value(row)),
+                _ => None,
+            };
+            if given.is_none() {
+                wrong = Some("its consent is neither given nor withdrawn, and counts as withdrawn");
+            }
+            cells.push((CONSENTS, Some(word_of(given.unwrap_or(false)))));
+        }
+        let no = Some(word_of(false));
+        let withdrawn: Vec<_> =
+            cells.iter().filter(|(cell, w)| *cell == CONSENTS && *w == no).cloned().collect();
+        for (cell, name) in (COLUMNS..).zip(&self.columns) {
+            let Some(words) = batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()) else {
+                continue;
+            };
+            let word = words.is_valid(row).then(|| words.value(row)).filter(|word| !word.is_empty());
+            if word.is_some_and(|word| !is_name(word)) {
+                wrong = wrong.or(Some("it holds what cannot be the name of a group"));
+            }
+            cells.push((cell, word.map(str::to_owned)));
+        }
+        match wrong {
+            None => Ok(cells),
+            Some(what) => Err((what, withdrawn)),
+        }
+    }
+}

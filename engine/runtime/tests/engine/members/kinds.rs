@@ -1,0 +1,182 @@
+//! Kinds that ask for columns of members, that learn from members, and that change them.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{AsArray, Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Array};
+use arrow::datatypes::Int64Type;
+use headwater_contract::Input;
+use headwater_contract::prelude::*;
+
+use crate::kinds::{NUMBERS, WATCH};
+
+pub const KINDS: &[Kind] = &[
+    NUMBERS,
+    WATCH,
+    Kind::stage::<Tag>(),
+    Kind::stage::<Sum>(),
+    Kind::stage::<Study>(),
+    Kind::stage::<Moves>(),
+];
+
+fn value() -> Field {
+    Field::new("value", DataType::Int64, false)
+}
+
+options! {
+    /// Asks for a text column and lets rows pass with it.
+    pub struct Tag {
+        /// The column.
+        column: String = "gateway".into();
+        /// Whether rows come to where the column's value says.
+        keyed: bool = false;
+    }
+}
+
+impl StageConfig for Tag {
+    const KIND: &'static str = "tag";
+    fn signature(&self) -> Signature {
+        let tag = Signature::map([utf8(&self.column), value()], []);
+        if self.keyed { tag.routing(Routing::ByKey(self.column.clone().into())) } else { tag }
+    }
+    fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
+        Ok(Passing)
+    }
+}
+
+struct Passing;
+
+impl Stage for Passing {
+    fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        out.send(batch.clone());
+        Ok(())
+    }
+}
+
+options! {
+    /// At the end of every epoch, the sum of each group: the group is the device of what leaves.
+    pub struct Sum {
+        /// The column that names the groups.
+        by: String = "gateway".into();
+    }
+}
+
+impl StageConfig for Sum {
+    const KIND: &'static str = "sum";
+    fn signature(&self) -> Signature {
+        let needs = vec![value(), utf8(&self.by)];
+        let sum = Signature::sink(needs).routing(Routing::ByKey(self.by.clone().into())).order(Order::Sorted);
+        sum.output(Output::new("out", headwater_contract::Rows::Exactly(vec![value()]))).state(1, &[])
+    }
+    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
+        Ok(Summing { by: self.by.clone(), id: cx.id.into(), schema: cx.output(0)?, sums: BTreeMap::new() })
+    }
+}
+
+struct Summing {
+    by: String,
+    id: String,
+    schema: SchemaRef,
+    sums: BTreeMap<String, i64>,
+}
+
+impl Stage for Summing {
+    fn batch(&mut self, _: Port, batch: &RecordBatch, _: &mut Outbox<'_>) -> Result {
+        let (groups, values) = (text_column(batch, &self.by)?, values(batch));
+        for row in 0..batch.num_rows() {
+            *self.sums.entry(groups.value(row).into()).or_default() += values.value(row);
+        }
+        Ok(())
+    }
+    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        for (group, sum) in std::mem::take(&mut self.sums) {
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(StringArray::from(vec![group])),
+                Arc::new(StringArray::from(vec![self.id.as_str()])),
+                Arc::new(UInt64Array::from(vec![mark.epoch.0])),
+                Arc::new(UInt32Array::from(vec![0])),
+                Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
+                Arc::new(Int64Array::from(vec![sum])),
+            ];
+            out.send(RecordBatch::try_new(self.schema.clone(), columns)?);
+        }
+        Ok(())
+    }
+}
+
+pub fn values(batch: &RecordBatch) -> &Int64Array {
+    batch.column_by_name("value").unwrap().as_primitive::<Int64Type>()
+}
+
+options! {
+    /// Learns from rows: it lets members pass. Rows may come back to it.
+    pub struct Study {}
+}
+
+impl StageConfig for Study {
+    const KIND: &'static str = "study";
+    fn signature(&self) -> Signature {
+        let mut study = Signature::map([value()], []);
+        study.inputs = vec![Input::new("in", [value()]).members()];
+        study.input(Input::new("back", [value()]).feedback()).state(1, &[])
+    }
+    fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
+        Ok(Studying)
+    }
+}
+
+struct Studying;
+
+impl Stage for Studying {
+    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        if input == 0 {
+            out.send(batch.clone());
+        }
+        Ok(())
+    }
+}
+
+options! {
+    /// Makes changes of rows: value n becomes the n-th of `script`, "gateway region consent", where "-" leaves a cell empty.
+    pub struct Moves {
+        /// What becomes of the values.
+        script: Vec<String> = Vec::new();
+    }
+}
+
+impl StageConfig for Moves {
+    const KIND: &'static str = "moves";
+    fn signature(&self) -> Signature {
+        let cell = |name: &str| Field::new(name, DataType::Utf8, true);
+        let columns = vec![value(), cell("gateway"), cell("region"), cell("consent")];
+        let mut moves = Signature::map([value()], []).routing(Routing::Spread);
+        moves.outputs = vec![Output::new("out", headwater_contract::Rows::Exactly(columns)).optional()];
+        moves
+    }
+    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
+        Ok(Moving { script: self.script.clone(), schema: cx.output(0)? })
+    }
+}
+
+struct Moving {
+    script: Vec<String>,
+    schema: SchemaRef,
+}
+
+impl Stage for Moving {
+    fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        let said: Vec<Option<&String>> = values(batch)
+            .values()
+            .iter()
+            .map(|n| self.script.get(*n as usize).filter(|s| !s.is_empty()))
+            .collect();
+        let kept =
+            arrow::compute::filter_record_batch(batch, &said.iter().map(|s| Some(s.is_some())).collect())?;
+        let cell = |at: usize| -> ArrayRef {
+            let word = |said: &&String| said.split(' ').nth(at).filter(|w| *w != "-").map(str::to_owned);
+            Arc::new(said.iter().flatten().map(word).collect::<StringArray>())
+        };
+        let new = [("gateway", cell(0)), ("region", cell(1)), ("consent", cell(2))];
+        out.send(with_columns(&kept, &self.schema, new)?);
+        Ok(())
+    }
+}
