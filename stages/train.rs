@@ -243,9 +243,9 @@ impl StageConfig for Train {
         let by_group = Routing::ByGroup { column: "device".into(), groups: self.options.groups };
         let adapter = Input::new("adapter", [uint64("round"), u32_list("tensors"), f32_list("adapter")]);
         let evaluation = Output::new("evaluation", Rows::Exactly(evaluation_columns()));
-        Signature::sink([utf8("text")])
-            .routing(by_group)
-            .input(adapter.routing(Routing::Broadcast).feedback())
+        let text = Input::new("in", [utf8("text")]).routing(by_group).members();
+        let inputs = vec![text, adapter.routing(Routing::Broadcast).feedback()];
+        Signature { inputs, ..Signature::default() }
             .output(Output::new("update", Rows::Exactly(update_columns())).optional().label(LabelRule::Trainer))
             .output(evaluation.optional().label(LabelRule::Trainer))
             .order(Order::Sorted)
