@@ -67,7 +67,9 @@ fn members_line(plan: &Plan, members: &Members) -> String {
         (Some(port), None) => format!(", changed by {} from the next epoch on", plan.port_name(port)),
         (Some(port), Some(_)) => format!(", changed by {} from the next round on", plan.port_name(port)),
     };
-    format!("members: {given}{changes}\n\n")
+    let asked = plan.stages.iter().flat_map(|stage| &stage.inputs).any(|input| input.asks.is_some());
+    let unasked = if asked { "" } else { "; no input asks for them, so rows of all devices pass" };
+    format!("members: {given}{changes}{unasked}\n\n")
 }
 
 fn lines(plan: &Plan, stage: &PlanStage) -> Vec<Vec<String>> {

@@ -135,6 +135,9 @@ fn pictures_show_every_stage_and_label() {
             assert!(chart.contains(&format!("s_{}[", stage.id)), "{}", path.display());
             assert!(picture.contains(&format!(">{}</text>", stage.id)), "{}", path.display());
         }
+        if path.ends_with("good_members.toml") {
+            assert!(chart.contains("joined: gateway") && picture.contains("joined: region"));
+        }
         for output in plan.stages.iter().flat_map(|s| &s.outputs).filter(|o| o.read) {
             assert!(chart.contains(output.label.name()) && picture.contains(output.label.name()));
         }

@@ -170,7 +170,10 @@ impl Walk<'_, '_> {
                         tier: draft.table.tier.as_ref().map(|entry| &entry.node.span),
                     })
                 });
-                self.found.extend(lifted.into_iter().chain(crossing));
+                // Two inputs of one stage may say the same.
+                let new = lifted.into_iter().chain(crossing).filter(|error| !self.found.contains(error));
+                let new: Vec<Diagnostic> = new.collect();
+                self.found.extend(new);
             }
         }
     }

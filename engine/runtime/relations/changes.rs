@@ -65,7 +65,8 @@ pub(super) fn once<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>) -> Facts<'s>
 }
 
 /// Members that change with rows. These come back over an edge that delays them: rows of epoch e arrive at e + 1, and no
-/// fact at e + 1 depends on anything after epoch e.
+/// fact at e + 1 depends on anything after epoch e. The mark of an epoch holds the next one, at home, until all its rows are
+/// there.
 pub(super) fn wire<'s>(
     scope: Scope<'s, u64>,
     shared: &Arc<Shared>,

@@ -4,6 +4,7 @@
 mod kinds;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::AsArray;
@@ -355,6 +356,26 @@ fn a_table_is_read_and_its_mistakes_are_told_with_their_lines() {
     std::fs::write(&table, "region,device,consent\nr,device-0,yes\nr,device-1,no\n").unwrap();
     assert_eq!(complete(&plan, 2).counts.stages[1].rows_out, 10);
     std::fs::remove_dir_all(&room).unwrap();
+}
+
+#[test]
+fn a_run_that_is_stopped_loses_no_row_that_waits() {
+    for (count, live) in [(1, false), (2, true), (3, false)] {
+        let text = changing(2, 8, "round = { epochs = 3 }", 100_000, &["g0 r no"], false);
+        let plan = plan(&text.replace("devices = 3", &format!("devices = 3\nlive = {live}")));
+        let mut options = workers(&plan, count);
+        let (stopping, rows) = (options.stopping.clone(), AtomicUsize::new(0));
+        let look = Arc::new(move |batch: &RecordBatch| {
+            if rows.fetch_add(batch.num_rows(), Relaxed) >= 150 {
+                stopping.store(true, Relaxed);
+            }
+        });
+        options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+        let report = finish(&plan, options).unwrap();
+        let [mic, _, tag, ..] = report.counts.stages.as_slice() else { panic!("stages") };
+        assert!(report.stopped && mic.rows_out >= 150);
+        assert_eq!((tag.rows_in, tag.rows_out + tag.rejected), (mic.rows_out, mic.rows_out));
+    }
 }
 
 #[test]
