@@ -246,7 +246,9 @@ impl StageConfig for Train {
         let text = Input::new("in", [utf8("text")]).routing(by_group).members();
         let inputs = vec![text, adapter.routing(Routing::Broadcast).feedback()];
         Signature { inputs, ..Signature::default() }
-            .output(Output::new("update", Rows::Exactly(update_columns())).optional().label(LabelRule::Trainer))
+            .output(
+                Output::new("update", Rows::Exactly(update_columns())).optional().label(LabelRule::Trainer),
+            )
             .output(evaluation.optional().label(LabelRule::Trainer))
             .order(Order::Sorted)
             .work(Work::Lane)

@@ -133,7 +133,9 @@ impl Rounds {
         let published = self.shelf.as_deref().filter(|_| !rounds.is_empty());
         let adapter_sha256 =
             published.and_then(|shelf| Shelf::at(shelf).open(LATEST).ok()).map(|adapter| adapter.digest());
-        Loop { rounds, adapter_sha256, shelf: self.shelf }
+        let sent = self.taps.iter().map(|(id, ..)| id);
+        let tiers = sent.filter(|id| rounds.iter().any(|r| r.tiers.contains_key(*id))).cloned().collect();
+        Loop { rounds, tiers, adapter_sha256, shelf: self.shelf }
     }
 }
 
@@ -142,6 +144,8 @@ impl Rounds {
 pub struct Loop {
     /// One entry a round.
     pub rounds: Vec<RoundSummary>,
+    /// Stages that sent something, from the devices upwards.
+    pub tiers: Vec<String>,
     /// SHA-256 of the newest published adapter's parameters.
     pub adapter_sha256: Option<String>,
     /// Where adapters are published.
@@ -217,7 +221,7 @@ fn sum(seen: &mut Seen, batch: &RecordBatch, row: usize, stage: &str) -> Result<
 }
 
 /// One line a round, for people.
-pub(super) fn table(rounds: &[RoundSummary]) -> String {
+pub(super) fn table(rounds: &[RoundSummary], tiers: &[String]) -> String {
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
     };
@@ -238,7 +242,6 @@ pub(super) fn table(rounds: &[RoundSummary]) -> String {
         .map(str::to_owned)
         .to_vec(),
     ];
-    let tiers: Vec<&String> = rounds.first().map(|r| r.tiers.keys().collect()).unwrap_or_default();
     if let Some(head) = lines.first_mut() {
         head.extend(tiers.iter().map(|tier| format!("all {tier}")));
     }
@@ -256,7 +259,7 @@ pub(super) fn table(rounds: &[RoundSummary]) -> String {
             kilobytes(r.dense_bytes),
             format!("{:.1}", r.seconds),
         ];
-        line.extend(tiers.iter().map(|tier| kilobytes(r.tiers.get(*tier).copied().unwrap_or_default())));
+        line.extend(tiers.iter().map(|tier| kilobytes(r.tiers.get(tier).copied().unwrap_or_default())));
         lines.push(line);
     }
     align(&lines)
@@ -294,6 +297,6 @@ mod tests {
         assert_eq!(told[0].perplexity, expected);
         assert_eq!((told[0].upload_bytes, told[0].dense_bytes), (15, 150));
         assert_eq!((told[0].loss_before, told[0].loss_after), (Some(1.0), Some(0.5)));
-        assert!(table(&told).lines().nth(1).unwrap().starts_with("0      2        0      1.000"));
+        assert!(table(&told, &[]).lines().nth(1).unwrap().starts_with("0      2        0      1.000"));
     }
 }

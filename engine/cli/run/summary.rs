@@ -64,6 +64,9 @@ pub struct Summary {
     pub wer_all: Option<f64>,
     /// What came of each round; empty where nothing is trained.
     pub rounds: Vec<RoundSummary>,
+    /// Stages that sent something, from the devices upwards.
+    #[serde(skip)]
+    pub tiers: Vec<String>,
     /// SHA-256 of the newest published adapter's parameters.
     pub adapter_sha256: Option<String>,
     /// Rejected rows that the quarantine took.
@@ -114,6 +117,7 @@ impl Summary {
             wer: errors.and_then(|e| e.clean.rate()),
             wer_all: errors.and_then(|e| e.all.rate()),
             rounds: learnt.rounds,
+            tiers: learnt.tiers,
             adapter_sha256: learnt.adapter_sha256,
             quarantined,
             digest: report.digests.clone(),
@@ -149,7 +153,7 @@ impl Summary {
         }
         writeln!(text)?;
         if !self.rounds.is_empty() {
-            writeln!(text, "{}", rounds::table(&self.rounds))?;
+            writeln!(text, "{}", rounds::table(&self.rounds, &self.tiers))?;
         }
         if let (Some(audio), Some(factor)) = (self.audio_seconds, self.real_time_factor) {
             writeln!(
