@@ -6,6 +6,7 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::adapters::floats;
 use super::error::{Doing, Result};
+use super::stored::Weight;
 
 pub(super) struct Entropy {
     /// Cross-entropy of each token, in nats.
@@ -17,7 +18,7 @@ pub(super) struct Entropy {
 /// `states`: `[tokens, hidden]`; `head`: `[vocabulary, hidden]`; `chunk`: tokens at a time. With `factors`, one a
 /// token, the gradient is computed too.
 pub(super) fn entropy(
-    head: &Tensor,
+    head: &Weight,
     states: &Tensor,
     targets: &[i64],
     factors: Option<&[f32]>,
@@ -25,6 +26,7 @@ pub(super) fn entropy(
 ) -> Result<Entropy> {
     let what = "the cross-entropy of a chunk";
     no_grad(|| {
+        let head = &head.f32()?;
         let (mut losses, mut gradients) = (Vec::with_capacity(targets.len()), Vec::new());
         let mut start = 0;
         for (number, part) in targets.chunks(chunk.max(1)).enumerate() {
@@ -32,14 +34,14 @@ pub(super) fn entropy(
             let index = Tensor::f_from_slice(part).and_then(|t| t.f_view([size, 1])).doing(what)?;
             let rows = states.f_narrow(0, start, size).doing(what)?;
             let logits = rows.f_linear(head, None::<&Tensor>).doing("the head's logits")?;
-            let logs = logits.f_log_softmax(-1, Kind::Float).doing(what)?;
+            let mut logs = logits.f_log_softmax(-1, Kind::Float).doing(what)?;
             drop(logits);
             let chosen = logs.f_gather(1, &index, false).and_then(|t| t.f_neg()).doing(what)?;
             losses.extend(floats(&chosen)?);
             if let Some(of_chunk) = factors.and_then(|f| f.chunks(chunk.max(1)).nth(number)) {
-                let backward = || {
+                let mut backward = || {
                     let scale = Tensor::f_from_slice(of_chunk)?.f_view([size, 1])?;
-                    let mut error = logs.f_exp()?;
+                    let mut error = logs.f_exp_()?;
                     let minus = Tensor::f_full([size, 1], -1.0, (Kind::Float, tch::Device::Cpu))?;
                     let _ = error.f_scatter_add_(1, &index, &minus)?;
                     let _ = error.f_mul_(&scale)?;
