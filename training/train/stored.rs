@@ -56,6 +56,8 @@ pub enum Storage {
 const BLOCK: usize = 32;
 /// Numbers that are turned into f32 at a time: they stay in a core's cache until they are where they belong.
 const PIECE: usize = 1 << 15;
+/// Numbers of a part of a large matrix, where it is used part by part: 16 MB.
+const PART: i64 = 1 << 22;
 
 impl Format {
     /// (weights of a block, bytes of a block).
@@ -194,6 +196,38 @@ impl Weight {
         match self {
             Weight::Numbers(tensor) => tensor.f_to_kind(Kind::Float).doing("turning a weight into f32"),
             Weight::Blocks(blocks) => blocks.rows(0, blocks.rows),
+        }
+    }
+
+    /// Rows of a matrix.
+    pub(super) fn rows(&self) -> i64 {
+        match self {
+            Weight::Numbers(tensor) => tensor.size().first().copied().unwrap_or(0),
+            Weight::Blocks(blocks) => blocks.rows,
+        }
+    }
+
+    /// A matrix cut into (first row, rows), so that each part is small as f32; whole where it is f32 as it is.
+    pub(super) fn parts(&self) -> Vec<(i64, i64)> {
+        let (rows, columns) = match self {
+            Weight::Numbers(tensor) if tensor.kind() == Kind::Float => return vec![(0, self.rows())],
+            Weight::Numbers(tensor) => (self.rows(), tensor.size().last().copied().unwrap_or(1)),
+            Weight::Blocks(blocks) => (blocks.rows, blocks.columns),
+        };
+        let count = (rows * columns / PART + 1).min(rows.max(1));
+        (0..count)
+            .map(|part| (part * rows / count, (part + 1) * rows / count - part * rows / count))
+            .collect()
+    }
+
+    /// A part of it as f32.
+    pub(super) fn part(&self, first: i64, count: i64) -> Result<Tensor> {
+        match self {
+            Weight::Numbers(tensor) => tensor
+                .f_narrow(0, first, count)
+                .and_then(|part| part.f_to_kind(Kind::Float))
+                .doing("turning a part of a weight into f32"),
+            Weight::Blocks(blocks) => blocks.rows(first, count),
         }
     }
 
