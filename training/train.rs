@@ -2,6 +2,7 @@
 //! know no rows, no epochs, no files.
 
 pub mod adapters;
+mod backward;
 pub mod base;
 pub mod batch;
 pub mod chance;
@@ -19,5 +20,6 @@ pub mod rules;
 pub mod schedule;
 pub mod shape;
 pub mod step;
+pub mod stored;
 pub mod targets;
 pub mod trainer;

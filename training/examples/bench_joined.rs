@@ -9,13 +9,14 @@ use headwater_training::train::batch::Example;
 use headwater_training::train::chance::{Chance, Purpose};
 use headwater_training::train::lora::{Layers, Layout, LoraOptions, Method, Targets};
 use headwater_training::train::shape::{Module, Scaling, Shape};
+use headwater_training::train::stored::{Storage, Stored};
 use headwater_training::train::trainer::{Member, TrainOptions, Trainer};
 use rustix::time::{ClockId, clock_gettime};
 
 struct Random(Shape);
 
 impl Weights for Random {
-    fn tensor(&self, name: &str) -> Result<(Vec<i64>, Vec<f32>), String> {
+    fn tensor(&self, name: &str) -> Result<Stored, String> {
         let shape = &self.0;
         let sizes = if name.contains("norm") {
             vec![shape.hidden]
@@ -31,7 +32,7 @@ impl Weights for Random {
         #[allow(clippy::cast_possible_truncation)]
         let value = |i: u64| ((chance.uniform(i) - 0.5) * scale + offset) as f32;
         let count = sizes.iter().product::<i64>().unsigned_abs();
-        Ok((sizes, (0..count).map(value).collect()))
+        Ok(Stored::f32(sizes, &(0..count).map(value).collect::<Vec<_>>()))
     }
 }
 
@@ -62,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         tied: true,
         qkv_bias: false,
     };
-    let base = Base::load(&shape, &Random(shape.clone()))?;
+    let base = Base::load(&shape, &Random(shape.clone()), Storage::F32)?;
     let query_value = || Targets::Names(vec!["q_proj".into(), "v_proj".into()]);
     for (names, targets, layers, checkpoint, cache_prefix) in [
         ("q,v", query_value(), Layers::All, false, None),

@@ -1,21 +1,23 @@
 //! Weights by name in, a frozen Llama-family model in memory out. Which file they come from, and how they were packed,
 //! is the affair of whoever gives them. It is frozen: no gradient of it is ever kept, and all adapters share it.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::error::{Doing, Result, TrainError};
+use super::error::{Result, TrainError};
 use super::shape::{Module, Shape};
+use super::stored::{Storage, Stored, Weight};
 
 /// Weights under Hugging Face's names.
 pub trait Weights {
-    /// Sizes and values, by rows. The error says what is wrong with the file, without the weight's name.
-    fn tensor(&self, name: &str) -> std::result::Result<(Vec<i64>, Vec<f32>), String>;
+    /// A weight as the file stores it, its rows in Hugging Face's order. The error says what is wrong with the file,
+    /// without the weight's name.
+    fn tensor(&self, name: &str) -> std::result::Result<Stored, String>;
 }
 
 /// A linear map: `[output, input]`, and perhaps a bias `[output]`.
 #[derive(Debug)]
 pub(super) struct Linear {
-    pub(super) weight: Tensor,
+    pub(super) weight: Weight,
     pub(super) bias: Option<Tensor>,
 }
 
@@ -27,28 +29,30 @@ pub(super) struct Layer {
     linears: Vec<Linear>,
 }
 
-/// A frozen model, single precision.
+/// A frozen model. Norms and biases are f32; matrices are kept as [`Storage`] says, and turned into f32 for each use.
 #[derive(Debug)]
 pub struct Base {
     shape: Shape,
     /// `[vocabulary, hidden]`.
-    pub(super) embedding: Tensor,
+    pub(super) embedding: Weight,
     pub(super) layers: Vec<Layer>,
     pub(super) last_norm: Tensor,
     /// `[vocabulary, hidden]`; the embedding itself where they are tied.
-    pub(super) head: Tensor,
+    pub(super) head: Weight,
 }
 
 impl Base {
     /// Takes what the shape names; a missing weight or one of another size is an error.
-    pub fn load(shape: &Shape, weights: &impl Weights) -> Result<Base> {
+    pub fn load(shape: &Shape, weights: &impl Weights, storage: Storage) -> Result<Base> {
         check(shape)?;
-        let norm = |name: &str| take(weights, name, &[shape.hidden]);
-        let embedding = take(weights, "model.embed_tokens.weight", &[shape.vocabulary, shape.hidden])?;
+        let vector = |name: &str, size: i64| take(weights, name, &[size], Storage::F32)?.f32();
+        let matrix = |name: &str, sizes: [i64; 2]| take(weights, name, &sizes, storage);
+        let norm = |name: &str| vector(name, shape.hidden);
+        let embedding = matrix("model.embed_tokens.weight", [shape.vocabulary, shape.hidden])?;
         let head = if shape.tied {
-            embedding.shallow_clone()
+            embedding.share()
         } else {
-            take(weights, "lm_head.weight", &[shape.vocabulary, shape.hidden])?
+            matrix("lm_head.weight", [shape.vocabulary, shape.hidden])?
         };
         let mut layers = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
@@ -58,8 +62,8 @@ impl Base {
                 let path = module.path(layer);
                 let biased = shape.qkv_bias && matches!(module, Module::Q | Module::K | Module::V);
                 linears.push(Linear {
-                    weight: take(weights, &format!("{path}.weight"), &[output, input])?,
-                    bias: biased.then(|| take(weights, &format!("{path}.bias"), &[output])).transpose()?,
+                    weight: matrix(&format!("{path}.weight"), [output, input])?,
+                    bias: biased.then(|| vector(&format!("{path}.bias"), output)).transpose()?,
                 });
             }
             layers.push(Layer {
@@ -79,7 +83,7 @@ impl Base {
     /// The same weights for another thread: LibTorch's handles may move between threads, but not be shared.
     pub fn share(&self) -> Base {
         let linear = |l: &Linear| Linear {
-            weight: l.weight.shallow_clone(),
+            weight: l.weight.share(),
             bias: l.bias.as_ref().map(Tensor::shallow_clone),
         };
         let layer = |l: &Layer| Layer {
@@ -89,10 +93,10 @@ impl Base {
         };
         Base {
             shape: self.shape.clone(),
-            embedding: self.embedding.shallow_clone(),
+            embedding: self.embedding.share(),
             layers: self.layers.iter().map(layer).collect(),
             last_norm: self.last_norm.shallow_clone(),
-            head: self.head.shallow_clone(),
+            head: self.head.share(),
         }
     }
 }
@@ -110,20 +114,11 @@ pub fn one_thread_a_lane() {
     tch::set_num_threads(1);
 }
 
-fn take(weights: &impl Weights, name: &str, sizes: &[i64]) -> Result<Tensor> {
+fn take(weights: &impl Weights, name: &str, sizes: &[i64], storage: Storage) -> Result<Weight> {
     let wrong = |reason: String| TrainError::Weight { name: name.to_owned(), reason };
-    let (found, values) = weights.tensor(name).map_err(wrong)?;
-    if found != sizes {
-        return Err(wrong(format!("its sizes are {found:?}; expected {sizes:?}")));
-    }
-    if usize::try_from(sizes.iter().product::<i64>()) != Ok(values.len()) {
-        return Err(wrong(format!("it has {} values; expected {sizes:?}", values.len())));
-    }
-    if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-        return Err(wrong(format!("value {at} is not a finite number")));
-    }
-    let tensor = Tensor::f_from_slice(&values).and_then(|t| t.f_reshape(sizes));
-    tensor.and_then(|t| t.f_to_kind(Kind::Float)).doing("copying a weight")
+    let stored = weights.tensor(name).map_err(wrong)?;
+    stored.check(sizes).map_err(wrong)?;
+    Weight::keep(stored, storage)
 }
 
 fn check(shape: &Shape) -> Result<()> {

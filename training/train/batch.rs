@@ -36,15 +36,13 @@ pub(super) struct Scored {
     /// The token to predict.
     pub(super) targets: Vec<i64>,
     pub(super) weights: Vec<f32>,
-    /// Whose it is, from 0.
+    /// Whose it is, from 0: the first of the batch.
     pub(super) devices: Vec<usize>,
 }
 
 /// Rows of all devices of a group.
 #[derive(Debug)]
 pub(super) struct JoinedBatch {
-    /// D.
-    pub(super) devices: i64,
     /// D * B.
     pub(super) rows: i64,
     /// T.
@@ -52,15 +50,16 @@ pub(super) struct JoinedBatch {
     /// Token ids, `[D * B * T]`.
     pub(super) tokens: Tensor,
     pub(super) scored: Scored,
-    /// What stands in each row: (device, place among its examples, tokens).
+    /// What stands in each row: (device of the group, place among its examples, tokens).
     pub(super) held: Vec<Option<(usize, usize, i64)>>,
 }
 
 impl JoinedBatch {
-    /// `chosen` names the examples of each device by place. None if nothing is there to be learnt.
+    /// `chosen` names the examples of each device by place; `first` is the first device's number in its group. None if nothing is there to be learnt.
     pub(super) fn new(
         examples: &[&[Example]],
         chosen: &[Vec<usize>],
+        first: usize,
         vocabulary: i64,
     ) -> Result<Option<JoinedBatch>> {
         let per_device = chosen.iter().map(Vec::len).max().unwrap_or(0);
@@ -90,14 +89,13 @@ impl JoinedBatch {
                         scored.devices.push(device);
                     }
                 }
-                held.push(Some((device, at, example.tokens.len() as i64)));
+                held.push(Some((first + device, at, example.tokens.len() as i64)));
             } else {
                 held.push(None);
             }
             tokens.resize((row + 1) * length, 0);
         }
         Ok(Some(JoinedBatch {
-            devices: chosen.len() as i64,
             rows: held.len() as i64,
             length: length as i64,
             tokens: Tensor::f_from_slice(&tokens).doing("making a batch of tokens")?,

@@ -2,6 +2,9 @@
 //! LLaMA, 2023), with the low-rank parts of all devices beside the frozen maps. The frozen maps see the rows of all
 //! devices as one matrix; the low-rank parts are one batched product over devices. No row sees another: what is not a
 //! number in one device's rows stays there.
+//!
+//! LibTorch records nothing of it: what the way back needs stands in a [`Tape`], which holds no weight. A weight as f32
+//! lives for one product, on the way back too.
 
 use tch::{TchError, Tensor};
 
@@ -11,6 +14,9 @@ use super::dropout::Dropout;
 use super::error::{Doing, Result};
 use super::rope::Rope;
 use super::shape::Module;
+
+/// What LibTorch says of an operation.
+pub(super) type Torch<T> = std::result::Result<T, TchError>;
 
 /// What all layers of one pass share.
 pub(super) struct Pass<'a> {
@@ -25,49 +31,101 @@ pub(super) struct Pass<'a> {
     pub(super) dropout: Option<&'a Dropout>,
 }
 
+/// What the way back through a layer needs. M is N * T.
+pub(super) struct Tape {
+    /// `[M, hidden]`: the layer's input.
+    pub(super) input: Tensor,
+    /// `[M, 1]`: what RMSNorm multiplied it by.
+    pub(super) input_scale: Tensor,
+    /// Queries, keys (both turned) and values: `[N, heads, T, width]`, keys and values once for each of their heads.
+    pub(super) q: Tensor,
+    pub(super) k: Tensor,
+    pub(super) v: Tensor,
+    /// `[N, heads, T, width]`, and the logarithms of attention's sums.
+    pub(super) mixed: Tensor,
+    pub(super) sums: Tensor,
+    /// `[M, hidden]`: with attention added.
+    pub(super) middle: Tensor,
+    pub(super) middle_scale: Tensor,
+    /// `[M, intermediate]`.
+    pub(super) gate: Tensor,
+    pub(super) up: Tensor,
+    /// In the order of [`Module::ALL`]: A times the input, scaled, `[D, M / D, r]`.
+    pub(super) narrow: [Option<Tensor>; 7],
+}
+
+/// A map's output, and what its low-rank part had in its middle.
+type Mapped = (Tensor, Option<Tensor>);
+
 impl Pass<'_> {
-    /// Token ids `[N * T]` to embeddings `[N * T, hidden]`.
+    /// Token ids `[M]` to embeddings `[M, hidden]`.
     pub(super) fn embed(&self, tokens: &Tensor) -> Result<Tensor> {
-        self.base.embedding.f_index_select(0, tokens).doing("looking up embeddings")
+        self.base.embedding.select(tokens)
     }
 
-    /// `[N * T, hidden]` to `[N * T, hidden]`, through layer number `at`.
-    pub(super) fn layer(&self, at: usize, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let normal = self.norm(x, &layer.before_attention)?;
-        let x = x.f_add(&self.attention(at, layer, &normal)?).doing("adding attention")?;
-        let normal = self.norm(&x, &layer.before_mlp)?;
-        let gate = self.linear(at, layer, Module::Gate, &normal)?;
-        let up = self.linear(at, layer, Module::Up, &normal)?;
-        let inner = gate.f_silu().and_then(|g| g.f_mul(&up)).doing("the gate")?;
-        x.f_add(&self.linear(at, layer, Module::Down, &inner)?).doing("adding the feed-forward part")
+    /// `[M, hidden]` to `[M, hidden]`, through layer number `at`.
+    pub(super) fn layer(&self, at: usize, layer: &Layer, x: Tensor) -> Result<(Tensor, Tape)> {
+        let mut tape = self.tape(at, layer, x)?;
+        let inner = tape.gate.f_silu().and_then(|mut g| g.f_mul_(&tape.up)).doing("the gate")?;
+        let (mut down, narrow) = self.linear(at, layer, Module::Down, &inner)?;
+        let [.., last] = &mut tape.narrow;
+        *last = narrow;
+        let above = down.f_add_(&tape.middle).doing("adding the feed-forward part")?;
+        Ok((above, tape))
     }
 
-    /// RMSNorm (Zhang, Sennrich, 2019).
-    pub(super) fn norm(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    /// All but the last map of a layer: as much as the way back needs, unless that map has a low-rank part.
+    fn tape(&self, at: usize, layer: &Layer, input: Tensor) -> Result<Tape> {
         let shape = self.base.shape();
-        x.f_rms_norm([shape.hidden], Some(weight), shape.norm_eps).doing("RMSNorm")
-    }
-
-    fn attention(&self, at: usize, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let shape = self.base.shape();
-        let heads = |module: Module, count: i64| {
-            let flat = self.linear(at, layer, module, x)?;
+        let (normal, input_scale) = self.norm(&input, &layer.before_attention)?;
+        let heads = |(flat, narrow): Mapped, count: i64| {
             let split = flat.f_view([self.rows, self.length, count, shape.head_dim]);
-            split.and_then(|t| t.f_transpose(1, 2)).doing("splitting heads")
+            Ok((split.and_then(|t| t.f_transpose(1, 2)).doing("splitting heads")?, narrow))
         };
-        let q = self.rope.turn(&heads(Module::Q, shape.heads)?)?;
-        let k = self.rope.turn(&heads(Module::K, shape.kv_heads)?)?;
-        let v = heads(Module::V, shape.kv_heads)?;
-        let (k, v) = (self.repeat(&k).doing("repeating keys")?, self.repeat(&v).doing("repeating values")?);
+        let (q, q_narrow) = heads(self.linear(at, layer, Module::Q, &normal)?, shape.heads)?;
+        let (k, k_narrow) = heads(self.linear(at, layer, Module::K, &normal)?, shape.kv_heads)?;
+        let (v, v_narrow) = heads(self.linear(at, layer, Module::V, &normal)?, shape.kv_heads)?;
+        drop(normal);
+        let (q, k) = (self.rope.turn(&q)?, self.rope.turn(&k)?);
+        let (mixed, sums) = self.mix(&q, &k, &v).doing("attention")?;
+        let flat = self.join_heads(&mixed).doing("attention")?;
+        let (mut out, o_narrow) = self.linear(at, layer, Module::O, &flat)?;
+        drop(flat);
+        let middle = out.f_add_(&input).doing("adding attention")?;
+        let (normal, middle_scale) = self.norm(&middle, &layer.before_mlp)?;
+        let (gate, gate_narrow) = self.linear(at, layer, Module::Gate, &normal)?;
+        let (up, up_narrow) = self.linear(at, layer, Module::Up, &normal)?;
+        let narrow = [q_narrow, k_narrow, v_narrow, o_narrow, gate_narrow, up_narrow, None];
+        Ok(Tape { input, input_scale, q, k, v, mixed, sums, middle, middle_scale, gate, up, narrow })
+    }
+
+    /// The tape of a layer that was passed before without keeping one.
+    pub(super) fn again(&self, at: usize, layer: &Layer, x: Tensor) -> Result<Tape> {
+        if self.adapters.is_some_and(|a| a.pair(at, Module::Down).is_some()) {
+            return Ok(self.layer(at, layer, x)?.1);
+        }
+        self.tape(at, layer, x)
+    }
+
+    /// RMSNorm (Zhang, Sennrich, 2019): the output, and what it multiplied each row by, `[M, 1]`.
+    pub(super) fn norm(&self, x: &Tensor, weight: &Tensor) -> Result<(Tensor, Tensor)> {
+        let shape = self.base.shape();
+        let normal = || {
+            let mut scale = x.f_square()?.f_mean_dim(-1, true, None)?;
+            let scale = scale.f_add_scalar_(shape.norm_eps)?.f_rsqrt_()?;
+            Ok((x.f_mul(&scale)?.f_mul_(weight)?, scale))
+        };
+        normal().doing("RMSNorm")
+    }
+
+    fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Torch<(Tensor, Tensor)> {
+        let (k, v) = (self.repeat(k)?, self.repeat(v)?);
         let none = None::<&Tensor>;
-        let mixed = Tensor::f_scaled_dot_product_attention(&q, &k, &v, none, 0.0, true, None::<f64>, false);
-        let width = shape.heads * shape.head_dim;
-        let flat = mixed.and_then(|m| m.f_transpose(1, 2)?.f_reshape([self.rows * self.length, width]));
-        self.linear(at, layer, Module::O, &flat.doing("attention")?)
+        Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, &k, &v, 0.0, true, none, None)
     }
 
     /// `[N, key heads, T, width]` to `[N, heads, T, width]`.
-    fn repeat(&self, x: &Tensor) -> std::result::Result<Tensor, TchError> {
+    pub(super) fn repeat(&self, x: &Tensor) -> Torch<Tensor> {
         let shape = self.base.shape();
         let times = shape.heads / shape.kv_heads;
         if times == 1 {
@@ -78,33 +136,54 @@ impl Pass<'_> {
         x.f_unsqueeze(2)?.f_expand(wide, false)?.f_reshape(flat)
     }
 
-    /// `[N * T, input]` to `[N * T, output]`. The rows stay in one matrix: a product of a frozen map with a tensor of
-    /// three dimensions would become one small product a row.
-    fn linear(&self, at: usize, layer: &Layer, module: Module, x: &Tensor) -> Result<Tensor> {
+    /// `[N, heads, T, width]` to `[M, heads * width]`.
+    pub(super) fn join_heads(&self, x: &Tensor) -> Torch<Tensor> {
+        x.f_transpose(1, 2)?.f_reshape([self.rows * self.length, -1])
+    }
+
+    /// `[M, input]` to `[M, output]`. The rows stay in one matrix: a product of a frozen map with a tensor of three
+    /// dimensions would become one small product a row.
+    fn linear(&self, at: usize, layer: &Layer, module: Module, x: &Tensor) -> Result<Mapped> {
         let map = layer.linear(module)?;
-        let frozen = x.f_linear(&map.weight, map.bias.as_ref()).doing("a frozen linear map")?;
+        let weight = map.weight.f32()?;
+        let frozen = x.f_linear(&weight, map.bias.as_ref()).doing("a frozen linear map")?;
+        drop(weight);
         let Some((adapters, pair)) = self.adapters.and_then(|a| Some((a, a.pair(at, module)?))) else {
-            return Ok(frozen);
+            return Ok((frozen, None));
         };
-        let devices = adapters.devices.max(1);
-        let (input, output) = module.widths(self.base.shape());
-        let tall = self.rows * self.length / devices;
-        let mut by_device = x.f_view([devices, tall, input]).doing("splitting rows by device")?;
-        if let Some(dropout) = self.dropout {
-            let rows = (self.rows / devices).unsigned_abs();
-            let mask = dropout.mask(at, module, rows, self.length, input)?;
-            by_device = by_device.f_mul(&mask).doing("dropout")?;
-        }
+        let by_device = self.by_device(at, module, x)?;
         let low_rank = || {
-            let narrow = by_device.f_bmm(&pair.a.f_transpose(1, 2)?)?;
-            let sum = frozen.f_view([devices, tall, output])?.f_baddbmm(
-                &narrow,
-                &pair.b.f_transpose(1, 2)?,
-                1.0,
-                adapters.scaling,
-            )?;
-            sum.f_view([self.rows * self.length, output])
+            let mut narrow = by_device.f_bmm(&pair.a.f_transpose(1, 2)?)?;
+            let narrow = narrow.f_mul_scalar_(adapters.scaling)?;
+            let mut sum = self.split(&frozen)?;
+            let _ = sum.f_baddbmm_(&narrow, &pair.b.f_transpose(1, 2)?)?;
+            Ok(narrow)
         };
-        low_rank().doing("a low-rank part")
+        let narrow = low_rank().doing("a low-rank part")?;
+        Ok((frozen, Some(narrow)))
+    }
+
+    /// `[M, width]` to `[D, M / D, width]`.
+    pub(super) fn split(&self, x: &Tensor) -> Torch<Tensor> {
+        let devices = self.adapters.map_or(1, |a| a.devices.max(1));
+        x.f_view([devices, self.rows * self.length / devices, -1])
+    }
+
+    /// A low-rank part's input: by device, and with something left out where there is dropout.
+    pub(super) fn by_device(&self, at: usize, module: Module, x: &Tensor) -> Result<Tensor> {
+        let by_device = self.split(x).doing("splitting rows by device")?;
+        match self.mask(at, module)? {
+            Some(mask) => by_device.f_mul(&mask).doing("dropout"),
+            None => Ok(by_device),
+        }
+    }
+
+    /// The mask of a low-rank part's input; the same on the way back.
+    pub(super) fn mask(&self, at: usize, module: Module) -> Result<Option<Tensor>> {
+        let Some(dropout) = self.dropout else { return Ok(None) };
+        let devices = self.adapters.map_or(1, |a| a.devices.max(1));
+        let (input, _) = module.widths(self.base.shape());
+        let rows = (self.rows / devices).unsigned_abs();
+        dropout.mask(at, module, rows, self.length, input).map(Some)
     }
 }

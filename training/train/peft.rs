@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::error::{Result, TrainError};
 use super::lora::{Layout, LoraOptions, Site};
 use super::shape::{Module, Shape};
+use super::stored::half;
 
 /// The files of a PEFT folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,17 +179,5 @@ fn decode(view: &TensorView<'_>) -> Option<Vec<f32>> {
         Dtype::BF16 => Some(halves().map(|h| f32::from_bits(u32::from(h) << 16)).collect()),
         Dtype::F16 => Some(halves().map(half).collect()),
         _ => None,
-    }
-}
-
-/// IEEE 754 binary16.
-fn half(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let exponent = i32::from((bits >> 10) & 0x1F);
-    let fraction = f32::from(bits & 0x3FF) / 1024.0;
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-14),
-        31 => sign * if fraction == 0.0 { f32::INFINITY } else { f32::NAN },
-        _ => sign * (1.0 + fraction) * 2f32.powi(exponent - 15),
     }
 }

@@ -99,7 +99,7 @@ fn below(
     no_grad(|| {
         let mut x = pass.embed(tokens)?;
         for (at, layer) in base.layers.iter().enumerate().take(lowest) {
-            x = pass.layer(at, layer, &x)?;
+            (x, _) = pass.layer(at, layer, x)?;
         }
         Ok(x)
     })

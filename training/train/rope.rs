@@ -13,6 +13,8 @@ pub(super) struct Rope {
     cos: Tensor,
     /// `[T, head_dim]`; the first half of a row is negative sines.
     sin: Tensor,
+    /// The same, negative: it turns back.
+    back: Tensor,
     half: i64,
 }
 
@@ -31,12 +33,23 @@ impl Rope {
         }
         let table = |values: &[f32]| Tensor::f_from_slice(values)?.f_reshape([length, shape.head_dim]);
         let what = "the tables of rotary positions";
-        Ok(Rope { cos: table(&cos).doing(what)?, sin: table(&sin).doing(what)?, half: shape.head_dim / 2 })
+        let (cos, sin) = (table(&cos).doing(what)?, table(&sin).doing(what)?);
+        let back = sin.f_neg().doing(what)?;
+        Ok(Rope { cos, sin, back, half: shape.head_dim / 2 })
     }
 
     /// Turns `[.., T, head_dim]`.
     pub(super) fn turn(&self, x: &Tensor) -> Result<Tensor> {
-        let turned = || x.f_mul(&self.cos)?.f_addcmul(&x.f_roll(self.half, -1)?, &self.sin);
+        self.by(x, &self.sin)
+    }
+
+    /// The transpose of [`Rope::turn`], which is its inverse.
+    pub(super) fn turn_back(&self, x: &Tensor) -> Result<Tensor> {
+        self.by(x, &self.back)
+    }
+
+    fn by(&self, x: &Tensor, sin: &Tensor) -> Result<Tensor> {
+        let turned = || x.f_mul(&self.cos)?.f_addcmul_(&x.f_roll(self.half, -1)?, sin);
         turned().doing("turning queries and keys")
     }
 }

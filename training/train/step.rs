@@ -2,9 +2,12 @@
 //! maps see all rows at once. Losses are normalised by device, over all batches of a step, so that a device's gradient
 //! is what it would be alone. Knows no optimiser and no round.
 
-use tch::{Tensor, no_grad};
+use std::ops::Range;
+
+use tch::{Device, Kind, Tensor};
 
 use super::adapters::Adapters;
+use super::backward::{Flats, norm_back};
 use super::base::Base;
 use super::batch::{Example, JoinedBatch};
 use super::dropout::Dropout;
@@ -24,6 +27,8 @@ pub(super) struct Joined<'a> {
     pub(super) chunk: usize,
     /// Keep only each layer's input, and compute it again on the way back (Chen et al., 2016).
     pub(super) checkpoint: bool,
+    /// Tokens of a pass: what more devices would add is another pass.
+    pub(super) tile: usize,
     /// Of each device.
     pub(super) examples: Vec<&'a [Example]>,
     pub(super) kept: Option<Prefix>,
@@ -52,6 +57,21 @@ pub(super) struct DropoutPlace<'a> {
     pub(super) step: u64,
 }
 
+/// Devices that are passed together: `first` and those after it.
+struct Tile<'t> {
+    first: usize,
+    flats: &'t [&'t [f32]],
+    adapters: Adapters,
+}
+
+/// What one pass is asked for besides losses.
+struct Wanted<'w> {
+    dropout: Option<&'w Dropout>,
+    /// Of each scored token in its device's loss.
+    shares: &'w [f32],
+    flats: Flats<'w>,
+}
+
 impl Joined<'_> {
     /// Gradients of one step over `batches` (accumulated).
     pub(super) fn gradients(
@@ -62,46 +82,78 @@ impl Joined<'_> {
         dropout: &DropoutPlace<'_>,
     ) -> Result<Vec<Gradient>> {
         let weights = self.weights(batches, flats.len());
-        let adapters = Adapters::new(self.layout, flats, Some(factors))?;
         let mut sums = vec![0.0; flats.len()];
-        let mut first_row = 0;
-        for chosen in batches {
-            let Some(batch) = self.batch(chosen)? else { continue };
-            let mask = Dropout::new(
-                dropout.p,
-                dropout.seed,
-                dropout.devices,
-                dropout.round,
-                dropout.step,
-                first_row,
-            );
-            first_row += (batch.rows / batch.devices.max(1)).unsigned_abs();
-            let share = |(weight, device): (&f32, &usize)| {
-                narrow(f64::from(*weight) / weights.get(*device).copied().unwrap_or(1.0))
-            };
-            let shares: Vec<f32> =
-                batch.scored.weights.iter().zip(&batch.scored.devices).map(share).collect();
-            self.pass(&batch, &adapters, mask.as_ref(), Some(&shares), &mut sums)?;
+        let mut gradients = vec![vec![0.0; self.layout.length]; flats.len()];
+        for tile in self.tiles(batches, flats, Some(factors))? {
+            let of_tile = tile.first..tile.first + tile.flats.len();
+            let weights = weights.get(of_tile.clone()).unwrap_or_default();
+            let devices = dropout.devices.get(of_tile.clone()).unwrap_or_default();
+            for (number, chosen) in (0u64..).zip(batches) {
+                let Some(batch) = self.batch(chosen, &of_tile)? else { continue };
+                // Rows of a batch are counted from the same number whoever is in it.
+                let first_row = number << 32;
+                let (p, seed, round, step) = (dropout.p, dropout.seed, dropout.round, dropout.step);
+                let mask = Dropout::new(p, seed, devices, round, step, first_row);
+                let share = |(weight, device): (&f32, &usize)| {
+                    narrow(f64::from(*weight) / weights.get(*device).copied().unwrap_or(1.0))
+                };
+                let shares: Vec<f32> =
+                    batch.scored.weights.iter().zip(&batch.scored.devices).map(share).collect();
+                let flats = gradients.get_mut(of_tile.clone()).unwrap_or_default();
+                let wanted = Wanted { dropout: mask.as_ref(), shares: &shares, flats };
+                let sums = sums.get_mut(of_tile.clone()).unwrap_or_default();
+                self.pass(&batch, &tile.adapters, Some(wanted), sums)?;
+            }
         }
-        let flats = adapters.gradients(self.layout)?;
-        let each = sums.into_iter().zip(weights).zip(flats);
+        let each = sums.into_iter().zip(weights).zip(gradients);
         Ok(each.map(|((sum, weight), flat)| Gradient { loss: mean(sum, weight), weight, flat }).collect())
     }
 
     /// Each device's mean loss over `batches`, without dropout: (loss, weight).
     pub(super) fn losses(&mut self, batches: &[Chosen], flats: &[&[f32]]) -> Result<Vec<(f64, f64)>> {
         let weights = self.weights(batches, flats.len());
-        let adapters = Adapters::new(self.layout, flats, None)?;
         let mut sums = vec![0.0; flats.len()];
-        for chosen in batches {
-            let Some(batch) = self.batch(chosen)? else { continue };
-            self.pass(&batch, &adapters, None, None, &mut sums)?;
+        for tile in self.tiles(batches, flats, None)? {
+            let of_tile = tile.first..tile.first + tile.flats.len();
+            for chosen in batches {
+                let Some(batch) = self.batch(chosen, &of_tile)? else { continue };
+                let sums = sums.get_mut(of_tile.clone()).unwrap_or_default();
+                self.pass(&batch, &tile.adapters, None, sums)?;
+            }
         }
         Ok(sums.into_iter().zip(weights).map(|(sum, weight)| (mean(sum, weight), weight)).collect())
     }
 
-    fn batch(&self, chosen: &Chosen) -> Result<Option<JoinedBatch>> {
-        let batch = JoinedBatch::new(&self.examples, chosen, self.base.shape().vocabulary)?;
+    /// The group, cut into devices that are passed together.
+    fn tiles<'t>(
+        &self,
+        batches: &[Chosen],
+        flats: &'t [&'t [f32]],
+        factors: Option<Factors>,
+    ) -> Result<Vec<Tile<'t>>> {
+        let tokens = |device: usize, at: &usize| Some(self.examples.get(device)?.get(*at)?.tokens.len());
+        let of_device = |(device, places): (usize, &Vec<usize>)| {
+            let longest = places.iter().filter_map(|at| tokens(device, at)).max().unwrap_or(0);
+            longest * places.len()
+        };
+        let of_batch = |chosen: &Chosen| chosen.iter().enumerate().map(of_device).max().unwrap_or(0);
+        let most = batches.iter().map(of_batch).max().unwrap_or(0);
+        let devices = (self.tile / most.max(1)).clamp(1, flats.len().max(1));
+        // As even as can be: 16 devices by 6 are 6, 5 and 5.
+        let parts = flats.len().div_ceil(devices);
+        let mut tiles = Vec::with_capacity(parts);
+        for part in 0..parts {
+            let (first, end) = (part * flats.len() / parts, (part + 1) * flats.len() / parts);
+            let flats = flats.get(first..end).unwrap_or_default();
+            tiles.push(Tile { first, flats, adapters: Adapters::new(self.layout, flats, factors)? });
+        }
+        Ok(tiles)
+    }
+
+    fn batch(&self, chosen: &Chosen, devices: &Range<usize>) -> Result<Option<JoinedBatch>> {
+        let examples = self.examples.get(devices.clone()).unwrap_or_default();
+        let chosen = chosen.get(devices.clone()).unwrap_or_default();
+        let batch = JoinedBatch::new(examples, chosen, devices.start, self.base.shape().vocabulary)?;
         Ok(batch.filter(|batch| !batch.scored.places.is_empty()))
     }
 
@@ -114,45 +166,41 @@ impl Joined<'_> {
         (0..devices).map(of_device).collect()
     }
 
-    /// One batch forward and, with `shares` (of each scored token in its device's loss), backward. Adds each device's
-    /// weighted losses to `sums`.
+    /// One batch forward and, where gradients are wanted, back. Adds each device's weighted losses to `sums`.
     fn pass(
         &mut self,
         batch: &JoinedBatch,
         adapters: &Adapters,
-        dropout: Option<&Dropout>,
-        shares: Option<&[f32]>,
+        wanted: Option<Wanted<'_>>,
         sums: &mut [f64],
     ) -> Result<()> {
         let lowest = self.layout.lowest();
         let rope = &Rope::new(self.base.shape(), batch.length)?;
-        let start = prefix::states(self.base, lowest, rope, batch, self.kept.as_mut())?;
+        let mut x = prefix::states(self.base, lowest, rope, batch, self.kept.as_mut())?;
         let (rows, length) = (batch.rows, batch.length);
+        let dropout = wanted.as_ref().and_then(|wanted| wanted.dropout);
         let pass = Pass { base: self.base, rows, length, rope, adapters: Some(adapters), dropout };
         let layers: Vec<_> = self.base.layers.iter().enumerate().skip(lowest).collect();
-        let checkpoint = self.checkpoint && shares.is_some();
-
-        let mut inputs = Vec::new();
-        let mut forward = || {
-            let mut x = start.shallow_clone();
-            for (at, layer) in &layers {
-                let above = pass.layer(*at, layer, &x)?;
-                if checkpoint {
-                    inputs.push(x);
-                }
-                x = above;
+        let (mut tapes, mut inputs) = (Vec::new(), Vec::new());
+        for (at, layer) in &layers {
+            let (above, tape) = pass.layer(*at, layer, x)?;
+            match (&wanted, self.checkpoint) {
+                (Some(_), true) => inputs.push(tape.input),
+                (Some(_), false) => tapes.push(tape),
+                (None, _) => (),
             }
-            Ok(x)
-        };
-        let top = if checkpoint || shares.is_none() { no_grad(forward)? } else { forward()? };
-        let top = if checkpoint { leaf(&top)? } else { top };
+            x = above;
+        }
 
-        let places = Tensor::f_from_slice(&batch.scored.places).doing("choosing scored tokens")?;
-        let picked = top.f_index_select(0, &places).doing("choosing scored tokens")?;
-        let states = pass.norm(&picked, &self.base.last_norm)?;
-        let detached = states.f_detach().doing("the head")?;
         let scored = &batch.scored;
-        let entropy = head::entropy(&self.base.head, &detached, &scored.targets, shares, self.chunk)?;
+        let places = Tensor::f_from_slice(&scored.places).doing("choosing scored tokens")?;
+        let picked = x.f_index_select(0, &places).doing("choosing scored tokens")?;
+        drop(x);
+        let norm = &self.base.last_norm;
+        let (states, scale) = pass.norm(&picked, norm)?;
+        let shares = wanted.as_ref().map(|wanted| wanted.shares);
+        let entropy = head::entropy(&self.base.head, &states, &scored.targets, shares, self.chunk)?;
+        drop(states);
         let losses = entropy.losses.iter().zip(&scored.weights).zip(&scored.devices);
         for ((loss, weight), device) in losses {
             if let Some(sum) = sums.get_mut(*device) {
@@ -160,28 +208,27 @@ impl Joined<'_> {
             }
         }
 
-        let Some(gradient) = entropy.gradient else { return Ok(()) };
-        backward(&states, &gradient)?;
-        if checkpoint {
-            let mut gradient = top.f_grad().doing("going back from the head")?;
-            for ((at, layer), input) in layers.into_iter().zip(inputs).rev() {
-                let input = leaf(&input)?;
-                backward(&pass.layer(at, layer, &input)?, &gradient)?;
-                gradient = input.f_grad().doing("going back through a layer")?;
-            }
+        let (Some(gradient), Some(wanted)) = (entropy.gradient, wanted) else { return Ok(()) };
+        let back = || {
+            let mut of_picked = picked.f_zeros_like()?;
+            norm_back(&picked, &scale, norm, gradient, &mut of_picked)?;
+            let sizes = [rows * length, self.base.shape().hidden];
+            let mut above = Tensor::f_zeros(sizes, (Kind::Float, Device::Cpu))?;
+            above.f_index_copy_(0, &places, &of_picked)
+        };
+        let mut above = Some(back().doing("going back from the head")?);
+        drop(picked);
+        for (at, layer) in layers.into_iter().rev() {
+            let Some(gradient) = above else { break };
+            let tape = match inputs.pop() {
+                Some(input) => Some(pass.again(at, layer, input)?),
+                None => tapes.pop(),
+            };
+            let Some(tape) = tape else { break };
+            above = pass.back((at, layer), tape, gradient, &mut *wanted.flats)?;
         }
         Ok(())
     }
-}
-
-fn leaf(x: &Tensor) -> Result<Tensor> {
-    x.f_detach().and_then(|x| x.f_set_requires_grad(true)).doing("cutting the graph")
-}
-
-/// Goes back from `output`, whose gradient is known: that of sum(output * gradient) is the same.
-fn backward(output: &Tensor, gradient: &Tensor) -> Result<()> {
-    let sum = output.f_mul(gradient).and_then(|product| product.f_sum(tch::Kind::Float));
-    sum.and_then(|sum| sum.f_backward()).doing("going back")
 }
 
 fn mean(sum: f64, weight: f64) -> f64 {

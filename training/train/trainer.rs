@@ -36,7 +36,10 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Tokens whose logits exist at a time.
     pub chunk: usize,
-    /// Keep only the layers' inputs for the way back: less memory, a third more time.
+    /// Tokens that are passed together: as many devices as fit are one pass, at least one. More of them gain nothing once
+    /// the products are large, and what one operation leaves is then no longer near for the next.
+    pub tile: usize,
+    /// Keep only the layers' inputs for the way back: less memory, a quarter more time.
     pub checkpoint: bool,
     /// Keep what the frozen lower layers say about each example, up to so many bytes: 4 * hidden a token.
     pub cache_prefix: Option<usize>,
@@ -57,7 +60,8 @@ impl Default for TrainOptions {
             accumulation: 1,
             clip: Some(1.0),
             seed: 0,
-            chunk: 512,
+            chunk: 256,
+            tile: 1024,
             checkpoint: false,
             cache_prefix: None,
             losses: true,
@@ -124,6 +128,7 @@ impl<'a> Trainer<'a> {
             layout,
             chunk: options.chunk,
             checkpoint: options.checkpoint,
+            tile: options.tile,
             examples: members.iter().map(|m| m.examples).collect(),
             kept: options.cache_prefix.map(Prefix::new),
         };

@@ -10,6 +10,7 @@ use headwater_training::train::optimiser::Rule;
 use headwater_training::train::peft;
 use headwater_training::train::schedule::Schedule;
 use headwater_training::train::shape::{Scaling, Shape};
+use headwater_training::train::stored::{Format, Storage, Stored};
 use headwater_training::train::trainer::TrainOptions;
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -27,11 +28,11 @@ impl File {
 }
 
 impl Weights for File {
-    fn tensor(&self, name: &str) -> Result<(Vec<i64>, Vec<f32>), String> {
+    fn tensor(&self, name: &str) -> Result<Stored, String> {
         let file = SafeTensors::deserialize(&self.0).map_err(|e| e.to_string())?;
         let view = file.tensor(name).map_err(|e| e.to_string())?;
-        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        Ok((view.shape().iter().map(|s| *s as i64).collect(), values))
+        let sizes = view.shape().iter().map(|s| *s as i64).collect();
+        Ok(Stored { sizes, format: Format::F32, bytes: view.data().to_vec() })
     }
 }
 
@@ -51,7 +52,7 @@ pub struct Case {
 impl Case {
     pub fn base(&self, model: &str) -> Base {
         let file = File::open(folder().join(format!("{model}.safetensors")));
-        Base::load(&self.shape, &file).unwrap()
+        Base::load(&self.shape, &file, Storage::F32).unwrap()
     }
 }
 
