@@ -87,6 +87,18 @@ choice! {
     }
 }
 
+choice! {
+    /// How the frozen base is kept in memory; what is computed is f32 in every case.
+    pub enum Storage {
+        /// As the file has it, turned into f32 for each use: the least memory, the file's numbers.
+        AsStored = "as stored",
+        /// Rounded to bf16 once.
+        Bf16 = "bf16",
+        /// Turned into f32 once: the most memory, the least work.
+        F32 = "f32",
+    }
+}
+
 /// Which layers get an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layers {
@@ -121,6 +133,8 @@ options! {
     pub struct TrainOptions {
         /// The base model: a folder in Hugging Face's layout, or a GGUF file.
         model: PathBuf;
+        /// How the base is kept in memory: "as stored" in the file, "bf16" or "f32".
+        storage: Storage = Storage::AsStored;
         /// The rank of the adapter.
         r: u32 = 8, in 1 ..= 4096;
         /// What the adapter adds is multiplied by alpha / r.
@@ -180,7 +194,7 @@ options! {
         /// Keep what the frozen layers below the adapter say about each text for a round, up to this size.
         cache_prefix: Option<Bytes>;
         /// Tokens whose logits exist at a time.
-        chunk: usize = 512, in 1 ..= 1000000, unit "tokens";
+        chunk: usize = 256, in 1 ..= 1000000, unit "tokens";
         /// Of the first adapter, the order of texts, rehearsal and dropout.
         seed: u64 = 0;
     }

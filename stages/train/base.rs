@@ -17,17 +17,19 @@ use headwater_training::train::peft::PeftFiles;
 use headwater_training::train::rules::Rule;
 use headwater_training::train::schedule::Schedule as RateSchedule;
 use headwater_training::train::shape::{Scaling, Shape};
+use headwater_training::train::stored::{Format, Storage as Kept, Stored};
 use headwater_training::train::trainer::TrainOptions as Recipe;
 use headwater_vault::KeyFile;
 
 use super::job::Adapter;
 use super::model::Base as Files;
 use super::model::config::{Architecture, RopeScaling};
+use super::model::dtype::Dtype;
 use super::model::tokenizer::TextTokens;
-use super::model::weights::Weights as Stored;
+use super::model::weights::Weights as ModelWeights;
 use super::personal::{Personal, PersonalAdapters};
 use super::publish::{self, PeftFolder, Publisher};
-use super::{Layers, Method, Optimiser, Schedule, TrainOptions};
+use super::{Layers, Method, Optimiser, Schedule, Storage, TrainOptions};
 
 /// A base model, ready to train on.
 pub(super) struct LoadedBase {
@@ -57,8 +59,13 @@ impl LoadedBase {
             );
         }
         let lora = lora(options);
+        let kept = match options.storage {
+            Storage::AsStored => Kept::AsStored,
+            Storage::Bf16 => Kept::Bf16,
+            Storage::F32 => Kept::F32,
+        };
         let layout = Layout::new(&shape, &lora).map_err(wrong)?;
-        let frozen = Frozen::load(&shape, &Named(&files.weights)).map_err(wrong)?;
+        let frozen = Frozen::load(&shape, &Named(&files.weights), kept).map_err(wrong)?;
         let fingerprint = || files.weights.fingerprint().map_err(|e| StageError::new(e.to_string()));
         let start = match &options.adapter {
             Some(folder) => publish::read(folder, &layout, &fingerprint()?)?,
@@ -137,13 +144,21 @@ pub(super) fn wrong(error: TrainError) -> StageError {
     StageError::new(error.to_string())
 }
 
-struct Named<'a>(&'a Stored);
+struct Named<'a>(&'a ModelWeights);
 
 impl Weights for Named<'_> {
-    fn tensor(&self, name: &str) -> std::result::Result<(Vec<i64>, Vec<f32>), String> {
+    fn tensor(&self, name: &str) -> std::result::Result<Stored, String> {
         let tensor = self.0.tensor(name).map_err(|e| e.to_string())?;
         let sizes = tensor.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
-        Ok((sizes, tensor.to_f32()))
+        let format = match tensor.dtype() {
+            Dtype::F32 => Format::F32,
+            Dtype::F16 => Format::F16,
+            Dtype::Bf16 => Format::Bf16,
+            Dtype::Q8_0 => Format::Q8_0,
+            Dtype::Q4_0 => Format::Q4_0,
+            Dtype::Q4_1 => Format::Q4_1,
+        };
+        Ok(Stored { sizes, format, bytes: tensor.bytes().to_vec() })
     }
 }
 
@@ -220,7 +235,7 @@ fn recipe(options: &TrainOptions) -> Recipe {
         chunk: options.chunk,
         checkpoint: options.checkpoint,
         cache_prefix: options.cache_prefix.map(|Bytes(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX)),
-        losses: true,
+        ..Recipe::default()
     }
 }
 
