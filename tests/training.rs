@@ -119,7 +119,7 @@ fn tiers_orders_and_workers_change_no_bit_and_it_learns() {
             let of = |which: &str| last[which].as_f64().unwrap();
             assert!(of("global") < 0.9 * of("base"), "{name}: {last}");
             let names = std::fs::read_dir(place.path().join("state/adapters")).unwrap().count();
-            assert_eq!(names, ROUNDS + 1, "a folder for each round, and the link");
+            assert_eq!(names, ROUNDS + 3, "a folder for each round, the link, and the plot in two forms");
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod model;
 pub mod new;
 pub mod pipeline;
 pub mod plan;
+pub mod plot;
 pub mod quarantine;
 pub mod redact;
 pub mod run;

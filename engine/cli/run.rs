@@ -90,8 +90,16 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
             let errors = hearing.map(hearing::Hearing::finish);
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
             let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
+            let drawn = rounds::draw(&plan, &learnt);
             let summary = summary::Summary::new(&plan, &report, errors, learnt, kept);
-            tell(args, &plan, settings, &summary)
+            let code = tell(args, &plan, settings, &summary);
+            match drawn {
+                Ok(Some(path)) if !args.quiet => println!("plot       {}", path.display()),
+                Ok(_) => {}
+                // The run itself is done: what it made stays.
+                Err(error) => tracing::warn!(%error, "the plot could not be drawn"),
+            }
+            code
         }
     }
 }

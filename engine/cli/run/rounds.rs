@@ -17,6 +17,7 @@ use headwater_runtime::run::Tap;
 use headwater_stages::train::shelf::{LATEST, Shelf};
 use serde::Serialize;
 
+use crate::plot::{Figure, PixelWidth, RoundPoint, png, svg};
 use crate::table::align;
 
 /// Perplexities on the texts that were held out, over all their tokens.
@@ -263,6 +264,31 @@ pub(super) fn table(rounds: &[RoundSummary], tiers: &[String]) -> String {
         lines.push(line);
     }
     align(&lines)
+}
+
+/// Draws the rounds beside the published adapters, as rounds.svg and rounds.png; gives the path of the latter.
+pub(super) fn draw(plan: &Plan, learnt: &Loop) -> Result<Option<PathBuf>, StageError> {
+    let Some(shelf) = learnt.shelf.as_deref().filter(|_| !learnt.rounds.is_empty()) else { return Ok(None) };
+    let point = |r: &RoundSummary| RoundPoint {
+        round: r.round,
+        perplexity_base: r.perplexity.base,
+        perplexity_global: r.perplexity.global,
+        perplexity_personal: r.perplexity.personal,
+        upload_bytes: r.upload_bytes,
+        tiers: learnt.tiers.iter().filter_map(|tier| Some((tier.clone(), *r.tiers.get(tier)?))).collect(),
+        dense_bytes: r.dense_bytes,
+        seconds: r.seconds,
+    };
+    let points: Vec<RoundPoint> = learnt.rounds.iter().map(point).collect();
+    let devices = learnt.rounds.iter().map(|r| r.devices).max().unwrap_or_default();
+    let subtitle = format!("{devices} devices, {} rounds; held-out texts", points.len());
+    let figure = Figure { title: &plan.name, subtitle: &subtitle, points: &points };
+    let failed = |e: &dyn std::fmt::Display| StageError::new(e.to_string());
+    let bitmap = png(&figure, PixelWidth::SLIDE).map_err(|e| failed(&e))?;
+    let path = shelf.join("rounds.png");
+    std::fs::write(&path, bitmap).map_err(|e| failed(&e))?;
+    std::fs::write(shelf.join("rounds.svg"), svg(&figure)).map_err(|e| failed(&e))?;
+    Ok(Some(path))
 }
 
 fn kilobytes(bytes: u64) -> String {
