@@ -1,8 +1,8 @@
-//! The source `capture`: recordings, lines of text or a microphone in; one row per utterance out, labelled raw.
+//! The source `capture`: recordings, rows of text or a microphone in; one row per utterance out, labelled raw.
 //!
 //! Recordings are decoded to mono 16 kHz and cut at pauses into utterances of at most 30 s, one at a time: an
 //! hour-long file is never in memory whole. What cannot be read is rejected with its reason and the rest goes
-//! on. Identity: the n-th recording of a device has the seqs from n million on; a line of text has its number.
+//! on. Identity: the n-th recording of a device has the seqs from n million on; a line or row of text has its number.
 //!
 //! It must not know what becomes of its rows. What it gives depends on the files' names and contents alone,
 //! never on their dates, the clock or the machine (the microphone apart).
@@ -27,7 +27,7 @@ pub mod utterance;
 use hear::Hearing;
 use lines::Lines;
 use rows::Outlet;
-use text::{Column, Columns, JsonRecords, Numbers, Reading, Records};
+use text::{Column, Columns, JsonRecords, Numbers, ParquetReading, Reading, Records, Taking};
 use utterance::Place;
 
 choice! {
@@ -39,6 +39,8 @@ choice! {
         Jsonl = "jsonl",
         /// Comma-separated values with a header.
         Csv = "csv",
+        /// A plain Parquet file.
+        Parquet = "parquet",
     }
 }
 
@@ -52,23 +54,30 @@ choice! {
     }
 }
 
+/// Columns that rows have beside their identity.
+const OWN_COLUMNS: [&str; 3] = ["text", "sample_rate", "samples"];
+
 options! {
-    /// Takes in recordings (WAV, FLAC, Ogg Vorbis, MP3) or lines of text (JSON lines, CSV).
+    /// Takes in recordings (WAV, FLAC, Ogg Vorbis, MP3) or rows of text (JSON lines, CSV, Parquet).
     pub struct Capture {
         /// A recording, a folder of recordings, a manifest.toml, a text file, or `-` for lines on the standard input.
         path: Option<PathBuf>;
-        /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv` and `-` are text, all else is audio.
+        /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv`, `.parquet` and `-` are text, all else is audio.
         format: Option<Format>;
         /// Whether to read `path` or to listen.
         source: Origin = Origin::Files;
         /// Whose input it is where the input does not say. Default: the pipeline's name.
         device: Option<String>;
+        /// Whether all rows are `device`'s, whatever the input says: to learn from all devices as if they were one.
+        one_device: bool = false;
         /// Text: the column of the text.
         text_column: String = "text".to_owned();
         /// Text: the column of the device. Default: `device`, where there is one.
         device_column: Option<String>;
-        /// Text: the column of the time (RFC 3339). Default: `captured_at`, where there is one.
+        /// Text: the column of the time (RFC 3339, or a timestamp of Parquet: UTC where it names no zone). Default: `captured_at`, where there is one.
         captured_at_column: Option<String>;
+        /// Text: further columns that each row carries on under the same names, as text. Empty where a row says nothing.
+        columns: Vec<String> = Vec::new();
     }
 }
 
@@ -82,6 +91,7 @@ impl Capture {
         match path.extension().and_then(|suffix| suffix.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
             Some("csv") => Format::Csv,
+            Some("parquet") => Format::Parquet,
             _ if path.as_os_str() == "-" => Format::Jsonl,
             _ => Format::Audio,
         }
@@ -107,9 +117,35 @@ impl Capture {
         };
         Columns {
             text: self.text_column.clone(),
-            device: column(&self.device_column, "device"),
+            device: (!self.one_device).then(|| column(&self.device_column, "device")),
             captured_at: column(&self.captured_at_column, "captured_at"),
+            kept: self.columns.clone(),
         }
+    }
+
+    /// The first kept column that cannot stand beside the others under its name.
+    fn wrong_column(&self) -> Option<Wrong> {
+        let identity = identity::fields();
+        let own =
+            |name: &str| OWN_COLUMNS.contains(&name) || identity.iter().any(|field| field.name() == name);
+        let earlier = |at: usize, name: &String| self.columns.iter().take(at).any(|known| known == name);
+        self.columns.iter().enumerate().find_map(|(at, name)| {
+            let what = if name.is_empty() {
+                "a column has an empty name".to_owned()
+            } else if own(name) {
+                format!("`{name}` is a column that capture makes itself; expected other columns of the input")
+            } else if earlier(at, name) {
+                format!("`{name}` stands there twice; expected each column once")
+            } else {
+                return None;
+            };
+            Some(Wrong::new("columns", what))
+        })
+    }
+
+    fn taking(&self, device: Arc<str>) -> Taking {
+        let name = self.path().display().to_string();
+        Taking { columns: self.columns(), name, device, numbers: self.numbers() }
     }
 
     fn open_text(&self) -> Result<BufReader<File>> {
@@ -132,7 +168,10 @@ impl SourceConfig for Capture {
     fn signature(&self) -> Signature {
         match self.format() {
             Format::Audio => Signature::source([uint32("sample_rate"), f32_list("samples")]),
-            Format::Jsonl | Format::Csv => Signature::source([utf8("text")]),
+            Format::Jsonl | Format::Csv | Format::Parquet => {
+                let kept = self.columns.iter().map(|name| utf8(name));
+                Signature::source(std::iter::once(utf8("text")).chain(kept).collect::<Vec<_>>())
+            }
         }
     }
 
@@ -158,14 +197,21 @@ impl SourceConfig for Capture {
         if self.source == Origin::Microphone && !cfg!(feature = "microphone") {
             wrong("source", "this program was built without the feature `microphone`");
         }
-        if audio && self.reads_standard_input() {
+        if matches!(self.format(), Format::Audio | Format::Parquet) && self.reads_standard_input() {
             wrong("format", "the standard input is read as \"jsonl\" or \"csv\"");
         }
-        let named =
-            [("device_column", &self.device_column), ("captured_at_column", &self.captured_at_column)];
-        for (option, _) in named.iter().filter(|(_, column)| audio && column.is_some()) {
-            wrong(option, "recordings have no columns; expected `format` \"jsonl\" or \"csv\"");
+        let named = [
+            ("device_column", self.device_column.is_some()),
+            ("captured_at_column", self.captured_at_column.is_some()),
+            ("columns", !self.columns.is_empty()),
+        ];
+        for (option, _) in named.iter().filter(|(_, given)| audio && *given) {
+            wrong(option, "recordings have no columns; expected `format` \"jsonl\", \"csv\" or \"parquet\"");
         }
+        if self.one_device && self.device_column.is_some() {
+            wrong("device_column", "not read, since `one_device` is true; expected one of the two");
+        }
+        wrongs.extend(self.wrong_column());
         wrongs
     }
 
@@ -175,7 +221,7 @@ impl SourceConfig for Capture {
         }
         match self.format() {
             Format::Audio => {
-                let takes = recordings::list(self.path(), "")?;
+                let takes = recordings::list(self.path(), "", self.one_device)?;
                 if takes.is_empty() {
                     return Err(StageError::new(format!("`{}` holds no recordings", self.path().display()))
                         .expected("at least one file"));
@@ -183,6 +229,7 @@ impl SourceConfig for Capture {
                 Ok(())
             }
             Format::Jsonl => self.open_text().map(drop),
+            Format::Parquet => text::open_parquet(self.path(), &self.columns()).map(drop),
             Format::Csv => {
                 let mut lines = Lines::at(self.open_text()?, 0, 0);
                 text::csv_header(&mut lines, &self.columns(), &self.path().display().to_string()).map(drop)
@@ -221,8 +268,13 @@ impl Source for Capturing {
             #[cfg(not(feature = "microphone"))]
             (Origin::Microphone, _) => Err(StageError::new("built without the feature `microphone`")),
             (Origin::Files, Format::Audio) => {
-                let takes = recordings::list(self.capture.path(), &self.device)?;
+                let takes = recordings::list(self.capture.path(), &self.device, self.capture.one_device)?;
                 self.outlet.pour(Hearing::from_place(takes.into(), self.place), |_| true, feed)
+            }
+            (Origin::Files, Format::Parquet) => {
+                let taking = self.capture.taking(self.device);
+                let file = text::open_parquet(self.capture.path(), &taking.columns)?;
+                self.outlet.pour(ParquetReading::new(file, taking, self.place.items), |_| false, feed)
             }
             (Origin::Files, _) if self.capture.reads_standard_input() => {
                 // What an earlier life read is gone from there: this one reads on, and numbers on.
@@ -248,16 +300,15 @@ impl Capturing {
         feed: Feed<'_>,
     ) -> Result {
         let Self { capture, device, place, outlet } = self;
-        let numbers = capture.numbers();
-        let (columns, name) = (capture.columns(), capture.path().display().to_string());
+        let taking = capture.taking(device);
         let records: Box<dyn Records> = match capture.format() {
-            Format::Csv => Box::new(text::csv_header(&mut lines, &columns, &name)?),
-            Format::Jsonl | Format::Audio => Box::new(JsonRecords),
+            Format::Csv => Box::new(text::csv_header(&mut lines, &taking.columns, &taking.name)?),
+            _ => Box::new(JsonRecords),
         };
         resume(&mut lines, place).map_err(|error| {
-            StageError::new(format!("`{name}` cannot be read from where it was left: {error}"))
+            StageError::new(format!("`{}` cannot be read from where it was left: {error}", taking.name))
         })?;
-        let reading = Reading::new(lines, records, columns, name, device, numbers, place.items);
+        let reading = Reading::new(lines, records, taking, place.items);
         outlet.pour(reading, |reading| waits(reading.reader()), feed)
     }
 }

@@ -74,7 +74,7 @@ fn hear(path: &Path, cost: &mut Cost) -> Result<String, String> {
 
 fn by_format(path: &Path) {
     let mut costs: BTreeMap<String, Cost> = BTreeMap::new();
-    for take in recordings::list(path, "here").unwrap() {
+    for take in recordings::list(path, "here", false).unwrap() {
         let mut cost = Cost::default();
         let Ok(name) = hear(&take.path, &mut cost) else { continue };
         let sum = costs.entry(name).or_default();

@@ -36,13 +36,15 @@ pub struct Take {
 }
 
 /// Lists the recordings at `path`. What a folder without a manifest holds belongs to the device named by
-/// the first folder below `path`; what lies beside those folders, to `device`.
+/// the first folder below `path`; what lies beside those folders, to `device`. With `one_device` all is `device`'s,
+/// whatever folders and manifests say.
 ///
 /// # Errors
 /// The path does not exist, or a manifest is wrong: all its mistakes.
-pub fn list(path: &Path, device: &str) -> Result<Vec<Take>> {
+pub fn list(path: &Path, device: &str, one_device: bool) -> Result<Vec<Take>> {
     let Ok(meta) = fs::metadata(path) else { return Err(absent(path)) };
-    let mut listing = Listing { takes: Vec::new(), counts: HashMap::new() };
+    let only = one_device.then_some(device);
+    let mut listing = Listing { takes: Vec::new(), counts: HashMap::new(), only };
     if meta.is_dir() {
         listing.folder(path, None, device)?;
     } else if path.extension().is_some_and(|suffix| suffix == "toml") {
@@ -60,13 +62,15 @@ pub(super) fn absent(path: &Path) -> StageError {
         .help("a relative path starts at the working directory")
 }
 
-struct Listing {
+struct Listing<'d> {
     takes: Vec<Take>,
     /// Recordings so far, by device.
     counts: HashMap<Arc<str>, u64>,
+    /// Whose they all are.
+    only: Option<&'d str>,
 }
 
-impl Listing {
+impl Listing<'_> {
     /// `below`: the device that a folder further up gave its name to.
     fn folder(&mut self, folder: &Path, below: Option<&str>, device: &str) -> Result {
         let manifest = folder.join(manifest::FILE_NAME);
@@ -124,6 +128,7 @@ impl Listing {
     }
 
     fn count(&mut self, device: &str) -> (Arc<str>, u64) {
+        let device = self.only.unwrap_or(device);
         if let Some((device, count)) = self.counts.get_key_value(device) {
             let (device, ordinal) = (device.clone(), *count);
             self.counts.insert(device.clone(), ordinal + 1);
@@ -154,7 +159,7 @@ mod tests {
             let path = take.path.strip_prefix(root).unwrap().display().to_string();
             format!("{path} {} {} {}", take.device, take.first_seq, take.captured_at.0 / 86_400_000_000)
         };
-        list(root, "home").unwrap().iter().map(show).collect()
+        list(root, "home", false).unwrap().iter().map(show).collect()
     }
 
     const MANIFEST: &str = "format = 'headwater-recordings'\nversion = 1\n\
@@ -194,15 +199,24 @@ mod tests {
             listed(root.path()),
             ["set/b.wav tin 0 10", "set/a.wav den 0 11", "set/c.wav tin 1000000 12", "x.wav home 0 0"]
         );
-        assert_eq!(list(&root.path().join("set/manifest.toml"), "home").unwrap().len(), 3);
+        assert_eq!(list(&root.path().join("set/manifest.toml"), "home", false).unwrap().len(), 3);
+    }
+
+    /// Their seqs are counted as one device's.
+    #[test]
+    fn all_may_be_one_device_s() {
+        let root = tree(&[("set/manifest.toml", MANIFEST), ("den/y.wav", ""), ("x.wav", "")]);
+        let takes = list(root.path(), "home", true).unwrap();
+        let told: Vec<_> = takes.iter().map(|take| (&*take.device, take.first_seq / SEQS)).collect();
+        assert_eq!(told, [("home", 0), ("home", 1), ("home", 2), ("home", 3), ("home", 4)]);
     }
 
     #[test]
     fn wrong_manifests_and_absent_paths_are_errors() {
         let root = tree(&[("set/manifest.toml", "format = 1\nversion = 2\n")]);
-        let error = list(root.path(), "home").unwrap_err().to_string();
+        let error = list(root.path(), "home", false).unwrap_err().to_string();
         assert!(error.contains("manifest.toml:1:10") && error.contains("manifest.toml:2:11"), "{error}");
-        let error = list(&root.path().join("absent"), "home").unwrap_err().to_string();
+        let error = list(&root.path().join("absent"), "home", false).unwrap_err().to_string();
         assert!(error.contains("does not exist"), "{error}");
     }
 }

@@ -110,13 +110,15 @@ impl Outlet {
 fn size(content: &Content) -> usize {
     match content {
         Content::Samples(samples) => samples.len() * size_of::<f32>(),
-        Content::Text(text) => text.len(),
+        Content::Text { text, kept } => text.len() + kept.iter().map(String::len).sum::<usize>(),
     }
 }
 
-/// The columns after the identity: rate and samples, or text. A source gives one kind only.
+/// The columns after the identity: rate and samples, or text and the kept columns. A source gives one kind only, and
+/// with every text as many kept ones.
 fn contents(rows: Vec<Utterance>) -> Vec<ArrayRef> {
-    let (mut samples, mut lengths, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut samples, mut lengths) = (Vec::new(), Vec::new());
+    let mut texts: Vec<Vec<String>> = Vec::new();
     for row in rows {
         match row.content {
             Content::Samples(heard) if samples.is_empty() => {
@@ -127,11 +129,15 @@ fn contents(rows: Vec<Utterance>) -> Vec<ArrayRef> {
                 lengths.push(heard.len());
                 samples.extend_from_slice(&heard);
             }
-            Content::Text(text) => texts.push(text),
+            Content::Text { text, kept } => {
+                texts.resize_with(kept.len() + 1, Vec::new);
+                let cells = std::iter::once(text).chain(kept);
+                texts.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
+            }
         }
     }
     if lengths.is_empty() {
-        return vec![Arc::new(StringArray::from(texts))];
+        return texts.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef).collect();
     }
     let rates = UInt32Array::from(vec![SAMPLE_RATE; lengths.len()]);
     let item = Arc::new(Field::new_list_field(DataType::Float32, false));

@@ -22,8 +22,9 @@ impl FeedSink for Taken {
     fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
         let ids = identity::IdentityColumns::of(&batch).unwrap();
         for row in 0..batch.num_rows() {
-            let content = if let Some(text) = batch.column_by_name("text") {
-                text.as_string::<i32>().value(row).to_owned()
+            let content = if batch.column_by_name("text").is_some() {
+                let texts = batch.columns().iter().skip(5).map(|texts| texts.as_string::<i32>().value(row));
+                texts.collect::<Vec<_>>().join("|")
             } else {
                 let samples = batch.column_by_name("samples").unwrap().as_list::<i32>().value(row);
                 format!("{} samples", samples.len())
@@ -96,6 +97,10 @@ fn columns_follow_from_the_options_alone() {
     check("path = '-'\nformat = 'csv'", &["text"]);
     check("path = 'x.csv'\nformat = 'audio'", &audio);
     check("path = 'x.txt'\nformat = 'jsonl'", &["text"]);
+    check("path = 'x.parquet'", &["text"]);
+    check("path = 'x'\nformat = 'parquet'", &["text"]);
+    check("path = 'x.jsonl'\ncolumns = ['split', 'session']", &["text", "split", "session"]);
+    check("path = 'x.parquet'\ntext_column = 'say'\ncolumns = ['say']", &["text", "say"]);
 }
 
 #[test]
@@ -113,6 +118,16 @@ fn options_that_contradict_each_other() {
     check("path = '-'\nformat = 'audio'", &["format"]);
     check("path = 'x'\ndevice_column = 'who'", &["device_column"]);
     check("path = 'x.csv'\ndevice_column = 'who'\ncaptured_at_column = 'when'", &[]);
+    check("path = '-'\nformat = 'parquet'", &["format"]);
+    check("path = 'x.csv'\ncolumns = ['split', 'session']", &[]);
+    check("path = 'x'\ncolumns = ['split']", &["columns"]);
+    for own in ["device", "source", "seq", "part", "captured_at", "text", "sample_rate", "samples", ""] {
+        check(&format!("path = 'x.csv'\ncolumns = ['split', '{own}']"), &["columns"]);
+    }
+    check("path = 'x.csv'\ncolumns = ['split', 'split']", &["columns"]);
+    check("path = 'x.csv'\none_device = true\ndevice = 'all'", &[]);
+    check("path = 'x'\none_device = true", &[]);
+    check("path = 'x.csv'\none_device = true\ndevice_column = 'who'", &["device_column"]);
 }
 
 #[test]
@@ -129,6 +144,14 @@ fn what_is_not_there_is_told_before_anything_runs() {
     check("absent/deeper.wav", "", "does not exist");
     check("x.csv", "", "there is no column `text`; the first line names a, b");
     check("", "format = 'jsonl'", "is a folder");
+    check("", "format = 'parquet'", "no regular file");
+    check("absent.parquet", "", "does not exist");
+    check(
+        "x.csv",
+        "columns = ['split']\ntext_column = 'a'",
+        "there is no column `split`; the first line names a, b",
+    );
+    check("x.csv", "format = 'parquet'", "x.csv`: this is no Parquet file");
     fs::remove_file(folder.path().join("x.csv")).unwrap();
     check("", "", "holds no recordings");
 }
@@ -145,6 +168,77 @@ fn texts_become_rows() {
     assert_eq!(taken.rows, ["den 0 0 a", "hall 1 column_missing", "hall 2 2000000 b"]);
     let (rest, _) = run(&capture, Some(taken.positions[0].clone()), None);
     assert_eq!(rest.rows, ["hall 1 column_missing", "hall 2 2000000 b"]);
+}
+
+fn talk(suffix: &str, more: &str) -> Capture {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/tests/parquet/talk").with_extension(suffix);
+    capture(&format!("path = '{}'\n{more}", path.display()))
+}
+
+/// Times, identities, kept columns, rejections: what was JSON lines and is Parquet gives the same rows.
+#[test]
+fn parquet_gives_the_rows_that_json_lines_give() {
+    let check = |more: &str, in_parquet: &str| {
+        let (lines, result) = run(&talk("jsonl", more), None, None);
+        result.unwrap();
+        let parquet = talk("parquet", &format!("{more}\n{in_parquet}"));
+        SourceConfig::ready(&parquet, &Site::default()).unwrap();
+        let (rows, result) = run(&parquet, None, None);
+        result.unwrap();
+        assert_eq!(rows.rows, lines.rows, "{more} {in_parquet}");
+        assert_eq!(rows.figures["inputs_read"], 50);
+        rows.rows
+    };
+    let rows = check("device = 'hall'", "");
+    assert_eq!(rows.len(), 50);
+    assert_eq!(rows[2], "device-2 2 1772439302000002 spiel das Lied vom Fluss 2");
+    assert_eq!(rows[3], "hall 3 1772439303000003 3");
+    assert_eq!(rows[11], "hall 11 column_missing");
+    assert_eq!(rows[12], "device-0 12 12000000 spiel das Lied vom Fluss 12");
+    check("", "text_column = 'text_large'");
+    check("", "text_column = 'text_view'");
+    check("captured_at_column = 'captured_at'", "")
+        .iter()
+        .for_each(|row| assert!(!row.contains(" 12000000 ")));
+    check("device_column = 'session'", "");
+    let rows = check("columns = ['split', 'session', 'spoken', 'weight', 'nothing']", "");
+    assert_eq!(rows[2], "device-2 2 1772439302000002 spiel das Lied vom Fluss 2|train|0|true|0.25|");
+    let rows = check("one_device = true\ndevice = 'all'\ncolumns = ['session']", "");
+    assert!(rows.iter().all(|row| row.starts_with("all ")), "{rows:?}");
+    check("one_device = true", "");
+}
+
+#[test]
+fn a_parquet_file_can_be_resumed_anywhere() {
+    let parquet = talk("parquet", "columns = ['session']");
+    let (whole, _) = run(&parquet, None, None);
+    for next in 0..=50 {
+        let place = Place { items: next, ..Place::default() };
+        let (rest, result) = run(&parquet, Some(Position(place.to_bytes())), None);
+        result.unwrap();
+        assert_eq!(rest.rows, whole.rows[usize::try_from(next).unwrap()..], "from {next}");
+    }
+    assert_eq!(Place::from_bytes(&whole.positions.last().unwrap().0).unwrap().items, 50);
+}
+
+/// Rows of a row group that cannot be read are rejected once; the numbers of all others stay.
+#[test]
+fn a_damaged_parquet_file_gives_what_is_left_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = fs::read(talk("parquet", "").path()).unwrap();
+    let whole = run(&talk("parquet", ""), None, None).0.rows;
+    bytes[2784..3082].fill(0);
+    let path = folder.path().join("x.parquet");
+    let capture = capture(&format!("path = '{}'", path.display()));
+    fs::write(&path, &bytes).unwrap();
+    SourceConfig::ready(&capture, &Site::default()).unwrap();
+    let (taken, result) = run(&capture, None, None);
+    result.unwrap();
+    assert_eq!(taken.rows, [&whole[..20], &["home 20 rows_unreadable".to_owned()], &whole[40..]].concat());
+    fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+    let error = SourceConfig::ready(&capture, &Site::default()).unwrap_err().to_string();
+    assert!(error.contains("x.parquet`: the Parquet file is cut off"), "{error}");
 }
 
 #[test]

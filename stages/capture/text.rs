@@ -1,31 +1,36 @@
-//! Text rows: JSON lines or CSV in; utterances out, and a rejection for every line that is none.
+//! Text rows: JSON lines, CSV or Parquet in; utterances out, and a rejection for every line or row that is none.
 //!
-//! At most one record (1 MiB) is held. Reasons give the file, the line and the column's name, never a value.
+//! At most one record (1 MiB) is held, and of a Parquet file a page of each column. Reasons give the file, the line or
+//! row and the column's name, never a value. The n-th record of a text has the same identity in every format.
 
 use std::io::BufRead;
-use std::sync::Arc;
 
-use headwater_contract::units::Micros;
 use headwater_contract::{Result, StageError};
 
 use super::lines::{Line, Lines};
-use super::utterance::{Content, Place, Rejected, Tally, Utterance, Utterances};
+use super::utterance::{Place, Rejected, Tally, Utterance, Utterances};
 
 mod csv_record;
 mod json_record;
+mod parquet_file;
+mod taking;
 
 pub use csv_record::CsvRecords;
 pub use json_record::JsonRecords;
+pub use parquet_file::{ParquetReading, open_parquet};
+pub use taking::{Numbers, Taking};
 
 /// Names of the columns to read.
 #[derive(Debug, Clone)]
 pub struct Columns {
     /// What was said.
     pub text: String,
-    /// Whose it is.
-    pub device: Column,
+    /// Whose it is; nothing where all is one device's.
+    pub device: Option<Column>,
     /// When it was said.
     pub captured_at: Column,
+    /// What each row carries on under the same name.
+    pub kept: Vec<String>,
 }
 
 /// A column that somebody asked for, or that is taken if it is there.
@@ -37,15 +42,24 @@ pub struct Column {
     pub required: bool,
 }
 
-/// The three values of a record, as far as it has them.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The values of a record, as far as it has them.
 pub struct Fields {
     /// What was said.
     pub text: Option<String>,
     /// Whose it is.
     pub device: Option<String>,
-    /// When it was said, RFC 3339.
-    pub captured_at: Option<String>,
+    /// When it was said.
+    pub captured_at: Option<When>,
+    /// The kept columns, in their order; empty texts where there is nothing.
+    pub kept: Vec<String>,
+}
+
+/// A time as a record gives it.
+pub enum When {
+    /// RFC 3339.
+    Written(String),
+    /// Microseconds since 1970.
+    Micros(i64),
 }
 
 /// Why a record is wrong: a code, and what is wrong with it in words without its values.
@@ -60,19 +74,11 @@ pub trait Records {
     fn read(&self, record: &[u8], columns: &Columns) -> std::result::Result<Fields, Wrong>;
 }
 
-/// Device names longer than this are a mistake: they would stand in every row, key and message.
-const LONGEST_DEVICE: usize = 256;
-
 /// The utterances of one text.
 pub struct Reading<R> {
     lines: Lines<R>,
     format: Box<dyn Records>,
-    columns: Columns,
-    /// What to call the text in a reason.
-    name: String,
-    /// Whose the records are that do not say.
-    device: Arc<str>,
-    numbers: Numbers,
+    taking: Taking,
     given: u64,
     record: Vec<u8>,
     tally: Tally,
@@ -81,17 +87,9 @@ pub struct Reading<R> {
 
 impl<R: BufRead> Reading<R> {
     /// Reads on from `lines`, of which `given` records were read before.
-    pub fn new(
-        lines: Lines<R>,
-        format: Box<dyn Records>,
-        columns: Columns,
-        name: String,
-        device: Arc<str>,
-        numbers: Numbers,
-        given: u64,
-    ) -> Self {
+    pub fn new(lines: Lines<R>, format: Box<dyn Records>, taking: Taking, given: u64) -> Self {
         let (record, tally) = (Vec::new(), Tally::default());
-        Self { lines, format, columns, name, device, numbers, given, record, tally, ended: false }
+        Self { lines, format, taking, given, record, tally, ended: false }
     }
 
     /// The bytes beneath.
@@ -134,62 +132,6 @@ impl<R: BufRead> Reading<R> {
             self.record.push(b'\n');
         }
     }
-
-    fn utterance(&self, fields: Fields, seq: u64) -> std::result::Result<Utterance, Wrong> {
-        let missing = |name: &str| ("column_missing", format!("it has no column `{name}`"));
-        let Columns { text, device, captured_at } = &self.columns;
-        let content = fields.text.ok_or_else(|| missing(text))?;
-        let whose = match fields.device {
-            Some(whose) if whose.is_empty() || whose.len() > LONGEST_DEVICE => {
-                let what = format!("`{}` must have 1 to {LONGEST_DEVICE} bytes", device.name);
-                return Err(("bad_device", what));
-            }
-            Some(whose) => whose.into(),
-            None if device.required => return Err(missing(&device.name)),
-            None => self.device.clone(),
-        };
-        let captured_at = match fields.captured_at {
-            Some(when) => instant(&when, &captured_at.name)?,
-            None if captured_at.required => return Err(missing(&captured_at.name)),
-            None => self.numbers.undated(seq),
-        };
-        Ok(Utterance { device: whose, seq, captured_at, content: Content::Text(content) })
-    }
-}
-
-fn instant(text: &str, column: &str) -> std::result::Result<Micros, Wrong> {
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        let form = "a time and its offset (RFC 3339), such as 2026-03-02T08:15:00Z";
-        ("bad_time", format!("`{column}` must be {form}"))
-    })?;
-    Ok(Micros(time.as_microsecond()))
-}
-
-/// Where the numbers of the records begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbers {
-    /// At 0: the text can be read again, and gives the same rows.
-    Zero,
-    /// At the microseconds since 1970 when reading began: what was read is gone, and the next life's first record is
-    /// another row than this one's.
-    Now,
-}
-
-impl Numbers {
-    /// The first number of a life that begins now.
-    pub fn first(self) -> u64 {
-        match self {
-            Numbers::Zero => 0,
-            Numbers::Now => u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0),
-        }
-    }
-
-    /// When a record without a time was captured: of a text, one second after the one before, from 1970-01-01 on, the same
-    /// on every machine; else about now, which is what its number says.
-    fn undated(self, seq: u64) -> Micros {
-        let number = i64::try_from(seq).unwrap_or(i64::MAX);
-        Micros(if self == Numbers::Zero { number.saturating_mul(1_000_000) } else { number })
-    }
 }
 
 fn too_long() -> Wrong {
@@ -209,19 +151,12 @@ impl<R: BufRead> Iterator for Reading<R> {
         self.given += 1;
         self.tally.inputs += 1;
         let utterance = read
-            .and_then(|()| self.format.read(&self.record, &self.columns))
-            .and_then(|fields| self.utterance(fields, seq));
-        Some(utterance.map_err(|(code, what)| {
+            .and_then(|()| self.format.read(&self.record, &self.taking.columns))
+            .and_then(|fields| self.taking.utterance(fields, seq));
+        Some(utterance.map_err(|wrong| {
             self.tally.rejected += 1;
             let line = self.lines.line().max(first);
-            let reason = format!("{}:{line}: {what}", self.name);
-            Rejected {
-                device: self.device.clone(),
-                seq,
-                captured_at: self.numbers.undated(seq),
-                code,
-                reason,
-            }
+            self.taking.rejected(seq, &format!(":{line}"), wrong)
         }))
     }
 }
@@ -236,6 +171,10 @@ impl<R: BufRead> Utterances for Reading<R> {
     }
 }
 
+/// What to do about a column that is not there.
+const NAMED: &str =
+    "the options `text_column`, `device_column`, `captured_at_column` and `columns` name columns";
+
 /// Reads the header of a CSV text, so that its columns are known before any row.
 ///
 /// # Errors
@@ -248,10 +187,8 @@ pub fn csv_header<R: BufRead>(lines: &mut Lines<R>, columns: &Columns, name: &st
             .expected("the names of its columns, separated by commas"));
     }
     let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&header);
-    CsvRecords::with_header(header, columns).map_err(|(_, what)| {
-        StageError::new(format!("`{name}`:1: {what}"))
-            .help("name them with the options `text_column`, `device_column` and `captured_at_column`")
-    })
+    CsvRecords::with_header(header, columns)
+        .map_err(|(_, what)| StageError::new(format!("`{name}`:1: {what}")).help(NAMED))
 }
 
 #[cfg(test)]

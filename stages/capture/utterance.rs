@@ -22,15 +22,20 @@ pub struct Utterance {
 pub enum Content {
     /// Mono samples at 16 kHz, in -1..=1.
     Samples(Vec<f32>),
-    /// A line of text.
-    Text(String),
+    /// A line or row of text.
+    Text {
+        /// What was said.
+        text: String,
+        /// The columns that it carries on, in their order.
+        kept: Vec<String>,
+    },
 }
 
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Samples(samples) => write!(f, "Samples({})", samples.len()),
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Text { text, kept } => write!(f, "Text({} bytes, {} kept)", text.len(), kept.len()),
         }
     }
 }
@@ -67,9 +72,9 @@ pub struct Place {
     pub file: u64,
     /// Items given from it.
     pub items: u64,
-    /// Lines read from it; 0 for audio.
+    /// Lines read from it; 0 for audio and Parquet.
     pub line: u64,
-    /// Byte at which the next line begins; 0 for audio.
+    /// Byte at which the next line begins; 0 for audio and Parquet.
     pub byte: u64,
 }
 
@@ -108,11 +113,11 @@ impl Place {
 pub struct Tally {
     /// Recordings to read in all; 0 where that is not known.
     pub listed: u64,
-    /// Recordings or lines read to their end, rejected ones too.
+    /// Recordings, lines or rows read to their end, rejected ones too.
     pub inputs: u64,
     /// Recordings in which nobody speaks.
     pub silent: u64,
-    /// Recordings or lines rejected.
+    /// Recordings, lines or rows rejected.
     pub rejected: u64,
     /// Samples of audio decoded, at 16 kHz.
     pub samples_read: u64,

@@ -75,7 +75,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tract", &["headwater-stages"]),
     ("tch", &["headwater-training"]),
     ("cpal", &["headwater-stages"]),
-    ("parquet", &["headwater-vault"]),
+    // The vault writes and reads sealed segments; the datasets read plain files, which need no key.
+    ("parquet", &["headwater-vault", "headwater-datasets"]),
     ("aes-gcm", &["headwater-vault"]),
     ("symphonia", &["headwater-datasets"]),
     ("annotate-snippets", &["headwater-runtime"]),

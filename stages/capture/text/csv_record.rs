@@ -1,6 +1,6 @@
 //! Comma-separated values with a header (RFC 4180).
 
-use super::{Columns, Fields, Records, Wrong};
+use super::{Columns, Fields, Records, When, Wrong};
 
 /// Reads CSV records by the places that the header gave.
 #[derive(Debug)]
@@ -9,6 +9,7 @@ pub struct CsvRecords {
     text: usize,
     device: Option<usize>,
     captured_at: Option<usize>,
+    kept: Vec<usize>,
 }
 
 impl CsvRecords {
@@ -22,13 +23,18 @@ impl CsvRecords {
             Err(("column_missing", what))
         };
         let Some(text) = found(&columns.text) else { return lacking(&columns.text) };
-        let (device, captured_at) = (found(&columns.device.name), found(&columns.captured_at.name));
-        for (column, place) in [(&columns.device, device), (&columns.captured_at, captured_at)] {
-            if column.required && place.is_none() {
+        for column in columns.device.iter().chain([&columns.captured_at]) {
+            if column.required && found(&column.name).is_none() {
                 return lacking(&column.name);
             }
         }
-        Ok(Self { width: names.len(), text, device, captured_at })
+        let mut kept = Vec::new();
+        for name in &columns.kept {
+            let Some(place) = found(name) else { return lacking(name) };
+            kept.push(place);
+        }
+        let device = columns.device.as_ref().and_then(|column| found(&column.name));
+        Ok(Self { width: names.len(), text, device, captured_at: found(&columns.captured_at.name), kept })
     }
 }
 
@@ -52,11 +58,12 @@ impl Records for CsvRecords {
             let what = format!("it has {} fields, but the first line names {}", fields.len(), self.width);
             return Err(("bad_csv", what));
         }
+        let kept = self.kept.iter().filter_map(|at| fields.get(*at).cloned()).collect();
         let mut take = |place: Option<usize>| place.and_then(|at| fields.get_mut(at)).map(std::mem::take);
         // An empty cell of an optional column says nothing; an empty text is a text.
         let device = take(self.device).filter(|cell| !cell.is_empty());
         let captured_at = take(self.captured_at).filter(|cell| !cell.is_empty());
-        Ok(Fields { text: take(Some(self.text)), device, captured_at })
+        Ok(Fields { text: take(Some(self.text)), device, captured_at: captured_at.map(When::Written), kept })
     }
 }
 

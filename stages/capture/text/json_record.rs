@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Columns, Fields, Records, Wrong};
+use super::{Columns, Fields, Records, When, Wrong};
 
 /// Reads JSON objects.
 pub struct JsonRecords;
@@ -21,10 +21,14 @@ impl Records for JsonRecords {
         let Value::Object(mut object) = value else {
             return Err(("bad_json", "it is not a JSON object".to_owned()));
         };
+        // A kept column may be the device's or the time's too: those are taken out last.
+        let kept = columns.kept.iter().map(|column| scalar(&object, column)).collect::<Result<_, Wrong>>()?;
+        let device = columns.device.as_ref().map(|column| name(&mut object, &column.name));
         Ok(Fields {
+            kept,
             text: string(&mut object, &columns.text)?,
-            device: name(&mut object, &columns.device.name)?,
-            captured_at: string(&mut object, &columns.captured_at.name)?,
+            device: device.transpose()?.flatten(),
+            captured_at: string(&mut object, &columns.captured_at.name)?.map(When::Written),
         })
     }
 }
@@ -46,12 +50,26 @@ fn name(object: &mut Map<String, Value>, column: &str) -> Result<Option<String>,
     }
 }
 
+/// A string, a number, true or false, as text; empty when it is absent or null.
+fn scalar(object: &Map<String, Value>, column: &str) -> Result<String, Wrong> {
+    match object.get(column) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value @ (Value::Bool(_) | Value::Number(_))) => Ok(value.to_string()),
+        Some(other) => Err(must_be("a string, a number, true or false", column, other)),
+    }
+}
+
 fn wrong_type(column: &str, found: &Value) -> Wrong {
+    must_be("a string", column, found)
+}
+
+fn must_be(expected: &str, column: &str, found: &Value) -> Wrong {
     let found = match found {
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
         Value::Array(_) => "a list",
         _ => "an object",
     };
-    ("bad_type", format!("`{column}` must be a string, but it is {found}"))
+    ("bad_type", format!("`{column}` must be {expected}, but it is {found}"))
 }

@@ -1,30 +1,37 @@
 use std::io::BufReader;
 
 use super::super::lines::LONGEST;
+use super::super::utterance::Content;
 use super::*;
 
 fn columns(device: bool, captured_at: bool) -> Columns {
     let column = |name: &str, required| Column { name: name.to_owned(), required };
     Columns {
         text: "text".to_owned(),
-        device: column("device", device),
+        device: Some(column("device", device)),
         captured_at: column("captured_at", captured_at),
+        kept: Vec::new(),
     }
+}
+
+fn taking(columns: Columns) -> Taking {
+    Taking { columns, name: "t".to_owned(), device: "home".into(), numbers: Numbers::Zero }
 }
 
 fn reading(text: &[u8], csv: bool, columns: Columns) -> Reading<BufReader<&[u8]>> {
     let mut lines = Lines::at(BufReader::with_capacity(7, text), 0, 0);
     let format: Box<dyn Records> =
         if csv { Box::new(csv_header(&mut lines, &columns, "t").unwrap()) } else { Box::new(JsonRecords) };
-    Reading::new(lines, format, columns, "t".to_owned(), "home".into(), Numbers::Zero, 0)
+    Reading::new(lines, format, taking(columns), 0)
 }
 
 /// `seq device time text` of utterances, `seq code reason` of rejections.
 fn told(reading: impl Iterator<Item = std::result::Result<Utterance, Rejected>>) -> Vec<String> {
     let show = |heard| match heard {
-        Ok(Utterance { device, seq, captured_at, content: Content::Text(text) }) => {
+        Ok(Utterance { device, seq, captured_at, content: Content::Text { text, kept } }) => {
             let time = jiff::Timestamp::from_microsecond(captured_at.0).unwrap();
-            format!("{seq} {device} {time} {text}")
+            let kept: String = kept.iter().map(|cell| format!("|{cell}")).collect();
+            format!("{seq} {device} {time} {text}{kept}")
         }
         Ok(_) => panic!("samples from a text"),
         Err(Rejected { seq, code, reason, .. }) => format!("{seq} {code} {reason}"),
@@ -50,11 +57,11 @@ fn json_lines() {
             "0 bad_type t:1: `text` must be a string, but it is a number",
             "1 bad_json t:2: it is not a JSON object",
             "2 bad_json t:3: it is not valid JSON (at byte 12)",
-            "3 column_missing t:4: it has no column `text`",
+            "3 column_missing t:4: it has no value for `text`",
             "4 home 1970-01-01T00:00:04Z ok",
             "5 bad_device t:6: `device` must have 1 to 256 bytes",
             "6 bad_time t:7: `captured_at` must be a time and its offset (RFC 3339), such as 2026-03-02T08:15:00Z",
-            "7 column_missing t:8: it has no column `text`",
+            "7 column_missing t:8: it has no value for `text`",
             "8 bad_type t:9: `device` must be a string, but it is an object",
             "9 bad_type t:10: `device` must be a string, but it is a number",
         ],
@@ -110,8 +117,8 @@ fn columns_that_were_asked_for_must_be_there() {
     assert_eq!(
         told,
         [
-            "0 column_missing t:1: it has no column `device`",
-            "1 column_missing t:2: it has no column `captured_at`"
+            "0 column_missing t:1: it has no value for `device`",
+            "1 column_missing t:2: it has no value for `captured_at`"
         ]
     );
     let header = |text: &[u8], required| {
@@ -140,16 +147,61 @@ fn a_text_can_be_resumed_anywhere() {
         let mut lines = Lines::at(BufReader::new(std::io::Cursor::new(text)), 0, 0);
         let format = csv_header(&mut lines, &columns(false, false), "t").unwrap();
         lines.seek(place).unwrap();
-        let second = Reading::new(
-            lines,
-            Box::new(format),
-            columns(false, false),
-            "t".to_owned(),
-            "home".into(),
-            Numbers::Zero,
-            place.items,
-        );
+        let second = Reading::new(lines, Box::new(format), taking(columns(false, false)), place.items);
         all.extend(told(second));
         assert_eq!(all, whole, "left after {left_at}");
     }
+}
+
+fn keeping(names: &[&str]) -> Columns {
+    Columns { kept: names.iter().map(|name| (*name).to_owned()).collect(), ..columns(false, false) }
+}
+
+#[test]
+fn kept_columns_of_json_lines() {
+    let check = |names: &[&str], line: &str, expected: &str| {
+        assert_eq!(told(reading(line.as_bytes(), false, keeping(names))), [expected], "{line}");
+    };
+    let row = |text: &str| format!("0 home 1970-01-01T00:00:00Z {text}");
+    check(&["split"], r#"{"text": "a", "split": "train"}"#, &row("a|train"));
+    check(&["b", "a"], r#"{"a": "1", "text": "x", "b": "2", "c": "3"}"#, &row("x|2|1"));
+    check(&["a", "b"], r#"{"text": "x", "a": null}"#, &row("x||"));
+    check(
+        &["a", "b", "c", "d"],
+        r#"{"text": "x", "a": 7, "b": -1.5, "c": true, "d": ""}"#,
+        &row("x|7|-1.5|true|"),
+    );
+    // The column of the device or of the text may be carried on too.
+    let both = "0 den 1970-01-01T00:00:00Z x|den";
+    let columns =
+        Columns { device: Some(Column { name: "who".to_owned(), required: false }), ..keeping(&["who"]) };
+    assert_eq!(told(reading(br#"{"text": "x", "who": "den"}"#, false, columns)), [both]);
+    let must = "must be a string, a number, true or false, but it is";
+    check(&["a"], r#"{"text": "x", "a": ["y"]}"#, &format!("0 bad_type t:1: `a` {must} a list"));
+    check(&["a"], r#"{"text": "x", "a": {}}"#, &format!("0 bad_type t:1: `a` {must} an object"));
+}
+
+#[test]
+fn kept_columns_of_csv() {
+    let text = b"split,text,session\ntrain,a,1\n,b,\n";
+    assert_eq!(
+        told(reading(text, true, keeping(&["session", "split"]))),
+        ["0 home 1970-01-01T00:00:00Z a|1|train", "1 home 1970-01-01T00:00:01Z b||"]
+    );
+    // The text's own column keeps its text, whoever else reads it.
+    let text = b"say\na\n";
+    let columns = Columns { text: "say".to_owned(), ..keeping(&["say"]) };
+    assert_eq!(told(reading(text, true, columns)), ["0 home 1970-01-01T00:00:00Z a|a"]);
+    let mut lines = Lines::at(BufReader::new(&b"text\na\n"[..]), 0, 0);
+    let error = csv_header(&mut lines, &keeping(&["split"]), "t.csv").unwrap_err().to_string();
+    assert!(error.contains("there is no column `split`; the first line names text"), "{error}");
+}
+
+#[test]
+fn one_device_hides_what_rows_say_of_theirs() {
+    let columns = || Columns { device: None, ..columns(false, false) };
+    let line = b"{\"text\": \"a\", \"device\": \"den\"}\n{\"text\": \"b\", \"device\": {}}";
+    let expected = ["0 home 1970-01-01T00:00:00Z a", "1 home 1970-01-01T00:00:01Z b"];
+    assert_eq!(told(reading(line, false, columns())), expected);
+    assert_eq!(told(reading(b"device,text\nden,a\nhall,b", true, columns())), expected);
 }
