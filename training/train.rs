@@ -10,6 +10,7 @@ pub mod dropout;
 pub mod error;
 mod forward;
 mod head;
+pub mod logits;
 pub mod lora;
 pub mod optimiser;
 pub mod peft;

@@ -243,3 +243,93 @@ fn recipe(options: &TrainOptions) -> Recipe {
 fn name(model: &Path) -> String {
     model.file_name().map_or_else(|| model.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use headwater_training::train::base::one_thread_a_lane;
+    use headwater_training::train::logits::logits;
+    use serde_json::Value;
+
+    use super::super::model::config;
+    use super::super::model::problem::Problems;
+    use super::*;
+
+    fn at(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    }
+
+    fn json(path: &Path) -> Value {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    fn tokens(list: &Value) -> Vec<u32> {
+        list.as_array().unwrap().iter().map(|id| u32::try_from(id.as_u64().unwrap()).unwrap()).collect()
+    }
+
+    /// The largest gap between logits and those that transformers gave, `[place][column]`; without columns, all of them.
+    fn gap(found: &[f32], expected: &Value, columns: Option<&[usize]>) -> f64 {
+        let rows = expected.as_array().unwrap();
+        let width = found.len() / rows.len();
+        let mut worst: f64 = 0.0;
+        for (place, row) in rows.iter().enumerate() {
+            for (at, value) in row.as_array().unwrap().iter().enumerate() {
+                let column = columns.map_or(at, |columns| columns[at]);
+                let gap = f64::from(found[place * width + column]) - value.as_f64().unwrap();
+                worst = worst.max(gap.abs());
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn logits_of_every_variant_are_those_of_transformers() {
+        one_thread_a_lane();
+        for variant in [
+            "llama-tied",
+            "llama-untied",
+            "llama-head-dim",
+            "rope-linear",
+            "rope-llama3",
+            "rope-llama3-v5",
+            "mistral",
+            "qwen2",
+            "sharded",
+            "f16",
+            "bf16",
+        ] {
+            let folder = at("tests/golden/slm").join(variant);
+            let mut problems = Problems::default();
+            let architecture = config::from_json(&json(&folder.join("config.json")), &mut problems).unwrap();
+            let weights = ModelWeights::open_folder(&folder, &architecture, &mut problems).unwrap();
+            let golden = json(&folder.join("golden.json"));
+            for kept in [Kept::AsStored, Kept::F32] {
+                let frozen = Frozen::load(&shape(&architecture), &Named(&weights), kept).unwrap();
+                let texts =
+                    golden["inputs"].as_array().unwrap().iter().zip(golden["logits"].as_array().unwrap());
+                for (input, expected) in texts {
+                    let found = logits(&frozen, None, &tokens(input)).unwrap();
+                    let gap = gap(&found, expected, None);
+                    assert!(gap < 1e-4, "{variant}, {kept:?}: {gap}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn logits_of_slm_nano_are_those_of_transformers() {
+        one_thread_a_lane();
+        let files = Files::open(&at("datasets/models/slm-nano")).unwrap();
+        let frozen =
+            Frozen::load(&shape(&files.architecture), &Named(&files.weights), Kept::AsStored).unwrap();
+        let golden = json(&at("tests/golden/slm/slm-nano.json"));
+        let columns: Vec<usize> = tokens(&golden["columns"]).into_iter().map(|c| c as usize).collect();
+        for text in golden["texts"].as_array().unwrap() {
+            assert_eq!(files.tokens.encode(text["text"].as_str().unwrap()).unwrap(), tokens(&text["ids"]));
+            let found = logits(&frozen, None, &tokens(&text["ids"])).unwrap();
+            let gap = gap(&found, &text["logits"], Some(&columns));
+            assert!(gap < 1e-4, "{gap}");
+        }
+    }
+}
