@@ -30,18 +30,18 @@ proptest! {
         seed in any::<u32>(),
         budget in 60..400_u64,
         values in proptest::sample::select(Values::ALL.to_vec()),
-        rounds in 2..6_usize,
+        rounds in 2..6_u32,
     ) {
         let layouts = layouts(&maps);
         let mut residuals = [0, 1].map(|factor| Residual::empty(layouts[factor].parameters()));
         let mut arrived = [0, 1].map(|factor| vec![0.0_f64; layouts[factor].parameters() as usize]);
         let mut given = arrived.clone();
         for round in 0..rounds {
-            let factor = round % 2;
+            let factor = usize::from(round % 2 == 1);
             let (layout, other) = (&layouts[factor], &layouts[1 - factor]);
             // Multiples of 2^-24, so that nothing is rounded.
             let delta: Vec<f32> = (0..layout.parameters())
-                .map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed).rotate_left(round as u32) >> 12) as f32 / 16_777_216.0)
+                .map(|at| (at.wrapping_mul(2_654_435_761).wrapping_add(seed).rotate_left(round) >> 12) as f32 / 16_777_216.0)
                 .collect();
             given[factor].iter_mut().zip(&delta).for_each(|(sum, value)| *sum += f64::from(*value));
             let amount = if round == 0 { Amount::Values(17) } else { Amount::Bytes(budget + 10 * maps.len() as u64) };
@@ -53,13 +53,13 @@ proptest! {
             for (at, value) in update.positions.iter().zip(&update.values) {
                 arrived[factor][*at as usize] += f64::from(crate::grid::Steps::of(*value).unwrap().to_f32());
             }
-            let mut sum = Sum::empty(Round(round as u64), shape(layout));
+            let mut sum = Sum::empty(Round(round.into()), shape(layout));
             let sparse = Given::Sparse { positions: &update.positions, values: &update.values };
             sum.add(sparse, Examples::new(3).unwrap()).unwrap();
             let bytes = format::encode(Kind::Sum, &sum);
             prop_assert_eq!(format::decode(shape(layout), &bytes).unwrap(), (Kind::Sum, sum.clone()));
             prop_assert!(format::decode(shape(other), &bytes).is_err());
-            prop_assert!(sum.merge(&Sum::empty(Round(round as u64), shape(other))).is_err());
+            prop_assert!(sum.merge(&Sum::empty(Round(round.into()), shape(other))).is_err());
         }
         for factor in [0, 1] {
             for ((arrived, kept), given) in arrived[factor].iter().zip(residuals[factor].values()).zip(&given[factor]) {

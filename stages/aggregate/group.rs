@@ -60,6 +60,23 @@ pub(super) struct RoundSum {
     pub(super) available: BTreeSet<Box<str>>,
 }
 
+impl RoundSum {
+    pub(super) fn is_of(&self, round: Round, layout: [u8; 8]) -> bool {
+        self.sum.round() == round && self.sum.shape().layout == layout
+    }
+}
+
+impl Correction {
+    /// Says why it does not fit.
+    pub(super) fn reject(&self, refusal: Refusal, out: &mut Outbox<'_>) {
+        let (code, reason) = refused(refusal);
+        out.count(code, 1);
+        if let Some(row) = &self.row {
+            out.reject(0, row, 0, code, reason);
+        }
+    }
+}
+
 /// Why a row does not count: a short stable word, and the reason.
 pub(super) type Refused = (&'static str, String);
 
@@ -133,11 +150,10 @@ impl Group {
         self.finished(options)?;
         let open = &mut self.open;
         let tensors = given.tensors;
-        self.ledger
-            .accept(rounds, given.device, given.round, || {
-                slot(open, given.round, shape, tensors).sum.merge(&sum)
-            })
-            .map_err(refused)?;
+        // A group has a sum of each shape; a device has one update.
+        let name = format!("{} {:016x}", given.device, u64::from_be_bytes(shape.layout));
+        let add = || slot(open, given.round, shape, tensors).sum.merge(&sum);
+        self.ledger.accept(rounds, &name, given.round, add).map_err(refused)?;
         Ok(Counted::Sum)
     }
 

@@ -30,9 +30,20 @@ pub(super) struct Published {
     pub(super) adapter: Vec<f32>,
 }
 
+impl Published {
+    /// Notes the adapter, so that it does not count as changed.
+    pub(super) fn note(&self, before: &mut Before) {
+        if let Some(layout) = Layout::new(&self.tensors) {
+            before.insert(layout.id(), self.adapter.clone());
+        }
+    }
+}
+
 /// The adapters of all shapes, before something that may change them.
 pub(super) type Before = BTreeMap<LayoutId, Vec<f32>>;
 
+/// The adapters and their history. The history is held in memory too, each round as its encoded sum: that is what exactness after a
+/// correction or a refusal costs.
 pub(super) struct Roots {
     history: History,
     /// How many adapters were published that no update had moved.
@@ -150,13 +161,6 @@ impl Roots {
         let adapter = self.history.adapter(round.sum.shape().layout).unwrap_or_default().to_vec();
         let (part, tensors) = (round.part, round.tensors.clone());
         Published { round: round.sum.round(), part, devices, examples, tensors, adapter }
-    }
-
-    /// Notes an adapter as it is published, so that it does not count as changed.
-    pub(super) fn as_published(&self, published: &Published, before: &mut Before) {
-        if let Some(layout) = Layout::new(&published.tensors) {
-            before.insert(layout.id(), published.adapter.clone());
-        }
     }
 
     /// The adapters that are others than before, though no update moved them.

@@ -9,13 +9,13 @@ use arrow::datatypes::UInt32Type;
 use headwater_contract::columns::{list_items, typed_column};
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::prelude::*;
+use headwater_federation::aggregate::Round;
 use headwater_federation::aggregate::format::{self, Kind as SumKind};
 use headwater_federation::aggregate::judge::Condition;
 use headwater_federation::aggregate::root::Closed;
-use headwater_federation::aggregate::{Refusal, Round};
 
 use super::evaluate::{self, Evaluations, Verdict};
-use super::group::{self, Correction, Counted, Given, Group, Refused, RoundSum};
+use super::group::{self, Correction, Counted, Given, Group, RoundSum};
 use super::kept::Kept;
 use super::root::{Before, Published, Roots};
 use super::rows::Sender;
@@ -246,7 +246,7 @@ impl Aggregator {
             out.count("forgotten_updates", 1);
             let (round, shape) = (found.update.round, found.update.shape);
             let open =
-                closed.iter_mut().find(|(name, sum)| is_of(name, sum, &found.group, round, shape.layout));
+                closed.iter_mut().find(|(name, sum)| name == &found.group && sum.is_of(round, shape.layout));
             let part = found.update.sum().map_err(|e| StageError::new(e.to_string()))?;
             if let Some((_, sum)) = open {
                 sum.singles.retain(|update| update.device != found.update.device);
@@ -270,11 +270,11 @@ impl Aggregator {
         }
         corrections.retain(|(group, correction)| {
             let (round, layout) = (correction.part.round(), correction.part.shape().layout);
-            let open = closed.iter_mut().find(|(name, sum)| is_of(name, sum, group, round, layout));
+            let open = closed.iter_mut().find(|(name, sum)| name == group && sum.is_of(round, layout));
             let Some((_, sum)) = open else { return true };
             match sum.sum.subtract(&correction.part) {
                 Ok(()) => out.count("corrections", 1),
-                Err(refusal) => reject(correction, &refusal, out),
+                Err(refusal) => correction.reject(refusal, out),
             }
             false
         });
@@ -298,7 +298,7 @@ impl Aggregator {
                 match roots.take_out(&correction.id, &correction.part)? {
                     Ok(changed) => again |= changed,
                     Err(refusal) => {
-                        reject(&correction, &refusal, out);
+                        correction.reject(refusal, out);
                         continue;
                     }
                 }
@@ -373,9 +373,7 @@ impl Aggregator {
         if again {
             let Step { mut before, published, refused_in } = step;
             // What an update moved after that is published as usual.
-            for moved in &published {
-                roots.as_published(moved, &mut before);
-            }
+            published.iter().for_each(|moved| moved.note(&mut before));
             for repeated in roots.changed(&before, refused_in) {
                 out.count("adapters_repeated", 1);
                 out.send_to(1, sender.adapter(schema, repeated)?);
@@ -389,17 +387,5 @@ impl Aggregator {
             out.send_to(1, sender.adapter(schema, moved)?);
         }
         Ok(())
-    }
-}
-
-fn is_of(name: &str, sum: &RoundSum, group: &str, round: Round, layout: [u8; 8]) -> bool {
-    name == group && sum.sum.round() == round && sum.sum.shape().layout == layout
-}
-
-fn reject(correction: &Correction, refusal: &Refusal, out: &mut Outbox<'_>) {
-    let (code, reason): Refused = group::refused(refusal.clone());
-    out.count(code, 1);
-    if let Some(row) = &correction.row {
-        out.reject(0, row, 0, code, reason);
     }
 }

@@ -118,7 +118,7 @@ mod tests {
 
     /// Two shapes in turn, as of two factors that train in alternate rounds.
     fn shape(round: u64) -> Shape {
-        Shape { parameters: 6 + u32::from(round % 2 == 1), layout: [(round % 2) as u8; 8] }
+        Shape { parameters: 6 + u32::from(round % 2 == 1), layout: [u8::from(round % 2 == 1); 8] }
     }
 
     fn recorded() -> impl Strategy<Value = Recorded> {

@@ -20,7 +20,7 @@ fn value(device: usize, round: u64, at: u32) -> f32 {
 
 /// Updates of a round: all devices but `without`; device a takes no part in round 2.
 fn round(round: u64, without: &str) -> RecordBatch {
-    let lengths = FACTORS[(round % 2) as usize];
+    let lengths = FACTORS[usize::from(round % 2 == 1)];
     let values: Vec<Vec<(u32, f32)>> = (0..DEVICES.len())
         .map(|device| (0..lengths.iter().sum()).map(|at| (at, value(device, round, at))).collect())
         .collect();

@@ -110,6 +110,19 @@ fn sums_are_no_updates() {
 }
 
 #[test]
+fn a_group_has_a_sum_of_each_shape() {
+    let other = updates_of(&[0, 5], &[("c", "x", 0, 1, &[(0, 3.0)]), ("d", "x", 0, 1, &[(0, 1.0)])]);
+    let epoch = vec![(0, many(0, &[1.0, 2.0])), (0, other)];
+    let (near, sent) = live(&config("by = 'gateway'"), std::slice::from_ref(&epoch));
+    assert_eq!((near.codes.len(), sent[0].len()), (0, 2));
+    let above: Rows = sent[0].iter().chain(&sent[0]).map(|row| (0, row.clone())).collect();
+    let (root, _) = live(&config(""), &[above]);
+    assert_eq!(root.codes, ["duplicate"; 2]);
+    let (flat, _) = live(&config(""), &[epoch]);
+    assert_eq!((root.adapters(), root.adapters().len()), (flat.adapters(), 2));
+}
+
+#[test]
 fn figures_tell_what_came_and_went() {
     let rows = [vec![(0, many(0, &[1.0, 9.0])), (0, one("device-0", 0, 1.0))]];
     let (told, _) = live(&config(""), &rows);
