@@ -1,37 +1,47 @@
 //! Aggregation: the updates of a round become one exact sum, and at the root a step of the global adapter.
 //!
-//! In: payloads of single updates, or sums of a lower tier, with their round and examples. Out: by group one sum
-//! (docs/formats/sums.md); of all together, the adapter after the step. Sums are of whole numbers, so flat and hierarchical
-//! aggregation agree to the bit, in any order. What cannot count is rejected with its reason. It must not know how updates were
-//! compressed, nor what their parameters mean.
+//! In: payloads of single updates, or sums of a lower tier, with their round and examples; at the root, if asked for, what devices
+//! measured on held-out text; and devices to be forgotten. Out: by group one sum (docs/formats/sums.md), and corrections; of all
+//! together, the adapter after the step. Sums are of whole numbers, so flat and hierarchical aggregation agree to the bit, in
+//! any order. What cannot count is rejected with its reason. It must not know how updates were compressed, nor what their
+//! parameters mean.
+//!
+//! # Forgetting
+//!
+//! With `keep_updates` the stage that reads single updates keeps them, each under its device, and has an input `forget`: a row asks for
+//! its device to be forgotten, an epoch later, at the next end of a round. What the device gave is then no longer kept; a correction
+//! for each of its rounds goes up, passes every tier once, and at the root is taken out of the stored sums. All steps are computed
+//! again from them, and the adapter, if it is another one, is published anew. Whoever kept the adapter from before can tell the
+//! difference; and what others learnt from it stays.
+//!
+//! Under `trimmed_mean` and `median` the root itself keeps the updates, and makes the middle of each of the device's rounds again.
 
+mod evaluate;
 mod group;
+mod kept;
 mod root;
+mod rows;
+mod running;
+mod saved;
+mod up;
 
-use std::collections::BTreeMap;
-
-use arrow::array::{
-    BinaryArray, Float32Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
-};
-use arrow::datatypes::UInt32Type;
-use headwater_contract::columns::{binary, list_items, list_row, typed_column, u32_list};
-use headwater_contract::identity::IdentityColumns;
+use headwater_contract::columns::{binary, u32_list};
 use headwater_contract::{choice, prelude::*};
-use headwater_federation::aggregate::root::Closed;
-use headwater_federation::aggregate::{Examples, Round};
-
-use group::{Group, RoundSum};
-use root::{Published, Roots};
+use headwater_federation::aggregate::judge::Condition;
 
 choice! {
-    /// How the mean of the updates moves the adapter.
+    /// How the updates of a round move the adapter.
     pub enum Rule {
-        /// By itself: FedAvg.
+        /// Their mean by itself: FedAvg.
         Mean = "mean",
-        /// With momentum: FedAvgM.
+        /// Their mean with momentum: FedAvgM.
         Momentum = "momentum",
-        /// With Adam's two means: FedAdam.
+        /// Their mean with Adam's two means: FedAdam.
         Adam = "adam",
+        /// For each parameter the mean without the largest and the smallest values; only where single updates are read.
+        TrimmedMean = "trimmed_mean",
+        /// For each parameter the value in the middle; only where single updates are read.
+        Median = "median",
     }
 }
 
@@ -40,18 +50,38 @@ options! {
     pub struct Aggregate {
         /// The column that names the groups, such as "gateway": one sum for each. Without it there is one group, the root.
         by: Option<String>;
-        /// The root moves the adapter only when so many devices took part; until then their sum waits.
+        /// The root moves the adapter only when so many devices took part in one round; until then its sum waits.
         min_devices: u64 = 2, in 1 ..= 1000000000;
+        /// The root moves the adapter only when so many updates are there, of this round and of those that wait.
+        min_updates: u64 = 1, in 1 ..= 1000000000;
+        /// The root moves the adapter only when so many devices were there in the round: with an update, or with an evaluation.
+        min_available: u64 = 1, in 1 ..= 1000000000;
+        /// The share of devices that is drawn for each round. Updates of others are rejected.
+        fraction: f64 = 1.0, in 0.000001 ..= 1.0;
+        /// Another seed draws other devices.
+        seed: u64 = 0;
+        /// After so many closed rounds updates are rejected.
+        rounds: Option<u64>, in 1 ..= 1000000000;
         /// An update counts for at most so many examples.
         max_weight: u32 = 65536, in 1 ..= 65536;
         /// An update of a greater Euclidean norm is shortened to it.
         max_norm: Option<f64>;
-        /// How the mean of the updates moves the adapter.
+        /// How the updates of a round move the adapter.
         rule: Rule = Rule::Mean;
         /// What the mean, or what the rule makes of it, is multiplied by.
         lr: f64 = 1.0, in 0.000001 ..= 1000.0;
         /// The momentum of "momentum".
         momentum: f64 = 0.9, in 0.0 ..= 0.999999;
+        /// The share that "trimmed_mean" leaves out at either end.
+        trim: f64 = 0.1, in 0.0 ..= 0.499999;
+        /// When the adapter of a round may stay, such as "heldout_ppl <= 1.02 * previous": judged by the input `evaluation`.
+        accept_if: Option<String>;
+        /// So many devices must have measured, or nothing is said of a round. With it the stage has an input `evaluation`.
+        min_eval: Option<u64>, in 1 ..= 1000000000;
+        /// Keeps the updates of single devices, so that a device can be forgotten: with it the stage has an input `forget`.
+        keep_updates: bool = false;
+        /// In place of exact sums, groups send this share of the parameters of their means, and the rest in later rounds.
+        up_ratio: Option<f64>, in 0.000001 ..= 1.0;
     }
 }
 
@@ -61,19 +91,31 @@ pub const KIND: Kind = Kind::stage::<Aggregate>();
 /// The group of a root, and the device of the rows that it sends.
 const ALL: &str = "all";
 
-fn sum_columns() -> Vec<Field> {
-    vec![
-        uint64("round"),
-        utf8("kind"),
-        uint64("devices"),
-        uint64("examples"),
-        u32_list("tensors"),
-        binary("payload"),
-    ]
+/// A rule that looks at single updates.
+#[derive(Clone, Copy, Debug)]
+enum Robust {
+    TrimmedMean(f64),
+    Median,
 }
 
-fn adapter_columns() -> Vec<Field> {
-    vec![uint64("round"), uint64("devices"), uint64("examples"), u32_list("tensors"), f32_list("adapter")]
+impl Aggregate {
+    fn robust(&self) -> Option<Robust> {
+        match self.rule {
+            Rule::TrimmedMean => Some(Robust::TrimmedMean(self.trim)),
+            Rule::Median => Some(Robust::Median),
+            Rule::Mean | Rule::Momentum | Rule::Adam => None,
+        }
+    }
+
+    /// Whether devices' evaluations are read.
+    fn evaluates(&self) -> bool {
+        self.accept_if.is_some() || self.min_eval.is_some()
+    }
+
+    /// The devices that must have measured.
+    fn min_eval(&self) -> u64 {
+        self.min_eval.unwrap_or(2)
+    }
 }
 
 impl StageConfig for Aggregate {
@@ -81,153 +123,69 @@ impl StageConfig for Aggregate {
 
     fn signature(&self) -> Signature {
         let mut needs = vec![uint64("round"), uint64("examples"), u32_list("tensors"), binary("payload")];
-        let routing = match &self.by {
-            Some(column) => Routing::ByKey(column.clone().into()),
-            None => Routing::Gather,
+        let (routing, to_all) = match &self.by {
+            Some(column) => (Routing::ByKey(column.clone().into()), Routing::Broadcast),
+            None => (Routing::Gather, Routing::Gather),
         };
         needs.extend(self.by.as_deref().map(utf8));
-        let sums = Output::new("out", Rows::Exactly(sum_columns())).optional();
-        let signature =
-            Signature::sink(needs).routing(routing).order(Order::Sorted).output(sums).state(1, &["by"]);
-        if self.by.is_some() {
-            return signature;
+        let sums = Output::new("out", Rows::Exactly(rows::sum_columns())).optional();
+        let mut signature = Signature::sink(needs)
+            .routing(routing)
+            .order(Order::Sorted)
+            .output(sums)
+            .state(2, &["by", "keep_updates"]);
+        if self.by.is_none() {
+            let adapter = Output::new("adapter", Rows::Exactly(rows::adapter_columns()));
+            signature = signature.output(adapter.optional().label(LabelRule::RootAggregate));
+            if self.evaluates() {
+                let reports = Output::new("evaluated", Rows::Exactly(rows::report_columns()));
+                signature = signature
+                    .input(Input::new("evaluation", evaluate::columns()).routing(Routing::Gather))
+                    .output(reports.optional());
+            }
         }
-        let adapter = Output::new("adapter", Rows::Exactly(adapter_columns()));
-        signature.output(adapter.optional().label(LabelRule::RootAggregate))
+        if self.keep_updates {
+            signature = signature.input(Input::new("forget", []).routing(to_all).feedback());
+        }
+        signature
     }
 
     fn wrongs(&self) -> Vec<Wrong> {
-        let norm = self.max_norm.filter(|norm| !(*norm > 0.0 && norm.is_finite()));
-        norm.map(|_| Wrong::new("max_norm", "expected a number above 0")).into_iter().collect()
+        let mut wrongs = Vec::new();
+        if self.max_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
+            wrongs.push(Wrong::new("max_norm", "expected a number above 0"));
+        }
+        if let Some(Err(error)) = self.accept_if.as_deref().map(Condition::parse) {
+            wrongs.push(Wrong::new("accept_if", error.to_string()));
+        }
+        if self.by.is_some() {
+            let roots = [
+                ("rule", self.robust().is_some(), "groups send sums on, which this rule cannot use"),
+                ("accept_if", self.accept_if.is_some(), "groups have no adapter that could be judged"),
+                ("min_eval", self.min_eval.is_some(), "groups have no adapter that could be measured"),
+            ];
+            let here = roots.into_iter().filter(|(_, given, _)| *given);
+            wrongs.extend(here.map(|(option, _, what)| {
+                Wrong::new(option, what).help("move it to the stage that reads all updates, without `by`")
+            }));
+        }
+        if self.up_ratio.is_some() && self.by.is_none() {
+            wrongs.push(
+                Wrong::new("up_ratio", "the root sends nothing up")
+                    .help("give `by`, or leave it out: at devices, `compress` does it"),
+            );
+        }
+        if self.up_ratio.is_some() && self.keep_updates {
+            wrongs.push(
+                Wrong::new("keep_updates", "nothing can be taken out of means that were compressed again")
+                    .help("leave out `up_ratio`, so that exact sums go up, or `keep_updates`"),
+            );
+        }
+        wrongs
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        let roots = if self.by.is_none() { Some(Roots::read(self, cx.saved)?) } else { None };
-        Ok(Aggregator {
-            options: self.clone(),
-            id: cx.id.into(),
-            sums: cx.output(0)?,
-            adapters: if roots.is_some() { Some(cx.output(1)?) } else { None },
-            groups: group::read(cx.saved)?,
-            roots,
-            newest: Round(0),
-        })
-    }
-}
-
-struct Aggregator {
-    options: Aggregate,
-    id: String,
-    sums: SchemaRef,
-    adapters: Option<SchemaRef>,
-    groups: BTreeMap<String, Group>,
-    roots: Option<Roots>,
-    /// The newest round that an update can be of: later ones have not begun.
-    newest: Round,
-}
-
-impl Stage for Aggregator {
-    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        let ids = IdentityColumns::of(batch)?;
-        let rounds: &UInt64Array = typed_column(batch, "round")?;
-        let examples: &UInt64Array = typed_column(batch, "examples")?;
-        let tensors: &ListArray = typed_column(batch, "tensors")?;
-        let payloads: &BinaryArray = typed_column(batch, "payload")?;
-        let groups = self.options.by.as_deref().map(|column| text_column(batch, column)).transpose()?;
-        let cap =
-            Examples::new(self.options.max_weight.into()).map_err(|e| StageError::new(e.to_string()))?;
-        for row in 0..ids.len() {
-            let name = groups.map_or(ALL, |names| names.value(row));
-            let group = self.groups.entry(name.to_owned()).or_default();
-            let given = group::Given {
-                device: ids.device(row),
-                round: Round(rounds.value(row)),
-                newest: self.newest,
-                examples: examples.value(row),
-                cap,
-                max_norm: self.options.max_norm,
-                tensors: &list_items::<UInt32Type>(tensors, row),
-                payload: payloads.value(row),
-            };
-            match group.add(&given) {
-                Ok(clipped) => out.count("clipped", clipped),
-                Err((code, reason)) => out.reject(input, batch, row, code, reason),
-            }
-        }
-        Ok(())
-    }
-
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        // An update of a round leaves at the end of the next one at the latest.
-        self.newest = Round(mark.round.0.saturating_add(u64::from(mark.round_end)));
-        let mut closed = Vec::new();
-        for (name, group) in &mut self.groups {
-            closed.extend(group.close().into_iter().map(|sum| (name.clone(), sum)));
-        }
-        for (name, sum) in closed {
-            out.count("updates", sum.sum.devices());
-            self.send_sum(&name, &sum, mark, out)?;
-            self.move_adapter(&sum, mark, out)?;
-        }
-        Ok(())
-    }
-
-    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
-        for (name, group) in &mut self.groups {
-            group.save(name, state)?;
-        }
-        self.roots.as_mut().map_or(Ok(()), |roots| roots.save(state))
-    }
-}
-
-impl Aggregator {
-    fn send_sum(&self, name: &str, sum: &RoundSum, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        let one = |n: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![n])) };
-        let mut columns = self.identity(name, sum, mark);
-        columns.extend([
-            one(sum.sum.round().0),
-            Arc::new(StringArray::from(vec!["sum"])),
-            one(sum.sum.devices()),
-            one(sum.sum.examples()),
-            list_row(UInt32Array::from(sum.tensors.clone()))?,
-            Arc::new(BinaryArray::from_iter_values([sum.encoded()])),
-        ]);
-        out.send(RecordBatch::try_new(self.sums.clone(), columns)?);
-        Ok(())
-    }
-
-    fn move_adapter(&mut self, sum: &RoundSum, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        let (Some(roots), Some(schema)) = (&mut self.roots, &self.adapters) else { return Ok(()) };
-        let Published { closed, adapter } = roots.close(sum)?;
-        let Closed::Moved { devices, examples } = closed else {
-            out.count("rounds_waiting", 1);
-            return Ok(());
-        };
-        let one = |n: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![n])) };
-        let (adapter, schema) = (adapter.to_vec(), schema.clone());
-        let mut columns = self.identity(ALL, sum, mark);
-        columns.extend([
-            one(sum.sum.round().0),
-            one(devices),
-            one(examples),
-            list_row(UInt32Array::from(sum.tensors.clone()))?,
-            list_row(Float32Array::from(adapter))?,
-        ]);
-        out.count("rounds", 1);
-        out.send_to(1, RecordBatch::try_new(schema, columns)?);
-        Ok(())
-    }
-
-    /// device = the group, seq = the round; a round of several shapes has a part for each.
-    fn identity(&self, name: &str, sum: &RoundSum, mark: &Mark) -> Vec<ArrayRef> {
-        let at = mark.watermark.map_or(0, |watermark| watermark.0);
-        vec![
-            Arc::new(StringArray::from(vec![name])),
-            Arc::new(StringArray::from(vec![self.id.as_str()])),
-            Arc::new(UInt64Array::from(vec![sum.sum.round().0])),
-            Arc::new(UInt32Array::from(vec![sum.part])),
-            Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")),
-        ]
+        running::Aggregator::new(self, &cx)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Updates through a whole pipeline: one tier or two, any number of workers, the same adapter to the bit.
+//! Updates through a whole pipeline: one tier, two or three, any number of workers, the same adapter to the bit; also when a device
+//! is forgotten on the way, and when an adapter is taken back because devices measured that it is too bad.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{ListArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::buffer::OffsetBuffer;
+use arrow::compute::concat_batches;
 use headwater::contract::columns::{typed_column, u32_list};
 use headwater::contract::prelude::*;
 use headwater_runtime::check::{Settings, check};
@@ -21,6 +23,91 @@ options! {
     pub struct Updates {
         /// The device from which the rows of a round begin.
         first: u64 = 0;
+        /// A device that is not there.
+        without: Option<u64>;
+    }
+}
+
+options! {
+    /// Asks in the third epoch for a device to be forgotten, in the others for one that is not there.
+    pub struct Asks {
+        /// Which one.
+        device: u64 = 0;
+    }
+}
+
+options! {
+    /// What devices measured: in one round that the adapter is bad.
+    pub struct Measures {
+        /// The round whose start was bad.
+        bad: u64 = 99;
+    }
+}
+
+/// A column of one number.
+fn number(n: u64) -> ArrayRef {
+    Arc::new(UInt64Array::from(vec![n]))
+}
+
+/// The identity of a row.
+fn identity(device: u64, source: &str, seq: u64) -> Vec<ArrayRef> {
+    vec![
+        Arc::new(StringArray::from(vec![format!("device-{device}")])),
+        Arc::new(StringArray::from(vec![source])),
+        number(seq),
+        Arc::new(UInt32Array::from(vec![0])),
+        Arc::new(
+            arrow::array::TimestampMicrosecondArray::from(vec![seq as i64 * 1_000_000]).with_timezone("UTC"),
+        ),
+    ]
+}
+
+impl SourceConfig for Asks {
+    const KIND: &'static str = "asks";
+    fn signature(&self) -> Signature {
+        Signature::source([])
+    }
+    fn pace(&self) -> Pace {
+        Pace::Recorded
+    }
+    fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
+        let device = |round| if round == 2 { self.device } else { 99 };
+        let row = |round| RecordBatch::try_new(cx.schema.clone(), identity(device(round), cx.id, round));
+        Ok(Rows((0..ROUNDS).map(row).collect::<std::result::Result<_, _>>()?))
+    }
+}
+
+impl SourceConfig for Measures {
+    const KIND: &'static str = "measures";
+    fn signature(&self) -> Signature {
+        let nats = |name| Field::new(name, DataType::Float64, false);
+        Signature::source([uint64("round"), uint64("tokens"), nats("base"), nats("start"), nats("own")])
+    }
+    fn pace(&self) -> Pace {
+        Pace::Recorded
+    }
+    fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
+        let mut rows = Vec::new();
+        for round in 0..ROUNDS {
+            let mut here = Vec::new();
+            for device in 0..DEVICES {
+                let nats = |nats: f64| -> ArrayRef { Arc::new(arrow::array::Float64Array::from(vec![nats])) };
+                let mut columns = identity(device, cx.id, round);
+                let start = if round == self.bad { 900.0 } else { 300.0 };
+                columns.extend([number(round), number(100), nats(460.0), nats(start), nats(250.0)]);
+                here.push(RecordBatch::try_new(cx.schema.clone(), columns)?);
+            }
+            rows.push(concat_batches(&cx.schema, &here)?);
+        }
+        Ok(Rows(rows))
+    }
+}
+
+struct Rows(Vec<RecordBatch>);
+
+impl Source for Rows {
+    fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
+        self.0.into_iter().try_for_each(|row| feed.send(row, Position::default()))
     }
 }
 
@@ -39,12 +126,13 @@ impl SourceConfig for Updates {
         Pace::Recorded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
-        Ok(Giving { first: self.first, id: cx.id.into(), schema: cx.schema })
+        Ok(Giving { first: self.first, without: self.without, id: cx.id.into(), schema: cx.schema })
     }
 }
 
 struct Giving {
     first: u64,
+    without: Option<u64>,
     id: String,
     schema: SchemaRef,
 }
@@ -62,44 +150,49 @@ impl Source for Giving {
     fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
         let parameters = u64::from(LENGTHS.iter().sum::<u32>());
         for round in 0..ROUNDS {
+            let mut rows = Vec::new();
             for n in 0..DEVICES {
                 let device = (n + self.first) % DEVICES;
+                if self.without == Some(device) {
+                    continue;
+                }
                 let delta: Vec<f32> = (0..parameters).map(|at| parameter(device, round, at)).collect();
-                let text = |t: String| -> ArrayRef { Arc::new(StringArray::from(vec![t])) };
-                let number = |n: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![n])) };
                 let list = |values: ArrayRef| -> Result<ArrayRef> {
                     let item = Arc::new(Field::new_list_field(values.data_type().clone(), false));
                     let offsets = OffsetBuffer::from_lengths([values.len()]);
                     Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?))
                 };
-                let columns = vec![
-                    text(format!("device-{device}")),
-                    text(self.id.clone()),
-                    number(round),
-                    Arc::new(UInt32Array::from(vec![0])),
-                    Arc::new(arrow::array::TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
-                    text(format!("gateway-{}", device % 3)),
+                let mut columns = identity(device, &self.id, round);
+                columns.extend([
+                    Arc::new(StringArray::from(vec![format!("gateway-{}", device % 3)])),
                     number(round),
                     number(device + 1),
                     list(Arc::new(UInt32Array::from(LENGTHS.to_vec())))?,
                     list(Arc::new(arrow::array::Float32Array::from(delta)))?,
-                ];
-                feed.send(RecordBatch::try_new(self.schema.clone(), columns)?, Position::default())?;
+                ]);
+                rows.push(RecordBatch::try_new(self.schema.clone(), columns)?);
             }
+            // One batch a round: sources take turns by batches.
+            feed.send(concat_batches(&self.schema, &rows)?, Position::default())?;
         }
         Ok(())
     }
 }
 
+/// Where epochs are cut: all rows have the captured time of their round, in seconds.
+const HEAD: &str = "[pipeline]\nname = 'federation'\nepoch = { every = '1s' }\nround = { epochs = 1 }\n";
+
 /// The adapters that a pipeline publishes, as the bits of their numbers.
-fn adapters(first: u64, tiers: &str, workers: usize) -> Vec<(u64, Vec<u32>)> {
+fn adapters(updates: &str, tiers: &str, workers: usize) -> Vec<(u64, Vec<u32>)> {
     let text = format!(
-        "[pipeline]\nname = 'federation'\nepoch = {{ rows = {DEVICES} }}\nround = {{ epochs = 1 }}\n
-        [stage.updates]\ntype = 'updates'\nfirst = {first}\n
+        "{HEAD}\n[stage.updates]\ntype = 'updates'\n{updates}\n
         [stage.small]\ntype = 'compress'\nfrom = 'updates'\nratio = 0.05\nwarm_up = 0.25\n{tiers}"
     );
-    let kinds: Vec<Kind> =
-        headwater_stages::STAGES.iter().copied().chain([Kind::source::<Updates>()]).collect();
+    let kinds: Vec<Kind> = headwater_stages::STAGES
+        .iter()
+        .copied()
+        .chain([Kind::source::<Updates>(), Kind::source::<Asks>(), Kind::source::<Measures>()])
+        .collect();
     let checked = check("federation.toml", &text, &kinds, &Settings::default());
     let told: Vec<_> =
         checked.diagnostics.iter().filter(|d| d.is_error()).map(|d| d.message.clone()).collect();
@@ -129,19 +222,67 @@ fn adapters(first: u64, tiers: &str, workers: usize) -> Vec<(u64, Vec<u32>)> {
 const FLAT: &str = "[stage.root]\ntype = 'aggregate'\nfrom = 'small'\nrule = 'momentum'\n";
 const TIERS: &str = "[stage.near]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\n
 [stage.root]\ntype = 'aggregate'\nfrom = 'near'\nrule = 'momentum'\n";
+/// The middle tier's groups are those of the lowest: what matters is that sums are summed up once more.
+const THREE: &str = "[stage.near]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\n
+[stage.region]\ntype = 'aggregate'\nfrom = 'near'\nby = 'device'\n
+[stage.root]\ntype = 'aggregate'\nfrom = 'region'\nrule = 'momentum'\n";
 
 #[test]
 fn tiers_orders_and_workers_change_no_bit() {
-    let expected = adapters(0, FLAT, 1);
+    let expected = adapters("", FLAT, 1);
     assert_eq!(expected.iter().map(|(round, _)| *round).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert!(expected[3].1.iter().any(|bits| f32::from_bits(*bits) != 0.0));
     for workers in 1..=3 {
-        for first in [0, 5] {
-            assert!(adapters(first, FLAT, workers) == expected, "flat, {workers} workers, from {first}");
-            assert!(
-                adapters(first, TIERS, workers) == expected,
-                "two tiers, {workers} workers, from {first}"
-            );
+        for first in ["", "first = 5"] {
+            for tiers in [FLAT, TIERS, THREE] {
+                assert!(adapters(first, tiers, workers) == expected, "{tiers} {workers} workers, {first}");
+            }
         }
+    }
+}
+
+/// The stage that reads single updates keeps them, and hears whom to forget.
+fn forgetting(tiers: &str) -> String {
+    let keeping = "from = { in = 'small', forget = 'asks' }\nkeep_updates = true";
+    format!("{}\n[stage.asks]\ntype = 'asks'\ndevice = 4\n", tiers.replacen("from = 'small'", keeping, 1))
+}
+
+#[test]
+fn a_device_forgotten_on_the_way_was_never_there() {
+    let expected = adapters("without = 4", FLAT, 1);
+    let lived = adapters("", FLAT, 1);
+    for workers in 1..=3 {
+        for tiers in [FLAT, TIERS, THREE] {
+            let found = adapters("", &forgetting(tiers), workers);
+            assert!(
+                found[..3] == lived[..3],
+                "{tiers} {workers} workers: it was there until the third round"
+            );
+            assert!(found.last() == expected.last(), "{tiers} {workers} workers");
+        }
+    }
+    assert!(lived.last() != expected.last());
+}
+
+#[test]
+fn a_bad_adapter_is_taken_back() {
+    let judged = |bad: u64, workers: usize| {
+        let root = FLAT.replace("from = 'small'", "from = { in = 'small', evaluation = 'measures' }");
+        let tiers = format!(
+            "{root}accept_if = 'heldout_ppl <= 1.02 * previous'\n[stage.measures]\ntype = 'measures'\nbad = {bad}\n"
+        );
+        adapters("", &tiers, workers)
+    };
+    assert!(
+        judged(99, 1) == adapters("", FLAT, 1),
+        "adapters that are good enough are those without a judge"
+    );
+    let expected = judged(2, 1);
+    assert_eq!(expected.iter().map(|(round, _)| *round).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(expected[1].1 != expected[0].1);
+    assert!(expected[2].1 == expected[0].1, "the adapter of round 1 is refused when round 2 is over");
+    assert!(expected[3].1 != expected[0].1);
+    for workers in 2..=3 {
+        assert!(judged(2, workers) == expected, "{workers} workers");
     }
 }

@@ -5,15 +5,19 @@
 //!
 //! - [`sum`] adds updates; any tree and any order gives the same bits. [`mod@format`] is what sums look like on the wire.
 //! - [`ledger`] accepts each (device, round) once; [`refusal`] says why something was not accepted.
-//! - [`total`] adds sums at the root and divides once; [`server`] moves the adapter; [`root`] does both, round after round, and
-//!   again after a device was forgotten.
+//! - [`total`] adds sums at the root and divides once; [`server`] moves the adapter; [`root`] does both, round after round.
+//! - [`history`] keeps the rounds, and lives through them again after a correction or a verdict of [`judge`]; [`recorded`] has single
+//!   updates at rest, and what forgetting one device takes out.
 //! - [`robust`] has the rules that need single updates: trimmed mean, median, the clipping of norms.
 
 use super::{grid, wire};
 
 pub mod cells;
 pub mod format;
+pub mod history;
+pub mod judge;
 pub mod ledger;
+pub mod recorded;
 pub mod refusal;
 pub mod robust;
 pub mod root;

@@ -1,17 +1,18 @@
-//! The open round of one group: what came of it so far, and what is closed.
+//! The open rounds of one group: what came of them so far, and what is closed.
 //!
-//! In: updates and sums with device and round. Out: one sum for each round and shape, once. It must not know the adapter.
+//! In: updates, sums and corrections with device and round. Out: one sum for each round and shape, once; and the corrections, each
+//! once. It must not know the adapter, nor where rows go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::UInt64Array;
-use headwater_contract::StateTable;
-use headwater_contract::columns::typed_column;
 use headwater_contract::prelude::*;
 use headwater_federation::aggregate::format::{self, Kind as SumKind};
-use headwater_federation::aggregate::robust::clip_norm;
-use headwater_federation::aggregate::{Examples, Ledger, OpenRounds, Refusal, Round, Shape, Sum, Values};
+use headwater_federation::aggregate::recorded::Recorded;
+use headwater_federation::aggregate::{Examples, Ledger, OpenRounds, Refusal, Round, Shape, Sum};
+use headwater_federation::choice::chosen;
 use headwater_federation::compress::payload::{Layout, decode};
+
+use super::{Aggregate, saved};
 
 /// One row of the input.
 pub(super) struct Given<'a> {
@@ -20,118 +21,271 @@ pub(super) struct Given<'a> {
     /// The newest round that has begun.
     pub(super) newest: Round,
     pub(super) examples: u64,
-    pub(super) cap: Examples,
-    pub(super) max_norm: Option<f64>,
     pub(super) tensors: &'a [u32],
     pub(super) payload: &'a [u8],
+    /// Names the row: a correction counts once.
+    pub(super) id: String,
+    /// The row itself.
+    pub(super) row: RecordBatch,
 }
 
-/// The sum of a round, of updates of one shape.
+/// What a row was.
+pub(super) enum Counted {
+    /// One device's update.
+    Single { clipped: u64, update: Recorded },
+    /// A sum of updates.
+    Sum,
+    /// Waits for the end of the epoch.
+    Correction(Correction),
+}
+
+/// Updates that are to be taken out of a round.
+pub(super) struct Correction {
+    pub(super) id: String,
+    pub(super) tensors: Vec<u32>,
+    pub(super) part: Sum,
+    /// The row that brought it, to be rejected if it does not fit; nothing for what this stage itself forgets.
+    pub(super) row: Option<RecordBatch>,
+}
+
+/// A closed round, of updates of one shape.
 pub(super) struct RoundSum {
     pub(super) tensors: Vec<u32>,
     /// Number of the shape within the round.
     pub(super) part: u32,
     pub(super) sum: Sum,
+    /// The updates one by one, for a rule that looks at them.
+    pub(super) singles: Vec<Recorded>,
+    /// Devices that were seen in the round, whether their updates count or not.
+    pub(super) available: BTreeSet<Box<str>>,
 }
 
 impl RoundSum {
-    /// The sum as it travels.
-    pub(super) fn encoded(&self) -> Vec<u8> {
-        format::encode(SumKind::Sum, &self.sum)
+    pub(super) fn is_of(&self, round: Round, layout: [u8; 8]) -> bool {
+        self.sum.round() == round && self.sum.shape().layout == layout
     }
 }
 
-/// What came of a row, or why it does not count: a short stable word, and the reason.
-type Counted<T> = std::result::Result<T, (&'static str, String)>;
+impl Correction {
+    /// Says why it does not fit.
+    pub(super) fn reject(&self, refusal: Refusal, out: &mut Outbox<'_>) {
+        let (code, reason) = refused(refusal);
+        out.count(code, 1);
+        if let Some(row) = &self.row {
+            out.reject(0, row, 0, code, reason);
+        }
+    }
+}
+
+/// Why a row does not count: a short stable word, and the reason.
+pub(super) type Refused = (&'static str, String);
+
+struct Open {
+    tensors: Vec<u32>,
+    sum: Sum,
+    singles: Vec<Recorded>,
+}
 
 /// What is known of a group.
 #[derive(Default)]
 pub(super) struct Group {
     /// Rounds before this one are closed.
     oldest: u64,
+    /// How many rounds were closed.
+    closed: u64,
+    /// How many corrections this group sent.
+    corrected: u64,
+    /// Corrections that came and were taken.
+    applied: BTreeSet<String>,
+    unsaved: Vec<String>,
     changed: bool,
     ledger: Ledger,
-    open: BTreeMap<(Round, [u8; 8]), (Vec<u32>, Sum)>,
+    seen: BTreeMap<Round, BTreeSet<Box<str>>>,
+    open: BTreeMap<(Round, [u8; 8]), Open>,
 }
 
 const KEY: &[u8] = b"group/";
+const APPLIED: &[u8] = b"applied/";
 
 /// The groups of an earlier life.
-pub(super) fn read(saved: &StateTable) -> Result<BTreeMap<String, Group>> {
-    let rows = saved.iter().filter_map(|(key, row)| Some((key.strip_prefix(KEY)?, row)));
-    rows.map(|(name, row)| {
-        let oldest: &UInt64Array = typed_column(row, "oldest")?;
-        let oldest = oldest.values().first().copied().unwrap_or_default();
-        Ok((String::from_utf8_lossy(name).into_owned(), Group { oldest, ..Group::default() }))
-    })
-    .collect()
+pub(super) fn read(table: &StateTable) -> Result<BTreeMap<String, Group>> {
+    let mut groups = BTreeMap::<String, Group>::new();
+    for (_, row) in saved::under(table, KEY) {
+        let group = groups.entry(saved::text(row, "group")?).or_default();
+        group.oldest = saved::number(row, "oldest")?;
+        group.closed = saved::number(row, "closed")?;
+        group.corrected = saved::number(row, "corrected")?;
+    }
+    for (_, row) in saved::under(table, APPLIED) {
+        groups.entry(saved::text(row, "group")?).or_default().applied.insert(saved::text(row, "id")?);
+    }
+    Ok(groups)
 }
 
 impl Group {
-    /// Adds an update or a sum; gives how many of its values were clipped.
-    pub(super) fn add(&mut self, given: &Given<'_>) -> Counted<u64> {
+    /// Adds an update or a sum, or takes a correction in.
+    pub(super) fn add(
+        &mut self,
+        given: Given<'_>,
+        options: &Aggregate,
+    ) -> std::result::Result<Counted, Refused> {
         let layout = Layout::new(given.tensors)
             .ok_or_else(|| ("wrong_shape", "the tensors have no parameters, or more than 2^32".to_owned()))?;
         let shape = Shape { parameters: layout.parameters(), layout: layout.id() };
-        let part = part(given, &layout, shape)?;
         let rounds = OpenRounds { oldest: Round(self.oldest), newest: given.newest };
+        if !given.payload.starts_with(&format::MAGIC) {
+            return self.add_single(&given, options, &layout, rounds);
+        }
+        let (kind, sum) = format::decode(shape, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
+        if sum.round() != given.round {
+            return Err(refused(Refusal::OtherRound { found: sum.round(), expected: given.round }));
+        }
+        if options.robust().is_some() {
+            let told = "the rule looks at single updates: it needs them, not sums or corrections of sums";
+            return Err(("needs_updates", told.to_owned()));
+        }
+        if kind == SumKind::Correction {
+            return self.correction(given, sum, options);
+        }
+        self.finished(options)?;
+        let open = &mut self.open;
+        let tensors = given.tensors;
+        // A group has a sum of each shape; a device has one update.
+        let name = format!("{} {:016x}", given.device, u64::from_be_bytes(shape.layout));
+        let add = || slot(open, given.round, shape, tensors).sum.merge(&sum);
+        self.ledger.accept(rounds, &name, given.round, add).map_err(refused)?;
+        Ok(Counted::Sum)
+    }
+
+    fn add_single(
+        &mut self,
+        given: &Given<'_>,
+        options: &Aggregate,
+        layout: &Layout,
+        rounds: OpenRounds,
+    ) -> std::result::Result<Counted, Refused> {
+        self.finished(options)?;
+        rounds.check(given.round).map_err(refused)?;
+        self.seen.entry(given.round).or_default().insert(given.device.into());
+        if !chosen(options.seed, given.round, given.device, options.fraction) {
+            return Err(("not_chosen", "the device was not chosen for this round".to_owned()));
+        }
+        let decoded = decode(layout, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
+        let cap = Examples::new(options.max_weight.into()).map_err(refused)?;
+        let shape = Shape { parameters: layout.parameters(), layout: layout.id() };
+        let update = Recorded {
+            device: given.device.into(),
+            round: given.round,
+            shape,
+            examples: Examples::new(given.examples).map_err(refused)?.capped(cap),
+            max_norm: options.max_norm,
+            positions: decoded.positions,
+            values: decoded.values,
+        };
+        let sum = update.sum().map_err(refused)?;
         let open = &mut self.open;
         let add = || {
-            let empty = || (given.tensors.to_vec(), Sum::empty(given.round, shape));
-            let (_, sum) = open.entry((given.round, layout.id())).or_insert_with(empty);
-            sum.merge(&part)
+            let slot = slot(open, given.round, shape, given.tensors);
+            slot.sum.merge(&sum)?;
+            if options.robust().is_some() {
+                slot.singles.push(update.clone());
+            }
+            Ok(())
         };
         self.ledger.accept(rounds, given.device, given.round, add).map_err(refused)?;
-        Ok(part.clipped().0)
+        Ok(Counted::Single { clipped: sum.clipped().0, update })
+    }
+
+    fn correction(
+        &mut self,
+        given: Given<'_>,
+        part: Sum,
+        options: &Aggregate,
+    ) -> std::result::Result<Counted, Refused> {
+        if options.up_ratio.is_some() {
+            let told = "this tier sends compressed means: nothing can be taken out of them again";
+            return Err(("recompressed", told.to_owned()));
+        }
+        if given.round > given.newest {
+            return Err(refused(Refusal::FutureRound { found: given.round, newest: given.newest }));
+        }
+        if !self.applied.insert(given.id.clone()) {
+            return Err(("duplicate", "this correction is already there".to_owned()));
+        }
+        self.unsaved.push(given.id.clone());
+        let (id, tensors) = (given.id, given.tensors.to_vec());
+        Ok(Counted::Correction(Correction { id, tensors, part, row: Some(given.row) }))
+    }
+
+    fn finished(&self, options: &Aggregate) -> std::result::Result<(), Refused> {
+        match options.rounds {
+            Some(rounds) if self.closed >= rounds => {
+                Err(("finished", format!("{rounds} rounds are closed, and no more were asked for")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A new number for a correction that this group sends.
+    pub(super) fn next_correction(&mut self) -> u64 {
+        self.changed = true;
+        self.corrected += 1;
+        self.corrected - 1
+    }
+
+    /// The corrections that were taken.
+    pub(super) fn applied(&self) -> impl Iterator<Item = &str> {
+        self.applied.iter().map(String::as_str)
     }
 
     /// Closes every round that anything came of.
     pub(super) fn close(&mut self) -> Vec<RoundSum> {
         let mut closed: Vec<RoundSum> = Vec::new();
-        for ((round, _), (tensors, sum)) in std::mem::take(&mut self.open) {
+        let mut seen = std::mem::take(&mut self.seen);
+        for ((round, _), Open { tensors, sum, singles }) in std::mem::take(&mut self.open) {
             self.oldest = self.oldest.max(round.0.saturating_add(1));
             self.changed = true;
             let before = closed.last().filter(|last| last.sum.round() == round);
             let part = before.map_or(0, |last| last.part + 1);
-            closed.push(RoundSum { tensors, part, sum });
+            self.closed += u64::from(part == 0);
+            let available = match before {
+                Some(last) => last.available.clone(),
+                None => seen.remove(&round).unwrap_or_default(),
+            };
+            closed.push(RoundSum { tensors, part, sum, singles, available });
         }
         self.ledger.drop_before(Round(self.oldest));
         closed
     }
 
     pub(super) fn save(&mut self, name: &str, state: &mut StateWriter<'_>) -> Result {
+        for id in self.unsaved.drain(..) {
+            let row = saved::row([("group", saved::texts(name)), ("id", saved::texts(&id))])?;
+            state.put(saved::key(APPLIED, &[name.as_bytes(), id.as_bytes()]), row)?;
+        }
         if !std::mem::take(&mut self.changed) {
             return Ok(());
         }
-        let schema = Arc::new(Schema::new(vec![uint64("oldest")]));
-        let column: ArrayRef = Arc::new(UInt64Array::from(vec![self.oldest]));
-        state.put([KEY, name.as_bytes()].concat(), RecordBatch::try_new(schema, vec![column])?)
+        let row = saved::row([
+            ("group", saved::texts(name)),
+            ("oldest", saved::numbers(self.oldest)),
+            ("closed", saved::numbers(self.closed)),
+            ("corrected", saved::numbers(self.corrected)),
+        ])?;
+        state.put(saved::key(KEY, &[name.as_bytes()]), row)
     }
 }
 
-/// What a row adds, by itself.
-fn part(given: &Given<'_>, layout: &Layout, shape: Shape) -> Counted<Sum> {
-    if given.payload.starts_with(&format::MAGIC) {
-        let (kind, sum) = format::decode(shape, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
-        if kind == SumKind::Correction {
-            return Err(("correction", "a correction cannot be added to a round".to_owned()));
-        }
-        if sum.round() != given.round {
-            return Err(refused(Refusal::OtherRound { found: sum.round(), expected: given.round }));
-        }
-        return Ok(sum);
-    }
-    let mut update = decode(layout, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
-    if let Some(most) = given.max_norm {
-        clip_norm(&mut update.values, most).map_err(refused)?;
-    }
-    let examples = Examples::new(given.examples).map_err(refused)?.capped(given.cap);
-    let mut sum = Sum::empty(given.round, shape);
-    let values = Values::Sparse { positions: &update.positions, values: &update.values };
-    sum.add(values, examples).map_err(refused)?;
-    Ok(sum)
+fn slot<'o>(
+    open: &'o mut BTreeMap<(Round, [u8; 8]), Open>,
+    round: Round,
+    shape: Shape,
+    tensors: &[u32],
+) -> &'o mut Open {
+    let empty = || Open { tensors: tensors.to_vec(), sum: Sum::empty(round, shape), singles: Vec::new() };
+    open.entry((round, shape.layout)).or_insert_with(empty)
 }
 
-fn refused(refusal: Refusal) -> (&'static str, String) {
+pub(super) fn refused(refusal: Refusal) -> Refused {
     (refusal.code(), refusal.to_string())
 }

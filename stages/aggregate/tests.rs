@@ -1,9 +1,17 @@
 //! Updates and sums through the stage: flat and in tiers to the bit, once each, and what does not count.
 
-use arrow::array::{ArrowPrimitiveType, AsArray, PrimitiveArray};
+mod forget;
+mod judge;
+mod life;
+mod rules;
+
+use arrow::array::{
+    ArrowPrimitiveType, AsArray, BinaryArray, Float64Array, ListArray, PrimitiveArray, UInt64Array,
+};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::Float32Type;
+use arrow::datatypes::{Float32Type, UInt32Type};
 use headwater_contract::Label;
+use headwater_contract::columns::typed_column;
 use headwater_contract::conformance::{Outcome, assert_stage, text_rows};
 use headwater_federation::compress::payload::{Layout, Values as Written, encode};
 
@@ -26,30 +34,47 @@ where
 }
 
 fn payload(values: &[(u32, f32)]) -> Vec<u8> {
-    let layout = Layout::new(&LENGTHS).unwrap();
+    payload_of(&LENGTHS, values)
+}
+
+fn payload_of(lengths: &[u32], values: &[(u32, f32)]) -> Vec<u8> {
+    let layout = Layout::new(lengths).unwrap();
     let (positions, values): (Vec<u32>, Vec<f32>) = values.iter().copied().unzip();
     encode(&layout, &positions, &values, Written::Float32).unwrap().bytes
 }
 
 fn updates(rows: &[Row<'_>]) -> RecordBatch {
-    let base = text_rows(&rows.iter().map(|row| (row.0, "")).collect::<Vec<_>>()).unwrap();
+    updates_of(&LENGTHS, rows)
+}
+
+/// The identity of rows of these devices, and then these columns.
+fn with_identity(devices: &[&str], columns: Vec<(Field, ArrayRef)>) -> RecordBatch {
+    let base = text_rows(&devices.iter().map(|device| (*device, "")).collect::<Vec<_>>()).unwrap();
     let mut fields: Vec<Field> = base.schema().fields().iter().take(5).map(|f| f.as_ref().clone()).collect();
-    let mut columns: Vec<ArrayRef> = base.columns().iter().take(5).cloned().collect();
-    fields.extend([
-        utf8("gateway"),
-        uint64("round"),
-        uint64("examples"),
-        u32_list("tensors"),
-        binary("payload"),
-    ]);
-    columns.extend([
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1))) as ArrayRef,
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.2))),
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.3))),
-        list::<UInt32Type>(&vec![LENGTHS.to_vec(); rows.len()]),
-        Arc::new(BinaryArray::from_iter_values(rows.iter().map(|r| payload(r.4)))),
-    ]);
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    let mut all: Vec<ArrayRef> = base.columns().iter().take(5).cloned().collect();
+    for (field, column) in columns {
+        fields.push(field);
+        all.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), all).unwrap()
+}
+
+fn updates_of(lengths: &[u32], rows: &[Row<'_>]) -> RecordBatch {
+    let whole = |of: fn(&Row<'_>) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(rows.iter().map(of)))
+    };
+    let gateways: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1)));
+    let payloads = BinaryArray::from_iter_values(rows.iter().map(|r| payload_of(lengths, r.4)));
+    with_identity(
+        &rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+        vec![
+            (utf8("gateway"), gateways),
+            (uint64("round"), whole(|r| r.2)),
+            (uint64("examples"), whole(|r| r.3)),
+            (u32_list("tensors"), list::<UInt32Type>(&vec![lengths.to_vec(); rows.len()])),
+            (binary("payload"), Arc::new(payloads)),
+        ],
+    )
 }
 
 fn config(options: &str) -> Aggregate {
@@ -57,7 +82,10 @@ fn config(options: &str) -> Aggregate {
 }
 
 fn adapters(outcome: &Outcome) -> Vec<(u64, Vec<f32>)> {
-    let rows = &outcome.outputs[1];
+    adapters_of(&outcome.outputs[1])
+}
+
+fn adapters_of(rows: &RecordBatch) -> Vec<(u64, Vec<f32>)> {
     let rounds: &UInt64Array = typed_column(rows, "round").unwrap();
     let lists: &ListArray = typed_column(rows, "adapter").unwrap();
     let values = |row| lists.value(row).as_primitive::<Float32Type>().values().to_vec();

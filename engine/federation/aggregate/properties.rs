@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::format::{Kind, decode, encode};
-use super::root::{Root, replay};
+use super::root::{Quorum, Root, replay};
 use super::server::{Rule, Server};
 use super::{Examples, Round, Shape, Sum, Total, Values};
 
@@ -122,9 +122,10 @@ proptest! {
         start in proptest::collection::vec(-1.0..1.0_f32, PARAMETERS as usize),
         rule in rule(),
         rate in 0.1..2.0_f64,
-        min_devices in 1..4_u64,
+        (devices, updates) in (1..4_u64, 1..6_u64),
     ) {
-        let fresh = || Root::new(Server::new(rule, rate).unwrap(), min_devices, SHAPE, start.clone()).unwrap();
+        let quorum = Quorum { devices, updates, available: 0 };
+        let fresh = || Root::new(Server::new(rule, rate).unwrap(), quorum, SHAPE, start.clone()).unwrap();
         let (mut stored, mut never, mut own) = (Vec::new(), Vec::new(), Vec::new());
         for (round, (others, forgotten)) in (1..).zip(&rounds) {
             stored.push(flat(round, forgotten.iter().chain(others)));

@@ -1,10 +1,10 @@
 //! Rules that look at single updates, and the clipping of norms: against a device that is broken or lies.
 //!
-//! In: the dense updates of one round. Out: one vector in place of their mean. Values go to the grid first, so the order of devices
+//! In: the updates of one round. Out: one vector in place of their mean. Values go to the grid first, so the order of devices
 //! never matters. Every device counts the same, whatever its number of examples. It must not know who sent what.
 //!
-//! Trimmed mean and median are by coordinate, as in Yin et al., "Byzantine-robust distributed learning" (2018). They ask for dense
-//! updates: where most devices send no value for a parameter, its median is zero.
+//! Trimmed mean and median are by coordinate, as in Yin et al., "Byzantine-robust distributed learning" (2018). A value that was not
+//! sent is zero, so they ask for dense updates: where most devices send no value for a parameter, its median is zero.
 
 use super::grid::{STEPS_PER_UNIT, Steps};
 use super::{Refusal, Values};
@@ -38,7 +38,7 @@ impl Trim {
 ///
 /// # Errors
 /// When an update has the wrong length or holds NaN or an infinity.
-pub fn trimmed_mean(updates: &[&[f32]], parameters: u32, trim: Trim) -> Result<Vec<f32>, Refusal> {
+pub fn trimmed_mean(updates: &[Values<'_>], parameters: u32, trim: Trim) -> Result<Vec<f32>, Refusal> {
     let cut = trim.of(updates.len());
     by_parameter(updates, parameters, |values| mean(middle(values, cut, values.len() - 2 * cut)))
 }
@@ -47,7 +47,7 @@ pub fn trimmed_mean(updates: &[&[f32]], parameters: u32, trim: Trim) -> Result<V
 ///
 /// # Errors
 /// When an update has the wrong length or holds NaN or an infinity.
-pub fn median(updates: &[&[f32]], parameters: u32) -> Result<Vec<f32>, Refusal> {
+pub fn median(updates: &[Values<'_>], parameters: u32) -> Result<Vec<f32>, Refusal> {
     by_parameter(updates, parameters, |values| {
         let first = values.len().saturating_sub(1) / 2;
         mean(middle(values, first, values.len() - 2 * first))
@@ -79,22 +79,40 @@ fn mean(steps: &[i32]) -> f32 {
 }
 
 fn by_parameter(
-    updates: &[&[f32]],
+    updates: &[Values<'_>],
     parameters: u32,
     rule: impl Fn(&mut [i32]) -> f32,
 ) -> Result<Vec<f32>, Refusal> {
     for update in updates {
-        Values::Dense(update).check(parameters)?;
+        update.check(parameters)?;
     }
     let parameters = parameters as usize;
     let mut out = Vec::with_capacity(parameters);
     let mut columns = vec![vec![0; updates.len()]; BLOCK];
+    // Where each sparse update goes on.
+    let mut next = vec![0; updates.len()];
     for start in (0..parameters).step_by(BLOCK) {
         let end = (start + BLOCK).min(parameters);
-        for (device, update) in updates.iter().enumerate() {
-            for (column, value) in columns.iter_mut().zip(update.get(start..end).unwrap_or(&[])) {
-                if let Some(cell) = column.get_mut(device) {
-                    *cell = Steps::of(*value).unwrap_or_default().get();
+        for (device, (update, next)) in updates.iter().zip(&mut next).enumerate() {
+            let mut put = |at: usize, value: f32| {
+                if let Some(cell) = columns.get_mut(at).and_then(|column| column.get_mut(device)) {
+                    *cell = Steps::of(value).unwrap_or_default().get();
+                }
+            };
+            match update {
+                Values::Dense(values) => {
+                    let block = values.get(start..end).unwrap_or(&[]);
+                    block.iter().enumerate().for_each(|(at, value)| put(at, *value));
+                }
+                Values::Sparse { positions, values } => {
+                    // The block before has put the cells in another order.
+                    (0..end - start).for_each(|at| put(at, 0.0));
+                    let rest = (positions.get(*next..).unwrap_or(&[]), values.get(*next..).unwrap_or(&[]));
+                    let rest = rest.0.iter().zip(rest.1);
+                    for (at, value) in rest.take_while(|(at, _)| (**at as usize) < end) {
+                        put(*at as usize - start, *value);
+                        *next += 1;
+                    }
                 }
             }
         }
@@ -143,7 +161,7 @@ mod tests {
     fn outliers_do_not_count() {
         let check = |values: &[f32], trim: f64, trimmed: f32, middle: f32| {
             let updates: Vec<[f32; 1]> = values.iter().map(|value| [*value]).collect();
-            let updates: Vec<&[f32]> = updates.iter().map(|update| &update[..]).collect();
+            let updates: Vec<Values<'_>> = updates.iter().map(|update| Values::Dense(update)).collect();
             let found = trimmed_mean(&updates, 1, Trim::new(trim).unwrap()).unwrap();
             assert_eq!(found, [trimmed], "{values:?} {trim}");
             assert_eq!(median(&updates, 1).unwrap(), [middle], "{values:?}");
@@ -160,7 +178,7 @@ mod tests {
     #[test]
     fn wrong_updates_are_refused() {
         let check = |update: &[f32], expected: &str| {
-            let updates = [&[0.0, 1.0][..], update];
+            let updates = [Values::Dense(&[0.0, 1.0]), Values::Dense(update)];
             assert_eq!(median(&updates, 2).unwrap_err().code(), expected);
             assert_eq!(trimmed_mean(&updates, 2, Trim::new(0.1).unwrap()).unwrap_err().code(), expected);
         };
@@ -194,7 +212,7 @@ mod tests {
         ) {
             let trim = Trim::new(trim).unwrap();
             let both = |updates: &[Vec<f32>]| {
-                let updates: Vec<&[f32]> = updates.iter().map(Vec::as_slice).collect();
+                let updates: Vec<Values<'_>> = updates.iter().map(|update| Values::Dense(update)).collect();
                 (trimmed_mean(&updates, 300, trim).unwrap(), median(&updates, 300).unwrap())
             };
             let first = both(&updates);
@@ -202,6 +220,28 @@ mod tests {
             updates.rotate_left(by);
             updates.reverse();
             prop_assert_eq!(both(&updates), first);
+        }
+
+        #[test]
+        fn what_was_not_sent_is_zero(
+            updates in proptest::collection::vec(proptest::collection::vec(prop_oneof![2 => Just(0.0_f32), 1 => -9.0..9.0_f32], 600), 1..9),
+            sparse in any::<u16>(),
+            trim in 0.0..0.5_f64,
+        ) {
+            let trim = Trim::new(trim).unwrap();
+            let parts: Vec<(Vec<u32>, Vec<f32>)> =
+                updates.iter().map(|u| (0..).zip(u.iter().copied()).filter(|(_, v)| *v != 0.0).unzip()).collect();
+            let dense: Vec<Values<'_>> = updates.iter().map(|update| Values::Dense(update)).collect();
+            let mixed: Vec<Values<'_>> = dense
+                .iter()
+                .zip(&parts)
+                .enumerate()
+                .map(|(n, (dense, (positions, values)))| {
+                    if sparse >> n & 1 == 1 { Values::Sparse { positions, values } } else { *dense }
+                })
+                .collect();
+            prop_assert_eq!(trimmed_mean(&mixed, 600, trim).unwrap(), trimmed_mean(&dense, 600, trim).unwrap());
+            prop_assert_eq!(median(&mixed, 600).unwrap(), median(&dense, 600).unwrap());
         }
     }
 }

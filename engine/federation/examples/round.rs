@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use headwater_federation::aggregate::format::{self, Kind};
 use headwater_federation::aggregate::robust::{Trim, median, trimmed_mean};
-use headwater_federation::aggregate::root::Root;
+use headwater_federation::aggregate::root::{Quorum, Root};
 use headwater_federation::aggregate::server::{Rule, Server};
 use headwater_federation::aggregate::{Examples, Round, Shape, Sum, Values};
 use headwater_federation::compress::payload::{self, Layout, decode, encode};
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(sum)
     })?;
 
-    let views: Vec<&[f32]> = dense.iter().map(Vec::as_slice).collect();
+    let views: Vec<Values<'_>> = dense.iter().map(|update| Values::Dense(update)).collect();
     let trim = Trim::new(0.1).ok_or("no share")?;
     timed("dense: trimmed mean", || Ok(trimmed_mean(&views, PARAMETERS, trim)?))?;
     timed("dense: median", || Ok(median(&views, PARAMETERS)?))?;
@@ -98,8 +98,9 @@ fn finish(name: &str, sum: &Sum) -> Result<(), Box<dyn Error>> {
     let start = vec![0.0; PARAMETERS as usize];
     timed(&format!("{name}: mean and step at the root"), || {
         let server = Server::new(Rule::Momentum { momentum: 0.9 }, 1.0)?;
-        let mut root = Root::new(server, 2, sum.shape(), start.clone())?;
-        root.close(sum)?;
+        let quorum = Quorum { devices: 2, updates: 2, available: 2 };
+        let mut root = Root::new(server, quorum, sum.shape(), start.clone())?;
+        root.close(sum, 100)?;
         Ok(root)
     })?;
     let bytes = timed(&format!("{name}: write the sum"), || Ok(format::encode(Kind::Sum, sum)))?;
