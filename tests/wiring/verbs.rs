@@ -157,3 +157,18 @@ fn shipped_pipelines_are_clean() {
     }
     assert!(seen > 0);
 }
+
+#[test]
+#[cfg(feature = "train")]
+fn shipped_pipelines_are_fine() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let told = check("x", &text, headwater_stages::STAGES, &Settings::default()).diagnostics;
+        assert!(told.is_empty(), "{}: {told:?}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
