@@ -116,7 +116,8 @@ impl Rounds {
             // What came of this round is measured by the devices that begin the next one with it.
             let next = seen.get(&(round + 1)).cloned().unwrap_or_default();
             let [base, global, _] = next.nats.map(|nats| perplexity(nats, next.tokens));
-            let [.., personal] = s.nats.map(|nats| perplexity(nats, s.tokens));
+            let [base_before, _, personal] = s.nats.map(|nats| perplexity(nats, s.tokens));
+            let base = base.or(base_before);
             rounds.push(RoundSummary {
                 round: *round,
                 devices: s.devices,
@@ -292,6 +293,9 @@ pub(super) fn draw(plan: &Plan, learnt: &Loop) -> Result<Option<PathBuf>, StageE
 }
 
 fn kilobytes(bytes: u64) -> String {
+    if bytes == 0 {
+        return "-".to_owned();
+    }
     format!("{:.1} kB", bytes as f64 / 1000.0)
 }
 
