@@ -20,6 +20,7 @@ pub mod round;
 pub mod rules;
 pub mod schedule;
 pub mod shape;
+mod spare;
 pub mod step;
 pub mod stored;
 pub mod targets;

@@ -1,5 +1,5 @@
 //! Joined step against one by one: CPU seconds a step for a group of devices on a model of slm-nano's shape
-//! and random weights (a step's time does not depend on them), AdamW, A and B. Usage: bench_joined [devices] [model: nano | small]
+//! and random weights (a step's time does not depend on them), AdamW, A and B. Usage: bench_joined [devices] [model: nano | small] [tokens of a pass]
 
 use std::error::Error;
 use std::time::Duration;
@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("small") => (8192, 256, 704, 8),
         _ => (2048, 160, 432, 6),
     };
+    let tile: Option<usize> = arguments.next().map(|n| n.parse()).transpose()?;
     let shape = Shape {
         vocabulary,
         hidden,
@@ -91,6 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 steps: 1000,
                 checkpoint,
                 cache_prefix,
+                tile: tile.unwrap_or(TrainOptions::default().tile),
                 ..TrainOptions::default()
             };
             let places: Vec<usize> = (0..b).collect();

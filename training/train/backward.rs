@@ -33,7 +33,7 @@ impl Pass<'_> {
         mut above: Tensor,
         flats: Flats<'_>,
     ) -> Result<Option<Tensor>> {
-        let Tape { input, input_scale, q, k, v, mixed, sums, middle, middle_scale, gate, up, narrow } = tape;
+        let Tape { input, input_scale, q, k, v, middle, middle_scale, gate, up, narrow } = tape;
         let [q_narrow, k_narrow, v_narrow, o_narrow, gate_narrow, up_narrow, down_narrow] = &narrow;
         let needs_input = |module| self.adapters.is_some_and(|a| a.factors.a && a.pair(at, module).is_some());
         let below = |module| self.adapters.is_some_and(|a| a.reach_below(at, module));
@@ -51,7 +51,8 @@ impl Pass<'_> {
         drop(silu);
         let to_gate =
             inner.f_mul_(&up).and_then(|inner| gate.f_silu_backward(&inner)).doing("the gate, back")?;
-        drop((inner, gate, up));
+        self.spare.give([gate, up]);
+        drop(inner);
         let wanted = needs_input(Module::Gate) || needs_input(Module::Up);
         let normal = self.normal(&middle, &middle_scale, &layer.before_mlp, wanted)?;
         let sum = map(Module::Gate, gate_narrow, &normal, &to_gate, None)?;
@@ -60,8 +61,11 @@ impl Pass<'_> {
         drop((to_up, normal));
         let Some(sum) = sum else { return Ok(None) };
         norm_back(&middle, &middle_scale, &layer.before_mlp, sum, &mut above).doing("RMSNorm, back")?;
-        drop((middle, middle_scale));
+        self.spare.give([middle]);
+        drop(middle_scale);
 
+        let (k, v) = (self.repeat(&k).doing("keys, back")?, self.repeat(&v).doing("values, back")?);
+        let (mixed, sums) = Self::mix(&q, &k, &v).doing("attention")?;
         let wanted = needs_input(Module::O).then(|| self.join_heads(&mixed));
         let flat = wanted.transpose().doing("attention, back")?;
         let Some(sum) = map(Module::O, o_narrow, &flat, &above, None)? else { return Ok(None) };
@@ -76,6 +80,7 @@ impl Pass<'_> {
         drop(normal);
         let Some(sum) = sum.filter(|_| below(Module::Q)) else { return Ok(None) };
         norm_back(&input, &input_scale, &layer.before_attention, sum, &mut above).doing("RMSNorm, back")?;
+        self.spare.give([input]);
         Ok(Some(above))
     }
 
@@ -150,10 +155,9 @@ impl Pass<'_> {
         let back = || {
             let split = [self.rows, self.length, shape.heads, shape.head_dim];
             let gradient = gradient.f_view(split)?.f_transpose(1, 2)?;
-            let (k, v) = (self.repeat(k)?, self.repeat(v)?);
             let none = None::<&Tensor>;
             Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu_backward(
-                &gradient, q, &k, &v, mixed, sums, 0.0, true, none, None,
+                &gradient, q, k, v, mixed, sums, 0.0, true, none, None,
             )
         };
         let (to_q, to_k, to_v) = back().doing("attention, back")?;

@@ -14,6 +14,7 @@ use super::dropout::Dropout;
 use super::error::{Doing, Result};
 use super::rope::Rope;
 use super::shape::Module;
+use super::spare::Spare;
 
 /// What LibTorch says of an operation.
 pub(super) type Torch<T> = std::result::Result<T, TchError>;
@@ -29,6 +30,7 @@ pub(super) struct Pass<'a> {
     /// None below the adapters' lowest layer.
     pub(super) adapters: Option<&'a Adapters>,
     pub(super) dropout: Option<&'a Dropout>,
+    pub(super) spare: &'a Spare,
 }
 
 /// What the way back through a layer needs. M is N * T.
@@ -37,13 +39,11 @@ pub(super) struct Tape {
     pub(super) input: Tensor,
     /// `[M, 1]`: what RMSNorm multiplied it by.
     pub(super) input_scale: Tensor,
-    /// Queries, keys (both turned) and values: `[N, heads, T, width]`, keys and values once for each of their heads.
+    /// Queries, keys (both turned) and values: `[N, heads, T, width]`, keys and values once for each of their heads. What
+    /// attention makes of them is computed again: little work beside the maps.
     pub(super) q: Tensor,
     pub(super) k: Tensor,
     pub(super) v: Tensor,
-    /// `[N, heads, T, width]`, and the logarithms of attention's sums.
-    pub(super) mixed: Tensor,
-    pub(super) sums: Tensor,
     /// `[M, hidden]`: with attention added.
     pub(super) middle: Tensor,
     pub(super) middle_scale: Tensor,
@@ -87,16 +87,17 @@ impl Pass<'_> {
         let (v, v_narrow) = heads(self.linear(at, layer, Module::V, &normal)?, shape.kv_heads)?;
         drop(normal);
         let (q, k) = (self.rope.turn(&q)?, self.rope.turn(&k)?);
-        let (mixed, sums) = self.mix(&q, &k, &v).doing("attention")?;
+        let mix = || Self::mix(&q, &self.repeat(&k)?, &self.repeat(&v)?);
+        let (mixed, _) = mix().doing("attention")?;
         let flat = self.join_heads(&mixed).doing("attention")?;
         let (mut out, o_narrow) = self.linear(at, layer, Module::O, &flat)?;
-        drop(flat);
+        drop((flat, mixed));
         let middle = out.f_add_(&input).doing("adding attention")?;
         let (normal, middle_scale) = self.norm(&middle, &layer.before_mlp)?;
         let (gate, gate_narrow) = self.linear(at, layer, Module::Gate, &normal)?;
         let (up, up_narrow) = self.linear(at, layer, Module::Up, &normal)?;
         let narrow = [q_narrow, k_narrow, v_narrow, o_narrow, gate_narrow, up_narrow, None];
-        Ok(Tape { input, input_scale, q, k, v, mixed, sums, middle, middle_scale, gate, up, narrow })
+        Ok(Tape { input, input_scale, q, k, v, middle, middle_scale, gate, up, narrow })
     }
 
     /// The tape of a layer that was passed before without keeping one.
@@ -118,10 +119,10 @@ impl Pass<'_> {
         normal().doing("RMSNorm")
     }
 
-    fn mix(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Torch<(Tensor, Tensor)> {
-        let (k, v) = (self.repeat(k)?, self.repeat(v)?);
+    /// `[N, heads, T, width]`, and the logarithms of attention's sums.
+    pub(super) fn mix(q: &Tensor, k: &Tensor, v: &Tensor) -> Torch<(Tensor, Tensor)> {
         let none = None::<&Tensor>;
-        Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, &k, &v, 0.0, true, none, None)
+        Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, true, none, None)
     }
 
     /// `[N, key heads, T, width]` to `[N, heads, T, width]`.
@@ -146,7 +147,15 @@ impl Pass<'_> {
     fn linear(&self, at: usize, layer: &Layer, module: Module, x: &Tensor) -> Result<Mapped> {
         let map = layer.linear(module)?;
         let weight = map.weight.f32()?;
-        let frozen = x.f_linear(&weight, map.bias.as_ref()).doing("a frozen linear map")?;
+        let product = || match module {
+            // These stay in the tape.
+            Module::O | Module::Gate | Module::Up | Module::Down if map.bias.is_none() => {
+                let (_, output) = module.widths(self.base.shape());
+                x.f_mm_out(&self.spare.take(output)?, &weight.f_transpose(0, 1)?)
+            }
+            _ => x.f_linear(&weight, map.bias.as_ref()),
+        };
+        let frozen = product().doing("a frozen linear map")?;
         drop(weight);
         let Some((adapters, pair)) = self.adapters.and_then(|a| Some((a, a.pair(at, module)?))) else {
             return Ok((frozen, None));

@@ -11,6 +11,7 @@ use super::batch::JoinedBatch;
 use super::error::{Doing, Result};
 use super::forward::Pass;
 use super::rope::Rope;
+use super::spare::Spare;
 
 /// What frozen layers said about examples, up to a limit of bytes; what is beyond it is computed again.
 #[derive(Debug)]
@@ -95,7 +96,9 @@ fn below(
     tokens: &Tensor,
     (rows, length): (i64, i64),
 ) -> Result<Tensor> {
-    let pass = Pass { base, rows, length, rope, adapters: None, dropout: None };
+    let spare = &mut Spare::default();
+    spare.of_rows(rows * length);
+    let pass = Pass { base, rows, length, rope, adapters: None, dropout: None, spare };
     no_grad(|| {
         let mut x = pass.embed(tokens)?;
         for (at, layer) in base.layers.iter().enumerate().take(lowest) {

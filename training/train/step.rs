@@ -18,6 +18,7 @@ use super::lora::{Factors, Layout};
 use super::prefix::{self, Prefix};
 use super::rope::Rope;
 use super::rules::narrow;
+use super::spare::Spare;
 
 /// What all steps of a round share.
 pub(super) struct Joined<'a> {
@@ -32,6 +33,7 @@ pub(super) struct Joined<'a> {
     /// Of each device.
     pub(super) examples: Vec<&'a [Example]>,
     pub(super) kept: Option<Prefix>,
+    pub(super) spare: Spare,
 }
 
 /// For each device, the places of its examples in one batch.
@@ -179,7 +181,9 @@ impl Joined<'_> {
         let mut x = prefix::states(self.base, lowest, rope, batch, self.kept.as_mut())?;
         let (rows, length) = (batch.rows, batch.length);
         let dropout = wanted.as_ref().and_then(|wanted| wanted.dropout);
-        let pass = Pass { base: self.base, rows, length, rope, adapters: Some(adapters), dropout };
+        self.spare.of_rows(rows * length);
+        let spare = &self.spare;
+        let pass = Pass { base: self.base, rows, length, rope, adapters: Some(adapters), dropout, spare };
         let layers: Vec<_> = self.base.layers.iter().enumerate().skip(lowest).collect();
         let (mut tapes, mut inputs) = (Vec::new(), Vec::new());
         for (at, layer) in &layers {

@@ -56,8 +56,8 @@ pub enum Storage {
 const BLOCK: usize = 32;
 /// Numbers that are turned into f32 at a time: they stay in a core's cache until they are where they belong.
 const PIECE: usize = 1 << 15;
-/// Numbers of a part of a large matrix, where it is used part by part: 16 MB.
-const PART: i64 = 1 << 22;
+/// Numbers of a part of a large matrix, where it is used part by part: 4 MB.
+const PART: i64 = 1 << 20;
 
 impl Format {
     /// (weights of a block, bytes of a block).

@@ -9,6 +9,7 @@ use super::lora::{Factors, Layout, Method};
 use super::optimiser::{Optimiser, Rule};
 use super::prefix::Prefix;
 use super::schedule::Schedule;
+use super::spare::Spare;
 use super::step::{DropoutPlace, Joined};
 
 /// How a round is trained.
@@ -61,7 +62,7 @@ impl Default for TrainOptions {
             clip: Some(1.0),
             seed: 0,
             chunk: 256,
-            tile: 1024,
+            tile: 512,
             checkpoint: false,
             cache_prefix: None,
             losses: true,
@@ -130,6 +131,7 @@ impl<'a> Trainer<'a> {
             checkpoint: options.checkpoint,
             tile: options.tile,
             examples: members.iter().map(|m| m.examples).collect(),
+            spare: Spare::default(),
             kept: options.cache_prefix.map(Prefix::new),
         };
         let keys = members.iter().map(|m| m.key).collect();
