@@ -54,7 +54,7 @@ impl Pass<'_> {
         self.spare.give([gate, up]);
         drop(inner);
         let wanted = needs_input(Module::Gate) || needs_input(Module::Up);
-        let normal = self.normal(&middle, &middle_scale, &layer.before_mlp, wanted)?;
+        let normal = normed(&middle, &middle_scale, &layer.before_mlp, wanted)?;
         let sum = map(Module::Gate, gate_narrow, &normal, &to_gate, None)?;
         drop(to_gate);
         let sum = map(Module::Up, up_narrow, &normal, &to_up, sum)?;
@@ -73,7 +73,7 @@ impl Pass<'_> {
         let (to_q, to_k, to_v) = self.attention_back(&sum, (&q, &k, &v), &mixed, &sums)?;
         drop((sum, q, k, v, mixed, sums));
         let wanted = [Module::Q, Module::K, Module::V].into_iter().any(needs_input);
-        let normal = self.normal(&input, &input_scale, &layer.before_attention, wanted)?;
+        let normal = normed(&input, &input_scale, &layer.before_attention, wanted)?;
         let sum = map(Module::Q, q_narrow, &normal, &to_q, None)?;
         let sum = map(Module::K, k_narrow, &normal, &to_k, sum)?;
         let sum = map(Module::V, v_narrow, &normal, &to_v, sum)?;
@@ -82,12 +82,6 @@ impl Pass<'_> {
         norm_back(&input, &input_scale, &layer.before_attention, sum, &mut above).doing("RMSNorm, back")?;
         self.spare.give([input]);
         Ok(Some(above))
-    }
-
-    /// The norm's output, from its tape.
-    fn normal(&self, x: &Tensor, scale: &Tensor, weight: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
-        let normal = || x.f_mul(scale)?.f_mul_(weight);
-        wanted.then(normal).transpose().doing("RMSNorm")
     }
 
     /// From the gradient of a map's output, that of its input, added to `sum`. None where nobody asks for it.
@@ -189,4 +183,10 @@ pub(super) fn norm_back(
     let _ = gradient.f_addcmul_(&unit, &along)?;
     let _ = sum.f_addcmul_(&gradient, scale)?;
     Ok(())
+}
+
+/// RMSNorm's output, from its tape; None where nobody asks for it.
+fn normed(x: &Tensor, scale: &Tensor, weight: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
+    let normal = || x.f_mul(scale)?.f_mul_(weight);
+    wanted.then(normal).transpose().doing("RMSNorm")
 }

@@ -166,14 +166,13 @@ impl Weight {
             // LibTorch takes the machine's order of bytes: little-endian wherever it runs.
             Tensor::f_from_data_size(&stored.bytes, &stored.sizes, kind).doing(what)
         };
-        let weight = match stored.format.kind() {
-            Some(kind) => Weight::Numbers(numbers(&stored, kind)?),
-            None => {
-                let columns = stored.sizes.last().copied().unwrap_or(1);
-                let rows = stored.sizes.iter().product::<i64>() / columns.max(1);
-                let bytes = Arc::new(stored.bytes);
-                Weight::Blocks(Blocks { format: stored.format, rows, columns, bytes })
-            }
+        let weight = if let Some(kind) = stored.format.kind() {
+            Weight::Numbers(numbers(&stored, kind)?)
+        } else {
+            let columns = stored.sizes.last().copied().unwrap_or(1);
+            let rows = stored.sizes.iter().product::<i64>() / columns.max(1);
+            let bytes = Arc::new(stored.bytes);
+            Weight::Blocks(Blocks { format: stored.format, rows, columns, bytes })
         };
         let kind = match storage {
             Storage::AsStored => return Ok(weight),
