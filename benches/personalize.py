@@ -26,19 +26,24 @@ HOUSE = Path(__file__).resolve().parent.parent
 STEPS, BATCH = 8, 4
 VARIANTS = {
     "dense": {"small.ratio": 1.0, "small.values": "f32"},
+    "25 %": {"small.ratio": 0.25},
     "5 %": {"small.ratio": 0.05},
     "1 %": {"small.ratio": 0.01},
     "1 %, warm": {"small.ratio": 0.01, "small.warm_up": 0.25},
     "0.1 %, warm": {"small.ratio": 0.001, "small.warm_up": 0.25},
     "pooled": {
         "talk.one_device": True,
+        "talk.device": "pool",
         "train.batch": 32 * BATCH,
+        "train.evaluate": 1000,
+        "train.lr": 0.005,
+        "global.rule": "mean",
         "train.groups": 1,
         "global.min_devices": 1,
         "small.ratio": 1.0,
         "small.values": "f32",
     },
-    "alone": {"train.start": "own"},
+    "alone": {"train.start": "own", "train.lr": 0.005},
 }
 
 
@@ -56,7 +61,13 @@ def run(pipeline: str, state: Path, options: dict, workers: int) -> dict:
     summary = state / "summary.json"
     state.mkdir(parents=True, exist_ok=True)
     command = [program(), "--state", str(state / "state"), "--key-file", str(state / "root.key"), "run", pipeline]
-    command += ["--quiet", "--workers", str(workers), "--param", f"state={state}", "--summary", str(summary)]
+    if options.get("talk.one_device"):
+        members = state / "members.csv"
+        members.write_text("device,gateway,region,consent\npool,gateway-of-all,region-of-all,yes\n")
+        command_params = ["--param", f"members={members}"]
+    else:
+        command_params = []
+    command += [*command_params, "--quiet", "--workers", str(workers), "--param", f"state={state}", "--summary", str(summary)]
     for path, value in options.items():
         command += ["--set", f"stage.{path}={json.dumps(value)}"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -114,7 +125,7 @@ def variants(out: Path, names: list[str], seeds: int, workers: int) -> None:
 
 
 def newcomers(out: Path, workers: int) -> None:
-    adapter = next((out / f"{name}-0" / "adapters" / "latest" for name in ("dense", "5")), None)
+    adapter = next((out / f"{name}-0" / "adapters" / "latest" for name in ("dense", "25", "5")), None)
     if adapter is None or not adapter.exists():
         return
     found: dict[str, dict[str, float]] = {}
