@@ -1,5 +1,8 @@
 //! Joined step against one by one: CPU seconds a step for a group of devices on a model of slm-nano's shape
-//! and random weights (a step's time does not depend on them), AdamW, A and B. Usage: bench_joined [devices] [model: nano | small] [tokens of a pass]
+//! and random weights (a step's time does not depend on them), or on SmolLM2-135M as smollm2_prepare.py leaves it; AdamW,
+//! A and B. bench_peft.py does the same work. Usage: bench_joined [devices] [model: nano | small | FOLDER[:f32 | :stored]] [tokens of a pass]
+
+mod smollm2;
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use headwater_training::train::lora::{Layers, Layout, LoraOptions, Method, Targe
 use headwater_training::train::shape::{Module, Scaling, Shape};
 use headwater_training::train::stored::{Storage, Stored};
 use headwater_training::train::trainer::{Member, TrainOptions, Trainer};
-use rustix::time::{ClockId, clock_gettime};
+use smollm2::cpu;
 
 struct Random(Shape);
 
@@ -36,20 +39,7 @@ impl Weights for Random {
     }
 }
 
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    one_thread_a_lane();
-    let mut arguments = std::env::args().skip(1);
-    let devices: usize = arguments.next().map_or(Ok(16), |n| n.parse())?;
-    let (vocabulary, hidden, intermediate, layers) = match arguments.next().as_deref() {
-        Some("small") => (8192, 256, 704, 8),
-        _ => (2048, 160, 432, 6),
-    };
-    let tile: Option<usize> = arguments.next().map(|n| n.parse()).transpose()?;
+fn random(vocabulary: i64, hidden: i64, intermediate: i64, layers: usize) -> smollm2::Anything<Base> {
     let shape = Shape {
         vocabulary,
         hidden,
@@ -64,7 +54,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         tied: true,
         qkv_bias: false,
     };
-    let base = Base::load(&shape, &Random(shape.clone()), Storage::F32)?;
+    Ok(Base::load(&shape, &Random(shape.clone()), Storage::F32)?)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    one_thread_a_lane();
+    let mut arguments = std::env::args().skip(1);
+    let devices: usize = arguments.next().map_or(Ok(16), |n| n.parse())?;
+    let model = arguments.next().unwrap_or_default();
+    let tile: Option<usize> = arguments.next().map(|n| n.parse()).transpose()?;
+    let base = match model.as_str() {
+        "" | "nano" => random(2048, 160, 432, 6)?,
+        "small" => random(8192, 256, 704, 8)?,
+        folder => {
+            let (folder, storage) = folder.rsplit_once(':').unwrap_or((folder, "stored"));
+            smollm2::open(folder, storage)?
+        }
+    };
+    let shape = base.shape().clone();
+    let (vocabulary, repeats) = (shape.vocabulary, if shape.layers > 8 { 3 } else { 8 });
     let query_value = || Targets::Names(vec!["q_proj".into(), "v_proj".into()]);
     for (names, targets, layers, checkpoint, cache_prefix) in [
         ("q,v", query_value(), Layers::All, false, None),
@@ -102,7 +110,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .map(|m| Trainer::new(&base, &layout, &options, 0, std::slice::from_ref(m)))
                 .collect::<Result<Vec<_>, _>>()?;
             let (mut together, mut apart, mut gap) = (Duration::MAX, Duration::MAX, 0.0f64);
-            for _ in 0..8 {
+            for _ in 0..repeats {
                 let start = cpu();
                 let one = joined.step(&[vec![places.clone(); devices]])?;
                 if one.iter().any(Option::is_none) {
