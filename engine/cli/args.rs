@@ -9,8 +9,10 @@ use headwater_contract::{Kind, StageError};
 
 use crate::run::RunArgs;
 use crate::site::{self, Flags, Settings};
+use crate::state::Fresh;
 use crate::{
-    adapter, check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, store,
+    adapter, check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, state,
+    store,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -73,6 +75,9 @@ enum Verb {
     /// Adapters that a loop published: list, show, export, import, roll back
     #[command(subcommand)]
     Adapter(adapter::AdapterVerb),
+    /// What a pipeline remembers from run to run
+    #[command(subcommand)]
+    State(state::StateVerb),
     /// Rows that stages set aside
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
@@ -109,6 +114,15 @@ struct RunVerb {
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
+    /// Begin anew: forget how far earlier runs came, and what their stages learnt
+    #[arg(long, help_heading = "What earlier runs left")]
+    fresh: bool,
+    /// With --fresh: yes, throw it away
+    #[arg(long, requires = "fresh", help_heading = "What earlier runs left")]
+    yes: bool,
+    /// Begin the state of one stage anew
+    #[arg(long, value_name = "ID", conflicts_with = "fresh", help_heading = "What earlier runs left")]
+    drop_state: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,6 +167,8 @@ impl RunVerb {
             summary: self.summary.clone(),
             log_json,
             quiet: self.quiet,
+            fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
+            drop_state: self.drop_state.clone(),
         }
     }
 }
@@ -190,6 +206,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(verb) => adapter::run(&verb, &settings, &mut out),
+        Verb::State(verb) => state::run(&verb, &settings, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);

@@ -28,6 +28,7 @@ pub mod run;
 pub mod schema;
 pub mod site;
 pub mod stages;
+pub mod state;
 pub mod store;
 mod table;
 

@@ -192,7 +192,7 @@ pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Re
     let mut log = FrameLog::open(&folder, &key).map_err(of_vault)?;
     log.replace(&others).map_err(of_vault)?;
     drop(log);
-    let code = run_plan(args, settings, Arc::new(retried));
+    let code = run_plan(args, settings, Arc::new(retried), None);
     if code != 0 {
         // The run failed: what it had not kept again is put back.
         put_back(&site, stage, &tried)?;

@@ -15,12 +15,15 @@ use std::sync::{Arc, Mutex};
 
 use headwater_contract::Kind;
 use headwater_runtime::check::{self, Settings as CheckSettings};
+use headwater_runtime::commit::Life;
 use headwater_runtime::diagnostic;
+use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, RunOptions};
 
 use crate::quarantine::Keeper;
 use crate::site::Settings;
+use crate::state::{self, Fresh};
 
 /// What the command line says of a run.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,10 @@ pub struct RunArgs {
     pub log_json: bool,
     /// No display, no table.
     pub quiet: bool,
+    /// Whether it begins anew.
+    pub fresh: Fresh,
+    /// Stages whose state begins anew.
+    pub drop_state: Vec<String>,
 }
 
 /// Exit code of a run or check that found mistakes or failed.
@@ -50,18 +57,33 @@ pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
     };
-    run_plan(args, settings, plan)
-}
-
-/// Runs a plan; gives the exit code.
-pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
     let site = settings.site(&plan.name);
     if let Err(missing) = run::ready(&plan, &site) {
-        for failure in &missing {
-            eprintln!("error: {failure}");
-        }
-        return FAILED;
+        return tell_all(&missing);
     }
+    let folder = match state::for_run(&site, args.fresh) {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return FAILED;
+        }
+    };
+    match Life::begin(&plan, folder, &args.drop_state) {
+        Ok(life) => run_plan(args, settings, plan, Some(life)),
+        Err(unfit) => tell_all(&unfit),
+    }
+}
+
+fn tell_all(failures: &[Failure]) -> u8 {
+    for failure in failures {
+        eprintln!("error: {failure}");
+    }
+    FAILED
+}
+
+/// Runs a plan that is ready, as one of its lives or, without one, from the beginning and leaving nothing; gives the exit code.
+pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>, life: Option<Life>) -> u8 {
+    let site = settings.site(&plan.name);
     let keeper = match Keeper::open(&site) {
         Ok(keeper) => Arc::new(Mutex::new(keeper)),
         Err(error) => {
@@ -73,6 +95,8 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
     let mut options = RunOptions::new(&plan, site);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
+    let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
+    options.life = life;
     let rounds = rounds::Rounds::of(&plan);
     options.taps = hearing.as_ref().map(hearing::Hearing::taps).unwrap_or_default();
     options.taps.extend(rounds.iter().flat_map(rounds::Rounds::taps));
@@ -91,7 +115,7 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
             let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
             let drawn = rounds::draw(&plan, &learnt);
-            let summary = summary::Summary::new(&plan, &report, errors, learnt, kept);
+            let summary = summary::Summary::new(&plan, &report, errors, learnt, kept).after(begun);
             let code = tell(args, &plan, settings, &summary);
             match drawn {
                 Ok(Some(path)) if !args.quiet => println!("plot       {}", path.display()),

@@ -64,7 +64,7 @@ pub use signature::{
 };
 pub use source::{Feed, FeedSink, Pace, Position, Source, SourceConfig, SourceContext};
 pub use stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site, Stage, StageConfig};
-pub use state::{StateTable, StateWriter};
+pub use state::{Owner, StateTable, StateWriter};
 
 /// Everything that a stage's file usually needs, in one line.
 pub mod prelude {
@@ -72,8 +72,8 @@ pub mod prelude {
         f32_list, float32, text_column, timestamp_us, uint32, uint64, utf8, with_columns,
     };
     pub use crate::{
-        BuildContext, Feed, Input, Kind, Label, LabelRule, Mark, Options, Order, Outbox, Output, Pace, Port,
-        Position, Result, Routing, Rows, Signature, Site, Source, SourceConfig, SourceContext, Stage,
+        BuildContext, Feed, Input, Kind, Label, LabelRule, Mark, Options, Order, Outbox, Output, Owner, Pace,
+        Port, Position, Result, Routing, Rows, Signature, Site, Source, SourceConfig, SourceContext, Stage,
         StageConfig, StageError, StateTable, StateWriter, Work, Wrong, choice, identity, options,
     };
     pub use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};

@@ -1,22 +1,53 @@
 //! A stage's state as a keyed table: key (bytes) -> one Arrow row.
 //!
-//! In: the puts and deletes of `Stage::save`. Out: the rows given back at the next build. Each key lies in one of 256
-//! fixed partitions (by the stable hash), so that any number of workers finds its share. It must not know where the
-//! table is kept.
+//! In: the puts and deletes of `Stage::save`. Out: the rows given back at the next build. Each row says whose it is, so that
+//! any number of workers finds its share and a row lies under the key of its device. It must not know where the table is
+//! kept.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 
 use crate::error::{Result, StageError};
-use crate::hash;
 
-/// How many partitions the keys of every state are spread over.
-pub const PARTITIONS: u64 = 256;
+/// Whose a row of a state is: which instance it is given back to, and under whose key it is sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    key: Option<String>,
+    device: Option<String>,
+}
 
-/// The partition of a key: frozen, since states on disk are laid out by it.
-pub fn partition(key: &[u8]) -> u64 {
-    hash::stable(key) % PARTITIONS
+impl Owner {
+    /// A device's, in a stage whose rows are routed by `device`, or by groups of devices.
+    pub fn device(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Owner { key: Some(name.clone()), device: Some(name) }
+    }
+
+    /// That of a value of the column by which the stage's rows are routed: given to the instance that such rows reach.
+    pub fn key(value: impl Into<String>) -> Self {
+        Owner { key: Some(value.into()), device: None }
+    }
+
+    /// Every instance's: what came by broadcast or follows from the marks, and so is the same in all of them.
+    pub fn everyone() -> Self {
+        Owner::default()
+    }
+
+    /// The same, but what the row says is about a device, and is gone when that device is forgotten.
+    pub fn about(self, device: impl Into<String>) -> Self {
+        Owner { device: Some(device.into()), ..self }
+    }
+
+    /// The value of the routed column; nothing if it is every instance's.
+    pub fn routed_by(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The device under whose key the row is sealed.
+    pub fn of_device(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
 }
 
 /// The rows of a state that an instance is given when it is built.
@@ -26,6 +57,11 @@ pub struct StateTable {
 }
 
 impl StateTable {
+    /// A table of these rows.
+    pub fn of(rows: impl IntoIterator<Item = (Vec<u8>, RecordBatch)>) -> Self {
+        StateTable { rows: rows.into_iter().collect() }
+    }
+
     /// The row of a key.
     pub fn get(&self, key: &[u8]) -> Option<&RecordBatch> {
         self.rows.get(key)
@@ -50,7 +86,7 @@ impl StateTable {
     pub fn apply(&mut self, changes: Vec<Change>) {
         for Change { key, row } in changes {
             match row {
-                Some(row) => self.rows.insert(key, row),
+                Some((_, row)) => self.rows.insert(key, row),
                 None => self.rows.remove(&key),
             };
         }
@@ -62,8 +98,8 @@ impl StateTable {
 pub struct Change {
     /// The key.
     pub key: Vec<u8>,
-    /// Its new row, or nothing when it was deleted.
-    pub row: Option<RecordBatch>,
+    /// Its new row and whose it is, or nothing when it was deleted.
+    pub row: Option<(Owner, RecordBatch)>,
 }
 
 /// Takes what changed since the last call of `Stage::save`.
@@ -74,16 +110,16 @@ pub struct StateWriter<'a> {
 }
 
 impl StateWriter<'_> {
-    /// Sets a key's row.
+    /// Sets a key's row. A key is one row, whoever owns it.
     ///
     /// # Errors
     /// The batch does not hold exactly one row.
-    pub fn put(&mut self, key: impl Into<Vec<u8>>, row: RecordBatch) -> Result {
+    pub fn put(&mut self, owner: Owner, key: impl Into<Vec<u8>>, row: RecordBatch) -> Result {
         if row.num_rows() != 1 {
             return Err(StageError::new(format!("a state row of {} rows", row.num_rows()))
                 .expected("exactly one row"));
         }
-        self.changes.push(Change { key: key.into(), row: Some(row) });
+        self.changes.push(Change { key: key.into(), row: Some((owner, row)) });
         Ok(())
     }
 

@@ -6,6 +6,8 @@
 //! Two rules keep the dataflow alive: an operator holds a capability for an epoch only because of its mark or of rows it
 //! works on, never because of a row that came over a feedback edge; and nothing waits for a later epoch.
 
+mod back;
+mod commit;
 mod intake;
 mod outputs;
 mod quarantine;
@@ -19,12 +21,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use headwater_contract::Routing;
+use headwater_contract::units::Epoch;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 
+use crate::commit::StateRow;
 use crate::instance::Failure;
 use crate::metrics::CpuShare;
 use crate::parcel::Parcels;
@@ -34,6 +38,8 @@ use crate::run::Shared;
 
 /// Rows on an edge.
 type Rows<'s> = Stream<'s, u64, Parcels>;
+/// Changes of states on their way home.
+type StateRows<'s> = Stream<'s, u64, Vec<StateRow>>;
 /// Marks on their way to one worker: (epoch, round, watermark, checkpoint, round end, end of input).
 type Marks<'s> = Stream<'s, u64, Vec<WireMark>>;
 /// A mark as it travels between workers.
@@ -61,6 +67,8 @@ fn work(worker: &mut Worker, shared: &Arc<Shared>) {
     let cpu = CpuShare::default();
     let probe = worker.dataflow::<u64, _, _>(|scope| Wiring::new(scope, shared, cpu.clone()).wire());
     let mut told = worker.index() != 0;
+    // Stopped before an epoch was closed: it is left open, for a later life.
+    let left = || probe.with_frontier(|f| f.first().is_some_and(|epoch| shared.is_left_open(Epoch(*epoch))));
     while !probe.done() {
         cpu.skip();
         worker.step_or_park(Some(PARK));
@@ -72,7 +80,7 @@ fn work(worker: &mut Worker, shared: &Arc<Shared>) {
             shared.wake_intake();
             told = true;
         }
-        if shared.failed() {
+        if shared.failed() || left() {
             for dataflow in worker.installed_dataflows() {
                 worker.drop_dataflow(dataflow);
             }
@@ -89,8 +97,10 @@ struct Wiring<'s> {
     streams: HashMap<PortRef, Rows<'s>>,
     /// Where the pipeline ends: their common frontier is what has taken effect.
     ends: Vec<Rows<'s>>,
-    /// Inputs that close a cycle, until all that feeds them is there.
-    feedback: Vec<(feedback::Handle<'s, u64, Parcels>, Vec<PortRef>)>,
+    /// Inputs that close a cycle, until all that feeds them is there; by name, where the rows under way are committed.
+    feedback: Vec<(feedback::Handle<'s, u64, Parcels>, Vec<PortRef>, Option<String>)>,
+    /// What changes in states.
+    states: Vec<StateRows<'s>>,
     /// Rejected rows that nobody reads.
     set_aside: Vec<Rows<'s>>,
     /// Whose rows are taken, if the plan says so.
@@ -106,6 +116,7 @@ impl<'s> Wiring<'s> {
             streams: HashMap::new(),
             ends: Vec::new(),
             feedback: Vec::new(),
+            states: Vec::new(),
             set_aside: Vec::new(),
             relation: None,
             cpu,
@@ -128,15 +139,25 @@ impl<'s> Wiring<'s> {
         }
         // An epoch has not taken effect before its changes of the members have come.
         self.ends.extend(plan.members.iter().filter_map(|m| self.streams.get(&m.changes?)).cloned());
-        for (handle, from) in std::mem::take(&mut self.feedback) {
-            self.union(&from).connect_loop(handle);
+        let mut under_way = Vec::new();
+        for (handle, from, edge) in std::mem::take(&mut self.feedback) {
+            let rows = self.union(&from);
+            under_way.extend(edge.map(|edge| (edge, rows.clone())));
+            rows.connect_loop(handle);
         }
         if !self.set_aside.is_empty() {
             self.ends.push(quarantine::wire(self.scope, &self.shared, self.set_aside));
         }
-        let (probe, all) = self.scope.concatenate(self.ends).probe();
-        frontier_only(self.scope, all).connect_loop(back);
-        probe
+        let ends = self.scope.concatenate(self.ends);
+        frontier_only(self.scope, ends.clone()).connect_loop(back);
+        let last = match &self.shared.commits {
+            None => ends,
+            Some(_) => {
+                let from = commit::Sources { ends, states: self.states, back: under_way, marks };
+                commit::wire(self.scope, &self.shared, from)
+            }
+        };
+        last.probe().0
     }
 
     /// Whose rows are taken. What changes it comes back from below: it is delayed by an epoch, as all that closes a cycle.
@@ -145,11 +166,14 @@ impl<'s> Wiring<'s> {
         let Some(members) = &plan.members else { return };
         let changes = members.changes.map(|port| {
             let (handle, rows) = self.scope.feedback::<Parcels>(1);
-            self.feedback.push((handle, vec![port]));
+            // What they change is in the state of the members.
+            self.feedback.push((handle, vec![port], None));
             rows
         });
         self.relation = relations::wire(self.scope, &self.shared, changes, marks.clone());
-        self.set_aside.extend(self.relation.as_mut().and_then(|relation| relation.rejected.take()));
+        let Some(relation) = &mut self.relation else { return };
+        self.set_aside.extend(relation.rejected.take());
+        self.states.extend(relation.state.take());
     }
 
     fn wire_stage(&mut self, index: usize, stage: &PlanStage, marks: &Marks<'s>) {
@@ -162,7 +186,9 @@ impl<'s> Wiring<'s> {
             .map(|(port, (planned, input))| {
                 let union = if input.feedback {
                     let (handle, rows) = self.scope.feedback::<Parcels>(1);
-                    self.feedback.push((handle, planned.from.clone()));
+                    let edge = format!("{}.{}", stage.id, planned.name);
+                    let rows = back::with_restored(self.scope, &self.shared, rows, &edge);
+                    self.feedback.push((handle, planned.from.clone(), Some(edge)));
                     rows
                 } else {
                     self.union(&planned.from)
@@ -194,6 +220,7 @@ impl<'s> Wiring<'s> {
             self.keep_rejected(index, stage, rejected);
         }
         self.ends.extend(wired.end);
+        self.states.extend(wired.state);
     }
 
     fn union(&self, ports: &[PortRef]) -> Rows<'s> {

@@ -12,10 +12,11 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use headwater_contract::identity::row_id;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::state::Change;
 use headwater_contract::units::Epoch;
 use headwater_contract::{
     BuildContext, Emit, Mark, Outbox, PlannedStage, Port, Rejected, Role, RowId, Signature, Site, Stage,
-    StageError, StateTable,
+    StageError, StateTable, StateWriter,
 };
 
 use crate::parcel::same_schema;
@@ -63,6 +64,8 @@ pub struct Made {
     pub rejected: Vec<Rejected>,
     /// Additions to figures.
     pub figures: Vec<(&'static str, u64)>,
+    /// What changed in the state.
+    pub changes: Vec<Change>,
 }
 
 impl Emit for Made {
@@ -82,6 +85,7 @@ pub struct Builder {
     plan: Arc<crate::plan::Plan>,
     index: usize,
     site: Site,
+    saved: StateTable,
     inputs: Vec<SchemaRef>,
     outputs: Vec<SchemaRef>,
 }
@@ -94,9 +98,15 @@ impl Builder {
             plan: plan.clone(),
             index,
             site: site.clone(),
+            saved: StateTable::default(),
             inputs: stage.inputs.iter().map(|i| i.schema.clone()).collect(),
             outputs: stage.outputs.iter().map(|o| o.schema.clone()).collect(),
         })
+    }
+
+    /// The same, with what an earlier life saved.
+    pub fn with_saved(self, saved: StateTable) -> Self {
+        Builder { saved, ..self }
     }
 
     fn stage(&self) -> Option<(&PlanStage, &dyn PlannedStage)> {
@@ -114,12 +124,11 @@ impl Builder {
     fn build(&self) -> Result<Box<dyn Stage>, Failure> {
         let failed = |what: String| Failure { stage: self.id().into(), epoch: None, row: None, what };
         let (stage, planned) = self.stage().ok_or_else(|| failed("not a stage".into()))?;
-        let saved = StateTable::default();
         let cx = BuildContext {
             id: &stage.id,
             inputs: &self.inputs,
             outputs: &self.outputs,
-            saved: &saved,
+            saved: &self.saved,
             site: &self.site,
         };
         match quietly(|| planned.build(cx)) {
@@ -141,8 +150,10 @@ impl Instance {
     ///
     /// # Errors
     /// The stage could not be built.
-    pub fn build(builder: Builder) -> Result<Self, Failure> {
+    pub fn build(mut builder: Builder) -> Result<Self, Failure> {
         let stage = builder.build()?;
+        // A stage with a state is built once in a life.
+        builder.saved = StateTable::default();
         let stateless = builder.stage().is_some_and(|(stage, _)| !stage.signature.stateful());
         Ok(Instance { builder, stage, stateless })
     }
@@ -216,6 +227,24 @@ impl Instance {
             Ok(Err(error)) => Err(self.failure(mark.epoch, None, error.to_string())),
             Err(Panicked) => Err(self.failure(mark.epoch, None, "it panicked at the end of the epoch")),
         }
+    }
+
+    /// Takes what changed in the state since it was last asked.
+    ///
+    /// # Errors
+    /// The state could not be written, or the stage panicked.
+    pub fn save(&mut self, epoch: Epoch, made: &mut Made) -> Result<(), Failure> {
+        if self.stateless {
+            return Ok(());
+        }
+        let mut state = StateWriter::default();
+        let stage = &mut self.stage;
+        match quietly(|| stage.save(&mut state)) {
+            Ok(Ok(())) => made.changes.extend(state.into_changes()),
+            Ok(Err(error)) => return Err(self.failure(epoch, None, error.to_string())),
+            Err(Panicked) => return Err(self.failure(epoch, None, "it panicked while it saved its state")),
+        }
+        Ok(())
     }
 
     fn hold_to_signature(

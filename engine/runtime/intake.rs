@@ -6,24 +6,29 @@
 //! not know timely.
 
 mod feed;
+mod progress;
 mod rounds;
+mod size;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::array::RecordBatch;
 use crossbeam_channel::TryRecvError;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::{Bytes, Epoch, Micros};
-use headwater_contract::{Mark, Pace};
+use headwater_contract::{Mark, Pace, Position};
 
 pub use feed::{Inlet, InletContext, SourceReject, start};
 use feed::{Item, Measured};
+use progress::Finish;
+pub use progress::{Closing, Progress, SourceProgress};
 use rounds::Rounds;
+use size::size_of_rows;
 
+use crate::commit::CommitRule;
 use crate::instance::Failure;
 use crate::plan::{EpochRule, Plan};
 
@@ -37,6 +42,8 @@ pub enum Cut {
     Rows(usize, RecordBatch),
     /// Something rejected by that source, in the open epoch.
     Rejected(usize, SourceReject),
+    /// The same from the log of an earlier life, as rows of the `rejected` port.
+    RejectedRows(usize, RecordBatch),
     /// The open epoch is closed.
     Close(Mark),
     /// Nothing comes any more.
@@ -54,7 +61,7 @@ pub struct Intake {
     rule: EpochRule,
     cap: Bytes,
     stopping: Arc<AtomicBool>,
-    ready: VecDeque<(usize, Measured)>,
+    ready: VecDeque<(usize, Measured, Position)>,
     open: OpenEpoch,
     epoch: Epoch,
     rounds: Rounds,
@@ -62,6 +69,61 @@ pub struct Intake {
     flush: u32,
     watermark: Option<Micros>,
     finishing: Finish,
+    /// Whether an earlier life has come to the end of the input, and this one has taken in nothing yet.
+    complete: bool,
+    /// What followed the input when it was left, in a life that takes in nothing.
+    before: Option<Finish>,
+    /// How far sources had come that this life does not open.
+    absent: BTreeMap<String, SourceProgress>,
+    /// Epochs of live input that an earlier life closed and did not commit.
+    replayed: VecDeque<Replayed>,
+    due: Option<Due>,
+}
+
+/// A closed epoch of live input, from the log of an earlier life.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Rows by the port of the source that gave them.
+    pub rows: VecDeque<(Port, RecordBatch)>,
+    /// Its end.
+    pub closed: Closing,
+}
+
+/// A source's port in the log of live input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Rows of the source of that id.
+    Rows(String),
+    /// Rows that it rejected.
+    Rejected(String),
+}
+
+impl Port {
+    const REJECTED: &str = ".rejected";
+
+    /// The port of that name.
+    pub(crate) fn of(name: &str) -> Self {
+        match name.strip_suffix(Self::REJECTED) {
+            Some(id) => Port::Rejected(id.to_owned()),
+            None => Port::Rows(name.to_owned()),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Port::Rows(id) => id.clone(),
+            Port::Rejected(id) => format!("{id}{}", Self::REJECTED),
+        }
+    }
+}
+
+/// When the next commit is due.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    rule: CommitRule,
+    epochs: u64,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -77,16 +139,6 @@ impl OpenEpoch {
     fn new() -> Self {
         OpenEpoch { rows: 0, bytes: 0, until: None, since: Instant::now() }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
-    No,
-    /// The mark that says so.
-    EndOfInput,
-    /// So many more ends of rounds.
-    Rounds(u32),
-    End,
 }
 
 impl Intake {
@@ -105,7 +157,71 @@ impl Intake {
             flush: plan.flush,
             watermark: None,
             finishing: Finish::No,
+            complete: false,
+            before: None,
+            absent: BTreeMap::new(),
+            replayed: VecDeque::new(),
+            due: None,
         }
+    }
+
+    /// The same, with marks that say when to commit.
+    pub fn committing(self, rule: CommitRule) -> Self {
+        Intake { due: Some(Due { rule, epochs: 0, since: Instant::now() }), ..self }
+    }
+
+    /// The same, going on from where an earlier life was committed, through what it closed after that.
+    pub fn resume(mut self, from: Progress, replayed: Vec<Replayed>) -> Self {
+        self.adopt(from);
+        self.replayed = replayed.into();
+        self
+    }
+
+    /// Goes on from there.
+    fn adopt(&mut self, from: Progress) {
+        self.complete = from.is_finished();
+        self.epoch = from.next_epoch();
+        self.rounds.resume(from.round);
+        self.watermark = from.watermark.map(Micros);
+        let turn = self.inlets.iter().position(|inlet| Some(&inlet.id) == from.turn.as_ref());
+        self.turn = turn.unwrap_or(0);
+        self.finishing = if self.complete { Finish::No } else { from.finish };
+        for inlet in &mut self.inlets {
+            inlet.resume(from.source(&inlet.id));
+        }
+        self.absent = from.sources;
+    }
+
+    /// The same, but it takes in nothing: it ends the open round, and as many more as delay what comes of it.
+    pub fn ending_a_round(self) -> Self {
+        let before = if self.complete { Finish::Rounds(0) } else { self.finishing };
+        Intake { finishing: Finish::Rounds(self.flush.saturating_add(1)), before: Some(before), ..self }
+    }
+
+    /// How far it has come: to be asked for when an epoch was closed.
+    pub fn progress(&self) -> Progress {
+        let sources = self.inlets.iter().map(|inlet| (inlet.id.clone(), inlet.taken.clone()));
+        // A batch that waits is given again, before other sources have their turn.
+        let turn = self.ready.front().map_or(self.turn, |(source, ..)| *source);
+        Progress {
+            epoch: self.epoch.0,
+            round: self.rounds.progress(),
+            watermark: self.watermark.map(|watermark| watermark.0),
+            turn: self.inlets.get(turn).map(|inlet| inlet.id.clone()),
+            finish: self.before.unwrap_or(self.finishing),
+            sources: self.absent.clone().into_iter().chain(sources).collect(),
+            live: self.has_live(),
+        }
+    }
+
+    /// Whether what it gives next was closed by an earlier life.
+    pub fn is_replaying(&self) -> bool {
+        !self.replayed.is_empty()
+    }
+
+    /// Whether some source is live, still or not.
+    pub fn has_live(&self) -> bool {
+        self.inlets.iter().any(|inlet| inlet.pace == Pace::Live)
     }
 
     /// The epoch that is open.
@@ -119,6 +235,9 @@ impl Intake {
 
     /// The next thing, without waiting.
     pub fn cut(&mut self) -> Cut {
+        if let Some(cut) = self.replay() {
+            return cut;
+        }
         match self.finishing {
             Finish::End => return Cut::End,
             Finish::EndOfInput => return Cut::Close(self.end_of_input()),
@@ -133,17 +252,38 @@ impl Intake {
             Finish::No => (),
         }
         if self.stopping.load(Relaxed) {
-            self.finishing = Finish::End;
-            // What was taken in is carried through; the rest of the input is for the next life.
-            return if self.open.rows > 0 { Cut::Close(self.close(false)) } else { Cut::End };
+            return self.stop();
         }
-        if let Some((source, given)) = self.ready.pop_front() {
-            return self.place(source, given);
+        if let Some((source, given, position)) = self.ready.pop_front() {
+            return self.place(source, given, position);
         }
         if self.full_by_rows() || self.over_by_clock() {
             return Cut::Close(self.close(false));
         }
         self.take_in()
+    }
+
+    /// Nothing more is taken in. Where a later life can take in the rest of a recorded epoch, that epoch stays open; else what was
+    /// taken in is carried through.
+    fn stop(&mut self) -> Cut {
+        self.finishing = Finish::End;
+        let goes_on = self.due.is_some() && !self.has_live();
+        if self.open.rows > 0 && !goes_on { Cut::Close(self.close(false)) } else { Cut::End }
+    }
+
+    /// The next thing of the epochs that an earlier life closed.
+    fn replay(&mut self) -> Option<Cut> {
+        let epoch = self.replayed.front_mut()?;
+        let Some((port, rows)) = epoch.rows.pop_front() else {
+            let closed = self.replayed.pop_front()?.closed;
+            self.adopt(closed.after.clone());
+            return Some(Cut::Close(closed.mark()));
+        };
+        let place = |id: &String| self.inlets.iter().position(|inlet| inlet.id == *id);
+        Some(match port {
+            Port::Rows(id) => Cut::Rows(place(&id)?, rows),
+            Port::Rejected(id) => Cut::RejectedRows(place(&id)?, rows),
+        })
     }
 
     fn take_in(&mut self) -> Cut {
@@ -155,11 +295,18 @@ impl Intake {
                 continue;
             };
             match inlet.try_take() {
-                Ok(Item::Rows(given, _position)) => {
+                Ok(Item::Rows(given, position)) => {
+                    let given = inlet.without_taken(given);
                     self.turn = self.after(turn);
-                    return self.place(turn, given);
+                    return self.place(turn, given, position);
+                }
+                Ok(Item::Rejected(_)) if inlet.rejects_taken > 0 => {
+                    inlet.rejects_taken -= 1;
+                    return Cut::Wait(Some(Duration::ZERO));
                 }
                 Ok(Item::Rejected(reject)) => {
+                    inlet.taken.rejects += 1;
+                    self.complete = false;
                     self.open.rows += 1;
                     return Cut::Rejected(turn, reject);
                 }
@@ -186,6 +333,11 @@ impl Intake {
             self.finishing = Finish::EndOfInput;
             return Cut::Close(self.close(false));
         }
+        if self.complete {
+            // An earlier life has told everybody, and nothing is new.
+            self.finishing = Finish::End;
+            return Cut::End;
+        }
         Cut::Close(self.end_of_input())
     }
 
@@ -196,24 +348,48 @@ impl Intake {
     }
 
     /// Puts rows into the open epoch, or closes it first and keeps them.
-    fn place(&mut self, source: usize, given: Measured) -> Cut {
+    fn place(&mut self, source: usize, given: Measured, position: Position) -> Cut {
         if given.rows.num_rows() == 0 {
+            self.reached(source, position);
             return Cut::Wait(Some(Duration::ZERO));
         }
         let fits = self.fitting(&given);
         if fits == 0 {
-            self.ready.push_front((source, given));
+            self.ready.push_front((source, given, position));
             return Cut::Close(self.close(false));
         }
+        self.complete = false;
         if self.open.rows == 0 {
             self.open.since = Instant::now();
         }
         let (Measured { rows, bytes, captured }, rest) = given.split(fits);
-        self.ready.extend(rest.map(|rest| (source, rest)));
+        match rest {
+            Some(rest) => {
+                self.began(source, &position, fits as u64);
+                self.ready.push_back((source, rest, position));
+            }
+            None => self.reached(source, position),
+        }
         self.open.rows += fits as u64;
         self.open.bytes = self.open.bytes.saturating_add(bytes);
         self.watermark = self.watermark.max(captured);
         Cut::Rows(source, rows)
+    }
+
+    /// A batch of a source was taken in whole.
+    fn reached(&mut self, source: usize, position: Position) {
+        if let Some(inlet) = self.inlets.get_mut(source) {
+            inlet.taken.reached(position, inlet.rows_taken);
+        }
+    }
+
+    /// So many rows of a batch were taken in. What a live source gave does not come again: its position is behind the batch.
+    fn began(&mut self, source: usize, position: &Position, rows: u64) {
+        match self.inlets.get_mut(source) {
+            Some(inlet) if inlet.pace == Pace::Live => inlet.taken.reached(position.clone(), 0),
+            Some(inlet) => inlet.taken.rows = inlet.taken.rows.saturating_add(rows),
+            None => {}
+        }
     }
 
     /// How many of the first rows still belong to the open epoch. An empty epoch takes at least one.
@@ -275,7 +451,7 @@ impl Intake {
             epoch: self.epoch,
             round: self.rounds.round(),
             watermark: self.watermark,
-            checkpoint: true,
+            checkpoint: self.commit_is_due(),
             round_end: by_rule || round_end,
             end_of_input: false,
         };
@@ -286,43 +462,22 @@ impl Intake {
         self.open = OpenEpoch::new();
         mark
     }
-}
 
-/// Bytes of the rows themselves, whatever buffers they are slices of. The sum over slices is that of the whole, so that
-/// batches do not move cuts: bitmaps count a byte a row, and offsets one for each row.
-fn size_of_rows(rows: &RecordBatch) -> u64 {
-    rows.columns().iter().map(size_of).sum()
-}
-
-fn size_of(column: &ArrayRef) -> u64 {
-    const OFFSET: u64 = 4;
-    let rows = column.len() as u64;
-    match column.data_type() {
-        DataType::Boolean => rows,
-        DataType::Utf8 => OFFSET * rows + extent(column.as_string::<i32>().value_offsets()).1,
-        DataType::Binary => OFFSET * rows + extent(column.as_binary::<i32>().value_offsets()).1,
-        DataType::List(_) => {
-            let lists = column.as_list::<i32>();
-            let (from, items) = extent(lists.value_offsets());
-            OFFSET * rows + size_of(&lists.values().slice(whole(from), whole(items)))
+    /// Whether the epoch that is closed is committed. The marks that follow the input are: a later life should find it finished.
+    fn commit_is_due(&mut self) -> bool {
+        let (finishing, stopping) = (self.finishing != Finish::No, self.stopping.load(Relaxed));
+        let Some(due) = &mut self.due else { return false };
+        due.epochs += 1;
+        let by_rule = match due.rule {
+            CommitRule::Epochs(epochs) => due.epochs >= epochs,
+            CommitRule::Every(time) => due.since.elapsed() >= time,
+        };
+        let commits = by_rule || finishing || stopping;
+        if commits {
+            (due.epochs, due.since) = (0, Instant::now());
         }
-        DataType::Struct(_) => column.as_struct().columns().iter().map(size_of).sum(),
-        other => match other.primitive_width() {
-            Some(width) => rows * width as u64,
-            None => column.to_data().get_slice_memory_size().unwrap_or(0) as u64,
-        },
+        commits
     }
-}
-
-/// Where the values of a column of offsets begin, and how many there are.
-fn extent(offsets: &[i32]) -> (u64, u64) {
-    let at = |offset: Option<&i32>| offset.and_then(|o| u64::try_from(*o).ok()).unwrap_or(0);
-    let (from, to) = (at(offsets.first()), at(offsets.last()));
-    (from, to.saturating_sub(from))
-}
-
-fn whole(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! must not know any stage: kinds come from outside. timely is named in `dataflow`, `relations` and `parcel` alone.
 
 pub mod check;
+pub mod commit;
 mod dataflow;
 pub mod diagnostic;
 pub mod digest;

@@ -100,7 +100,8 @@ fn encode(batches: &[RecordBatch]) -> Vec<u8> {
     out
 }
 
-fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> {
+/// A batch as an Arrow IPC stream.
+pub(crate) fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>, arrow::error::ArrowError> {
     let mut writer = StreamWriter::try_new(Vec::new(), batch.schema_ref())?;
     writer.write(batch)?;
     writer.finish()?;
@@ -115,9 +116,14 @@ fn decode(bytes: &[u8]) -> Option<Parcels> {
         let length = usize::try_from(length).ok()?;
         let ipc = after.get(..length)?;
         rest = after.get(length..)?;
-        batches.push(StreamDecoder::new().decode(&mut Buffer::from(ipc)).ok()??);
+        batches.push(decode_batch(ipc)?);
     }
     rest.is_empty().then_some(Parcels { batches, broken: false })
+}
+
+/// The batch of an Arrow IPC stream.
+pub(crate) fn decode_batch(ipc: &[u8]) -> Option<RecordBatch> {
+    StreamDecoder::new().decode(&mut Buffer::from(ipc)).ok()?
 }
 
 fn split_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -136,6 +142,17 @@ impl Router {
         Router { routing }
     }
 
+    /// The worker that rows of a value of the routed column reach; of other routings, any that is always the same.
+    pub fn worker_of(routing: &Routing, value: &str, workers: u64) -> u64 {
+        match routing {
+            Routing::Gather => 0,
+            Routing::ByGroup { groups, .. } => u64::from(hash::group(value, *groups)) % workers,
+            Routing::ByKey(_) | Routing::Spread | Routing::Local | Routing::Broadcast => {
+                hash::stable(value.as_bytes()) % workers
+            }
+        }
+    }
+
     /// The worker of each row; nothing when all rows go to home.
     fn targets(&self, batch: &RecordBatch, workers: u64) -> Option<Vec<u64>> {
         match &self.routing {
@@ -143,17 +160,10 @@ impl Router {
                 let ids = IdentityColumns::of(batch).ok()?;
                 Some((0..ids.len()).map(|row| ids.hash(row) % workers).collect())
             }
-            Routing::ByKey(column) => {
+            Routing::ByKey(column) | Routing::ByGroup { column, .. } => {
                 let keys = key_column(batch, column)?;
-                Some((0..keys.len()).map(|row| hash::stable(keys.value(row).as_bytes()) % workers).collect())
-            }
-            Routing::ByGroup { column, groups } => {
-                let keys = key_column(batch, column)?;
-                Some(
-                    (0..keys.len())
-                        .map(|row| u64::from(hash::group(keys.value(row), *groups)) % workers)
-                        .collect(),
-                )
+                let worker = |row| Self::worker_of(&self.routing, keys.value(row), workers);
+                Some((0..keys.len()).map(worker).collect())
             }
             Routing::Local | Routing::Gather | Routing::Broadcast => None,
         }

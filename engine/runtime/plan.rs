@@ -11,6 +11,7 @@ use arrow::datatypes::{Fields, Schema, SchemaRef};
 use headwater_contract::units::Bytes;
 use headwater_contract::{Kind, Label, Role, Signature};
 
+use crate::commit::CommitRule;
 use crate::relations::members::{Asks, Members};
 
 /// How the intake cuts epochs.
@@ -186,6 +187,8 @@ pub struct Plan {
     pub epoch_bytes: Bytes,
     /// Epochs in flight.
     pub window: u64,
+    /// When epochs are committed.
+    pub commit: CommitRule,
     /// Whose rows are taken, if the file says so.
     pub members: Option<Members>,
     /// The stages, every one after those it reads.

@@ -9,6 +9,7 @@
 
 mod changes;
 mod join;
+mod kept;
 pub mod members;
 mod table;
 
@@ -23,6 +24,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::{Scope, Stream};
 
+use crate::commit::StateRow;
 use crate::parcel::Parcels;
 use crate::run::Shared;
 
@@ -31,6 +33,8 @@ pub(crate) use table::{NAME, load};
 
 /// Rows on an edge.
 type Rows<'s> = Stream<'s, u64, Parcels>;
+/// Changes of states on their way home.
+type StateRows<'s> = Stream<'s, u64, Vec<StateRow>>;
 /// Marks on their way to one worker, as `dataflow` sends them.
 type Marks<'s> = Stream<'s, u64, Vec<(u64, u64, Option<i64>, bool, bool, bool)>>;
 
@@ -57,6 +61,8 @@ pub(crate) struct Relation<'s> {
     known: Arranged<'s, Trace>,
     /// Rows that changed nothing since they are wrong.
     pub(crate) rejected: Option<Rows<'s>>,
+    /// What changes in it, where that is committed.
+    pub(crate) state: Option<StateRows<'s>>,
     /// Whether it is the same in all epochs.
     fixed: bool,
 }
@@ -70,12 +76,12 @@ pub(crate) fn wire<'s>(
 ) -> Option<Relation<'s>> {
     let members = shared.plan.members.as_ref()?;
     let fixed = changes.is_none();
-    let (facts, rejected) = match changes {
+    let (facts, rejected, state) = match changes {
         Some(rows) => changes::wire(scope, shared, members, rows, marks),
-        None => (changes::once(scope, shared), None),
+        None => (changes::once(scope, shared), None, None),
     };
     let groups = u32::try_from(members.groups).unwrap_or(u32::MAX);
-    Some(Relation { known: known(facts, groups), rejected, fixed })
+    Some(Relation { known: known(facts, groups), rejected, state, fixed })
 }
 
 fn known(facts: Stream<'_, u64, Vec<Fact>>, groups: u32) -> Arranged<'_, Trace> {

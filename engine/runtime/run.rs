@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use headwater_contract::units::Epoch;
 use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
 
+use crate::commit::{Commits, Life, Restored};
 use crate::digest::SinkDigest;
 use crate::instance::{Builder, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
@@ -55,6 +57,8 @@ pub struct RunOptions {
     pub digests: bool,
     /// Who looks at rows.
     pub taps: Vec<Tap>,
+    /// Where what it must remember is kept; without one nothing is, and a run begins at the beginning.
+    pub life: Option<Life>,
     /// Where rejected rows go; without one they are only counted.
     pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
     /// Set it to stop: open epochs are carried through.
@@ -71,6 +75,7 @@ impl RunOptions {
             site,
             digests: true,
             taps: Vec::new(),
+            life: None,
             quarantine: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
@@ -103,6 +108,12 @@ pub(crate) struct Shared {
     pub(crate) digests: Vec<Mutex<SinkDigest>>,
     /// Opened sources by stage, until home takes them.
     pub(crate) sources: Mutex<Vec<(usize, Box<dyn Source>)>>,
+    /// What an earlier life left.
+    pub(crate) restored: Restored,
+    /// What is committed, if anything is.
+    pub(crate) commits: Option<Commits>,
+    /// Where the intake ended: all epochs before it were closed.
+    end: OnceLock<Epoch>,
     intake: OnceLock<Wake>,
     failure: Mutex<Option<Failure>>,
     failed: AtomicBool,
@@ -117,6 +128,16 @@ impl Shared {
         if let Some(wake) = self.intake.get() {
             wake();
         }
+    }
+
+    /// The intake has ended, with this epoch open.
+    pub(crate) fn ends_at(&self, epoch: Epoch) {
+        self.end.get_or_init(|| epoch);
+    }
+
+    /// Whether everything before this epoch has taken effect, and nobody will close it.
+    pub(crate) fn is_left_open(&self, epoch: Epoch) -> bool {
+        self.commits.is_some() && self.end.get().is_some_and(|end| epoch >= *end)
     }
 
     /// Shows rows of a stage's output to those who asked for them.
@@ -194,7 +215,14 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
     }
 }
 
-fn share(plan: Arc<Plan>, options: RunOptions) -> Result<Shared, Failure> {
+fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
+    let (restored, commits) = match options.life.take() {
+        Some(life) => {
+            let (restored, commits) = life.share(&plan);
+            (restored, Some(commits))
+        }
+        None => (Restored::default(), None),
+    };
     let mut pools = Vec::new();
     let mut sources = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
@@ -209,7 +237,7 @@ fn share(plan: Arc<Plan>, options: RunOptions) -> Result<Shared, Failure> {
                 id: &stage.id,
                 pipeline: &plan.name,
                 schema,
-                position: None,
+                position: restored.position(&stage.id),
                 site: &options.site,
             };
             match quietly(|| source.open(cx)) {
@@ -228,6 +256,9 @@ fn share(plan: Arc<Plan>, options: RunOptions) -> Result<Shared, Failure> {
         members,
         digests,
         sources: Mutex::new(sources),
+        restored,
+        commits,
+        end: OnceLock::new(),
         intake: OnceLock::new(),
         failure: Mutex::new(None),
         failed: AtomicBool::new(false),

@@ -190,6 +190,6 @@ impl Evaluations {
             ("settled", saved::numbers(self.settled)),
             ("previous", saved::floats(self.previous.unwrap_or(f64::INFINITY))),
         ])?;
-        state.put(KEY, row)
+        state.put(Owner::everyone(), KEY, row)
     }
 }

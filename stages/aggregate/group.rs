@@ -261,7 +261,7 @@ impl Group {
     pub(super) fn save(&mut self, name: &str, state: &mut StateWriter<'_>) -> Result {
         for id in self.unsaved.drain(..) {
             let row = saved::row([("group", saved::texts(name)), ("id", saved::texts(&id))])?;
-            state.put(saved::key(APPLIED, &[name.as_bytes(), id.as_bytes()]), row)?;
+            state.put(Owner::key(name), saved::key(APPLIED, &[name.as_bytes(), id.as_bytes()]), row)?;
         }
         if !std::mem::take(&mut self.changed) {
             return Ok(());
@@ -272,7 +272,7 @@ impl Group {
             ("closed", saved::numbers(self.closed)),
             ("corrected", saved::numbers(self.corrected)),
         ])?;
-        state.put(saved::key(KEY, &[name.as_bytes()]), row)
+        state.put(Owner::key(name), saved::key(KEY, &[name.as_bytes()]), row)
     }
 }
 

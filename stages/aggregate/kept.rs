@@ -128,12 +128,13 @@ impl Kept {
                 ("max_norm", saved::floats(one.max_norm.unwrap_or(f64::INFINITY))),
                 ("payload", Arc::new(BinaryArray::from_iter_values([&one.payload]))),
             ])?;
-            state.put(key(&device, &place), row)?;
+            state.put(Owner::key(&place.0).about(&device), key(&device, &place), row)?;
         }
         for device in std::mem::take(&mut self.wanted_changed) {
             let key = saved::key(WANTED, &[device.as_bytes()]);
             if self.wanted.contains(&device) {
-                state.put(key, saved::row([("device", saved::texts(&device))])?)?;
+                let row = saved::row([("device", saved::texts(&device))])?;
+                state.put(Owner::everyone().about(&device), key, row)?;
             } else {
                 state.delete(key);
             }

@@ -186,7 +186,11 @@ impl Roots {
 
     pub(super) fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
         if std::mem::take(&mut self.repeated_changed) {
-            state.put(REPEATED, saved::row([("repeated", saved::numbers(self.repeated))])?)?;
+            state.put(
+                Owner::everyone(),
+                REPEATED,
+                saved::row([("repeated", saved::numbers(self.repeated))])?,
+            )?;
         }
         for ((round, layout), entry) in self.history.changes() {
             let (form, sum, (values, devices, examples)) = match &entry.held {
@@ -206,7 +210,7 @@ impl Roots {
                 ("devices", saved::numbers(devices)),
                 ("examples", saved::numbers(examples)),
             ])?;
-            state.put(saved::key(KEY, &[&round.0.to_be_bytes(), &layout]), row)?;
+            state.put(Owner::everyone(), saved::key(KEY, &[&round.0.to_be_bytes(), &layout]), row)?;
         }
         Ok(())
     }

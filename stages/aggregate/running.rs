@@ -127,7 +127,7 @@ impl Stage for Aggregator {
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
         if std::mem::take(&mut self.newest_changed) {
-            state.put(NEWEST, saved::row([("newest", saved::numbers(self.newest.0))])?)?;
+            state.put(Owner::everyone(), NEWEST, saved::row([("newest", saved::numbers(self.newest.0))])?)?;
         }
         for (name, group) in &mut self.groups {
             group.save(name, state)?;

@@ -66,7 +66,7 @@ impl Up {
                 ("layout", Arc::new(layouts)),
                 ("residual", list_row(Float32Array::from(residual.values().to_vec()))?),
             ])?;
-            state.put(saved::key(KEY, &[group.as_bytes(), &layout]), row)?;
+            state.put(Owner::key(&group), saved::key(KEY, &[group.as_bytes(), &layout]), row)?;
         }
         Ok(())
     }

@@ -32,6 +32,11 @@ fn key(device: &str, layout: &Layout) -> Key {
     [layout.id().as_slice(), device.as_bytes()].concat()
 }
 
+/// Whose a key's row is: the id of a layout has eight bytes.
+fn device_of(key: &Key) -> Owner {
+    Owner::device(String::from_utf8_lossy(key.get(8..).unwrap_or_default()))
+}
+
 impl Residuals {
     /// What an earlier life saved.
     pub(super) fn read(saved: &StateTable) -> Result<Self> {
@@ -63,7 +68,8 @@ impl Residuals {
             let Some(Wait { rounds, residual }) = self.waiting.get(&key) else { continue };
             let list = list_row(Float32Array::from(residual.values().to_vec()))?;
             let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*rounds])), list];
-            state.put(key, RecordBatch::try_new(schema.clone(), columns)?)?;
+            let owner = device_of(&key);
+            state.put(owner, key, RecordBatch::try_new(schema.clone(), columns)?)?;
         }
         Ok(())
     }

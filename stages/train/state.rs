@@ -128,7 +128,7 @@ fn text_key(device: &str, number: u64) -> Vec<u8> {
 
 pub(super) fn put_device(state: &mut StateWriter<'_>, name: &str, device: &Device) -> Result {
     let columns = vec![(uint64("next"), number(device.next)), (uint64("learnt"), number(device.learnt))];
-    state.put([b"device/", name.as_bytes()].concat(), row(columns)?)
+    state.put(Owner::device(name), [b"device/", name.as_bytes()].concat(), row(columns)?)
 }
 
 pub(super) fn put_text(state: &mut StateWriter<'_>, device: &str, said: &Said) -> Result {
@@ -138,7 +138,7 @@ pub(super) fn put_text(state: &mut StateWriter<'_>, device: &str, said: &Said) -
         (Field::new("held_out", DataType::Boolean, false), switch(said.held_out)),
         (u32_list("tokens"), list_row(UInt32Array::from(said.tokens.clone()))?),
     ];
-    state.put(text_key(device, said.number), row(columns)?)
+    state.put(Owner::device(device), text_key(device, said.number), row(columns)?)
 }
 
 pub(super) fn delete_text(state: &mut StateWriter<'_>, device: &str, number: u64) {
@@ -147,7 +147,8 @@ pub(super) fn delete_text(state: &mut StateWriter<'_>, device: &str, number: u64
 
 pub(super) fn put_own(state: &mut StateWriter<'_>, device: &str, adapter: &Adapter) -> Result {
     let list = list_row(Float32Array::from(Vec::clone(adapter)))?;
-    state.put([b"own/", device.as_bytes()].concat(), row(vec![(f32_list("adapter"), list)])?)
+    let own = row(vec![(f32_list("adapter"), list)])?;
+    state.put(Owner::device(device), [b"own/", device.as_bytes()].concat(), own)
 }
 
 pub(super) fn put_change(state: &mut StateWriter<'_>, tensors: &Tensors, change: &[f32]) -> Result {
@@ -157,7 +158,7 @@ pub(super) fn put_change(state: &mut StateWriter<'_>, tensors: &Tensors, change:
         (u32_list("tensors"), list_row(UInt32Array::from(tensors.clone()))?),
         (f32_list("change"), list_row(Float32Array::from(change.to_vec()))?),
     ];
-    state.put([b"change/".as_slice(), &shape].concat(), row(columns)?)
+    state.put(Owner::everyone(), [b"change/".as_slice(), &shape].concat(), row(columns)?)
 }
 
 pub(super) fn put_progress(state: &mut StateWriter<'_>, progress: &Progress) -> Result {
@@ -173,5 +174,5 @@ pub(super) fn put_progress(state: &mut StateWriter<'_>, progress: &Progress) -> 
         (f32_list("start"), list),
         (uint64("measured"), number(progress.measured)),
     ];
-    state.put(ROUND, row(columns)?)
+    state.put(Owner::everyone(), ROUND, row(columns)?)
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use headwater_contract::units::Epoch;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::Report;
 use serde::Serialize;
@@ -50,6 +51,11 @@ pub struct Summary {
     pub stages: BTreeMap<String, StageSummary>,
     /// Epochs that took effect.
     pub epochs: u64,
+    /// Epochs that earlier runs had committed: this one began after them.
+    pub epochs_before: u64,
+    /// Whether an earlier run had come to the end of its input.
+    #[serde(skip)]
+    pub found_finished: bool,
     /// Seconds of audio taken in, silence included; nothing without audio.
     pub audio_seconds: Option<f64>,
     /// Seconds from the first to the last epoch.
@@ -110,6 +116,8 @@ impl Summary {
             stopped: report.stopped,
             stages,
             epochs: report.counts.epochs_done,
+            epochs_before: 0,
+            found_finished: false,
             audio_seconds,
             wall_seconds,
             real_time_factor: audio_seconds.map(|audio| wall_seconds / audio),
@@ -122,6 +130,32 @@ impl Summary {
             quarantined,
             digest: report.digests.clone(),
         }
+    }
+
+    /// The same of a run that began after these epochs, and whether it found its input finished.
+    pub fn after(self, begun: Option<(Epoch, bool)>) -> Self {
+        let (first, found_finished) = begun.unwrap_or_default();
+        let epochs = self.epochs.saturating_sub(first.0);
+        Summary { epochs, epochs_before: first.0, found_finished, ..self }
+    }
+
+    /// What an earlier run left, and what of it this one went on with.
+    fn write_before(&self, text: &mut String) -> std::fmt::Result {
+        if self.found_finished && self.epochs == 0 {
+            return writeln!(
+                text,
+                "before     {} epochs, to the end of the input: nothing is new since (run --fresh begins anew)",
+                self.epochs_before
+            );
+        }
+        if self.epochs_before > 0 {
+            writeln!(
+                text,
+                "before     {} epochs were committed by earlier runs: this one went on",
+                self.epochs_before
+            )?;
+        }
+        Ok(())
     }
 
     /// The summary for people.
@@ -152,6 +186,7 @@ impl Summary {
             writeln!(text, "{}{}", if figures.is_empty() { "" } else { "  " }, figures.join(", "))?;
         }
         writeln!(text)?;
+        self.write_before(text)?;
         if !self.rounds.is_empty() {
             writeln!(text, "{}", rounds::table(&self.rounds, &self.tiers))?;
         }
@@ -192,7 +227,7 @@ impl Summary {
             )?;
         }
         if self.stopped {
-            writeln!(text, "stopped    before the end of the input: open epochs were carried through")?;
+            writeln!(text, "stopped    before the end of the input: the next run goes on from here")?;
         }
         for stage in plan.stages.iter().filter(|s| s.kind.name() == "store") {
             let path = stage.options.get("path").and_then(|p| p.as_str()).unwrap_or_default();

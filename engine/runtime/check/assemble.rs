@@ -65,7 +65,7 @@ pub(super) fn plan(
             signature,
         });
     }
-    let Head { name, epoch, round, window, epoch_bytes } = head;
+    let Head { name, epoch, round, window, commit, epoch_bytes } = head;
     let members = match members {
         Some(MembersDraft { columns, groups, given, .. }) => {
             Some(Members { columns, groups, given: given?, changes })
@@ -73,7 +73,7 @@ pub(super) fn plan(
         None => None,
     };
     let flush = longest_delay(&stages);
-    Some(Plan { name, epoch, round, flush, epoch_bytes, window, members, stages })
+    Some(Plan { name, epoch, round, flush, epoch_bytes, window, commit, members, stages })
 }
 
 /// Ends of rounds between a round's last row and the last result that it leads to, on the slowest way down.

@@ -6,12 +6,13 @@ use headwater_contract::units::{Bytes, parse_duration};
 
 use super::ids::is_pipeline_name;
 use super::similar::{all_of, nearest};
+use crate::commit::CommitRule;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::{Entry, Node, Pipeline, Value};
 use crate::plan::{EpochRule, RoundRule};
 
 /// The keys of `[pipeline]`, for people: what they mean, their form, their default.
-pub const KEYS: [(&str, &str, &str); 5] = [
+pub const KEYS: [(&str, &str, &str); 6] = [
     ("name", "The pipeline's name, and the name of its state folder.", ""),
     (
         "epoch",
@@ -24,6 +25,11 @@ pub const KEYS: [(&str, &str, &str); 5] = [
         "",
     ),
     ("window", "How many epochs are in flight at once.", "4"),
+    (
+        "commit",
+        "How often what a run has done is made durable: after so many epochs, or so much time. What is not is done again after a crash.",
+        "{ every = \"1s\" }",
+    ),
     ("epoch_bytes", "An epoch is closed before it holds more than this.", "\"64MiB\""),
 ];
 
@@ -33,6 +39,7 @@ pub(super) struct Head {
     pub(super) epoch: EpochRule,
     pub(super) round: Option<RoundRule>,
     pub(super) window: u64,
+    pub(super) commit: CommitRule,
     pub(super) epoch_bytes: Bytes,
 }
 
@@ -43,6 +50,7 @@ impl Default for Head {
             epoch: EpochRule::Rows(64),
             round: None,
             window: 4,
+            commit: CommitRule::default(),
             epoch_bytes: Bytes(64 << 20),
         }
     }
@@ -59,6 +67,7 @@ pub(super) fn read(pipeline: &Pipeline) -> (Head, Vec<Diagnostic>) {
             "epoch" => epoch(&entry.node).map(|epoch| head.epoch = epoch),
             "round" => round(entry, &mut found).map(|round| head.round = Some(round)),
             "window" => window(entry, &mut found).map(|window| head.window = window),
+            "commit" => commit(&entry.node).map(|commit| head.commit = commit),
             "epoch_bytes" => bytes(&entry.node).map(|bytes| head.epoch_bytes = bytes),
             _ => Err(unknown(entry)),
         };
@@ -125,6 +134,16 @@ fn epoch(node: &Node) -> Read<EpochRule> {
     match entry.key.as_str() {
         "rows" => Ok(EpochRule::Rows(at_least_one("rows", &entry.node)?)),
         _ => every(&entry.node, "an epoch").map(EpochRule::Every),
+    }
+}
+
+const COMMIT_FORM: &str = "{ epochs = 16 } or { every = \"1s\" }";
+
+fn commit(node: &Node) -> Read<CommitRule> {
+    let entry = only_entry("commit", node, &["epochs", "every"], COMMIT_FORM)?;
+    match entry.key.as_str() {
+        "epochs" => Ok(CommitRule::Epochs(at_least_one("epochs", &entry.node)?)),
+        _ => every(&entry.node, "a commit").map(CommitRule::Every),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use headwater_contract::identity;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
-use headwater_contract::{Mark, Role};
+use headwater_contract::{Mark, Role, StageError};
 use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -21,8 +21,9 @@ use timely::dataflow::{Scope, Stream};
 use timely::progress::frontier::Antichain;
 
 use super::{Rows, WireMark};
+use crate::commit;
 use crate::instance::Failure;
-use crate::intake::{self, Cut, Inlet, InletContext, Intake, SourceReject};
+use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, SourceReject};
 use crate::metrics::CpuShare;
 use crate::offload::Wake;
 use crate::parcel::Parcels;
@@ -82,15 +83,25 @@ pub(super) fn wire<'s>(
     let home = scope.worker().index() == 0;
     let workers = scope.worker().peers() as u64;
     let shared = shared.clone();
-    builder.build(move |capabilities| {
+    builder.build(move |mut capabilities| {
         let mut taking = home.then(|| {
             let wake: Wake = Arc::new(move || wake.activate().unwrap_or(()));
             shared.intake_is_woken_by(wake.clone());
             let inlets = start_sources(&shared, &wake);
             let plan = &shared.plan;
             let stopping = shared.options.stopping.clone();
-            let intake = Intake::new(inlets, plan, stopping);
-            Taking { intake, capabilities, marks: OutputBuilder::from(marks_out), outs, workers, shared }
+            let mut intake = Intake::new(inlets, plan, stopping);
+            if shared.commits.is_some() {
+                intake = intake.committing(plan.commit);
+            }
+            if let Some((progress, replayed)) = shared.restored.intake() {
+                intake = intake.resume(progress, replayed);
+            }
+            // Nothing comes of the epochs of an earlier life: the window begins with this one's first.
+            let first = shared.restored.first_epoch();
+            capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));
+            let log = shared.commits.is_some() && intake.has_live();
+            Taking { intake, capabilities, marks: OutputBuilder::from(marks_out), outs, workers, shared, log }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -106,7 +117,10 @@ pub(super) fn wire<'s>(
                 Next::Again => again.activate(),
                 Next::Later(time) => again.activate_after(time),
                 Next::WhenWoken => (),
-                Next::Never => taking = None,
+                Next::Never => {
+                    at_work.shared.ends_at(at_work.intake.epoch());
+                    taking = None;
+                }
             }
         }
     });
@@ -158,6 +172,8 @@ struct Taking {
     outs: Vec<SourceOut>,
     workers: u64,
     shared: Arc<Shared>,
+    /// Whether what is taken in is noted before its epoch is closed.
+    log: bool,
 }
 
 impl Taking {
@@ -178,10 +194,18 @@ impl Taking {
                     Next::WhenWoken
                 };
             }
+            let log = self.log && !self.intake.is_replaying();
             match self.intake.cut() {
-                Cut::Rows(source, rows) => self.add(source, rows),
-                Cut::Rejected(source, reject) => self.reject(source, &reject),
-                Cut::Close(mark) => self.close(&mark),
+                Cut::Rows(source, rows) => self.add(source, rows, log),
+                Cut::Rejected(source, reject) => self.reject(source, &reject, log),
+                Cut::RejectedRows(source, rows) => self.send_rejected(source, rows),
+                Cut::Close(mark) => {
+                    if let Err(error) = self.note_end(&mark, log) {
+                        self.fail(&error);
+                        return Next::Never;
+                    }
+                    self.close(&mark);
+                }
                 Cut::Wait(None) => return Next::WhenWoken,
                 Cut::Wait(Some(time)) => return Next::Later(time),
                 Cut::End => return Next::Never,
@@ -194,7 +218,39 @@ impl Taking {
         Next::Again
     }
 
-    fn add(&mut self, source: usize, rows: RecordBatch) {
+    /// What of live input is noted before its epoch is closed, and what a commit of the epoch needs.
+    fn note_end(&self, mark: &Mark, log: bool) -> Result<(), StageError> {
+        let Some(commits) = self.shared.commits.as_ref().filter(|_| log || mark.checkpoint) else {
+            return Ok(());
+        };
+        let progress = self.intake.progress();
+        if log {
+            let closing = Closing::of(mark, progress.clone()).encode()?;
+            commits.with(|folder| folder.log_mark(mark.epoch, &closing))?;
+        }
+        if mark.checkpoint {
+            commits.closed(mark.epoch, progress);
+        }
+        Ok(())
+    }
+
+    fn note_rows(&self, port: &Port, rows: &RecordBatch) {
+        let Some(commits) = &self.shared.commits else { return };
+        let noted = commits.with(|folder| folder.log_rows(self.intake.epoch(), &port.name(), rows));
+        if let Err(error) = noted {
+            self.fail(&error);
+        }
+    }
+
+    fn fail(&self, error: &StageError) {
+        let what = error.to_string();
+        self.shared.fail(Failure { stage: commit::NAME.into(), epoch: None, row: None, what });
+    }
+
+    fn add(&mut self, source: usize, rows: RecordBatch, log: bool) {
+        if log {
+            self.note_rows(&Port::Rows(self.id_of(source)), &rows);
+        }
         let Some(out) = self.outs.get_mut(source) else { return };
         if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
             metrics.add_in(rows.num_rows());
@@ -215,12 +271,21 @@ impl Taking {
         }
     }
 
-    fn reject(&mut self, source: usize, reject: &SourceReject) {
-        let (Some(out), Some(capability)) =
-            (self.outs.get_mut(source), self.capabilities.get(2 + 2 * source))
-        else {
-            return;
-        };
+    fn id_of(&self, source: usize) -> String {
+        let stage = self.outs.get(source).and_then(|out| self.shared.plan.stages.get(out.index));
+        stage.map(|stage| stage.id.clone()).unwrap_or_default()
+    }
+
+    fn send_rejected(&mut self, source: usize, rows: RecordBatch) {
+        let capability = self.capabilities.get(2 + 2 * source);
+        if let (Some(out), Some(capability)) = (self.outs.get_mut(source), capability) {
+            let mut rejected = out.rejected.activate();
+            rejected.session_with_builder(capability).give_container(&mut Parcels::of(rows));
+        }
+    }
+
+    fn reject(&mut self, source: usize, reject: &SourceReject, log: bool) {
+        let Some(out) = self.outs.get(source) else { return };
         let Some(stage) = self.shared.plan.stages.get(out.index) else { return };
         if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
             metrics.add_rejected(1);
@@ -228,10 +293,10 @@ impl Taking {
         tracing::warn!(stage = stage.id, device = %reject.id.device, seq = reject.id.seq, code = reject.code, reason = reject.reason, "set aside");
         match source_reject_row(stage, reject) {
             Ok(row) => {
-                out.rejected
-                    .activate()
-                    .session_with_builder(capability)
-                    .give_container(&mut Parcels::of(row));
+                if log {
+                    self.note_rows(&Port::Rejected(stage.id.clone()), &row);
+                }
+                self.send_rejected(source, row);
             }
             Err(error) => self.shared.fail(Failure {
                 stage: stage.id.clone(),

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use headwater_contract::state::Change;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Port, StageError, identity};
-use timely::container::{Accountable, NoopBuilder};
+use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
 
-use super::Rows;
+use super::{Rows, StateRows};
+use crate::commit::{StateRow, Table};
 use crate::instance::{Failure, Made, rejected_rows};
 use crate::metrics::StageMetrics;
 use crate::offload::Pool;
@@ -22,6 +24,7 @@ use crate::plan::PlanStage;
 use crate::run::Shared;
 
 type Output = OutputBuilder<u64, NoopBuilder<Parcels>>;
+type StateOutput = OutputBuilder<u64, CapacityContainerBuilder<Vec<StateRow>>>;
 
 /// Which of a stage's streams an output handle feeds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ struct Outgoing {
 /// The open outputs of one stage on one worker.
 pub(super) struct Outputs {
     streams: Vec<Outgoing>,
+    /// Opened last: what changes in the state goes home by it.
+    state: Option<StateOutput>,
     shared: Arc<Shared>,
     index: usize,
     digested: bool,
@@ -58,7 +63,7 @@ pub(super) enum Right<'a> {
 impl Outputs {
     pub(super) fn new(stage: &PlanStage, shared: &Arc<Shared>, index: usize, counted: Vec<bool>) -> Self {
         let digested = shared.options.digests && stage.is_sink();
-        Outputs { streams: Vec::new(), shared: shared.clone(), index, digested, counted }
+        Outputs { streams: Vec::new(), state: None, shared: shared.clone(), index, digested, counted }
     }
 
     pub(super) fn open<'s>(&mut self, builder: &mut OperatorBuilder<'s, u64>, slot: Slot) -> Rows<'s> {
@@ -67,9 +72,16 @@ impl Outputs {
         stream
     }
 
+    /// Opens the stream that carries changes of the state; no other may be opened after it.
+    pub(super) fn open_state<'s>(&mut self, builder: &mut OperatorBuilder<'s, u64>) -> StateRows<'s> {
+        let (output, stream) = builder.new_output::<Vec<StateRow>>();
+        self.state = Some(OutputBuilder::from(output));
+        stream
+    }
+
     /// How many streams are open.
     pub(super) fn len(&self) -> usize {
-        self.streams.len()
+        self.streams.len() + usize::from(self.state.is_some())
     }
 
     /// Takes the batches of a parcel and counts them; nothing if it is broken, which ends the run.
@@ -82,6 +94,11 @@ impl Outputs {
             self.count_in(port, batch);
         }
         Some(batches)
+    }
+
+    /// The first epoch of this life.
+    pub(super) fn first_epoch(&self) -> Epoch {
+        self.shared.restored.first_epoch()
     }
 
     /// The stage's threads, if it has some.
@@ -157,6 +174,19 @@ impl Outputs {
             made.figures.drain(..).for_each(|(figure, n)| m.add_figure(figure, n));
         });
         self.send(right);
+        self.send_changes(std::mem::take(&mut made.changes), right);
+    }
+
+    /// Sends changes of the state home. They come with the end of an epoch, which holds rights.
+    fn send_changes(&mut self, changes: Vec<Change>, right: &Right<'_>) {
+        let (Some(output), Right::Held(capabilities)) = (&mut self.state, right) else { return };
+        let Some(capability) = capabilities.get(self.streams.len()).filter(|_| !changes.is_empty()) else {
+            return;
+        };
+        let table = Table::Stage(self.index as u64);
+        let mut rows: Vec<StateRow> =
+            changes.into_iter().map(|change| StateRow::new(table, change)).collect();
+        output.activate().session(capability).give_container(&mut rows);
     }
 
     fn put(&mut self, slot: Slot, batch: RecordBatch) {

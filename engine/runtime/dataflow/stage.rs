@@ -23,7 +23,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::worker::Worker;
 
 use super::outputs::{Outputs, Slot};
-use super::{Marks, Rows, WireMark};
+use super::{Marks, Rows, StateRows, WireMark};
 use crate::instance::{Builder, Failure, Instance};
 use crate::metrics::CpuShare;
 use crate::offload::Wake;
@@ -39,6 +39,8 @@ pub(super) struct Wired<'s> {
     pub(super) rejected: Option<Rows<'s>>,
     /// For a sink: its frontier.
     pub(super) end: Option<Rows<'s>>,
+    /// What changes in its state, if that is committed.
+    pub(super) state: Option<StateRows<'s>>,
 }
 
 type Puller = Box<dyn Pull<Message<u64, Parcels>>>;
@@ -77,7 +79,7 @@ pub(super) fn wire<'s>(
     cpu: CpuShare,
 ) -> Wired<'s> {
     let Some(stage) = shared.plan.stages.get(index) else {
-        return Wired { outputs: Vec::new(), rejected: None, end: None };
+        return Wired { outputs: Vec::new(), rejected: None, end: None, state: None };
     };
     let gathered = inputs.iter().any(|(_, routing)| *routing == Routing::Gather);
     let home = scope.worker().index() == 0;
@@ -95,7 +97,7 @@ pub(super) fn wire<'s>(
     let mut mark_handle = hears_marks(stage).then(|| builder.new_input(marks, Pipeline));
 
     let mut outputs = Outputs::new(stage, shared, index, counted);
-    let mut wired = Wired { outputs: Vec::new(), rejected: None, end: None };
+    let mut wired = Wired { outputs: Vec::new(), rejected: None, end: None, state: None };
     for (port, output) in stage.outputs.iter().enumerate() {
         if output.read {
             wired.outputs.push((OutPort::Out(port), outputs.open(&mut builder, Slot::Port(port))));
@@ -107,10 +109,14 @@ pub(super) fn wire<'s>(
     if stage.is_sink() {
         wired.end = Some(outputs.open(&mut builder, Slot::End));
     }
+    if stage.signature.stateful() && shared.commits.is_some() {
+        wired.state = Some(outputs.open_state(&mut builder));
+    }
 
     let activator = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
     let wake: Wake = Arc::new(move || activator.activate().unwrap_or(()));
-    let running = here.then(|| start(stage, shared, index, wake, outputs)).flatten();
+    let place = (scope.worker().index() as u64, scope.worker().peers() as u64);
+    let running = here.then(|| start(stage, shared, index, place, wake, outputs)).flatten();
     builder.build(move |capabilities| {
         // A standing capability would hold the first epoch for ever.
         drop(capabilities);
@@ -165,13 +171,15 @@ fn start(
     stage: &PlanStage,
     shared: &Arc<Shared>,
     index: usize,
+    (worker, workers): (u64, u64),
     wake: Wake,
     outputs: Outputs,
 ) -> Option<Box<dyn Running>> {
     if let Work::Rows(_) = stage.signature.work {
         return Some(Box::new(threads::Threads::new(wake, outputs)));
     }
-    let builder = Builder::new(&shared.plan, index, &shared.options.site)?;
+    let saved = shared.restored.table(stage, worker, workers);
+    let builder = Builder::new(&shared.plan, index, &shared.options.site)?.with_saved(saved);
     let back = stage.signature.inputs.iter().map(|input| input.feedback).collect();
     if stage.signature.work == Work::Lane {
         return match lane::Lane::start(builder, stage, back, wake, outputs) {

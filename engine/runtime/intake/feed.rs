@@ -13,7 +13,8 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Micros;
 use headwater_contract::{Feed, FeedSink, Pace, Position, RowId, Source};
 
-use super::size_of_rows;
+use super::SourceProgress;
+use super::size::size_of_rows;
 use crate::instance::{Failure, quietly};
 use crate::metrics::{Metrics, thread_cpu};
 use crate::offload::Wake;
@@ -81,6 +82,12 @@ impl Item {
 
 /// The intake's end of a source thread.
 pub struct Inlet {
+    pub(super) id: String,
+    /// How far it has been taken in.
+    pub(super) taken: SourceProgress,
+    /// Rows and rejects that come again and were taken in by an earlier life.
+    pub(super) rows_taken: u64,
+    pub(super) rejects_taken: u64,
     pub(super) items: Receiver<Item>,
     pub(super) ahead: Arc<Ahead>,
     pub(super) pace: Pace,
@@ -88,6 +95,40 @@ pub struct Inlet {
 }
 
 impl Inlet {
+    pub(super) fn new(id: &str, items: Receiver<Item>, ahead: Arc<Ahead>, pace: Pace) -> Self {
+        let id = id.to_owned();
+        Inlet {
+            id,
+            taken: SourceProgress::default(),
+            rows_taken: 0,
+            rejects_taken: 0,
+            items,
+            ahead,
+            pace,
+            ended: false,
+        }
+    }
+
+    /// Goes on from where an earlier life came to. What a live source gave behind its position does not come again.
+    pub(super) fn resume(&mut self, from: SourceProgress) {
+        if self.pace == Pace::Recorded {
+            (self.rows_taken, self.rejects_taken) = (from.rows, from.rejects);
+        }
+        self.taken = from;
+    }
+
+    /// What of a batch was not taken in by an earlier life.
+    pub(super) fn without_taken(&mut self, given: Measured) -> Measured {
+        let rows = given.rows.num_rows() as u64;
+        let known = self.rows_taken.min(rows);
+        if known == 0 {
+            return given;
+        }
+        self.rows_taken -= known;
+        let rest = usize::try_from(known).unwrap_or(usize::MAX);
+        Measured::of(given.rows.slice(rest, given.rows.num_rows().saturating_sub(rest)))
+    }
+
     /// The next item. When there is none the source is told to wake the intake, and a last look follows, so that an item
     /// that came in between is not missed.
     pub(super) fn try_take(&self) -> Result<Item, TryRecvError> {
@@ -165,11 +206,11 @@ pub struct InletContext {
 /// The operating system gives no thread.
 pub fn start(source: Box<dyn Source>, cx: InletContext) -> std::io::Result<Inlet> {
     let (items, inlet) = bounded(AHEAD);
-    let (pace, ahead) = (cx.pace, Arc::new(Ahead::default()));
+    let (id, pace, ahead) = (cx.id.clone(), cx.pace, Arc::new(Ahead::default()));
     let of_thread = ahead.clone();
     let thread = std::thread::Builder::new().name(format!("hw-{}", cx.id));
     thread.spawn(move || drive(source, items, of_thread, &cx))?;
-    Ok(Inlet { items: inlet, ahead, pace, ended: false })
+    Ok(Inlet::new(&id, inlet, ahead, pace))
 }
 
 fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &InletContext) {

@@ -5,6 +5,7 @@
 
 use headwater_contract::units::{Micros, Round};
 
+use super::progress::RoundProgress;
 use crate::plan::RoundRule;
 
 /// The round that is open.
@@ -21,6 +22,17 @@ pub(super) struct Rounds {
 impl Rounds {
     pub(super) fn new(rule: Option<RoundRule>) -> Self {
         Rounds { rule, round: Round(0), epochs: 0, rows: 0, until: None }
+    }
+
+    /// Goes on in the round that an earlier life had open.
+    pub(super) fn resume(&mut self, from: RoundProgress) {
+        let RoundProgress { round, epochs, rows, until } = from;
+        *self = Rounds { rule: self.rule, round: Round(round), epochs, rows, until };
+    }
+
+    /// How far the open round has come.
+    pub(super) fn progress(&self) -> RoundProgress {
+        RoundProgress { round: self.round.0, epochs: self.epochs, rows: self.rows, until: self.until }
     }
 
     /// The number of the open round.

@@ -29,7 +29,7 @@ fn recorded(batches: Vec<RecordBatch>) -> Script {
 fn inlet(script: Script) -> (Inlet, Sender<Item>) {
     let (sender, items) = bounded(script.items.len() + 1);
     script.items.into_iter().for_each(|item| sender.try_send(item).unwrap());
-    (Inlet { items, ahead: Arc::default(), pace: script.pace, ended: false }, sender)
+    (Inlet::new("s", items, Arc::default(), script.pace), sender)
 }
 
 /// Rows captured at these seconds, with payloads of this length; seq counts from `first`.
@@ -76,7 +76,17 @@ struct Cuts {
 
 fn plan(epoch: EpochRule, cap: u64) -> Plan {
     let (name, round, flush, stages) = Default::default();
-    Plan { name, epoch, round, flush, epoch_bytes: Bytes(cap), window: 4, members: None, stages }
+    Plan {
+        name,
+        epoch,
+        round,
+        flush,
+        epoch_bytes: Bytes(cap),
+        window: 4,
+        commit: CommitRule::default(),
+        members: None,
+        stages,
+    }
 }
 
 fn cut(rule: EpochRule, cap: u64, scripts: Vec<Script>) -> Cuts {
@@ -95,6 +105,7 @@ fn drain(intake: &mut Intake) -> Cuts {
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
             Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
+            Cut::RejectedRows(..) => panic!("no earlier life noted anything"),
             Cut::Close(mark) => {
                 cuts.epochs.push(std::mem::take(&mut rows));
                 cuts.rejects.push(std::mem::take(&mut rejects));
@@ -292,7 +303,86 @@ fn live_input_waits_without_holding_others_up() {
     assert!(matches!(intake.cut(), Cut::Wait(Some(time)) if time <= LINGER));
 }
 
+/// A source of items behind their positions, from one of these on: a position is the number of items before it.
+fn from_position(items: &[Item], progress: &SourceProgress) -> Script {
+    let given = progress.position().map_or(0, |position| usize::from(position.0[0]));
+    let again = |item: &Item| match item {
+        Item::Rows(rows, position) => Item::Rows(Measured::of(rows.rows.clone()), position.clone()),
+        Item::Rejected(reject) => Item::Rejected(reject.clone()),
+        Item::Failed(failure) => Item::Failed(failure.clone()),
+    };
+    Script { items: items.iter().skip(given).map(again).collect(), pace: Pace::Recorded }
+}
+
+/// Cuts until so many marks have come, or to the end; gives the epochs with their marks, and how far it came.
+fn some(intake: &mut Intake, marks: usize) -> (Vec<(Vec<u64>, Vec<u64>, Mark)>, Progress) {
+    let (mut told, mut rows, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
+    let mut progress = intake.progress();
+    while told.len() < marks {
+        match intake.cut() {
+            Cut::Rows(_, batch) => {
+                let ids = IdentityColumns::of(&batch).unwrap();
+                rows.extend((0..ids.len()).map(|row| ids.seq(row)));
+            }
+            Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
+            Cut::Close(mark) => {
+                told.push((std::mem::take(&mut rows), std::mem::take(&mut rejects), mark));
+                progress = intake.progress();
+            }
+            Cut::End => break,
+            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Failed(_) => {}
+        }
+    }
+    (told, progress)
+}
+
 proptest! {
+    /// A life that goes on after any mark cuts the rest as the first one would have, whatever the batches were.
+    #[test]
+    fn a_later_life_cuts_the_rest_the_same_way(
+        sizes in prop::collection::vec(0usize..9, 1..12),
+        limit in 1u64..9,
+        flush in 0u32..3,
+        round in 1u64..5,
+        rejecting in 0usize..3,
+    ) {
+        let made = |first: u64| {
+            let mut items = Vec::new();
+            let mut seq = first;
+            for size in &sizes {
+                (0..rejecting).for_each(|n| items.push(reject(seq + 5000 + n as u64)));
+                let position = Position(vec![u8::try_from(items.len() + 1).unwrap()]);
+                items.push(Item::Rows(Measured::of(rows(seq, &vec![0; *size], 1)), position));
+                seq += *size as u64;
+            }
+            items
+        };
+        let [one, two] = [made(0), made(100)];
+        let plan = Plan { flush, round: Some(RoundRule::Epochs(round)), ..plan(EpochRule::Rows(limit), MUCH) };
+        let begin = |from: Option<Progress>| {
+            let named = |id: &str, items: &[Item]| {
+                let progress = from.as_ref().map(|from| from.source(id)).unwrap_or_default();
+                let (mut inlet, _) = inlet(from_position(items, &progress));
+                inlet.id = id.into();
+                inlet
+            };
+            let inlets = vec![named("one", &one), named("two", &two)];
+            let intake = Intake::new(inlets, &plan, Arc::default()).committing(CommitRule::Epochs(1));
+            match &from {
+                Some(from) => intake.resume(from.clone(), Vec::new()),
+                None => intake,
+            }
+        };
+        let (whole, end) = some(&mut begin(None), usize::MAX);
+        prop_assert!(end.is_finished());
+        prop_assert!(whole.iter().all(|(.., mark)| mark.checkpoint));
+        for marks in 1..=whole.len() {
+            let (first, progress) = some(&mut begin(None), marks);
+            let (rest, _) = some(&mut begin(Some(progress)), usize::MAX);
+            prop_assert_eq!(&[first, rest].concat(), &whole, "cut off after {} marks", marks);
+        }
+    }
+
     /// Cuts of one recorded source depend on its rows alone: not on its batches, and every row has one epoch.
     #[test]
     fn batches_do_not_move_cuts(

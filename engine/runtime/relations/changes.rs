@@ -4,7 +4,7 @@
 //! rows that cannot be understood. Changes are gathered at home. They hold from the first epoch of the next round on, or in
 //! a pipeline without rounds from the next epoch on, so that no round sees two memberships. It must not know stages.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -18,9 +18,11 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 use timely::progress::Antichain;
 
+use super::kept::{self, Cells, When};
 use super::members::{CONSENT, Device, Members, consent};
-use super::{COLUMNS, CONSENTS, Fact, Key, MEMBER, Marks, NAME, Rows};
+use super::{COLUMNS, CONSENTS, Fact, Key, MEMBER, Marks, NAME, Rows, StateRows};
 use crate::check::ids::is_pipeline_name as is_name;
+use crate::commit::{StateRow, Table};
 use crate::dataflow::Route;
 use crate::instance::{Failure, rejected_by};
 use crate::parcel::Parcels;
@@ -28,18 +30,19 @@ use crate::run::Shared;
 
 type Facts<'s> = Stream<'s, u64, Vec<Fact>>;
 
-/// What devices are from the start.
-fn facts_of(devices: &[Device]) -> Vec<Fact> {
-    let mut facts = Vec::new();
+/// What devices are from the start; what rows of an earlier life changed counts more than what the table says.
+fn facts_of(devices: &[Device], changed: Cells) -> Vec<Fact> {
+    let mut facts = Cells::new();
     for device in devices {
-        let mut fact = |cell: u32, word: Option<String>| facts.push(((device.name.clone(), cell), word, 0));
+        let mut fact = |cell: u32, word: Option<String>| facts.insert((device.name.clone(), cell), word);
         fact(MEMBER, Some(String::new()));
         fact(CONSENTS, Some(word_of(device.consent)));
         for (cell, word) in (COLUMNS..).zip(&device.values) {
             fact(cell, word.clone());
         }
     }
-    facts
+    facts.extend(changed);
+    facts.into_iter().map(|(key, word)| (key, word, 0)).collect()
 }
 
 fn word_of(consents: bool) -> String {
@@ -57,7 +60,10 @@ pub(super) fn once<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>) -> Facts<'s>
         let mut output = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(output);
         move |_| {
             if let Some(first) = first.take() {
-                output.activate().session(&first).give_container(&mut facts_of(&shared.members));
+                output
+                    .activate()
+                    .session(&first)
+                    .give_container(&mut facts_of(&shared.members, Cells::new()));
             }
         }
     });
@@ -73,24 +79,29 @@ pub(super) fn wire<'s>(
     members: &Members,
     changes: Rows<'s>,
     marks: Marks<'s>,
-) -> (Facts<'s>, Option<Rows<'s>>) {
+) -> Changed<'s> {
     let mut builder = OperatorBuilder::new("members".into(), scope);
     let (facts, facts_stream) = builder.new_output::<Vec<Fact>>();
     let (rejected, rejected_stream) = builder.new_output::<Parcels>();
+    let (state, state_stream) = builder.new_output::<Vec<StateRow>>();
     let (same, next) = (Antichain::from_elem(0), Antichain::from_elem(1));
-    let ways = [(0, same.clone()), (1, same)];
+    let ways = [(0, same.clone()), (1, same.clone())];
     let mut changes = builder.new_input_connection(changes, Route(Routing::Gather), ways);
-    let mut marks = builder.new_input_connection(marks, Pipeline, [(0, next)]);
+    let mut marks = builder.new_input_connection(marks, Pipeline, [(0, next), (2, same)]);
     let home = scope.worker().index() == 0;
     let mut reader = Reader { shared: shared.clone(), columns: members.columns.clone() };
     builder.build(move |capabilities| {
         let mut first = capabilities.into_iter().next().filter(|_| home);
         let mut facts = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(facts);
         let mut rejected = OutputBuilder::<u64, NoopBuilder<Parcels>>::from(rejected);
-        let mut open = Open { rounds: reader.shared.plan.round.is_some(), ..Open::default() };
+        let mut state = OutputBuilder::<u64, CapacityContainerBuilder<Vec<StateRow>>>::from(state);
+        let [mut holds, next] = reader.kept();
+        let rounds = reader.shared.plan.round.is_some();
+        let mut open = Open { rounds, changed: next, ..Open::default() };
         move |frontiers| {
             if let Some(first) = first.take() {
-                facts.activate().session(&first).give_container(&mut facts_of(&reader.shared.members));
+                let mut all = facts_of(&reader.shared.members, std::mem::take(&mut holds));
+                facts.activate().session(&first).give_container(&mut all);
             }
             changes.for_each(|capability, parcels| {
                 let Some(epoch) = capability.least().and_then(|time| time.checked_sub(1)) else { return };
@@ -102,16 +113,42 @@ pub(super) fn wire<'s>(
             marks.for_each(|capability, marks| {
                 // Only home has changes: elsewhere a mark holds nothing.
                 for mark in marks.drain(..).filter(|_| home) {
-                    open.marks.push_back((mark.0, mark.4, capability.delayed(&mark.0.saturating_add(1), 0)));
+                    let (from, at) = (mark.0.saturating_add(1), mark.0);
+                    open.marks.push_back(Closed {
+                        epoch: mark.0,
+                        round_end: mark.4,
+                        checkpoint: mark.3,
+                        facts: capability.delayed(&from, 0),
+                        state: capability.delayed(&at, 2),
+                    });
                 }
             });
             let until = frontiers.first().and_then(|f| f.frontier().first().copied());
-            open.settle(until, |right, mut changed| {
-                facts.activate().session(right).give_container(&mut changed);
+            open.settle(until, |closed, mut changed, touched| {
+                facts.activate().session(&closed.facts).give_container(&mut changed);
+                let mut rows = reader.saved(touched);
+                if !rows.is_empty() {
+                    state.activate().session(&closed.state).give_container(&mut rows);
+                }
             });
         }
     });
-    (facts_stream, Some(rejected_stream))
+    let state = shared.commits.is_some().then_some(state_stream);
+    (facts_stream, Some(rejected_stream), state)
+}
+
+/// Facts, wrong rows, and what changes in the kept table.
+pub(super) type Changed<'s> = (Facts<'s>, Option<Rows<'s>>, Option<StateRows<'s>>);
+
+/// An epoch that was closed.
+struct Closed {
+    epoch: u64,
+    round_end: bool,
+    checkpoint: bool,
+    /// The right to send facts at the epoch after it.
+    facts: Capability<u64>,
+    /// The right to send changes of the state at it.
+    state: Capability<u64>,
 }
 
 /// The cells that a change row fills.
@@ -126,31 +163,53 @@ struct Open {
     rounds: bool,
     /// Rows by the epoch in which they were sent.
     rows: BTreeMap<u64, Vec<Change>>,
-    /// Epochs that were closed, in order: whether each ended its round, and the right to send at the epoch after it.
-    marks: VecDeque<(u64, bool, Capability<u64>)>,
+    /// Epochs that were closed, in order.
+    marks: VecDeque<Closed>,
     /// What the complete epochs of the open round changed.
-    changed: BTreeMap<Key, Option<String>>,
+    changed: Cells,
+    /// What is not saved yet: cells that hold something new, and those that will in the next round.
+    touched: Touched,
+}
+
+/// Cells that changed since they were last saved.
+#[derive(Default)]
+struct Touched {
+    now: Cells,
+    next: Cells,
+    /// Of the open round before, and of no other any more.
+    over: BTreeSet<Key>,
 }
 
 impl Open {
-    /// No row will come any more that arrives before `until`: gives what holds from the ends of rounds on.
-    fn settle(&mut self, until: Option<u64>, mut give: impl FnMut(&Capability<u64>, Vec<Fact>)) {
+    /// No row will come any more that arrives before `until`: gives, for each closed epoch, what holds from the next one on, and
+    /// what is to be saved with it.
+    fn settle(&mut self, until: Option<u64>, mut give: impl FnMut(&Closed, Vec<Fact>, Touched)) {
         // Rows of an epoch arrive at the time after it.
         let complete = |epoch: u64| until.is_none_or(|until| until > epoch.saturating_add(1));
-        while self.marks.front().is_some_and(|(epoch, ..)| complete(*epoch)) {
-            let Some((epoch, round_end, right)) = self.marks.pop_front() else { return };
-            let mut rows = self.rows.remove(&epoch).unwrap_or_default();
+        while self.marks.front().is_some_and(|closed| complete(closed.epoch)) {
+            let Some(closed) = self.marks.pop_front() else { return };
+            let mut rows = self.rows.remove(&closed.epoch).unwrap_or_default();
             rows.sort_by(|(a, _), (b, _)| a.cmp(b));
             for (id, cells) in rows {
                 let device = id.device.to_string();
                 for (cell, word) in cells {
+                    self.touched.next.insert((device.clone(), cell), word.clone());
                     self.changed.insert((device.clone(), cell), word);
                 }
             }
-            if round_end || !self.rounds {
-                let from = *right.time();
+            let mut facts = Vec::new();
+            if closed.round_end || !self.rounds {
+                let from = closed.epoch.saturating_add(1);
                 let changed = std::mem::take(&mut self.changed);
-                give(&right, changed.into_iter().map(|(key, word)| (key, word, from)).collect());
+                self.touched.next.clear();
+                self.touched.over.extend(changed.keys().cloned());
+                self.touched.now.extend(changed.clone());
+                facts = changed.into_iter().map(|(key, word)| (key, word, from)).collect();
+            }
+            let touched =
+                if closed.checkpoint { std::mem::take(&mut self.touched) } else { Touched::default() };
+            if !facts.is_empty() || closed.checkpoint {
+                give(&closed, facts, touched);
             }
         }
     }
@@ -176,6 +235,39 @@ impl Reader {
             }
         }
         wrong
+    }
+
+    /// What an earlier life kept: cells that hold, and those of the open round.
+    fn kept(&self) -> [Cells; 2] {
+        let Some(members) = &self.shared.plan.members else { return Default::default() };
+        kept::read(&self.shared.restored.members, members).unwrap_or_else(|error| {
+            self.fail(error.to_string());
+            Default::default()
+        })
+    }
+
+    /// What changed, as changes of the kept table.
+    fn saved(&self, touched: Touched) -> Vec<StateRow> {
+        let Some(members) = self.shared.plan.members.as_ref().filter(|_| self.shared.commits.is_some())
+        else {
+            return Vec::new();
+        };
+        let Touched { now, next, over } = touched;
+        let gone = over.iter().filter(|key| !next.contains_key(*key));
+        let gone = gone.map(|key| Ok(kept::take_out(When::NextRound, key, members)));
+        let of = |when: When| {
+            move |(key, word): (&Key, &Option<String>)| kept::put(when, key, word.as_deref(), members)
+        };
+        let put = now.iter().map(of(When::Now)).chain(next.iter().map(of(When::NextRound)));
+        match gone.chain(put).collect::<Result<Vec<_>>>() {
+            Ok(changes) => {
+                changes.into_iter().flatten().map(|change| StateRow::new(Table::Members, change)).collect()
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+                Vec::new()
+            }
+        }
     }
 
     fn fail(&self, what: String) {

@@ -27,8 +27,8 @@ pub(super) struct Epochs {
 
 impl Epochs {
     pub(super) fn new(instance: Instance, order: Order, back: Vec<bool>, outputs: Outputs) -> Self {
-        let open = OpenEpochs::new(back, outputs.len());
-        Epochs { instance, order, outputs, made: Made::default(), open, current: Epoch::default() }
+        let (open, current) = (OpenEpochs::new(back, outputs.len()), outputs.first_epoch());
+        Epochs { instance, order, outputs, made: Made::default(), open, current }
     }
 
     /// Gives the rows that came before their epoch was the current one, once it may send.
@@ -51,6 +51,9 @@ impl Epochs {
             self.instance.batch(epoch, port, &batch, &mut self.made)?;
         }
         self.instance.epoch_end(&mark, &mut self.made)?;
+        if mark.checkpoint {
+            self.instance.save(epoch, &mut self.made)?;
+        }
         self.outputs.give(&mut self.made, &Right::Held(&open.rights));
         Ok(())
     }

@@ -129,6 +129,9 @@ fn work(instance: &mut Instance, mark: &Mark, rows: Vec<(Port, RecordBatch)>) ->
         instance.batch(mark.epoch, port, &batch, &mut made)?;
     }
     instance.epoch_end(mark, &mut made)?;
+    if mark.checkpoint {
+        instance.save(mark.epoch, &mut made)?;
+    }
     Ok(made)
 }
 

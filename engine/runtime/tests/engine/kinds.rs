@@ -1,6 +1,6 @@
 //! Small kinds: a source of numbers, and stages that show where their rows came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arrow::array::{AsArray, Int64Array, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
@@ -63,7 +63,8 @@ impl SourceConfig for Numbers {
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         go_wrong(&self.opens_with)?;
-        Ok(Counting { options: self.clone(), id: cx.id.into(), schema: cx.schema })
+        let first = cx.position.map_or(0, |position| u64::from_le_bytes(position.0.try_into().unwrap()));
+        Ok(Counting { options: self.clone(), id: cx.id.into(), schema: cx.schema, first })
     }
 }
 
@@ -85,6 +86,7 @@ struct Counting {
     options: Numbers,
     id: String,
     schema: SchemaRef,
+    first: u64,
 }
 
 impl Counting {
@@ -119,11 +121,11 @@ impl Counting {
 impl Source for Counting {
     fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
         let Numbers { rows, batch, live, stuck, .. } = self.options;
-        let mut from = 0;
+        let mut from = self.first;
         while live || from < rows {
             let to = if live { from + batch } else { rows.min(from + batch) };
             self.reject(from, to, &mut feed)?;
-            feed.send(self.batch(from, to), Position::default())?;
+            feed.send(self.batch(from, to), Position(to.to_le_bytes().to_vec()))?;
             from = to;
             if live {
                 std::thread::sleep(Duration::from_millis(1));
@@ -219,13 +221,18 @@ impl StageConfig for Totals {
         by_device.order(Order::Sorted).state(1, &[])
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Summing { schema: cx.output(0)?, totals: BTreeMap::new() })
+        let total = |(key, row): (&[u8], &RecordBatch)| {
+            (String::from_utf8_lossy(key).into_owned(), values(row).unwrap().value(0))
+        };
+        let totals = cx.saved.iter().map(total).collect();
+        Ok(Summing { schema: cx.output(0)?, totals, changed: BTreeSet::new() })
     }
 }
 
 struct Summing {
     schema: SchemaRef,
     totals: BTreeMap<String, i64>,
+    changed: BTreeSet<String>,
 }
 
 impl Stage for Summing {
@@ -235,12 +242,27 @@ impl Stage for Summing {
         let running = (0..ids.len()).map(|row| {
             let total = self.totals.entry(ids.device(row).into()).or_default();
             *total = total.wrapping_mul(31).wrapping_add(values.value(row));
+            self.changed.insert(ids.device(row).into());
             *total
         });
         let running = Int64Array::from_iter_values(running);
         out.send(with_values(batch, &self.schema, running)?);
         Ok(())
     }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        for device in std::mem::take(&mut self.changed) {
+            let row = saved_value(self.totals[&device])?;
+            state.put(Owner::device(&device), device.as_bytes(), row)?;
+        }
+        Ok(())
+    }
+}
+
+/// A row of a state that holds one value.
+pub fn saved_value(value: i64) -> Result<RecordBatch> {
+    let schema = Arc::new(Schema::new(vec![int64("value")]));
+    Ok(RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![value]))])?)
 }
 
 options! {

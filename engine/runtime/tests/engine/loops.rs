@@ -14,7 +14,7 @@ use headwater_runtime::check::{Settings, check};
 use headwater_runtime::plan::{OutPort, Plan};
 use headwater_runtime::run::Tap;
 
-use crate::kinds::{NUMBERS, WATCH};
+use crate::kinds::{NUMBERS, WATCH, saved_value};
 use crate::wiring::{finish, workers};
 
 const KINDS: &[Kind] = &[NUMBERS, WATCH, Kind::stage::<Learn>(), Kind::stage::<Gather>()];
@@ -41,7 +41,17 @@ impl StageConfig for Learn {
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let (open, waiting) = Default::default();
-        Ok(Learning { slow: self.slow, id: cx.id.into(), schema: cx.output(0)?, open, waiting, back: 0 })
+        let mut learning = Learning {
+            slow: self.slow,
+            id: cx.id.into(),
+            schema: cx.output(0)?,
+            open,
+            waiting,
+            back: 0,
+            saved: vec![],
+        };
+        learning.restore(cx.saved);
+        Ok(learning)
     }
 }
 
@@ -59,6 +69,30 @@ struct Learning {
     open: BTreeMap<String, i64>,
     waiting: Option<Waiting>,
     back: i64,
+    /// Keys that the last save put.
+    saved: Vec<String>,
+}
+
+impl Learning {
+    fn restore(&mut self, saved: &StateTable) {
+        let value = |row: &RecordBatch| row.column(0).as_primitive::<Int64Type>().value(0);
+        for (key, row) in saved.iter() {
+            let key = String::from_utf8_lossy(key);
+            self.saved.push(key.clone().into_owned());
+            match key.split_once('/') {
+                Some(("open", device)) => drop(self.open.insert(device.into(), value(row))),
+                Some(("sum", device)) => drop(self.waiting().sums.insert(device.into(), value(row))),
+                Some(("round", _)) => self.waiting().round = value(row).try_into().unwrap(),
+                Some(("start", _)) => self.waiting().start = Some(value(row)),
+                _ => self.back = value(row),
+            }
+        }
+    }
+
+    fn waiting(&mut self) -> &mut Waiting {
+        let none = || Waiting { round: 0, sums: BTreeMap::new(), start: None };
+        self.waiting.get_or_insert_with(none)
+    }
 }
 
 fn next(sum: i64, value: i64) -> i64 {
@@ -110,6 +144,29 @@ impl Stage for Learning {
         self.waiting = Some(Waiting { round: mark.round.0, sums, start: None });
         Ok(())
     }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        for name in std::mem::take(&mut self.saved) {
+            state.delete(name.into_bytes());
+        }
+        let mut put = |owner: Owner, name: String, value: i64| {
+            self.saved.push(name.clone());
+            state.put(owner, name.into_bytes(), saved_value(value)?)
+        };
+        for (device, sum) in &self.open {
+            put(Owner::device(device), format!("open/{device}"), *sum)?;
+        }
+        if let Some(waiting) = &self.waiting {
+            for (device, sum) in &waiting.sums {
+                put(Owner::device(device), format!("sum/{device}"), *sum)?;
+            }
+            put(Owner::everyone(), "round/".into(), waiting.round.try_into().unwrap())?;
+            if let Some(start) = waiting.start {
+                put(Owner::everyone(), "start/".into(), start)?;
+            }
+        }
+        put(Owner::everyone(), "back".into(), self.back)
+    }
 }
 
 options! {
@@ -158,15 +215,22 @@ const EPOCH: u64 = 10;
 const DEVICES: u64 = 5;
 
 fn plan(round: &str, window: u64, slow: u64) -> Arc<Plan> {
-    let text = format!(
+    plan_of(&text(round, window, slow))
+}
+
+pub fn text(round: &str, window: u64, slow: u64) -> String {
+    format!(
         "[pipeline]\nname = 'loop'\nepoch = {{ rows = {EPOCH} }}\nround = {round}\nwindow = {window}\n
         [stage.mic]\ntype = 'numbers'\nrows = {ROWS}\ndevices = {DEVICES}\n
         [stage.learn]\ntype = 'learn'\nfrom = 'mic'\nfeedback = 'all.adapter'\nslow = {slow}\n
         [stage.all]\ntype = 'gather'\nfrom = 'learn.update'\n
         [stage.end]\ntype = 'watch'\nfrom = 'all.adapter'\n
         [stage.beside]\ntype = 'watch'\nfrom = 'mic'\n"
-    );
-    let checked = check("loop.toml", &text, KINDS, &Settings::default());
+    )
+}
+
+pub fn plan_of(text: &str) -> Arc<Plan> {
+    let checked = check("loop.toml", text, KINDS, &Settings::default());
     let told: Vec<_> = checked.diagnostics.iter().map(|d| d.message.clone()).collect();
     Arc::new(checked.plan.unwrap_or_else(|| panic!("{told:?}")))
 }

@@ -18,6 +18,7 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy;
 
 use crate::ledger;
+use crate::remembered::{Memory, life, memory};
 use crate::wiring::{complete, finish, workers};
 use kinds::{KINDS, values};
 
@@ -256,6 +257,37 @@ fn a_withdrawal_holds_from_the_end_of_its_round_on() {
     agree(2, Some(3), 30, &script);
     agree(1, Some(1), 9, &script);
     agree(7, Some(2), 40, &script);
+}
+
+/// Cut off after each commit and begun again: what changed the members, held or not yet, is remembered.
+#[test]
+fn changes_outlive_a_life() {
+    let script =
+        ["", "g7 r yes", "g5 r yes", "g0 r no", "g8 r yes", "", "", "- r yes", "g6 r no", "g1 r yes"];
+    for (epoch, round) in [(2, "round = { epochs = 3 }"), (3, ""), (1, "round = { epochs = 4 }")] {
+        let plan =
+            plan(&changing(4, epoch, &format!("{round}\ncommit = {{ epochs = 1 }}"), 40, &script, false));
+        let live = |folder: &Arc<Mutex<Memory>>, power, count| {
+            let stages: [(&str, &'static [&'static str]); 2] =
+                [("tag", &["gateway"]), ("aside", &["rejected_code"])];
+            let (taps, seen): (Vec<_>, Vec<_>) =
+                stages.iter().map(|(stage, columns)| look(stage, columns)).unzip();
+            let mut options = workers(&plan, count);
+            options.taps = taps;
+            options.life = Some(life(&plan, folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
+            let ended = finish(&plan, options).is_ok();
+            let seen = seen.iter().flat_map(|seen| seen.lock().unwrap().clone()).collect::<BTreeSet<_>>();
+            (ended, seen)
+        };
+        let (ended, expected) = live(&memory(), None, 1);
+        assert!(ended && expected.len() == 40);
+        for power in 0..40 / epoch as usize {
+            let folder = memory();
+            let (_, mut seen) = live(&folder, Some(power), 1 + power % 3);
+            seen.extend(live(&folder, None, 1 + (power + 1) % 3).1);
+            assert_eq!(seen, expected, "epochs of {epoch}, {round}, cut after {power}");
+        }
+    }
 }
 
 #[test]

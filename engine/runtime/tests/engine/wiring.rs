@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use headwater_contract::signature::REJECTED;
 use headwater_contract::units::Bytes;
 use headwater_contract::{Kind, Label, Signature, Site};
+use headwater_runtime::commit::CommitRule;
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::{
     EpochRule, OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo, Tier,
@@ -37,6 +38,7 @@ impl Draft {
             flush: 0,
             epoch_bytes: Bytes(1 << 20),
             window: 4,
+            commit: CommitRule::Epochs(1),
             members: None,
             stages: Vec::new(),
         };
@@ -46,6 +48,10 @@ impl Draft {
     pub fn window(mut self, window: u64) -> Self {
         self.plan.window = window;
         self
+    }
+
+    pub fn commit(&mut self, rule: CommitRule) {
+        self.plan.commit = rule;
     }
 
     pub fn epoch_bytes(mut self, bytes: u64) -> Self {

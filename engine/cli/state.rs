@@ -1,0 +1,341 @@
+//! The verb `state`, and the state folder of a pipeline: what a run remembers for the next.
+//!
+//! In: a pipeline's name. Out: what is kept of it, whether every byte of it is whole, and a way to begin anew. For runs: the
+//! runtime's state folder on the vault's logs. It must not know what a stage keeps.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use clap::Subcommand;
+use headwater_contract::columns::text_column;
+use headwater_contract::state::Owner;
+use headwater_contract::units::{Bytes, Epoch};
+use headwater_contract::{Result, Site, StageError};
+use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
+use headwater_vault::{CommitLog, IntakeEntry, IntakeLog, KeyFile, StateChange, disk};
+
+use crate::site::Settings;
+
+/// What is asked of the state of a pipeline.
+#[derive(Debug, Subcommand)]
+pub enum StateVerb {
+    /// Show how far a pipeline has come, and what is kept of each stage
+    Show {
+        /// The pipeline's name
+        pipeline: String,
+    },
+    /// Look at every byte that is kept; exit code 1 if something is damaged
+    Verify {
+        /// The pipeline's name
+        pipeline: String,
+    },
+    /// Throw away what is kept: the next run begins at the beginning of its input
+    Reset {
+        /// The pipeline's name
+        pipeline: String,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
+}
+
+fn commits(site: &Site) -> PathBuf {
+    site.state.join("commits")
+}
+
+fn intake(site: &Site) -> PathBuf {
+    site.state.join("intake")
+}
+
+/// The state folder of one pipeline, open: no other process can have it open too.
+pub struct Folder {
+    key: KeyFile,
+    log: CommitLog,
+    intake: PathBuf,
+    /// Opened by the first live input.
+    live: Option<IntakeLog>,
+}
+
+impl Folder {
+    /// Opens the state folder of a site; it is made if need be.
+    ///
+    /// # Errors
+    /// Another process has it open, or what is there cannot be read.
+    pub fn open(site: &Site) -> Result<Self> {
+        let key = KeyFile::at(&site.key_file);
+        let log = CommitLog::open(&commits(site), &key, disk::real()).map_err(of_vault)?;
+        for torn in log.torn() {
+            let (path, bytes) = (torn.path.display(), torn.bytes);
+            tracing::warn!("{path}: {bytes} bytes at its end were never completely written, and are cut");
+        }
+        Ok(Folder { key, log, intake: intake(site), live: None })
+    }
+
+    /// How far the last life came; nothing before the first.
+    ///
+    /// # Errors
+    /// It is of another version.
+    pub fn last(&self) -> Result<Option<Record>> {
+        self.log.note().map(Record::decode).transpose()
+    }
+
+    fn live(&mut self) -> Result<&mut IntakeLog> {
+        if self.live.is_none() {
+            self.live = Some(IntakeLog::open(&self.intake, &self.key, disk::real()).map_err(of_vault)?);
+        }
+        self.live.as_mut().ok_or_else(|| StageError::new("the log of live input is not open"))
+    }
+}
+
+/// The column that says by which value a row is routed.
+const ROUTED_BY: &str = "[routed by]";
+
+/// A row with the value by which it is routed.
+fn with_owner(owner: &Owner, row: &RecordBatch) -> Result<RecordBatch> {
+    let schema = row.schema();
+    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(ROUTED_BY, DataType::Utf8, true)));
+    let mut columns = row.columns().to_vec();
+    columns.push(Arc::new(StringArray::from(vec![owner.routed_by()])));
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// The row alone, and the value by which it is routed.
+fn without_owner(kept: &RecordBatch) -> Result<(Option<String>, RecordBatch)> {
+    let values = text_column(kept, ROUTED_BY)?;
+    let value = values.iter().next().flatten().map(str::to_owned);
+    let own: Vec<usize> = (0..kept.num_columns().saturating_sub(1)).collect();
+    Ok((value, kept.project(&own)?))
+}
+
+impl StateFolder for Folder {
+    fn record(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(self.log.note().map(<[u8]>::to_vec))
+    }
+
+    fn rows(&mut self, table: &str) -> Result<Vec<KeptRow>> {
+        let rows = self.log.rows(table).map_err(of_vault)?;
+        let kept = |(key, device, row): (Vec<u8>, Option<String>, RecordBatch)| -> Result<KeptRow> {
+            let (value, row) = without_owner(&row)?;
+            let owner = value.map_or_else(Owner::everyone, Owner::key);
+            let owner = match device {
+                Some(device) => owner.about(device),
+                None => owner,
+            };
+            Ok(KeptRow { key, owner, row })
+        };
+        rows.into_iter().map(kept).collect()
+    }
+
+    fn commit(&mut self, record: &[u8], changes: Vec<KeptChange>) -> Result<()> {
+        let change = |KeptChange { table, key, row }| -> Result<StateChange> {
+            let device =
+                row.as_ref().and_then(|(owner, _): &(Owner, _)| owner.of_device().map(str::to_owned));
+            let row = row.map(|(owner, row)| with_owner(&owner, &row)).transpose()?;
+            Ok(StateChange { table, key, device, row })
+        };
+        let changes = changes.into_iter().map(change).collect::<Result<Vec<_>>>()?;
+        self.log.commit(record, changes).map_err(of_vault)
+    }
+
+    fn log_rows(&mut self, epoch: Epoch, source: &str, rows: &RecordBatch) -> Result<()> {
+        self.live()?.append(epoch.0, source, rows, &[]).map_err(of_vault)
+    }
+
+    fn log_mark(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
+        let live = self.live()?;
+        live.mark(epoch.0, intake).and_then(|()| live.sync()).map_err(of_vault)
+    }
+
+    fn logged(&mut self, after: Option<Epoch>) -> Result<Vec<Logged>> {
+        let entries = self.live()?.content(after.map(|epoch| epoch.0)).map_err(of_vault)?;
+        let logged = |entry: IntakeEntry| match entry {
+            IntakeEntry::Rows { epoch, source, rows, .. } => Logged::Rows(Epoch(epoch), source, rows),
+            IntakeEntry::Mark { epoch, mark } => Logged::Closed(Epoch(epoch), mark),
+        };
+        Ok(entries.into_iter().map(logged).collect())
+    }
+
+    fn release(&mut self, up_to: Epoch) -> Result<()> {
+        self.live()?.release(up_to.0).map_err(of_vault)
+    }
+}
+
+/// Carries out what is asked; gives the exit code.
+pub fn run(verb: &StateVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+    let done = match verb {
+        StateVerb::Show { pipeline } => show(pipeline, settings, out),
+        StateVerb::Verify { pipeline } => verify(pipeline, settings, out),
+        StateVerb::Reset { pipeline, yes } => reset(pipeline, *yes, settings, out),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        1
+    })
+}
+
+fn show(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let site = settings.site(pipeline);
+    if !commits(&site).exists() {
+        return Err(absent(pipeline, &site));
+    }
+    let folder = Folder::open(&site)?;
+    let size = folder.log.size();
+    let mut text = format!("folder     {}\n", site.state.display());
+    match folder.last()? {
+        None => text += "committed  nothing yet\n",
+        Some(record) => {
+            text += &format!("committed  {}\n", record.intake);
+            for (id, shape) in &record.stages {
+                let rows = folder.log.rows(id).map_err(of_vault)?;
+                let devices: BTreeSet<_> = rows.iter().filter_map(|(_, device, _)| device.as_ref()).collect();
+                let options = shape.options.iter().map(|(name, value)| format!(" {name} = {value}"));
+                let options: String = options.collect();
+                text += &format!(
+                    "stage      {id} ({} {}){options}: {} rows of {} devices\n",
+                    shape.kind,
+                    shape.version,
+                    rows.len(),
+                    devices.len()
+                );
+            }
+        }
+    }
+    text += &format!("on disk    {} in {} files\n", Bytes(size.bytes), size.files);
+    written(out, &text)
+}
+
+fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let site = settings.site(pipeline);
+    let key = KeyFile::at(&site.key_file);
+    let mut damaged = 0;
+    let mut text = String::new();
+    for folder in [commits(&site), intake(&site)].iter().filter(|folder| folder.exists()) {
+        for check in CommitLog::verify(folder, &key).map_err(of_vault)? {
+            damaged += usize::from(check.is_damaged());
+            text += &format!("{check}\n");
+        }
+    }
+    if text.is_empty() {
+        return Err(absent(pipeline, &site));
+    }
+    written(out, &text)?;
+    Ok(u8::from(damaged > 0))
+}
+
+fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let site = settings.site(pipeline);
+    if !commits(&site).exists() {
+        return Err(absent(pipeline, &site));
+    }
+    let thrown = begin_anew(&site, yes)?;
+    written(out, &format!("thrown away: {thrown}\n"))
+}
+
+/// Throws away what is kept of a pipeline; says what it was.
+///
+/// # Errors
+/// There is something, and it was not said that it may go; or another process has it open.
+pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
+    let folder = Folder::open(site)?;
+    let Some(record) = folder.last()? else { return Ok("nothing".into()) };
+    let what = record.intake.to_string();
+    if !yes {
+        return Err(StageError::new(format!("there is a state of this pipeline: {what}"))
+            .expected("to be told that it may be thrown away")
+            .help("add --yes; rows in stores and published adapters stay"));
+    }
+    drop(folder);
+    for folder in [commits(site), intake(site)].iter().filter(|folder| folder.exists()) {
+        std::fs::remove_dir_all(folder)
+            .map_err(|e| StageError::new(format!("{} cannot be removed: {e}", folder.display())))?;
+    }
+    Ok(what)
+}
+
+fn absent(pipeline: &str, site: &Site) -> StageError {
+    StageError::new(format!("nothing is kept of a pipeline `{pipeline}` in {}", site.state.display()))
+        .expected("the name of a pipeline that was run with this --state")
+}
+
+fn written(out: &mut dyn Write, text: &str) -> Result<u8> {
+    out.write_all(text.as_bytes()).map_err(|e| StageError::new(format!("the output: {e}")))?;
+    Ok(0)
+}
+
+/// Opens the state folder for a run, thrown away before if it is to begin anew.
+///
+/// # Errors
+/// As for [`Folder::open`] and [`begin_anew`].
+pub fn for_run(site: &Site, fresh: Fresh) -> Result<Arc<Mutex<Folder>>> {
+    match fresh {
+        Fresh::No => {}
+        Fresh::Asked { yes } => drop(begin_anew(site, yes)?),
+    }
+    Ok(Arc::new(Mutex::new(Folder::open(site)?)))
+}
+
+/// Whether a run begins anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fresh {
+    /// It goes on from the last commit.
+    #[default]
+    No,
+    /// It does, and what was kept may be thrown away if `yes`.
+    Asked {
+        /// `--yes` was given.
+        yes: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Int64Array;
+
+    #[test]
+    fn a_row_comes_back_with_its_owner() {
+        let schema = Schema::new(vec![Field::new("value", DataType::Int64, false)]);
+        let row = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from(vec![7]))]).unwrap();
+        for owner in [Owner::device("porch"), Owner::key("harbour").about("porch"), Owner::everyone()] {
+            let kept = with_owner(&owner, &row).unwrap();
+            let (value, back) = without_owner(&kept).unwrap();
+            assert_eq!((value.as_deref(), &back), (owner.routed_by(), &row));
+        }
+    }
+
+    #[test]
+    fn a_folder_outlives_its_lives() {
+        let root = tempfile::tempdir().unwrap();
+        let site = Site { state: root.path().join("state"), key_file: root.path().join("root.key") };
+        let schema = Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]));
+        let row = |n: i64| {
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![n])) as _]).unwrap()
+        };
+        let put = |key: &str, n: i64| KeptChange {
+            table: "train".into(),
+            key: key.into(),
+            row: Some((Owner::device(key), row(n))),
+        };
+        let mut folder = Folder::open(&site).unwrap();
+        assert!(folder.record().unwrap().is_none());
+        assert!(Folder::open(&site).err().unwrap().to_string().contains(&std::process::id().to_string()));
+        folder.commit(b"one", vec![put("porch", 1), put("hall", 2)]).unwrap();
+        let gone = KeptChange { table: "train".into(), key: b"hall".to_vec(), row: None };
+        folder.commit(b"two", vec![put("porch", 3), gone]).unwrap();
+        drop(folder);
+        let mut folder = Folder::open(&site).unwrap();
+        assert_eq!(folder.record().unwrap().as_deref(), Some(b"two".as_slice()));
+        let rows = folder.rows("train").unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].owner.of_device(), &rows[0].row), (Some("porch"), &row(3)));
+    }
+}

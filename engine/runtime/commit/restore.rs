@@ -1,0 +1,196 @@
+//! What a later life begins with.
+//!
+//! In: a plan and its state folder. Out: the states of its stages, rows for its cycles, how far the intake had come; or every
+//! stage whose state does not fit the plan, by name.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use arrow::array::RecordBatch;
+use headwater_contract::units::Epoch;
+use headwater_contract::{Position, Result, Routing, StateTable};
+
+use super::record::{Record, Shape, shapes};
+use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, NAME, StateFolder};
+use crate::instance::Failure;
+use crate::intake::{Closing, Port, Progress, Replayed};
+use crate::parcel::Router;
+use crate::plan::{Plan, PlanStage};
+
+/// What a life begins with; of the first life nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// How far the intake had come.
+    intake: Option<Progress>,
+    /// Epochs of live input that were closed and not committed.
+    replayed: Vec<Replayed>,
+    /// By stage id.
+    states: BTreeMap<String, Vec<KeptRow>>,
+    /// By feedback input: rows that were under way.
+    back: BTreeMap<String, Vec<RecordBatch>>,
+    back_keys: BTreeSet<Vec<u8>>,
+    /// What changed the members.
+    pub(crate) members: Vec<KeptRow>,
+}
+
+impl Restored {
+    /// The first epoch of this life.
+    pub(crate) fn first_epoch(&self) -> Epoch {
+        self.intake.as_ref().map_or(Epoch(0), Progress::next_epoch)
+    }
+
+    /// The rows of a stage's state that its instance on a worker holds.
+    pub(crate) fn table(&self, stage: &PlanStage, worker: u64, workers: u64) -> StateTable {
+        let rows = self.states.get(&stage.id).map(Vec::as_slice).unwrap_or_default();
+        let gathered = stage.signature.inputs.iter().any(|input| input.routing == Routing::Gather);
+        let routing = stage.signature.inputs.first().map_or(Routing::Gather, |input| input.routing.clone());
+        let here = |row: &&KeptRow| match row.owner.routed_by() {
+            Some(value) if !gathered => Router::worker_of(&routing, value, workers) == worker,
+            _ => true,
+        };
+        StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
+    }
+
+    /// Whether an earlier life came to the end of its input.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.intake.as_ref().is_some_and(Progress::is_finished)
+    }
+
+    /// How far the intake had come, and what was closed after that.
+    pub(crate) fn intake(&self) -> Option<(Progress, Vec<Replayed>)> {
+        self.intake.clone().map(|progress| (progress, self.replayed.clone()))
+    }
+
+    /// The keys of all rows that were under way.
+    pub(crate) fn back_keys(&self) -> BTreeSet<Vec<u8>> {
+        self.back_keys.clone()
+    }
+
+    /// Where a source begins.
+    pub(crate) fn position(&self, id: &str) -> Option<Position> {
+        let last = self.replayed.last().map(|replayed| &replayed.closed.after);
+        last.or(self.intake.as_ref())?.source(id).position()
+    }
+
+    /// The rows that were under way to a feedback input.
+    pub(crate) fn back(&self, edge: &str) -> &[RecordBatch] {
+        self.back.get(edge).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Reads what is kept for a plan. States of the stages in `dropped` are taken out first.
+///
+/// # Errors
+/// Every stage whose state does not fit; or what cannot be read.
+pub(crate) fn restore(
+    plan: &Plan,
+    folder: &mut dyn StateFolder,
+    dropped: &[String],
+) -> std::result::Result<Restored, Vec<Failure>> {
+    let failed = |e: headwater_contract::StageError| vec![of_folder(&e.to_string())];
+    let Some(record) = folder.record().map_err(failed)? else {
+        let unknown = dropped.iter().map(|id| unknown(id)).collect::<Vec<_>>();
+        return if unknown.is_empty() { Ok(Restored::default()) } else { Err(unknown) };
+    };
+    let mut record = Record::decode(&record).map_err(failed)?;
+    let unknown: Vec<_> =
+        dropped.iter().filter(|id| !record.stages.contains_key(*id)).map(|id| unknown(id)).collect();
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    let now = shapes(plan);
+    let unfit: Vec<_> = record
+        .stages
+        .iter()
+        .filter(|(id, _)| !dropped.contains(id))
+        .filter_map(|(id, kept)| misfit(id, kept, now.get(id)))
+        .collect();
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    if !dropped.is_empty() {
+        drop_states(folder, &mut record, dropped).map_err(failed)?;
+    }
+    read(plan, folder, record).map_err(failed)
+}
+
+fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Restored> {
+    let mut restored = Restored::default();
+    for stage in plan.stages.iter().filter(|stage| stage.signature.stateful()) {
+        restored.states.insert(stage.id.clone(), folder.rows(&stage.id)?);
+    }
+    let mut back = folder.rows(BACK)?;
+    back.sort_by(|a, b| a.key.cmp(&b.key));
+    for kept in back {
+        let edge = edge_of(&kept.key);
+        restored.back.entry(edge).or_default().push(kept.row);
+        restored.back_keys.insert(kept.key);
+    }
+    restored.members = folder.rows(MEMBERS)?;
+    if record.intake.live {
+        restored.replayed = replayed(folder.logged(record.intake.committed())?)?;
+    }
+    restored.intake = Some(record.intake);
+    Ok(restored)
+}
+
+/// The epochs of the log that were closed. Rows behind the last mark were of an epoch that never took effect.
+fn replayed(logged: Vec<Logged>) -> Result<Vec<Replayed>> {
+    let mut epochs = Vec::new();
+    let mut rows = VecDeque::new();
+    for entry in logged {
+        match entry {
+            Logged::Rows(_, port, batch) => rows.push_back((Port::of(&port), batch)),
+            Logged::Closed(_, closing) => {
+                epochs.push(Replayed { rows: std::mem::take(&mut rows), closed: Closing::decode(&closing)? });
+            }
+        }
+    }
+    let lost: usize = rows.iter().map(|(_, batch)| batch.num_rows()).sum();
+    if lost > 0 {
+        tracing::warn!(rows = lost, "live input of an epoch that was never closed is lost");
+    }
+    Ok(epochs)
+}
+
+fn misfit(id: &str, kept: &Shape, now: Option<&Shape>) -> Option<Failure> {
+    let what = match now {
+        None => "a state is kept of it, but the pipeline has no such stage with a state any more".to_owned(),
+        Some(now) => format!("its state does not fit: {}", kept.difference(now)?),
+    };
+    let what = format!("{what}; `--drop-state {id}` begins it anew, `--fresh` begins everything anew");
+    Some(Failure { stage: id.into(), epoch: None, row: None, what })
+}
+
+fn unknown(id: &str) -> Failure {
+    let what = "no state is kept of it that could be dropped".to_owned();
+    Failure { stage: id.into(), epoch: None, row: None, what }
+}
+
+fn of_folder(what: &str) -> Failure {
+    Failure { stage: NAME.into(), epoch: None, row: None, what: what.to_owned() }
+}
+
+/// Takes states out: their rows, what is under way to them, and the positions of sources.
+fn drop_states(folder: &mut dyn StateFolder, record: &mut Record, dropped: &[String]) -> Result<()> {
+    let mut changes = Vec::new();
+    for id in dropped {
+        record.stages.remove(id);
+        record.intake.forget_source(id);
+        let rows = folder.rows(id)?.into_iter();
+        changes.extend(rows.map(|kept| KeptChange { table: id.clone(), key: kept.key, row: None }));
+        let ours = |kept: &KeptRow| edge_of(&kept.key).split('.').next() == Some(id);
+        let back = folder.rows(BACK)?.into_iter().filter(ours);
+        changes.extend(back.map(|kept| KeptChange { table: BACK.into(), key: kept.key, row: None }));
+    }
+    folder.commit(&record.encode()?, changes)
+}
+
+/// The key of a row that is under way: the feedback input that it goes to, and its place.
+pub(crate) fn back_key(edge: &str, place: u64) -> Vec<u8> {
+    [edge.as_bytes(), &[0], &place.to_be_bytes()].concat()
+}
+
+fn edge_of(key: &[u8]) -> String {
+    let edge = key.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(edge).into_owned()
+}

@@ -1,0 +1,245 @@
+//! Lives that follow each other: cut off after any commit, on any number of workers, they do together what one undisturbed
+//! run does.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use headwater_contract::RowId;
+use headwater_contract::identity::IdentityColumns;
+use headwater_runtime::commit::CommitRule;
+use headwater_runtime::plan::{OutPort, Plan};
+use headwater_runtime::run::{Report, Tap};
+
+use crate::kinds::{AFFINE, NUMBERS, STRICT, TOTALS, WATCH};
+use crate::loops;
+use crate::remembered::{Memory, life, memory};
+use crate::wiring::{Draft, finish, rows, workers};
+
+/// Values by identity: what a sink that stores each row once would hold.
+type Stored = Arc<Mutex<BTreeMap<RowId, i64>>>;
+
+fn storing(stage: &str, stored: &Stored) -> Tap {
+    let stored = stored.clone();
+    let look = Arc::new(move |batch: &RecordBatch| {
+        let ids = IdentityColumns::of(batch).unwrap();
+        let values = batch.column_by_name("value").unwrap().as_primitive::<Int64Type>();
+        for row in 0..ids.len() {
+            let before = stored.lock().unwrap().insert(ids.id(row), values.value(row));
+            assert!(before.is_none_or(|before| before == values.value(row)), "the same row, another value");
+        }
+    });
+    Tap { stage: stage.into(), port: OutPort::Out(0), look }
+}
+
+/// One life over a folder; what it gave is stored. Whether it came to its end.
+fn live(
+    plan: &Arc<Plan>,
+    folder: &Arc<Mutex<Memory>>,
+    power: Option<usize>,
+    count: usize,
+    (stage, stored): (&str, &Stored),
+) -> Option<Report> {
+    let mut options = workers(plan, count);
+    options.life = Some(life(plan, folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
+    options.taps = vec![storing(stage, stored)];
+    match finish(plan, options) {
+        Ok(report) => Some(report),
+        Err(failure) => {
+            assert!(failure.what.contains("the power is gone"), "{failure}");
+            None
+        }
+    }
+}
+
+/// What one undisturbed run stores, and how often it commits.
+fn undisturbed(plan: &Arc<Plan>, stage: &str) -> (BTreeMap<RowId, i64>, usize) {
+    let (folder, stored) = (memory(), Stored::default());
+    assert!(live(plan, &folder, None, 1, (stage, &stored)).is_some());
+    let stored = stored.lock().unwrap().clone();
+    assert!(!stored.is_empty());
+    let commits = folder.lock().unwrap().commits;
+    (stored, commits)
+}
+
+fn assert_lives_add_up(name: &str, plan: &Arc<Plan>, stage: &str) {
+    let (expected, commits) = undisturbed(plan, stage);
+    assert!(commits > 5, "{name}: {commits} commits");
+    let mut cut = 0;
+    for power in 0..commits {
+        let (folder, stored) = (memory(), Stored::default());
+        let of = (stage, &stored);
+        // A commit may hold several epochs: a quick life may have ended before its power did.
+        if live(plan, &folder, Some(power), 1 + power % 3, of).is_none() {
+            cut += 1;
+            assert!(live(plan, &folder, None, 1 + (power + 1) % 3, of).is_some());
+        }
+        assert_eq!(*stored.lock().unwrap(), expected, "{name}, cut after {power}");
+    }
+    assert!(cut > commits / 2, "{name}: {cut} lives of {commits} were cut off");
+    // One commit in each life.
+    let (folder, stored) = (memory(), Stored::default());
+    let mut lives = 0;
+    while live(plan, &folder, Some(1), 1 + lives % 3, (stage, &stored)).is_none() {
+        lives += 1;
+        assert!(lives <= 2 * commits, "{name}: it never comes to its end");
+    }
+    assert_eq!(*stored.lock().unwrap(), expected, "{name}, {lives} lives");
+}
+
+fn totals(source: &str, epoch: u64) -> Draft {
+    Draft::new(rows(epoch))
+        .source("mic", NUMBERS, source)
+        .stage("a", AFFINE, "threads = 2\nrouting = 'spread'", &["mic"])
+        .stage("t", TOTALS, "", &["a"])
+        .stage("end", WATCH, "", &["t"])
+}
+
+#[test]
+fn running_totals_go_on() {
+    for (source, epoch) in [
+        ("rows = 100\nbatch = 7", 10),
+        ("rows = 100\nbatch = 100", 7),
+        ("rows = 60\nbatch = 1", 6),
+        ("rows = 100\nbatch = 9\nlate = 4\nrejecting = 5", 8),
+    ] {
+        assert_lives_add_up(source, &totals(source, epoch).plan(), "t");
+    }
+}
+
+#[test]
+fn loops_go_on() {
+    for round in ["{ epochs = 1 }", "{ epochs = 3 }", "{ rows = 45 }"] {
+        for window in [1, 4] {
+            let text =
+                loops::text(round, window, 0).replace("[pipeline]", "[pipeline]\ncommit = { epochs = 1 }");
+            assert_lives_add_up(round, &loops::plan_of(&text), "all");
+        }
+    }
+}
+
+/// A commit now and then, whatever is done again.
+#[test]
+fn commits_may_be_rare() {
+    let text =
+        loops::text("{ epochs = 2 }", 4, 0).replace("[pipeline]", "[pipeline]\ncommit = { epochs = 3 }");
+    assert_lives_add_up("every third epoch", &loops::plan_of(&text), "all");
+}
+
+/// Rejected rows of a source are given again as often as their epoch, and none is left out.
+#[test]
+fn rejects_go_on() {
+    let plan = totals("rows = 40\nbatch = 8\nrejecting = 3", 5).stage("s", STRICT, "", &["mic"]).plan();
+    assert_lives_add_up("rejects", &plan, "t");
+}
+
+#[test]
+fn a_finished_input_is_not_taken_in_again() {
+    let plan = totals("rows = 50", 8).plan();
+    let (folder, stored) = (memory(), Stored::default());
+    live(&plan, &folder, None, 2, ("t", &stored)).unwrap();
+    let commits = folder.lock().unwrap().commits;
+    let again = life(&plan, &folder, None, &[]).unwrap();
+    assert!(again.found_finished());
+    let first = again.first_epoch();
+    assert!(first.0 > 6, "{first}");
+    let report = live(&plan, &folder, None, 1, ("t", &stored)).unwrap();
+    assert!(report.counts.stages.iter().all(|stage| stage.rows_in == 0 && stage.rows_out == 0));
+    assert_eq!(folder.lock().unwrap().commits, commits, "nothing changed");
+    // The same source with more rows behind those that were taken in.
+    let longer = totals("rows = 90", 8).plan();
+    let report = live(&longer, &folder, None, 3, ("t", &stored)).unwrap();
+    assert_eq!(report.counts.stages[0].rows_out, 40);
+    let (expected, _) = undisturbed(&longer, "t");
+    assert_eq!(*stored.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_stopped_run_goes_on_as_if_it_had_not_been_stopped() {
+    let plan = loops::plan_of(&loops::text("{ epochs = 3 }", 2, 3));
+    let (expected, _) = undisturbed(&plan, "all");
+    for after in [1, 30, 77, 200] {
+        for count in 1..=2 {
+            let (folder, stored) = (memory(), Stored::default());
+            let mut options = workers(&plan, count);
+            options.life = Some(life(&plan, &folder, None, &[]).unwrap());
+            let (stopping, seen) = (options.stopping.clone(), std::sync::atomic::AtomicUsize::new(0));
+            let look = Arc::new(move |batch: &RecordBatch| {
+                if seen.fetch_add(batch.num_rows(), Relaxed) + batch.num_rows() >= after {
+                    stopping.store(true, Relaxed);
+                }
+            });
+            options.taps =
+                vec![storing("all", &stored), Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+            let report = finish(&plan, options).unwrap();
+            assert!(report.stopped);
+            assert!(live(&plan, &folder, None, 3 - count, ("all", &stored)).is_some());
+            assert_eq!(*stored.lock().unwrap(), expected, "stopped after {after} rows, {count} workers");
+        }
+    }
+}
+
+/// Live input is cut by time: which rows met in which epoch is in the log, and is the same when they are given again.
+#[test]
+fn live_rows_come_again_from_the_log() {
+    let mut draft = totals("live = true\nbatch = 4", 8);
+    draft.commit(CommitRule::Epochs(3));
+    let plan = draft.plan();
+    for power in 1..6 {
+        let (folder, stored) = (memory(), Stored::default());
+        assert!(live(&plan, &folder, Some(power), 1 + power % 2, ("t", &stored)).is_none());
+        let before = stored.lock().unwrap().clone();
+        let mut options = workers(&plan, 2);
+        options.life = Some(life(&plan, &folder, None, &[]).unwrap());
+        let (stopping, all) = (options.stopping.clone(), Stored::default());
+        let (seen, wanted) = (all.clone(), before.len() + 50);
+        let look = Arc::new(move |_: &RecordBatch| {
+            if seen.lock().unwrap().len() >= wanted {
+                stopping.store(true, Relaxed);
+            }
+        });
+        stored.lock().unwrap().clone_into(&mut all.lock().unwrap());
+        options.taps = vec![storing("t", &all), Tap { stage: "t".into(), port: OutPort::Out(0), look }];
+        finish(&plan, options).unwrap();
+        // Every value hangs on all rows of its device before it: none is missing, and none came twice.
+        let all = all.lock().unwrap();
+        let mut totals = BTreeMap::<String, (u64, i64)>::new();
+        for (id, value) in all.iter() {
+            let (next, total) = totals.entry(id.device.to_string()).or_default();
+            assert_eq!(id.seq, *next, "{} lacks a row", id.device);
+            let n = id.device.strip_prefix("device-").unwrap().parse::<i64>().unwrap() + 5 * *next as i64;
+            *total = total.wrapping_mul(31).wrapping_add(2 * n + 1);
+            assert_eq!(value, total, "{id}");
+            *next += 1;
+        }
+        assert!(folder.lock().unwrap().released.is_some());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_told_by_name() {
+    let folder = memory();
+    let stored = Stored::default();
+    live(&totals("rows = 30", 8).plan(), &folder, None, 1, ("t", &stored)).unwrap();
+    assert_eq!(folder.lock().unwrap().tables(), ["t"]);
+    let told = |plan: &Plan, dropped: &[&str]| match life(plan, &folder, None, dropped) {
+        Ok(_) => String::new(),
+        Err(failures) => failures.iter().map(|f| format!("{f}\n")).collect(),
+    };
+    let without = Draft::new(rows(8)).source("mic", NUMBERS, "").stage("end", WATCH, "", &["mic"]).plan();
+    let error = told(&without, &[]);
+    assert!(error.contains("stage `t`") && error.contains("--drop-state t"), "{error}");
+    let other = Draft::new(rows(8))
+        .source("mic", NUMBERS, "")
+        .stage("t", WATCH, "", &["mic"])
+        .stage("end", WATCH, "", &["t"])
+        .plan();
+    let error = told(&other, &[]);
+    assert!(error.contains("it was a `totals`, and is a `watch` now"), "{error}");
+    let error = told(&other, &["nothing"]);
+    assert!(error.contains("stage `nothing`: no state is kept"), "{error}");
+    assert_eq!(told(&other, &["t"]), "");
+    assert!(folder.lock().unwrap().tables().is_empty(), "it was dropped");
+}
