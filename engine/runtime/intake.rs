@@ -5,7 +5,9 @@
 //! that a second reading cuts the same way; live input by a monotone clock. Room in the window never moves a cut. It must
 //! not know timely.
 
+mod due;
 mod feed;
+mod lives;
 mod progress;
 mod rounds;
 mod size;
@@ -21,14 +23,15 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::{Bytes, Epoch, Micros};
 use headwater_contract::{Mark, Pace, Position};
 
+use due::Due;
 pub use feed::{Inlet, InletContext, SourceReject, start};
 use feed::{Item, Measured};
+pub use lives::{Port, Replayed};
 use progress::Finish;
 pub use progress::{Closing, Progress, SourceProgress};
 use rounds::Rounds;
 use size::size_of_rows;
 
-use crate::commit::CommitRule;
 use crate::instance::Failure;
 use crate::plan::{EpochRule, Plan};
 
@@ -80,52 +83,6 @@ pub struct Intake {
     due: Option<Due>,
 }
 
-/// A closed epoch of live input, from the log of an earlier life.
-#[derive(Clone, Debug)]
-pub struct Replayed {
-    /// Rows by the port of the source that gave them.
-    pub rows: VecDeque<(Port, RecordBatch)>,
-    /// Its end.
-    pub closed: Closing,
-}
-
-/// A source's port in the log of live input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Port {
-    /// Rows of the source of that id.
-    Rows(String),
-    /// Rows that it rejected.
-    Rejected(String),
-}
-
-impl Port {
-    const REJECTED: &str = ".rejected";
-
-    /// The port of that name.
-    pub(crate) fn of(name: &str) -> Self {
-        match name.strip_suffix(Self::REJECTED) {
-            Some(id) => Port::Rejected(id.to_owned()),
-            None => Port::Rows(name.to_owned()),
-        }
-    }
-
-    /// Its name.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Port::Rows(id) => id.clone(),
-            Port::Rejected(id) => format!("{id}{}", Self::REJECTED),
-        }
-    }
-}
-
-/// When the next commit is due.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    rule: CommitRule,
-    epochs: u64,
-    since: Instant,
-}
-
 #[derive(Debug)]
 struct OpenEpoch {
     rows: u64,
@@ -163,60 +120,6 @@ impl Intake {
             replayed: VecDeque::new(),
             due: None,
         }
-    }
-
-    /// The same, with marks that say when to commit.
-    pub fn committing(self, rule: CommitRule) -> Self {
-        Intake { due: Some(Due { rule, epochs: 0, since: Instant::now() }), ..self }
-    }
-
-    /// The same, going on from where an earlier life was committed, through what it closed after that.
-    pub fn resume(mut self, from: Progress, replayed: Vec<Replayed>) -> Self {
-        self.adopt(from);
-        self.replayed = replayed.into();
-        self
-    }
-
-    /// Goes on from there.
-    fn adopt(&mut self, from: Progress) {
-        self.complete = from.is_finished();
-        self.epoch = from.next_epoch();
-        self.rounds.resume(from.round);
-        self.watermark = from.watermark.map(Micros);
-        let turn = self.inlets.iter().position(|inlet| Some(&inlet.id) == from.turn.as_ref());
-        self.turn = turn.unwrap_or(0);
-        self.finishing = if self.complete { Finish::No } else { from.finish };
-        for inlet in &mut self.inlets {
-            inlet.resume(from.source(&inlet.id));
-        }
-        self.absent = from.sources;
-    }
-
-    /// The same, but it takes in nothing: it ends the open round, and as many more as delay what comes of it.
-    pub fn ending_a_round(self) -> Self {
-        let before = if self.complete { Finish::Rounds(0) } else { self.finishing };
-        Intake { finishing: Finish::Rounds(self.flush.saturating_add(1)), before: Some(before), ..self }
-    }
-
-    /// How far it has come: to be asked for when an epoch was closed.
-    pub fn progress(&self) -> Progress {
-        let sources = self.inlets.iter().map(|inlet| (inlet.id.clone(), inlet.taken.clone()));
-        // A batch that waits is given again, before other sources have their turn.
-        let turn = self.ready.front().map_or(self.turn, |(source, ..)| *source);
-        Progress {
-            epoch: self.epoch.0,
-            round: self.rounds.progress(),
-            watermark: self.watermark.map(|watermark| watermark.0),
-            turn: self.inlets.get(turn).map(|inlet| inlet.id.clone()),
-            finish: self.before.unwrap_or(self.finishing),
-            sources: self.absent.clone().into_iter().chain(sources).collect(),
-            live: self.has_live(),
-        }
-    }
-
-    /// Whether what it gives next was closed by an earlier life.
-    pub fn is_replaying(&self) -> bool {
-        !self.replayed.is_empty()
     }
 
     /// Whether some source is live, still or not.
@@ -269,21 +172,6 @@ impl Intake {
         self.finishing = Finish::End;
         let goes_on = self.due.is_some() && !self.has_live();
         if self.open.rows > 0 && !goes_on { Cut::Close(self.close(false)) } else { Cut::End }
-    }
-
-    /// The next thing of the epochs that an earlier life closed.
-    fn replay(&mut self) -> Option<Cut> {
-        let epoch = self.replayed.front_mut()?;
-        let Some((port, rows)) = epoch.rows.pop_front() else {
-            let closed = self.replayed.pop_front()?.closed;
-            self.adopt(closed.after.clone());
-            return Some(Cut::Close(closed.mark()));
-        };
-        let place = |id: &String| self.inlets.iter().position(|inlet| inlet.id == *id);
-        Some(match port {
-            Port::Rows(id) => Cut::Rows(place(&id)?, rows),
-            Port::Rejected(id) => Cut::RejectedRows(place(&id)?, rows),
-        })
     }
 
     fn take_in(&mut self) -> Cut {
@@ -451,7 +339,7 @@ impl Intake {
             epoch: self.epoch,
             round: self.rounds.round(),
             watermark: self.watermark,
-            checkpoint: self.commit_is_due(),
+            checkpoint: self.is_committed(),
             round_end: by_rule || round_end,
             end_of_input: false,
         };
@@ -461,22 +349,6 @@ impl Intake {
         self.epoch = self.epoch.next();
         self.open = OpenEpoch::new();
         mark
-    }
-
-    /// Whether the epoch that is closed is committed. The marks that follow the input are: a later life should find it finished.
-    fn commit_is_due(&mut self) -> bool {
-        let (finishing, stopping) = (self.finishing != Finish::No, self.stopping.load(Relaxed));
-        let Some(due) = &mut self.due else { return false };
-        due.epochs += 1;
-        let by_rule = match due.rule {
-            CommitRule::Epochs(epochs) => due.epochs >= epochs,
-            CommitRule::Every(time) => due.since.elapsed() >= time,
-        };
-        let commits = by_rule || finishing || stopping;
-        if commits {
-            (due.epochs, due.since) = (0, Instant::now());
-        }
-        commits
     }
 }
 

@@ -1,0 +1,130 @@
+//! One life of the intake after another: where it begins, what it leaves, and what it gives again.
+//!
+//! In: how far an earlier life had come, and the epochs that it closed and did not commit. Out: the intake that goes on from
+//! there. It must not know where any of it is kept.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arrow::array::RecordBatch;
+use headwater_contract::units::Micros;
+
+use super::due::Due;
+use super::progress::Finish;
+use super::{Closing, Cut, Intake, Progress};
+use crate::commit::CommitRule;
+
+/// A closed epoch of live input, from the log of an earlier life.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Rows by the port of the source that gave them.
+    pub rows: VecDeque<(Port, RecordBatch)>,
+    /// Its end.
+    pub closed: Closing,
+}
+
+/// A source's port in the log of live input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Rows of the source of that id.
+    Rows(String),
+    /// Rows that it rejected.
+    Rejected(String),
+}
+
+impl Port {
+    const REJECTED: &str = ".rejected";
+
+    /// The port of that name.
+    pub(crate) fn of(name: &str) -> Self {
+        match name.strip_suffix(Self::REJECTED) {
+            Some(id) => Port::Rejected(id.to_owned()),
+            None => Port::Rows(name.to_owned()),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Port::Rows(id) => id.clone(),
+            Port::Rejected(id) => format!("{id}{}", Self::REJECTED),
+        }
+    }
+}
+
+impl Intake {
+    /// The same, with marks that say when to commit.
+    pub fn committing(self, rule: CommitRule) -> Self {
+        Intake { due: Some(Due::new(rule)), ..self }
+    }
+
+    /// The same, going on from where an earlier life was committed, through what it closed after that.
+    pub fn resume(mut self, from: Progress, replayed: Vec<Replayed>) -> Self {
+        self.adopt(from);
+        self.replayed = replayed.into();
+        self
+    }
+
+    /// Goes on from there.
+    fn adopt(&mut self, from: Progress) {
+        self.complete = from.is_finished();
+        self.epoch = from.next_epoch();
+        self.rounds.resume(from.round);
+        self.watermark = from.watermark.map(Micros);
+        let turn = self.inlets.iter().position(|inlet| Some(&inlet.id) == from.turn.as_ref());
+        self.turn = turn.unwrap_or(0);
+        self.finishing = if self.complete { Finish::No } else { from.finish };
+        for inlet in &mut self.inlets {
+            inlet.resume(from.source(&inlet.id));
+        }
+        self.absent = from.sources;
+    }
+
+    /// The same, but it takes in nothing: it ends the open round, and as many more as delay what comes of it.
+    pub fn ending_a_round(self) -> Self {
+        let before = if self.complete { Finish::Rounds(0) } else { self.finishing };
+        Intake { finishing: Finish::Rounds(self.flush.saturating_add(1)), before: Some(before), ..self }
+    }
+
+    /// How far it has come: to be asked for when an epoch was closed.
+    pub fn progress(&self) -> Progress {
+        let sources = self.inlets.iter().map(|inlet| (inlet.id.clone(), inlet.taken.clone()));
+        // A batch that waits is given again, before other sources have their turn.
+        let turn = self.ready.front().map_or(self.turn, |(source, ..)| *source);
+        Progress {
+            epoch: self.epoch.0,
+            round: self.rounds.progress(),
+            watermark: self.watermark.map(|watermark| watermark.0),
+            turn: self.inlets.get(turn).map(|inlet| inlet.id.clone()),
+            finish: self.before.unwrap_or(self.finishing),
+            sources: self.absent.clone().into_iter().chain(sources).collect(),
+            live: self.has_live(),
+        }
+    }
+
+    /// Whether what it gives next was closed by an earlier life.
+    pub fn is_replaying(&self) -> bool {
+        !self.replayed.is_empty()
+    }
+
+    /// The next thing of the epochs that an earlier life closed.
+    pub(super) fn replay(&mut self) -> Option<Cut> {
+        let epoch = self.replayed.front_mut()?;
+        let Some((port, rows)) = epoch.rows.pop_front() else {
+            let closed = self.replayed.pop_front()?.closed;
+            self.adopt(closed.after.clone());
+            return Some(Cut::Close(closed.mark()));
+        };
+        let place = |id: &String| self.inlets.iter().position(|inlet| inlet.id == *id);
+        Some(match port {
+            Port::Rows(id) => Cut::Rows(place(&id)?, rows),
+            Port::Rejected(id) => Cut::RejectedRows(place(&id)?, rows),
+        })
+    }
+
+    /// Whether the epoch that is closed is committed. The marks that follow the input are: a later life should find it finished.
+    pub(super) fn is_committed(&mut self) -> bool {
+        let last = self.finishing != Finish::No || self.stopping.load(Relaxed);
+        self.due.as_mut().is_some_and(|due| due.commits(last))
+    }
+}
