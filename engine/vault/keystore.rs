@@ -135,13 +135,15 @@ impl Keystore {
         Ok(None)
     }
 
-    /// Opens the keystore of `folder`, or makes an empty one and saves it.
+    /// Opens the keystore of `folder`, or makes an empty one and saves it: for the one who writes. What it says is durable
+    /// then, so that files that it does not name can be removed.
     pub fn open_or_create(
         disk: &Arc<dyn Disk>,
         folder: &Path,
         provider: &dyn KeyProvider,
     ) -> Result<Keystore> {
         if let Some(keystore) = Keystore::open_if_any(disk, folder, provider)? {
+            durable::sync_folder(&**disk, folder)?;
             return Ok(keystore);
         }
         let root = provider.root_key_or_create()?;
@@ -199,6 +201,11 @@ impl Keystore {
     /// Whether this keystore has given out the number, for a file that is there or was.
     pub fn has_given(&self, number: u64) -> bool {
         (1..self.next).contains(&number)
+    }
+
+    /// The number that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
     }
 
     /// Whether this is the number that comes next: a crash may have left a file of that number.

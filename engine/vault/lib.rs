@@ -8,6 +8,7 @@
 //! - [`Disk`]: the file operations that all of this is made of; [`SimulatedDisk`] is a bad one, for tests.
 //! - [`FrameLog`]: an append-only log of encrypted batches.
 //! - [`CommitLog`]: a keyed table of sealed rows that changes in durable, atomic steps.
+//! - [`IntakeLog`]: what sources gave, until it is released and its keys are gone.
 //! - [`Store`] and [`StoreReader`]: encrypted Parquet segments, each row once.
 //!
 //! The files are described in docs/formats.
@@ -22,6 +23,7 @@ mod file_check;
 mod frame_log;
 mod frames;
 mod identity;
+mod intake_log;
 mod keystore;
 mod log_files;
 mod root_key;
@@ -42,6 +44,7 @@ pub use file_check::FileCheck;
 pub use frame_log::{FrameLog, LogContent};
 pub use frames::TornTail;
 pub use identity::COLUMNS as IDENTITY_COLUMNS;
+pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
 pub use keystore::SegmentSeal;
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;

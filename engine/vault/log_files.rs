@@ -121,6 +121,7 @@ impl LogFiles {
         }
         self.check_usable()?;
         let before = keystore.before();
+        let fresh = keystore.next();
         let ended = self.current.as_ref().map(|c| (c.number, c.writer.durable_length())).or(self.last);
         let ended = ended.filter(|(number, _)| !remove.contains(number));
         let emptied = ended.filter(|(_, length)| *length <= HEADER_BYTES as u64).map(|(number, _)| number);
@@ -136,6 +137,10 @@ impl LogFiles {
             Ok(current) => (self.current, self.last) = (Some(current), None),
             Err(error) => {
                 keystore.restore(before);
+                if error.is_no_room() {
+                    // It gives back its room; if even that fails, the next open does it.
+                    let _ = durable::remove(&*self.disk, &path_of(&self.folder, fresh));
+                }
                 return Err(self.poison(error));
             }
         }
@@ -149,18 +154,12 @@ impl LogFiles {
     ) -> Result<Current> {
         let (number, key) = keystore.add_log()?;
         let path = path_of(&self.folder, number);
-        let written = FrameWriter::create(&*self.disk, &path, number, &key).and_then(|writer| {
-            let mut current = Current { number, writer, frames: 0, broken: false };
-            write(&mut Writing { current: &mut current, keystore })?;
-            current.writer.sync()?;
-            durable::sync_folder(&*self.disk, &self.folder)?;
-            Ok(current)
-        });
-        if written.as_ref().is_err_and(Error::is_no_room) {
-            // It gives back its room; if even that fails, the next open does it.
-            let _ = durable::remove(&*self.disk, &path);
-        }
-        written
+        let writer = FrameWriter::create(&*self.disk, &path, number, &key)?;
+        let mut current = Current { number, writer, frames: 0, broken: false };
+        write(&mut Writing { current: &mut current, keystore })?;
+        current.writer.sync()?;
+        durable::sync_folder(&*self.disk, &self.folder)?;
+        Ok(current)
     }
 
     /// Removes files from the log, in one durable step.

@@ -26,12 +26,8 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Makes the file, which must not exist. `key` must be used for no other file; `number` is its number in the keystore.
+    /// Makes the file, in the place of what a failed try has left. `key` must be used for no other file; `number` is its number in the keystore.
     pub(crate) fn create(disk: &dyn Disk, path: &Path, number: u64, key: &Key) -> Result<FrameWriter> {
-        if durable::exists(disk, path)? {
-            let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(Error::io("create", path)(exists));
-        }
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend(MAGIC);
         header.extend(VERSION.to_le_bytes());
