@@ -25,6 +25,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Makes an empty file for the owner alone, in the place of whatever was there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskWriter>>;
 
+    /// Opens a file for writing behind what is in it; it is made if need be.
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn DiskWriter>>;
+
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>>;
 

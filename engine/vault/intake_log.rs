@@ -155,12 +155,8 @@ impl IntakeLog {
 
     /// Gives up epochs up to this one: each file that holds no later one loses its key, durably, and is then removed.
     pub fn release(&mut self, up_to_epoch: u64) -> Result {
-        let done: Vec<u64> = self
-            .epochs
-            .iter()
-            .filter(|(_, (_, last))| *last <= up_to_epoch)
-            .map(|(file, _)| *file)
-            .collect();
+        let done: Vec<u64> =
+            self.epochs.iter().filter(|(_, (_, last))| *last <= up_to_epoch).map(|(file, _)| *file).collect();
         if done.is_empty() {
             return Ok(());
         }

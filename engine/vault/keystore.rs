@@ -396,6 +396,24 @@ impl Keystore {
     }
 }
 
+/// Wraps the keys of a folder under another root key, in one durable step: the folder may be a store, a log or a state. No
+/// file but the keystore changes. Returns whether there was anything to do.
+pub fn rotate_key(
+    folder: &Path,
+    provider: &dyn KeyProvider,
+    root: &RootKey,
+    disk: &Arc<dyn Disk>,
+) -> Result<bool> {
+    let _lock = durable::FolderLock::take(&**disk, folder)?;
+    let mut keystore = match Keystore::open(disk, folder, provider) {
+        // A crash came after the step, and it is tried again.
+        Err(Error::WrongKey { needed, .. }) if needed == root.id().to_string() => return Ok(false),
+        opened => opened?,
+    };
+    keystore.rotate(root)?;
+    keystore.save().map(|()| true)
+}
+
 /// A folder with data but without a keystore has lost it: a new one would hide that, and let the data be
 /// taken for leftovers.
 fn refuse_orphans(disk: &dyn Disk, folder: &Path) -> Result {

@@ -9,10 +9,12 @@
 //! - [`FrameLog`]: an append-only log of encrypted batches.
 //! - [`CommitLog`]: a keyed table of sealed rows that changes in durable, atomic steps.
 //! - [`IntakeLog`]: what sources gave, until it is released and its keys are gone.
+//! - [`AuditLog`]: what people did to data and keys.
 //! - [`Store`] and [`StoreReader`]: encrypted Parquet segments, each row once.
 //!
 //! The files are described in docs/formats.
 
+mod audit_log;
 pub mod backup;
 mod batches;
 mod commit_log;
@@ -35,6 +37,7 @@ mod store_folder;
 mod store_reader;
 mod wire;
 
+pub use audit_log::{AuditCheck, AuditLog, Deed};
 pub use commit_log::{CommitLog, CommitLogSize, StateChange, StateRow};
 pub use disk::{
     Disk, DiskReader, DiskWriter, Fault, LockGuard, Locked, RealDisk, SimulatedDisk, real as real_disk,
@@ -45,10 +48,10 @@ pub use frame_log::{FrameLog, LogContent};
 pub use frames::TornTail;
 pub use identity::COLUMNS as IDENTITY_COLUMNS;
 pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
-pub use keystore::SegmentSeal;
+pub use keystore::{SegmentSeal, rotate_key};
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;
 pub use segment::{Level, SegmentReader, encode_clear, write_clear};
-pub use store::{Appended, Compacted, Keep, Removed, Store, StoreOptions};
+pub use store::{Appended, Compacted, Keep, Removed, Repaired, Store, StoreOptions};
 pub use store_folder::SegmentInfo;
 pub use store_reader::{StoreReader, Verification, verify, verify_on, widen};

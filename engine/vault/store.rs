@@ -2,6 +2,7 @@
 //! [`Store::commit`], in encrypted segments. Rows first go to a log of sealed frames; when enough have come
 //! they are sorted, cut by device and sealed. It knows nothing of stages and epochs.
 
+mod repair;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::segment::{self, Level};
 use crate::store_folder::{self, StoreFolder};
 use crate::{Error, Result};
 
+pub use repair::Repaired;
 pub use upkeep::{Compacted, Keep, Removed};
 
 /// Bytes of rows in memory at which they are sealed even if they are few.

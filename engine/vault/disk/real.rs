@@ -23,6 +23,11 @@ impl Disk for RealDisk {
         Ok(Box::new(Writer(file)))
     }
 
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn DiskWriter>> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        Ok(Box::new(Writer(file)))
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>> {
         Ok(Box::new(Reader(File::open(path)?)))
     }

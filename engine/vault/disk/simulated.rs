@@ -284,6 +284,13 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(File { disk: self.clone(), node }))
     }
 
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn DiskWriter>> {
+        match self.look(|state| Ok(state.file(path).ok()))? {
+            Some(node) => Ok(Box::new(File { disk: self.clone(), node })),
+            None => self.create(path),
+        }
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>> {
         let node = self.look(|state| state.file(path))?;
         Ok(Box::new(File { disk: self.clone(), node }))

@@ -179,25 +179,45 @@ impl<'k> FrameReader<'k> {
 
     /// Whether a frame behind the torn one at hand was written when that one was durable.
     fn is_acknowledged_later(&self) -> Result<bool> {
+        let later = self.find_later(|durable, torn| durable > torn)?;
+        Ok(later.is_some())
+    }
+
+    /// Goes on behind a damaged frame: to the next one that can be found, or to the end. Gives the bytes left out.
+    pub(crate) fn skip_damage(&mut self) -> Result<u64> {
+        let from = self.at;
+        let next = self.find_later(|_, _| true)?;
+        (self.at, self.sequence) = next.unwrap_or((self.length, self.sequence));
+        Ok(self.at - from)
+    }
+
+    /// The place and the sequence of the first later frame of which the number of durable ones, and the sequence of the
+    /// frame at hand, are as wanted.
+    fn find_later(&self, wanted: impl Fn(u64, u64) -> bool) -> Result<Option<(u64, u64)>> {
         let mut from = self.at + 1;
         while from < self.length {
-            let bytes = durable::read_part(&*self.file, &self.path, from, LOOK_BYTES + LEAD_BYTES)?;
-            for lead in bytes.windows(LEAD_BYTES).filter(|lead| self.is_plausible(lead)) {
-                if self.opened_lead(lead).is_some_and(|(_, _, durable)| durable > self.sequence) {
-                    return Ok(true);
+            let bytes = durable::read_part(&*self.file, &self.path, from, LOOK_BYTES + LEAD_BYTES - 1)?;
+            for (lead, at) in bytes.windows(LEAD_BYTES).zip(from..) {
+                if !self.is_plausible(lead) {
+                    continue;
+                }
+                if let Some((_, sequence, durable)) = self.opened_lead(lead)
+                    && wanted(durable, self.sequence)
+                {
+                    return Ok(Some((at, sequence)));
                 }
             }
             from += LOOK_BYTES as u64;
         }
-        Ok(false)
+        Ok(None)
     }
 
-    /// Whether it is worth a MAC: the numbers of a later frame that acknowledges this one.
+    /// Whether it is worth a MAC: the numbers of a later frame.
     fn is_plausible(&self, lead: &[u8]) -> bool {
         let mut fields = Fields(lead);
         let (_, sequence, durable) = (fields.u32(), fields.u64(), fields.u64());
         let most = self.sequence.saturating_add(self.length);
-        durable.is_some_and(|d| d > self.sequence && sequence.is_some_and(|s| s >= d && s <= most))
+        sequence.is_some_and(|s| s > self.sequence && s <= most && durable.is_some_and(|d| d <= s))
     }
 
     fn damage(&self, what: &str) -> Error {

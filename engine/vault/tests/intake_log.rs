@@ -79,7 +79,8 @@ fn released_epochs_leave_neither_files_nor_keys() {
         take_in(&mut log, number).unwrap();
     }
     // Somebody keeps copies of everything.
-    let copies: Vec<_> = disk.files().into_iter().map(|path| (path.clone(), disk.bytes(&path).unwrap())).collect();
+    let copies: Vec<_> =
+        disk.files().into_iter().map(|path| (path.clone(), disk.bytes(&path).unwrap())).collect();
     let files = frames(&disk);
     assert_eq!(files.len(), 3);
     log.release(2).unwrap();
