@@ -1,11 +1,10 @@
 //! Files that are there whole or not at all, also after a power cut: written beside their place, synced,
-//! renamed, and the folder synced. It knows nothing of what is in them.
+//! renamed, and the folder synced. In: a disk, paths, bytes. It knows nothing of what is in them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk::{Disk, DiskReader, DiskWriter, LockGuard, Locked, read_full};
 use crate::{Error, Result};
 
 /// What the name of a file that is not complete yet ends in.
@@ -19,70 +18,107 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Creates the folder and its parents for the owner alone.
-pub(crate) fn create_folder(path: &Path) -> Result {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Error::io("create the folder", path))
+/// Creates the folder and its parents for the owner alone, durably.
+pub(crate) fn create_folder(disk: &dyn Disk, path: &Path) -> Result {
+    let mut missing = Vec::new();
+    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        if exists(disk, folder)? {
+            break;
+        }
+        missing.push(folder);
+    }
+    disk.create_folder(path).map_err(Error::io("create the folder", path))?;
+    missing.iter().try_for_each(|folder| sync_folder(disk, parent(folder)))
 }
 
 /// Writes a new file for the owner alone and syncs it.
-pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(Error::io("create", path))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    file.sync_all().map_err(Error::io("sync", path))
+pub(crate) fn write_synced(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result {
+    let mut file = create(disk, path)?;
+    append(&mut *file, path, bytes)?;
+    sync(&mut *file, path)
 }
 
 /// Puts `bytes` at `path`, replacing what was there, in one step.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result {
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result {
     let unfinished = beside(path);
-    write_synced(&unfinished, bytes)?;
-    rename(&unfinished, path)?;
-    sync_folder_of(path)
+    write_synced(disk, &unfinished, bytes)?;
+    rename(disk, &unfinished, path)?;
+    sync_folder(disk, parent(path))
 }
 
 /// Puts `bytes` at `path` only if nothing is there; `false` when something is.
-pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+pub(crate) fn create_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<bool> {
     let mut unfinished = beside(path);
     unfinished
         .set_extension(format!("{}.{UNFINISHED}", crate::secret::hex(&crate::secret::random_bytes::<6>()?)));
-    write_synced(&unfinished, bytes)?;
-    let linked = fs::hard_link(&unfinished, path);
-    fs::remove_file(&unfinished).map_err(Error::io("remove", &unfinished))?;
+    write_synced(disk, &unfinished, bytes)?;
+    let linked = disk.link(&unfinished, path);
+    disk.remove(&unfinished).map_err(Error::io("remove", &unfinished))?;
     match linked {
-        Ok(()) => sync_folder_of(path).map(|()| true),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Ok(()) => sync_folder(disk, parent(path)).map(|()| true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(Error::io("create", path)(e)),
     }
 }
 
-pub(crate) fn rename(from: &Path, to: &Path) -> Result {
-    fs::rename(from, to).map_err(Error::io("rename to", to))
+pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskWriter>> {
+    disk.create(path).map_err(Error::io("create", path))
+}
+
+/// Appends all of the bytes, in as many calls as the disk likes.
+pub(crate) fn append(file: &mut dyn DiskWriter, path: &Path, bytes: &[u8]) -> Result {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match file.append(rest) {
+            Ok(0) => return Err(Error::io("write", path)(io::ErrorKind::WriteZero.into())),
+            Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("write", path)(e)),
+        }
+    }
+    Ok(())
+}
+
+/// Whatever a failed sync says, even that there is no room: nobody knows what of the file is on the disk.
+pub(crate) fn sync(file: &mut dyn DiskWriter, path: &Path) -> Result {
+    file.sync().map_err(|source| Error::Io { action: "sync", path: path.to_owned(), source })
+}
+
+pub(crate) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result {
+    disk.rename(from, to).map_err(Error::io("rename to", to))
 }
 
 /// Removes a file; that it is gone already is fine.
-pub(crate) fn remove(path: &Path) -> Result {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result {
+    match disk.remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => Ok(()),
     }
 }
 
-/// Makes the names in the folder of `path` durable.
-pub(crate) fn sync_folder_of(path: &Path) -> Result {
-    sync_folder(parent(path))
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result {
+    disk.sync_folder(folder).map_err(|source| Error::Io {
+        action: "sync the folder",
+        path: folder.to_owned(),
+        source,
+    })
 }
 
-pub(crate) fn sync_folder(folder: &Path) -> Result {
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync the folder", folder))
+pub(crate) fn exists(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    disk.exists(path).map_err(Error::io("look at", path))
+}
+
+/// All that lies in a folder, in the order of the names.
+pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>> {
+    disk.list(folder).map_err(Error::io("list", folder))
+}
+
+/// The files of a folder whose names end in an extension.
+pub(crate) fn list_ending(disk: &dyn Disk, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut paths = list(disk, folder)?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == extension));
+    Ok(paths)
 }
 
 /// The folder that a path lies in, also for a bare file name.
@@ -94,31 +130,43 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 /// Reads a whole file; an absent one is said to be absent.
-pub(crate) fn read(path: &Path, what: &'static str, remedy: &'static str) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::Absent { what, path: path.to_owned(), remedy },
+pub(crate) fn read(
+    disk: &dyn Disk,
+    path: &Path,
+    what: &'static str,
+    remedy: &'static str,
+) -> Result<Vec<u8>> {
+    let file = disk.open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::Absent { what, path: path.to_owned(), remedy },
         _ => Error::io("read", path)(e),
-    })
+    })?;
+    read_all(&*file, path)
+}
+
+/// Reads all of an open file.
+pub(crate) fn read_all(file: &dyn DiskReader, path: &Path) -> Result<Vec<u8>> {
+    let length = file.length().map_err(Error::io("look at", path))?;
+    read_part(file, path, 0, usize::try_from(length).unwrap_or(usize::MAX))
+}
+
+/// Reads bytes from an offset; fewer where the file ends.
+pub(crate) fn read_part(file: &dyn DiskReader, path: &Path, offset: u64, bytes: usize) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; bytes];
+    let n = read_full(file, offset, &mut buffer).map_err(Error::io("read", path))?;
+    buffer.truncate(n);
+    Ok(buffer)
 }
 
 /// A lock on a folder, held until dropped: one writer at a time.
 #[derive(Debug)]
-pub(crate) struct FolderLock(#[allow(dead_code, reason = "held for its lock")] File);
+pub(crate) struct FolderLock(#[allow(dead_code, reason = "held for its lock")] Box<dyn LockGuard>);
 
 impl FolderLock {
-    pub(crate) fn take(folder: &Path) -> Result<FolderLock> {
+    pub(crate) fn take(disk: &dyn Disk, folder: &Path) -> Result<FolderLock> {
         let path = folder.join("lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::io("create", &path))?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(FolderLock(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy { path: folder.to_owned() }),
-            Err(e) => Err(Error::io("lock", &path)(e.into())),
+        match disk.lock(&path).map_err(Error::io("lock", &path))? {
+            Locked::Ours(guard) => Ok(FolderLock(guard)),
+            Locked::Theirs(pid) => Err(Error::Busy { path: folder.to_owned(), pid }),
         }
     }
 }

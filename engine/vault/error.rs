@@ -21,6 +21,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The disk is full. Nothing that was acknowledged is lost, and what was refused may be given again.
+    #[error("cannot {action} {}: the disk is full; free some space", path.display())]
+    NoRoom {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// There is nothing at this path.
     #[error("there is no {what} at {}; {remedy}", path.display())]
     Absent {
@@ -95,10 +103,15 @@ pub enum Error {
     #[error("the backup text is wrong: {0}")]
     BadBackup(String),
     /// Another process has the folder open for writing.
-    #[error("{} is being written by another process; wait for it to end, or give another path", path.display())]
+    #[error(
+        "{} is being written by {}; wait for it to end, or give another path",
+        path.display(), process(*pid)
+    )]
     Busy {
         /// The folder.
         path: PathBuf,
+        /// The process that has it open, if that is known.
+        pid: Option<u32>,
     },
     /// Rows that cannot be stored.
     #[error("rows cannot be stored: {0}")]
@@ -147,7 +160,15 @@ impl Error {
     /// A closure for `map_err` on an input or output error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoRoom { action, path },
+            _ => Error::Io { action, path, source },
+        }
+    }
+
+    /// Whether it is only room that is missing, so that the same may be tried again later.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Error::NoRoom { .. })
     }
 
     /// A closure for `map_err` on an error of arrow or parquet.
@@ -166,4 +187,8 @@ impl Error {
     pub(crate) fn foreign(path: &Path, expected: &'static str, found: impl Into<String>) -> Error {
         Error::Foreign { path: path.to_owned(), expected, found: found.into() }
     }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }

@@ -1,22 +1,29 @@
-//! A folder of frame files that reads as one log. In: batches, from one writer at a time, over many lives of
-//! the process. Out: all of them, in order. Each life writes to a new file under a new key, since a
-//! nonce counter is never resumed. It knows nothing of what the rows mean.
+//! A folder of frame files that reads as one log of batches. In: batches, from one writer at a time, over many lives of
+//! the process; rows that name a device are sealed under its key. Out: all of them, in order, without those of
+//! forgotten devices. It knows nothing of what the rows mean.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::batches;
+use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
-use crate::frames::{FrameReader, FrameWriter, TornTail};
+use crate::file_check::{self, FileCheck};
+use crate::frames::{TornTail, version_1};
 use crate::keystore::Keystore;
+use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
 use crate::{Error, Result};
 
 /// The writing side of a log.
 pub struct FrameLog {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     keystore: Keystore,
-    writer: Option<FrameWriter>,
+    files: LogFiles,
+    torn: Vec<TornTail>,
     _lock: FolderLock,
 }
 
@@ -32,108 +39,114 @@ pub struct LogContent {
 impl FrameLog {
     /// Opens the log in `folder` for appending; the folder and its keystore are made if need be.
     pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<FrameLog> {
-        durable::create_folder(folder)?;
-        let lock = FolderLock::take(folder)?;
-        let keystore = Keystore::open_or_create(folder, provider)?;
-        remove_leftovers(folder, &keystore)?;
-        Ok(FrameLog { folder: folder.to_owned(), keystore, writer: None, _lock: lock })
+        FrameLog::open_on(folder, provider, disk::real())
+    }
+
+    /// As [`FrameLog::open`], on another disk.
+    pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<FrameLog> {
+        durable::create_folder(&*disk, folder)?;
+        let lock = FolderLock::take(&*disk, folder)?;
+        let mut keystore = Keystore::open_or_create(&disk, folder, provider)?;
+        log_files::remove_leftovers(&*disk, folder, &keystore)?;
+        let mut files = LogFiles::new(&disk, folder);
+        let found = files.replay(&keystore, &mut |_, _| Ok(()))?;
+        files.resume(&mut keystore, &found)?;
+        let torn = found.torn.into_iter().collect();
+        Ok(FrameLog { disk, folder: folder.to_owned(), keystore, files, torn, _lock: lock })
     }
 
     /// Reads a log that may be open for writing elsewhere. One that was never written to is empty.
     pub fn read(folder: &Path, provider: &dyn KeyProvider) -> Result<LogContent> {
-        let keystore = Keystore::open_if_any(folder, provider)?;
-        keystore.map_or_else(|| Ok(LogContent::default()), |keystore| content(folder, &keystore))
+        FrameLog::read_on(folder, provider, &disk::real())
+    }
+
+    /// As [`FrameLog::read`], on another disk.
+    pub fn read_on(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>) -> Result<LogContent> {
+        let keystore = Keystore::open_if_any(disk, folder, provider)?;
+        keystore.map_or_else(|| Ok(LogContent::default()), |keystore| content(disk, folder, &keystore))
     }
 
     /// What the log holds now, appended rows included.
     pub fn content(&self) -> Result<LogContent> {
-        content(&self.folder, &self.keystore)
+        let mut content = content(&self.disk, &self.folder, &self.keystore)?;
+        // Until the next file is begun, the tail of the last one is found again.
+        let told = self.torn.iter().filter(|tail| !content.torn.contains(tail)).cloned().collect::<Vec<_>>();
+        content.torn.extend(told);
+        Ok(content)
     }
 
     /// Appends one batch. It is durable after [`FrameLog::sync`].
     pub fn append(&mut self, batch: &RecordBatch) -> Result {
-        if self.writer.is_none() {
-            self.writer = Some(self.start_file()?);
-        }
-        match &mut self.writer {
-            Some(writer) => writer.append(batch),
-            None => Ok(()),
-        }
+        let mut parts = Vec::new();
+        batches::put(&mut parts, 0, batch, (&mut self.keystore, &self.folder))?;
+        self.files.append(&mut self.keystore, &parts).map(|_| ())
     }
 
     /// Makes everything appended durable.
     pub fn sync(&mut self) -> Result {
-        match &mut self.writer {
-            Some(writer) => writer.sync().map(|_| ()),
-            None => Ok(()),
-        }
+        self.files.sync()
     }
 
     /// Puts `batches` in the place of all that the log holds, in one durable step.
     pub fn replace(&mut self, batches: &[RecordBatch]) -> Result {
-        let old = self.keystore.frames();
-        let mut fresh = None;
-        if !batches.is_empty() {
-            let (number, key) = self.keystore.add_frames()?;
-            let mut writer = FrameWriter::create(&path_of(&self.folder, number), number, key)?;
-            batches.iter().try_for_each(|batch| writer.append(batch))?;
-            writer.sync()?;
-            fresh = Some(writer);
+        let old: Vec<u64> =
+            self.keystore.frames().into_iter().chain(self.keystore.logs().map(|(n, ..)| n)).collect();
+        if batches.is_empty() {
+            return self.files.remove(&mut self.keystore, &old);
         }
-        for number in &old {
-            self.keystore.remove_frames(*number);
+        let mut frames = Vec::new();
+        for batch in batches {
+            let mut parts = Vec::new();
+            batches::put(&mut parts, 0, batch, (&mut self.keystore, &self.folder))?;
+            frames.push(parts);
         }
-        self.keystore.save()?;
-        self.writer = fresh;
-        old.iter().try_for_each(|number| durable::remove(&path_of(&self.folder, *number)))?;
-        durable::sync_folder(&self.folder)
+        self.files.start(&mut self.keystore, &old, &mut |writing| {
+            frames.iter().try_for_each(|parts| writing.append(parts).map(|_| ()))
+        })
     }
 
-    fn start_file(&mut self) -> Result<FrameWriter> {
-        let (number, key) = self.keystore.add_frames()?;
-        // The file first: a keystore never has a key whose file was not there.
-        let writer = FrameWriter::create(&path_of(&self.folder, number), number, key)?;
-        self.keystore.save()?;
-        Ok(writer)
+    /// Deletes a device's key, so that its rows cannot be read from then on; returns how many there were.
+    pub fn forget(&mut self, device: &str) -> Result<u64> {
+        let rows = |batches: &[RecordBatch]| batches.iter().map(|b| b.num_rows() as u64).sum::<u64>();
+        let before = rows(&self.content()?.batches);
+        if self.keystore.forget(device).is_none() {
+            return Ok(0);
+        }
+        self.keystore.save().map_err(|error| self.files.poison(error))?;
+        Ok(before - rows(&self.content()?.batches))
+    }
+
+    /// Looks at every byte of every file of a log, which may be open for writing elsewhere.
+    pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<FileCheck>> {
+        file_check::check_log(&disk::real(), folder, provider)
     }
 }
 
-fn path_of(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:08}.frames"))
-}
-
-fn content(folder: &Path, keystore: &Keystore) -> Result<LogContent> {
-    let mut content = LogContent::default();
-    for number in keystore.frames() {
-        let key = keystore.frames_key(number)?;
-        let mut reader = FrameReader::open(&path_of(folder, number), number, key, 0)?;
-        for batch in reader.by_ref() {
-            content.batches.push(batch?);
-        }
-        content.torn.extend(reader.torn().cloned());
+fn content(disk: &Arc<dyn Disk>, folder: &Path, keystore: &Keystore) -> Result<LogContent> {
+    let mut content = version_1_content(&**disk, folder, keystore)?;
+    let mut unsettled = Vec::new();
+    let found = LogFiles::new(disk, folder).replay(keystore, &mut |place, frame| {
+        let path = log_files::path_of(folder, place.file);
+        content.batches.extend(batches::take(&frame, &path)?.into_values());
+        Ok(())
+    })?;
+    for frame in &found.unsettled {
+        unsettled.extend(batches::take(frame, folder)?.into_values());
     }
+    content.batches.extend(unsettled);
+    content.torn.extend(found.torn);
     Ok(content)
 }
 
-/// Removes frame files that have no key: a crash came between the file and the keystore. Nobody can read them.
-/// A number that this keystore never gave belongs to a foreign file, which is left and named.
-fn remove_leftovers(folder: &Path, keystore: &Keystore) -> Result {
-    let known = keystore.frames();
-    let names = std::fs::read_dir(folder).map_err(Error::io("list", folder))?;
-    for entry in names {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        if path.extension().is_none_or(|e| e != "frames") {
-            continue;
-        }
-        let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
-        match number {
-            Some(number) if known.contains(&number) => {}
-            // One past the last: the file was made, the keystore with its number was not saved.
-            Some(number) if keystore.has_given(number) || keystore.is_next(number) => durable::remove(&path)?,
-            _ => {
-                return Err(Error::foreign(&path, "frame file of this log", "its keystore does not know it"));
-            }
-        }
+/// What files of version 1 hold, which earlier programs wrote.
+pub(crate) fn version_1_content(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<LogContent> {
+    let mut content = LogContent::default();
+    for number in keystore.frames() {
+        let key = keystore.frames_key(number).ok_or(Error::Crypto("a frame file has no key"))?;
+        let path = log_files::path_of(folder, number);
+        let (batches, torn) = version_1::read(disk, &path, number, key)?;
+        content.batches.extend(batches);
+        content.torn.extend(torn);
     }
-    Ok(())
+    Ok(content)
 }

@@ -1,30 +1,32 @@
 //! The keystore: a small file beside immutable ones that holds their keys, wrapped. In: the root key. Out:
 //! a key per device and a data key per file. root key -> device key -> segment key; root key -> log key ->
-//! frame file key. Deleting an entry makes what it opens unreadable for good; wrapping anew rotates without
-//! touching a data file. It knows nothing of Parquet or Arrow. See docs/formats/keystore.md.
+//! frame file key, which opens the rows of a device together with that device's key. Deleting an entry makes what it
+//! opens unreadable for good; wrapping anew rotates without touching a data file. It knows nothing of Parquet or
+//! Arrow. See docs/formats/keystore.md.
 
-use std::collections::BTreeMap;
+mod encoding;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::disk::Disk;
 use crate::durable;
-use crate::root_key::{KeyId, KeyProvider};
+use crate::root_key::{KeyId, KeyProvider, RootKey};
 use crate::secret::{self, KEY_BYTES, Key};
-use crate::wire::{Fields, put_bytes};
+use crate::wire::Fields;
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"HWKEYST1";
-const VERSION: u16 = 1;
-const CHECK_BYTES: usize = 8;
-const MAC_BYTES: usize = 32;
-const KIND: &str = "keystore of Headwater";
 /// The keystore's name in its folder.
 pub const FILE_NAME: &str = "keystore";
 
 const DEVICE: u8 = 1;
 const SEGMENT: u8 = 2;
 const FRAMES: u8 = 3;
+const LOG_FILE: u8 = 4;
+const TAG_KEY: u8 = 5;
 
 /// Stands for a device in file names and headers: a keyed hash, so that the name stays secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -41,7 +43,13 @@ pub struct SegmentSeal {
     pub digest: [u8; 32],
     /// Rows in the file.
     pub rows: u64,
+    /// When the newest of them was captured, in microseconds since 1970, where rows say so. Version 1 did not keep it.
+    pub newest: Option<i64>,
 }
+
+/// Names a device's key where rows stand under it. A device that comes back after it was forgotten has another one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct KeyName(pub [u8; 16]);
 
 struct Device {
     name: String,
@@ -49,82 +57,138 @@ struct Device {
     wrapped: Vec<u8>,
 }
 
+#[derive(Clone)]
 struct Segment {
     device: DeviceTag,
     wrapped: Vec<u8>,
 }
 
+/// A file of a log.
+#[derive(Clone)]
+struct LogFile {
+    key: Key,
+    /// Its durable bytes, once its writer has ended.
+    closed: Option<u64>,
+}
+
 /// The open keystore of one folder. Changes are in memory until [`Keystore::save`].
 pub struct Keystore {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     root: KeyId,
     store: [u8; 16],
     keys: Derived,
+    tags: Key,
     next: u64,
     devices: BTreeMap<DeviceTag, Device>,
+    key_names: HashMap<KeyName, DeviceTag>,
     segments: BTreeMap<u64, Segment>,
-    frames: BTreeMap<u64, Vec<u8>>,
+    frames: BTreeMap<u64, Key>,
+    logs: BTreeMap<u64, LogFile>,
+    /// Whether a device has got a key since the last save.
+    fresh_devices: bool,
+}
+
+/// The files as a keystore had them, to go back to when a change of theirs failed.
+pub(crate) struct FilesBefore {
+    next: u64,
+    segments: BTreeMap<u64, Segment>,
+    frames: BTreeMap<u64, Key>,
+    logs: BTreeMap<u64, LogFile>,
 }
 
 /// The keys that the root key gives this one store; two stores under one root key share none.
 struct Derived {
     wrap: Key,
     logs: Key,
-    tags: Key,
     whole: Key,
 }
 
 impl Derived {
     fn of(root: &Key, store: &[u8; 16]) -> Derived {
         let key = |label| root.derive(label, store);
-        Derived { wrap: key("wrap"), logs: key("logs"), tags: key("tags"), whole: key("keystore") }
+        Derived { wrap: key("wrap"), logs: key("logs"), whole: key("keystore") }
     }
 }
 
 impl Keystore {
     /// Opens the keystore of `folder`.
-    pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<Keystore> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, provider: &dyn KeyProvider) -> Result<Keystore> {
         let path = folder.join(FILE_NAME);
         let remedy = "give the folder that a store stage wrote to";
-        let bytes = durable::read(&path, "keystore", remedy)?;
-        Keystore::decode(path, &bytes, provider)
+        let bytes = durable::read(&**disk, &path, "keystore", remedy)?;
+        Keystore::decode(disk, path, &bytes, provider)
     }
 
     /// Opens the keystore of `folder`; nothing if neither it nor any data is there yet.
-    pub fn open_if_any(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Keystore>> {
-        if folder.join(FILE_NAME).exists() {
-            return Keystore::open(folder, provider).map(Some);
+    pub fn open_if_any(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        provider: &dyn KeyProvider,
+    ) -> Result<Option<Keystore>> {
+        if durable::exists(&**disk, &folder.join(FILE_NAME))? {
+            return Keystore::open(disk, folder, provider).map(Some);
         }
-        if folder.exists() {
-            refuse_orphans(folder)?;
+        if durable::exists(&**disk, folder)? {
+            refuse_orphans(&**disk, folder)?;
         }
         Ok(None)
     }
 
-    /// Opens the keystore of `folder`, or makes an empty one and saves it.
-    pub fn open_or_create(folder: &Path, provider: &dyn KeyProvider) -> Result<Keystore> {
-        if let Some(keystore) = Keystore::open_if_any(folder, provider)? {
+    /// Opens the keystore of `folder`, or makes an empty one and saves it: for the one who writes. What it says is durable
+    /// then, so that files that it does not name can be removed.
+    pub fn open_or_create(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        provider: &dyn KeyProvider,
+    ) -> Result<Keystore> {
+        if let Some(keystore) = Keystore::open_if_any(disk, folder, provider)? {
+            durable::sync_folder(&**disk, folder)?;
             return Ok(keystore);
         }
         let root = provider.root_key_or_create()?;
         let store = secret::random_bytes()?;
-        let keystore = Keystore {
+        let mut keystore = Keystore {
+            disk: Arc::clone(disk),
             path: folder.join(FILE_NAME),
             root: root.id(),
             store,
             keys: Derived::of(root.key(), &store),
+            tags: Key::random()?,
             next: 1,
             devices: BTreeMap::new(),
+            key_names: HashMap::new(),
             segments: BTreeMap::new(),
             frames: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            fresh_devices: false,
         };
         keystore.save()?;
         Ok(keystore)
     }
 
     /// Makes all changes durable in one step.
-    pub fn save(&self) -> Result {
-        durable::replace(&self.path, &self.encode()?)
+    pub fn save(&mut self) -> Result {
+        durable::replace(&*self.disk, &self.path, &self.encode()?)?;
+        self.fresh_devices = false;
+        Ok(())
+    }
+
+    /// Makes the keys of devices durable that were seen for the first time: before their rows are.
+    pub fn save_devices(&mut self) -> Result {
+        if self.fresh_devices { self.save() } else { Ok(()) }
+    }
+
+    /// Wraps everything under another root key, in memory.
+    pub fn rotate(&mut self, root: &RootKey) -> Result {
+        self.root = root.id();
+        self.keys = Derived::of(root.key(), &self.store);
+        let mut devices = std::mem::take(&mut self.devices);
+        for (tag, device) in &mut devices {
+            device.wrapped = self.wrap_device(*tag, &device.name, &device.key)?;
+        }
+        self.devices = devices;
+        Ok(())
     }
 
     /// A number that no file of this folder has had.
@@ -137,6 +201,11 @@ impl Keystore {
     /// Whether this keystore has given out the number, for a file that is there or was.
     pub fn has_given(&self, number: u64) -> bool {
         (1..self.next).contains(&number)
+    }
+
+    /// The number that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
     }
 
     /// Whether this is the number that comes next: a crash may have left a file of that number.
@@ -159,12 +228,45 @@ impl Keystore {
         let tag = self.tag_of(name);
         if !self.devices.contains_key(&tag) {
             let key = Key::random()?;
-            let mut plain = Zeroizing::new(key.expose().to_vec());
-            plain.extend(name.as_bytes());
-            let wrapped = self.keys.wrap.wrap(&self.purpose(DEVICE, &tag.0), &plain)?;
+            let wrapped = self.wrap_device(tag, name, &key)?;
+            self.key_names.insert(name_of(&key), tag);
             self.devices.insert(tag, Device { name: name.to_owned(), key, wrapped });
+            self.fresh_devices = true;
         }
         Ok(tag)
+    }
+
+    /// The tag of a device that has a key.
+    pub fn tag_if_known(&self, name: &str) -> Option<DeviceTag> {
+        Some(self.tag_of(name)).filter(|tag| self.devices.contains_key(tag))
+    }
+
+    /// Deletes the key of a device, and with it those of its segments, whose numbers and tags are returned; nothing if it
+    /// had none.
+    pub fn forget(&mut self, name: &str) -> Option<Vec<(u64, DeviceTag)>> {
+        let tag = self.tag_of(name);
+        let device = self.devices.remove(&tag)?;
+        self.key_names.remove(&name_of(&device.key));
+        let numbers: Vec<_> = self.segments().filter(|(_, of)| *of == tag).collect();
+        numbers.iter().for_each(|(number, _)| drop(self.segments.remove(number)));
+        Some(numbers)
+    }
+
+    /// The device that a key belongs to, if it was not forgotten.
+    pub fn device_of(&self, key: KeyName) -> Option<DeviceTag> {
+        self.key_names.get(&key).copied()
+    }
+
+    /// The name of a device's key, and the key for its rows in the file whose own key is `file`.
+    pub fn rows_key(&self, tag: DeviceTag, file: &Key) -> Option<(KeyName, Key)> {
+        let device = self.devices.get(&tag)?;
+        Some((name_of(&device.key), device.key.derive("frame parts", file.expose())))
+    }
+
+    fn wrap_device(&self, tag: DeviceTag, name: &str, key: &Key) -> Result<Vec<u8>> {
+        let mut plain = Zeroizing::new(key.expose().to_vec());
+        plain.extend(name.as_bytes());
+        self.keys.wrap.wrap(&self.purpose(DEVICE, &tag.0), &plain)
     }
 
     /// The name behind a tag.
@@ -178,6 +280,7 @@ impl Keystore {
         plain.extend(seal.length.to_le_bytes());
         plain.extend(seal.digest);
         plain.extend(seal.rows.to_le_bytes());
+        plain.extend(seal.newest.unwrap_or(i64::MIN).to_le_bytes());
         let purpose = self.segment_purpose(number, device);
         let key = &self.devices.get(&device).ok_or(Error::Crypto("the device has no key"))?.key;
         let wrapped = key.wrap(&purpose, &plain)?;
@@ -204,44 +307,83 @@ impl Keystore {
                 length: fields.u64()?,
                 digest: fields.array()?,
                 rows: fields.u64()?,
+                newest: fields.u64().map(u64::cast_signed).filter(|newest| *newest != i64::MIN),
             })
         };
         read(&mut fields).ok_or_else(damaged)
     }
 
-    /// Adds a fresh key for a frame file.
-    pub fn add_frames(&mut self) -> Result<(u64, Key)> {
-        let number = self.next_number();
-        let key = Key::random()?;
-        let wrapped = self.keys.logs.wrap(&self.purpose(FRAMES, &number.to_le_bytes()), key.expose())?;
-        self.frames.insert(number, wrapped);
-        Ok((number, key))
+    /// Whether a segment is there.
+    pub fn has_segment(&self, number: u64) -> bool {
+        self.segments.contains_key(&number)
     }
 
-    /// Forgets the key of a frame file, which nobody can read from then on.
-    pub fn remove_frames(&mut self, number: u64) {
-        self.frames.remove(&number);
+    /// The numbers of all files.
+    pub fn files(&self) -> Vec<u64> {
+        let logs = self.logs.keys().chain(self.frames.keys());
+        self.segments.keys().chain(logs).copied().collect()
     }
 
-    /// The numbers of all frame files, oldest first.
+    /// Forgets a segment's key, which nobody can read from then on.
+    pub fn remove_segment(&mut self, number: u64) {
+        self.segments.remove(&number);
+    }
+
+    /// The numbers of all frame files of version 1, oldest first.
     pub fn frames(&self) -> Vec<u64> {
         self.frames.keys().copied().collect()
     }
 
-    /// The key of a frame file.
-    pub fn frames_key(&self, number: u64) -> Result<Key> {
-        let open = || {
-            let purpose = self.purpose(FRAMES, &number.to_le_bytes());
-            let plain = self.keys.logs.unwrap(&purpose, self.frames.get(&number)?)?;
-            Some(Key::from_bytes(Fields(&plain).array::<KEY_BYTES>()?))
-        };
-        open().ok_or_else(|| {
-            Error::damaged(&self.path, format!("the key of frame file {number} does not open"))
-        })
+    /// The key of a frame file of version 1.
+    pub fn frames_key(&self, number: u64) -> Option<Key> {
+        self.frames.get(&number).cloned()
+    }
+
+    /// Adds a fresh key for a file of a log.
+    pub fn add_log(&mut self) -> Result<(u64, Key)> {
+        let number = self.next_number();
+        let key = Key::random()?;
+        self.logs.insert(number, LogFile { key: key.clone(), closed: None });
+        Ok((number, key))
+    }
+
+    /// The files of the log, oldest first: number, key, and durable bytes once the writer has ended.
+    pub fn logs(&self) -> impl Iterator<Item = (u64, &Key, Option<u64>)> + '_ {
+        self.logs.iter().map(|(number, file)| (*number, &file.key, file.closed))
+    }
+
+    /// What [`Keystore::restore`] goes back to.
+    pub(crate) fn before(&self) -> FilesBefore {
+        let (segments, frames, logs) = (self.segments.clone(), self.frames.clone(), self.logs.clone());
+        FilesBefore { next: self.next, segments, frames, logs }
+    }
+
+    /// Takes changes of files back that could not be saved. Keys of devices stay: they harm nobody.
+    pub(crate) fn restore(&mut self, before: FilesBefore) {
+        self.next = before.next;
+        (self.segments, self.frames, self.logs) = (before.segments, before.frames, before.logs);
+    }
+
+    /// The key of a file of the log.
+    pub fn log_key(&self, number: u64) -> Option<&Key> {
+        self.logs.get(&number).map(|file| &file.key)
+    }
+
+    /// Notes that a file of the log has so many durable bytes and gets no more.
+    pub fn close_log(&mut self, number: u64, length: u64) {
+        if let Some(file) = self.logs.get_mut(&number) {
+            file.closed = Some(length);
+        }
+    }
+
+    /// Forgets the key of a file of the log, which nobody can read from then on.
+    pub fn remove_log(&mut self, number: u64) {
+        self.logs.remove(&number);
+        self.frames.remove(&number);
     }
 
     fn tag_of(&self, device: &str) -> DeviceTag {
-        DeviceTag(secret::prefix(&self.keys.tags.authenticate(&[device.as_bytes()])))
+        DeviceTag(secret::prefix(&self.tags.authenticate(&[device.as_bytes()])))
     }
 
     /// What a wrapped key is for: bound to it as associated data, so that no entry passes for another.
@@ -252,110 +394,30 @@ impl Keystore {
     fn segment_purpose(&self, number: u64, device: DeviceTag) -> Vec<u8> {
         self.purpose(SEGMENT, &[&number.to_le_bytes()[..], &device.0].concat())
     }
+}
 
-    fn encode(&self) -> Result<Vec<u8>> {
-        let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
-        out.extend(self.root.0);
-        out.extend(self.store);
-        out.extend(self.next.to_le_bytes());
-        for (tag, device) in &self.devices {
-            out.push(DEVICE);
-            out.extend(tag.0);
-            put_bytes(&mut out, &device.wrapped)?;
-        }
-        for (number, segment) in &self.segments {
-            out.push(SEGMENT);
-            out.extend(number.to_le_bytes());
-            out.extend(segment.device.0);
-            put_bytes(&mut out, &segment.wrapped)?;
-        }
-        for (number, wrapped) in &self.frames {
-            out.push(FRAMES);
-            out.extend(number.to_le_bytes());
-            put_bytes(&mut out, wrapped)?;
-        }
-        out.extend(self.keys.whole.authenticate(&[&out]));
-        out.extend(secret::prefix::<CHECK_BYTES>(&secret::digest(&[&out])));
-        Ok(out)
-    }
-
-    fn decode(path: PathBuf, bytes: &[u8], provider: &dyn KeyProvider) -> Result<Keystore> {
-        let mut fields = Fields(bytes);
-        if fields.array::<8>().as_ref() != Some(MAGIC) {
-            return Err(Error::foreign(&path, KIND, "it does not begin with HWKEYST1"));
-        }
-        let version = fields.u16();
-        if version != Some(VERSION) {
-            let found = format!("its version is {}, this program reads {VERSION}", version.unwrap_or(0));
-            return Err(Error::foreign(&path, KIND, found));
-        }
-        // The checksum needs no key: damage is told apart from a wrong key.
-        let (rest, check) = split_end::<CHECK_BYTES>(bytes)
-            .ok_or_else(|| Error::damaged(&path, "it is shorter than its header"))?;
-        if secret::prefix::<CHECK_BYTES>(&secret::digest(&[rest])) != *check {
-            return Err(Error::damaged(&path, "its checksum does not fit"));
-        }
-        let short = || Error::damaged(&path, "it is shorter than its header");
-        let root = KeyId(fields.array().ok_or_else(short)?);
-        let store = fields.array().ok_or_else(short)?;
-        let next = fields.u64().ok_or_else(short)?;
-        let key = provider.root_key()?;
-        if key.id() != root {
-            return Err(Error::WrongKey {
-                needed: root.to_string(),
-                provided: key.id().to_string(),
-                provided_by: provider.origin(),
-                path,
-            });
-        }
-        let keys = Derived::of(key.key(), &store);
-        let (body, mac) = split_end::<MAC_BYTES>(rest).ok_or_else(short)?;
-        if !secret::equal(&keys.whole.authenticate(&[body]), mac) {
-            return Err(Error::damaged(&path, "its seal does not fit: it was changed by other hands"));
-        }
-        let header = bytes.len() - fields.0.len();
-        let entries = Fields(body.get(header..).unwrap_or_default());
-        let (devices, segments, frames) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut keystore = Keystore { path, root, store, keys, next, devices, segments, frames };
-        keystore
-            .read_entries(entries)
-            .ok_or_else(|| Error::damaged(&keystore.path, "an entry does not open"))?;
-        Ok(keystore)
-    }
-
-    fn read_entries(&mut self, mut fields: Fields<'_>) -> Option<()> {
-        while let Some(kind) = fields.u8() {
-            match kind {
-                DEVICE => {
-                    let tag = DeviceTag(fields.array()?);
-                    let wrapped = fields.bytes()?.to_vec();
-                    let plain = self.keys.wrap.unwrap(&self.purpose(DEVICE, &tag.0), &wrapped)?;
-                    let mut plain = Fields(&plain);
-                    let key = Key::from_bytes(plain.array()?);
-                    let name = std::str::from_utf8(plain.0).ok()?.to_owned();
-                    self.devices.insert(tag, Device { name, key, wrapped });
-                }
-                SEGMENT => {
-                    let number = fields.u64()?;
-                    let device = DeviceTag(fields.array()?);
-                    self.segments.insert(number, Segment { device, wrapped: fields.bytes()?.to_vec() });
-                }
-                FRAMES => {
-                    self.frames.insert(fields.u64()?, fields.bytes()?.to_vec());
-                }
-                _ => return None,
-            }
-        }
-        fields.end()
-    }
+/// Wraps the keys of a folder under another root key, in one durable step: the folder may be a store, a log or a state. No
+/// file but the keystore changes. Returns whether there was anything to do.
+pub fn rotate_key(
+    folder: &Path,
+    provider: &dyn KeyProvider,
+    root: &RootKey,
+    disk: &Arc<dyn Disk>,
+) -> Result<bool> {
+    let _lock = durable::FolderLock::take(&**disk, folder)?;
+    let mut keystore = match Keystore::open(disk, folder, provider) {
+        // A crash came after the step, and it is tried again.
+        Err(Error::WrongKey { needed, .. }) if needed == root.id().to_string() => return Ok(false),
+        opened => opened?,
+    };
+    keystore.rotate(root)?;
+    keystore.save().map(|()| true)
 }
 
 /// A folder with data but without a keystore has lost it: a new one would hide that, and let the data be
 /// taken for leftovers.
-fn refuse_orphans(folder: &Path) -> Result {
-    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
+fn refuse_orphans(disk: &dyn Disk, folder: &Path) -> Result {
+    for path in durable::list(disk, folder)? {
         if path.extension().is_some_and(|e| e == "frames" || e == "parquet") {
             return Err(Error::Absent {
                 what: "keystore",
@@ -368,6 +430,6 @@ fn refuse_orphans(folder: &Path) -> Result {
     Ok(())
 }
 
-fn split_end<const N: usize>(bytes: &[u8]) -> Option<(&[u8], &[u8; N])> {
-    bytes.split_last_chunk::<N>()
+fn name_of(key: &Key) -> KeyName {
+    KeyName(secret::prefix(&key.authenticate(&[b"headwater key name"])))
 }

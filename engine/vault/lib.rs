@@ -5,20 +5,31 @@
 //! or pipelines: the runtime keeps its quarantine with it, the store stage its rows.
 //!
 //! - [`KeyFile`], [`RootKey`], [`backup`]: the root key, where it lies, and its text for a safe.
-//! - [`Keystore`]: the wrapped keys beside the files that they open.
-//! - [`FrameLog`]: an append-only log of encrypted batches ([`FrameWriter`] and [`FrameReader`] are one file of it).
+//! - [`Disk`]: the file operations that all of this is made of; [`SimulatedDisk`] is a bad one, for tests.
+//! - [`FrameLog`]: an append-only log of encrypted batches.
+//! - [`CommitLog`]: a keyed table of sealed rows that changes in durable, atomic steps.
+//! - [`IntakeLog`]: what sources gave, until it is released and its keys are gone.
+//! - [`AuditLog`]: what people did to data and keys.
 //! - [`Store`] and [`StoreReader`]: encrypted Parquet segments, each row once.
 //!
 //! The files are described in docs/formats.
 
+mod audit_log;
 pub mod backup;
+mod batches;
+mod commit_log;
+mod disk;
 mod durable;
 mod error;
+mod file_check;
 mod frame_log;
 mod frames;
 mod identity;
+mod intake_log;
 mod keystore;
+mod log_files;
 mod root_key;
+mod rows;
 mod secret;
 mod segment;
 mod store;
@@ -26,14 +37,21 @@ mod store_folder;
 mod store_reader;
 mod wire;
 
+pub use audit_log::{AuditCheck, AuditLog, Deed};
+pub use commit_log::{CommitLog, CommitLogSize, StateChange, StateRow};
+pub use disk::{
+    Disk, DiskReader, DiskWriter, Fault, LockGuard, Locked, RealDisk, SimulatedDisk, real as real_disk,
+};
 pub use error::{Error, Result};
+pub use file_check::FileCheck;
 pub use frame_log::{FrameLog, LogContent};
-pub use frames::{FrameReader, FrameWriter, TornTail};
+pub use frames::TornTail;
 pub use identity::COLUMNS as IDENTITY_COLUMNS;
-pub use keystore::{DeviceTag, Keystore, SegmentSeal};
+pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
+pub use keystore::{SegmentSeal, rotate_key};
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;
 pub use segment::{Level, SegmentReader, encode_clear, write_clear};
-pub use store::{Appended, Store, StoreOptions};
+pub use store::{Appended, Compacted, Keep, Removed, Repaired, Store, StoreOptions};
 pub use store_folder::SegmentInfo;
-pub use store_reader::{StoreReader, Verification, verify, widen};
+pub use store_reader::{StoreReader, Verification, verify, verify_on, widen};

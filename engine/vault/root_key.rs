@@ -1,14 +1,12 @@
 //! The root key: where it comes from. In: a path (or another provider). Out: a [`RootKey`] with its id.
 //! It knows nothing of what the key protects. The file is described in docs/formats/root-key.md.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
+use crate::disk::{self, RealDisk};
 use crate::durable;
 use crate::secret::{self, KEY_BYTES, Key};
 use crate::wire::Fields;
@@ -140,19 +138,15 @@ impl KeyFile {
     /// Reads the key; an absent file is an error.
     pub fn read(&self) -> Result<RootKey> {
         let remedy = "the first run makes one; `headwater key restore` brings one back from its backup";
-        let mut file = File::open(&self.path).map_err(|e| match e.kind() {
+        let (mode, bytes) = disk::read_private(&self.path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::Absent { what: "root key", path: self.path.clone(), remedy }
             }
-            _ => Error::io("open", &self.path)(e),
+            _ => Error::io("read", &self.path)(e),
         })?;
-        // Asked of the open file, so that it cannot be exchanged between the look and the read.
-        let mode = file.metadata().map_err(Error::io("look at", &self.path))?.mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(Error::KeyExposed { path: self.path.clone(), mode });
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(128));
-        file.by_ref().take(4096).read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
         RootKey::decode(&self.path, &bytes)
     }
 
@@ -162,9 +156,9 @@ impl KeyFile {
             Err(Error::Absent { .. }) => {}
             other => return other.map(|key| (key, false)),
         }
-        durable::create_folder(durable::parent(&self.path))?;
+        durable::create_folder(&RealDisk, durable::parent(&self.path))?;
         let fresh = RootKey::random()?;
-        if durable::create_new(&self.path, &fresh.encode())? {
+        if durable::create_new(&RealDisk, &self.path, &fresh.encode())? {
             return Ok((fresh, true));
         }
         // Somebody else made it in the meantime: theirs counts.
@@ -173,7 +167,7 @@ impl KeyFile {
 
     /// Puts a key here. Another key that is already there is overwritten only with [`Overwrite::Force`].
     pub fn install(&self, key: &RootKey, overwrite: Overwrite) -> Result {
-        durable::create_folder(durable::parent(&self.path))?;
+        durable::create_folder(&RealDisk, durable::parent(&self.path))?;
         if overwrite == Overwrite::Refuse {
             match self.read() {
                 Ok(present) if present.id() == key.id() => return Ok(()),
@@ -188,7 +182,7 @@ impl KeyFile {
                 Err(other) => return Err(other),
             }
         }
-        durable::replace(&self.path, &key.encode())
+        durable::replace(&RealDisk, &self.path, &key.encode())
     }
 }
 
@@ -216,60 +210,4 @@ impl KeyProvider for KeyFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_key_is_made_once_and_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = KeyFile::at(folder.path().join("deep/root.key"));
-        assert!(matches!(file.read(), Err(Error::Absent { .. })));
-        let (made, new) = file.read_or_create().unwrap();
-        assert!(new);
-        assert_eq!(std::fs::metadata(file.path()).unwrap().mode() & 0o777, 0o600);
-        let (read, new) = file.read_or_create().unwrap();
-        assert!(!new);
-        assert_eq!((made.id(), made.key(), made.made()), (read.id(), read.key(), read.made()));
-        assert_eq!(std::fs::read_dir(file.path().parent().unwrap()).unwrap().count(), 1, "no leftovers");
-    }
-
-    #[test]
-    fn a_key_that_others_may_read_is_refused_with_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = KeyFile::at(folder.path().join("root.key"));
-        file.read_or_create().unwrap();
-        for mode in [0o644, 0o640, 0o604, 0o666] {
-            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-            let error = file.root_key().unwrap_err().to_string();
-            assert!(error.contains(&format!("mode {mode:03o}")) && error.contains("chmod 600"), "{error}");
-        }
-    }
-
-    #[test]
-    fn no_flipped_byte_and_no_cut_gives_a_key() {
-        let path = Path::new("root.key");
-        let bytes = RootKey::random().unwrap().encode();
-        assert!(RootKey::decode(path, &bytes).is_ok());
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 0x10;
-            assert!(RootKey::decode(path, &flipped).is_err(), "byte {at}");
-            assert!(RootKey::decode(path, &bytes[..at]).is_err(), "length {at}");
-        }
-        assert!(RootKey::decode(path, &[&bytes[..], b"x"].concat()).is_err());
-    }
-
-    #[test]
-    fn another_key_is_overwritten_only_by_force() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = KeyFile::at(folder.path().join("root.key"));
-        let (first, second) = (RootKey::random().unwrap(), RootKey::random().unwrap());
-        file.install(&first, Overwrite::Refuse).unwrap();
-        file.install(&first, Overwrite::Refuse).unwrap();
-        assert!(matches!(file.install(&second, Overwrite::Refuse), Err(Error::KeyPresent { .. })));
-        assert_eq!(file.read().unwrap().id(), first.id());
-        file.install(&second, Overwrite::Force).unwrap();
-        assert_eq!(file.read().unwrap().id(), second.id());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::aead::{Aead, AeadInOut, Payload};
 use aes_gcm::{Aes256Gcm, Key as CipherKey, KeyInit};
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
@@ -71,6 +71,25 @@ impl Key {
         self.cipher()
             .encrypt(&nonce.into(), Payload { msg: plain, aad })
             .map_err(|_| Error::Crypto("the cipher refused to encrypt"))
+    }
+
+    /// As [`Key::seal`], appending the sealed bytes to `out`; gives the tag, with which they end.
+    pub fn seal_onto(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<[u8; TAG_BYTES]> {
+        let from = out.len();
+        out.extend_from_slice(plain);
+        let space = out.get_mut(from..).unwrap_or_default();
+        let tag = self
+            .cipher()
+            .encrypt_inout_detached(&nonce.into(), aad, space.into())
+            .map_err(|_| Error::Crypto("the cipher refused to encrypt"))?;
+        out.extend_from_slice(&tag);
+        Ok(tag.into())
     }
 
     /// Decrypts; `None` when key, nonce, associated data or a single bit do not fit.

@@ -2,12 +2,13 @@
 //! AAD prefix), as pyarrow and DuckDB read them with the key. In: the rows of one device. Out: bytes and their
 //! seal, and back. It knows nothing of folders and keystores. See docs/formats/store.md.
 
-use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::max;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
@@ -18,9 +19,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::file::reader::ChunkReader;
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnPath;
 
+use crate::disk::{Disk, DiskReader};
+use crate::durable;
 use crate::keystore::SegmentSeal;
 use crate::secret::{self, Key};
 use crate::{Error, Result};
@@ -58,8 +61,15 @@ pub(crate) fn encode(
     let properties = properties(level).with_file_encryption_properties(encryption).build();
     let bytes = encode_with(rows, properties).map_err(Error::rows("encode", path))?;
     let digest = secret::digest(&[&bytes]);
-    let seal = SegmentSeal { key, length: bytes.len() as u64, digest, rows: rows.num_rows() as u64 };
+    let newest = newest_of(rows);
+    let seal = SegmentSeal { key, length: bytes.len() as u64, digest, rows: rows.num_rows() as u64, newest };
     Ok((bytes, seal))
+}
+
+/// When the newest of some rows was captured, in microseconds since 1970.
+pub(crate) fn newest_of(rows: &RecordBatch) -> Option<i64> {
+    let captured = rows.column_by_name("captured_at")?;
+    captured.as_primitive_opt::<TimestampMicrosecondType>().and_then(max)
 }
 
 /// The same Parquet without encryption: for export in the clear, and to compare with.
@@ -124,8 +134,9 @@ pub struct SegmentReader {
 impl SegmentReader {
     /// Reads the whole file, compares it with its seal, and only then gives rows out, from the very bytes that
     /// were compared.
-    pub(crate) fn open(path: &Path, seal: &SegmentSeal) -> Result<SegmentReader> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, seal: &SegmentSeal) -> Result<SegmentReader> {
+        let file = disk.open(path).map_err(Error::io("open", path))?;
+        let bytes = durable::read_all(&*file, path)?;
         check_length(path, bytes.len() as u64, seal)?;
         if !secret::equal(&secret::digest(&[&bytes]), &seal.digest) {
             return Err(Error::damaged(path, "its bytes are not those that were sealed"));
@@ -133,15 +144,20 @@ impl SegmentReader {
         SegmentReader::over(path, Bytes::from(bytes), seal, |_| Ok(ProjectionMask::all()))
     }
 
-    /// Reads only the named columns, straight from the file. Each part that is read is authenticated by its
-    /// own tag; the rest of the file is not looked at.
-    pub(crate) fn open_columns(path: &Path, seal: &SegmentSeal, columns: &[&str]) -> Result<SegmentReader> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        check_length(path, file.metadata().map_err(Error::io("look at", path))?.len(), seal)?;
-        SegmentReader::over(path, file, seal, |metadata| {
+    /// Reads only the named columns, straight from the file; what of them it has. Each part that is read is authenticated
+    /// by its own tag; the rest of the file is not looked at.
+    pub(crate) fn open_columns(
+        disk: &dyn Disk,
+        path: &Path,
+        seal: &SegmentSeal,
+        columns: &[&str],
+    ) -> Result<SegmentReader> {
+        let file: Arc<dyn DiskReader> = Arc::from(disk.open(path).map_err(Error::io("open", path))?);
+        let length = file.length().map_err(Error::io("look at", path))?;
+        check_length(path, length, seal)?;
+        SegmentReader::over(path, Chunks { file, length }, seal, |metadata| {
             let schema = metadata.schema();
-            let roots = columns.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>();
-            let roots = roots.map_err(Error::rows("decode", path))?;
+            let roots = columns.iter().filter_map(|name| schema.index_of(name).ok());
             Ok(ProjectionMask::roots(metadata.parquet_schema(), roots))
         })
     }
@@ -187,5 +203,47 @@ impl Iterator for SegmentReader {
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.inner.next()?;
         Some(next.map_err(|e| Error::damaged(&self.path, format!("a page does not open ({e})"))))
+    }
+}
+
+/// Parts of a file on a disk, as the Parquet reader asks for them.
+struct Chunks {
+    file: Arc<dyn DiskReader>,
+    length: u64,
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<From>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(BufReader::new(From { file: Arc::clone(&self.file), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        if crate::disk::read_full(&*self.file, start, &mut bytes)? < length {
+            return Err(parquet::errors::ParquetError::EOF("the file ends too soon".into()));
+        }
+        Ok(Bytes::from(bytes))
+    }
+}
+
+/// A file from an offset on.
+struct From {
+    file: Arc<dyn DiskReader>,
+    at: u64,
+}
+
+impl std::io::Read for From {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read_at(self.at, buffer)?;
+        self.at += n as u64;
+        Ok(n)
     }
 }

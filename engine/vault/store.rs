@@ -2,6 +2,9 @@
 //! [`Store::commit`], in encrypted segments. Rows first go to a log of sealed frames; when enough have come
 //! they are sorted, cut by device and sealed. It knows nothing of stages and epochs.
 
+mod repair;
+mod upkeep;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,15 +13,21 @@ use arrow::array::{Array, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 
+use crate::batches;
+use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
 use crate::frame_log::FrameLog;
 use crate::frames::TornTail;
 use crate::identity::{self, Columns, Identities};
-use crate::keystore::Keystore;
+use crate::keystore::{DeviceTag, Keystore};
+use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
 use crate::segment::{self, Level};
 use crate::store_folder::{self, StoreFolder};
 use crate::{Error, Result};
+
+pub use repair::Repaired;
+pub use upkeep::{Compacted, Keep, Removed};
 
 /// Bytes of rows in memory at which they are sealed even if they are few.
 const SEAL_BYTES: usize = 64 * 1024 * 1024;
@@ -49,10 +58,11 @@ pub struct Appended {
 
 /// A store open for writing. One process at a time may hold it.
 pub struct Store {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     options: StoreOptions,
     keystore: Keystore,
-    log: FrameLog,
+    log: LogFiles,
     known: Identities,
     pending: Vec<RecordBatch>,
     pending_rows: u64,
@@ -60,7 +70,6 @@ pub struct Store {
     unlogged: Vec<RecordBatch>,
     totals: Appended,
     torn: Vec<TornTail>,
-    poisoned: Option<String>,
     _lock: FolderLock,
 }
 
@@ -68,42 +77,87 @@ impl Store {
     /// Opens or makes the store in `folder`, finishes what a crash left half done, and learns the identities of
     /// all stored rows.
     pub fn open(folder: &Path, provider: &dyn KeyProvider, options: StoreOptions) -> Result<Store> {
-        durable::create_folder(folder)?;
-        let lock = FolderLock::take(folder)?;
-        let keystore = Keystore::open_or_create(folder, provider)?;
-        store_folder::recover(folder, &keystore)?;
-        let known = StoreFolder::of(folder, &keystore)?.identities()?;
-        let log = FrameLog::open(&folder.join(store_folder::LOG), provider)?;
-        let content = log.content()?;
+        Store::open_on(folder, provider, options, disk::real())
+    }
+
+    /// As [`Store::open`], on another disk.
+    pub fn open_on(
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        options: StoreOptions,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Store> {
+        durable::create_folder(&*disk, folder)?;
+        let lock = FolderLock::take(&*disk, folder)?;
+        let keystore = Keystore::open_or_create(&disk, folder, provider)?;
+        store_folder::recover(&*disk, folder, &keystore)?;
+        log_files::remove_leftovers(&*disk, folder, &keystore)?;
+        let known = StoreFolder::of(&*disk, folder, &keystore)?.identities()?;
         let mut store = Store {
+            log: LogFiles::new(&disk, folder),
+            disk,
             folder: folder.to_owned(),
             options,
             keystore,
-            log,
             known,
             pending: Vec::new(),
             pending_rows: 0,
             pending_bytes: 0,
             unlogged: Vec::new(),
             totals: Appended::default(),
-            torn: content.torn,
-            poisoned: None,
+            torn: Vec::new(),
             _lock: lock,
         };
-        for batch in content.batches {
-            // What a crash left in the log after it was sealed is known already and falls away here.
-            if let Some(rows) = store.take_new(&batch)?.0 {
-                store.hold(rows);
+        store.read_log()?;
+        store.take_over_old_log(provider)?;
+        Ok(store)
+    }
+
+    fn read_log(&mut self) -> Result {
+        let mut logged = Vec::new();
+        let found = self.log.replay(&self.keystore, &mut |place, frame| {
+            let path = log_files::path_of(&self.folder, place.file);
+            logged.extend(batches::take(&frame, &path)?.into_values());
+            Ok(())
+        })?;
+        for frame in &found.unsettled {
+            logged.extend(batches::take(frame, &self.folder)?.into_values());
+        }
+        self.log.resume(&mut self.keystore, &found)?;
+        self.torn.extend(found.torn);
+        for batch in logged {
+            if let Some(rows) = self.take_new(&batch)?.0 {
+                self.hold(rows);
             }
         }
-        Ok(store)
+        Ok(())
+    }
+
+    /// The log of version 1 lies in a folder of its own: its rows come over into this one's, durably, and then it goes.
+    fn take_over_old_log(&mut self, provider: &dyn KeyProvider) -> Result {
+        let folder = self.folder.join(store_folder::OLD_LOG);
+        if !durable::exists(&*self.disk, &folder.join(crate::keystore::FILE_NAME))? {
+            return Ok(());
+        }
+        let mut old = FrameLog::open_on(&folder, provider, Arc::clone(&self.disk))?;
+        let content = old.content()?;
+        self.torn.extend(content.torn);
+        for batch in content.batches {
+            if let Some(rows) = self.take_new(&batch)?.0 {
+                self.unlogged.push(rows.clone());
+                self.hold(rows);
+            }
+        }
+        self.commit()?;
+        old.replace(&[])?;
+        durable::remove(&*self.disk, &folder.join(crate::keystore::FILE_NAME))
     }
 
     /// Takes rows in. Rows whose identity is stored are counted and dropped. The columns must include device
     /// (Utf8), source (Utf8), seq (UInt64) and part (UInt32), without nulls; others are as they come, and may
     /// differ from call to call.
     pub fn append(&mut self, batch: &RecordBatch) -> Result<Appended> {
-        self.check_usable()?;
+        self.log.check_usable()?;
         let (rows, appended) = self.take_new(batch)?;
         self.totals.new += appended.new;
         self.totals.already_stored += appended.already_stored;
@@ -112,30 +166,48 @@ impl Store {
             self.hold(rows);
         }
         if self.is_full() {
-            self.seal()?;
+            match self.seal() {
+                // The rows wait in memory; the commit tells.
+                Err(Error::NoRoom { .. }) => {}
+                sealed => drop(sealed?),
+            }
         }
         Ok(appended)
     }
 
-    /// Makes all rows taken in so far durable. After an error the store takes nothing more.
+    /// Makes all rows taken in so far durable, those of all devices with one sync. When the disk is full they stay in
+    /// memory, and the same may be tried again; after any other error the store takes nothing more.
     pub fn commit(&mut self) -> Result {
-        self.check_usable()?;
-        let unlogged = std::mem::take(&mut self.unlogged);
-        if unlogged.is_empty() {
+        self.log.check_usable()?;
+        if self.unlogged.is_empty() {
             return Ok(());
         }
-        let logged =
-            unlogged.iter().try_for_each(|batch| self.log.append(batch)).and_then(|()| self.log.sync());
-        self.poison_on_error(logged)
+        let mut parts = Vec::new();
+        let together = by_schema(&self.unlogged).map_err(Error::rows("encode", &self.folder))?;
+        for (rows, number) in together.iter().zip(0u32..) {
+            batches::put(&mut parts, number, rows, (&mut self.keystore, &self.folder))?;
+        }
+        self.log.append(&mut self.keystore, &parts)?;
+        self.log.sync()?;
+        self.unlogged.clear();
+        Ok(())
     }
 
-    /// Seals all rows taken in so far into segments; they are durable afterwards. Returns the rows sealed.
+    /// Seals all rows taken in so far into segments; they are durable afterwards. Returns the rows sealed. When the disk
+    /// is full nothing has changed.
     pub fn seal(&mut self) -> Result<u64> {
-        self.check_usable()?;
-        let sealed = self.seal_pending();
-        let outcome = sealed.as_ref().map(|_| ()).map_err(ToString::to_string);
-        self.poisoned = outcome.err();
-        sealed
+        self.log.check_usable()?;
+        if self.pending.is_empty() {
+            return Ok(0);
+        }
+        let runs = runs_by_device(&self.pending).map_err(Error::rows("encode", &self.folder))?;
+        let logs: Vec<u64> = self.keystore.logs().map(|(number, ..)| number).collect();
+        self.exchange(&runs, &[], &logs)?;
+        let rows = self.pending_rows;
+        self.unlogged.clear();
+        self.pending.clear();
+        (self.pending_rows, self.pending_bytes) = (0, 0);
+        Ok(rows)
     }
 
     /// What came in since the store was opened.
@@ -184,32 +256,52 @@ impl Store {
         self.pending_rows >= self.options.seal_rows as u64 || self.pending_bytes >= SEAL_BYTES
     }
 
-    fn seal_pending(&mut self) -> Result<u64> {
-        self.unlogged.clear();
-        let pending = std::mem::take(&mut self.pending);
-        (self.pending_rows, self.pending_bytes) = (0, 0);
-        if pending.is_empty() {
-            return Ok(0);
-        }
+    /// Writes segments, and takes other segments and files of the log away, in one durable step.
+    fn exchange(&mut self, runs: &[RecordBatch], segments: &[(u64, DeviceTag)], logs: &[u64]) -> Result {
+        let before = self.keystore.before();
         let mut written = Vec::new();
-        let mut rows = 0;
-        for run in runs_by_device(&pending).map_err(Error::rows("encode", &self.folder))? {
-            rows += run.num_rows() as u64;
-            written.push(self.write_segment(&run)?);
+        let saved = self.write_segments(runs, &mut written).and_then(|()| {
+            segments.iter().for_each(|(number, _)| self.keystore.remove_segment(*number));
+            logs.iter().for_each(|number| self.keystore.remove_log(*number));
+            self.keystore.save()
+        });
+        if let Err(error) = saved {
+            self.keystore.restore(before);
+            if error.is_no_room() {
+                // They give back their room; if even that fails, the next open does it.
+                for path in &written {
+                    let _ = durable::remove(&*self.disk, &durable::beside(path));
+                }
+            }
+            return Err(self.log.poison(error));
         }
         // From here on the rows are durable: each file is synced under its unfinished name, and the keystore
-        // says that it belongs to the store. Names and log follow; recovery does the same after a crash.
-        durable::sync_folder(&self.folder)?;
-        self.keystore.save()?;
-        for path in &written {
-            durable::rename(&durable::beside(path), path)?;
-        }
-        durable::sync_folder(&self.folder)?;
-        self.log.replace(&[])?;
-        Ok(rows)
+        // says that it belongs to the store. Names follow; recovery does the same after a crash.
+        self.log.forget_files(logs);
+        let finished = self.finish_exchange(&written, segments);
+        finished.map_err(|error| self.log.poison(error))?;
+        self.log.remove_files(logs)
     }
 
-    fn write_segment(&mut self, run: &RecordBatch) -> Result<PathBuf> {
+    fn write_segments(&mut self, runs: &[RecordBatch], written: &mut Vec<PathBuf>) -> Result {
+        for run in runs {
+            self.write_segment(run, written)?;
+        }
+        if runs.is_empty() { Ok(()) } else { durable::sync_folder(&*self.disk, &self.folder) }
+    }
+
+    fn finish_exchange(&self, written: &[PathBuf], segments: &[(u64, DeviceTag)]) -> Result {
+        for path in written {
+            durable::rename(&*self.disk, &durable::beside(path), path)?;
+        }
+        durable::sync_folder(&*self.disk, &self.folder)?;
+        for (number, tag) in segments {
+            durable::remove(&*self.disk, &store_folder::segment_path(&self.folder, *number, *tag))?;
+        }
+        Ok(())
+    }
+
+    fn write_segment(&mut self, run: &RecordBatch, written: &mut Vec<PathBuf>) -> Result {
         let device = Columns::of(run)?.device;
         let device = if device.is_empty() { "" } else { device.value(0) };
         let tag = self.keystore.device(device)?;
@@ -217,23 +309,9 @@ impl Store {
         let path = store_folder::segment_path(&self.folder, number, tag);
         let name = format!("headwater/1 store={} segment={number}", self.keystore.store_name());
         let (bytes, seal) = segment::encode(run, &name, self.options.level, &path)?;
-        durable::write_synced(&durable::beside(&path), &bytes)?;
-        self.keystore.add_segment(number, tag, &seal)?;
-        Ok(path)
-    }
-
-    fn check_usable(&self) -> Result {
-        match &self.poisoned {
-            Some(why) => Err(Error::Poisoned { path: self.folder.clone(), why: why.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    fn poison_on_error(&mut self, result: Result) -> Result {
-        if let Err(e) = &result {
-            self.poisoned = Some(e.to_string());
-        }
-        result
+        written.push(path.clone());
+        durable::write_synced(&*self.disk, &durable::beside(&path), &bytes)?;
+        self.keystore.add_segment(number, tag, &seal)
     }
 }
 
@@ -243,8 +321,8 @@ fn without_metadata(batch: &RecordBatch) -> Result<RecordBatch> {
     batch.clone().with_schema(schema).map_err(|e| Error::BadRows(e.to_string()))
 }
 
-/// The rows of each (device, schema), sorted by identity.
-fn runs_by_device(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
+/// The rows of each schema, in the order in which they came.
+fn by_schema(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
     let mut by_schema: Vec<(SchemaRef, Vec<&RecordBatch>)> = Vec::new();
     for batch in batches {
         match by_schema.iter_mut().find(|(schema, _)| *schema == batch.schema()) {
@@ -252,10 +330,14 @@ fn runs_by_device(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, arrow::er
             None => by_schema.push((batch.schema(), vec![batch])),
         }
     }
+    by_schema.into_iter().map(|(schema, batches)| concat_batches(&schema, batches)).collect()
+}
+
+/// The rows of each (device, schema), sorted by identity.
+fn runs_by_device(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, arrow::error::ArrowError> {
     let mut runs = Vec::new();
-    for (schema, batches) in by_schema {
-        let rows = sorted(&concat_batches(&schema, batches)?)?;
-        runs.extend(cut_by_device(&rows));
+    for rows in by_schema(batches)? {
+        runs.extend(cut_by_device(&sorted(&rows)?));
     }
     Ok(runs)
 }

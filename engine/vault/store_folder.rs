@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::durable;
 use crate::identity::{self, Columns, Identities};
 use crate::keystore::{DeviceTag, Keystore};
 use crate::segment::SegmentReader;
 use crate::{Error, Result, secret};
 
-/// The folder of the log inside a store.
-pub(crate) const LOG: &str = "log";
+/// The folder that version 1 kept its log in, with a keystore of its own.
+pub(crate) const OLD_LOG: &str = "log";
 
 /// One segment of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct SegmentInfo {
     pub rows: u64,
     /// Bytes of the file.
     pub bytes: u64,
+    /// When the newest row was captured, in microseconds since 1970, if that is known.
+    pub newest: Option<i64>,
 }
 
 /// A device shows in a file's name only as the first bytes of its keyed tag.
@@ -37,29 +40,34 @@ pub(crate) fn segment_path(folder: &Path, number: u64, device: DeviceTag) -> Pat
 
 /// A store's folder with its keystore.
 pub(crate) struct StoreFolder<'a> {
+    disk: &'a dyn Disk,
     folder: &'a Path,
     keystore: &'a Keystore,
 }
 
 impl<'a> StoreFolder<'a> {
     /// Checks that every Parquet file in the folder belongs to the store.
-    pub(crate) fn of(folder: &'a Path, keystore: &'a Keystore) -> Result<StoreFolder<'a>> {
-        let store = StoreFolder { folder, keystore };
+    pub(crate) fn of(
+        disk: &'a dyn Disk,
+        folder: &'a Path,
+        keystore: &'a Keystore,
+    ) -> Result<StoreFolder<'a>> {
+        let store = StoreFolder::unchecked(disk, folder, keystore);
         store.foreign_files()?.into_iter().next().map_or(Ok(store), Err)
     }
 
     /// A folder that may hold files of others.
-    pub(crate) fn unchecked(folder: &'a Path, keystore: &'a Keystore) -> StoreFolder<'a> {
-        StoreFolder { folder, keystore }
+    pub(crate) fn unchecked(disk: &'a dyn Disk, folder: &'a Path, keystore: &'a Keystore) -> StoreFolder<'a> {
+        StoreFolder { disk, folder, keystore }
     }
 
     /// An error for each Parquet file that does not belong to the store.
     pub(crate) fn foreign_files(&self) -> Result<Vec<Error>> {
         let found = "its keystore does not know it; move the file away, or bring back the keystore that \
                      belongs to it";
-        let expected = segment_paths(self.folder, self.keystore);
-        let strangers = files_ending(self.folder, "parquet")?.into_iter().filter(|p| !expected.contains(p));
-        Ok(strangers.map(|path| Error::foreign(&path, "segment of this store", found)).collect())
+        let mut strangers = durable::list_ending(self.disk, self.folder, "parquet")?;
+        strangers.retain(|path| !number_of(path).is_some_and(|n| self.keystore.has_given(n)));
+        Ok(strangers.iter().map(|path| Error::foreign(path, "segment of this store", found)).collect())
     }
 
     /// The identities of all sealed rows, read from the identity columns alone.
@@ -67,7 +75,7 @@ impl<'a> StoreFolder<'a> {
         let mut known = Identities::default();
         for info in self.segments()? {
             let seal = self.keystore.segment(info.number)?;
-            for batch in SegmentReader::open_columns(&info.path, &seal, &identity::COLUMNS)? {
+            for batch in SegmentReader::open_columns(self.disk, &info.path, &seal, &identity::COLUMNS)? {
                 known.insert(&Columns::of(&batch?)?);
             }
         }
@@ -87,51 +95,45 @@ impl<'a> StoreFolder<'a> {
     pub(crate) fn segment(&self, number: u64, tag: DeviceTag) -> Result<SegmentInfo> {
         let seal = self.keystore.segment(number)?;
         let device = self.keystore.device_name(tag).unwrap_or_default().to_owned();
-        let path = present(segment_path(self.folder, number, tag))?;
-        Ok(SegmentInfo { number, device, path, rows: seal.rows, bytes: seal.length })
+        let path = present(self.disk, segment_path(self.folder, number, tag))?;
+        Ok(SegmentInfo { number, device, path, rows: seal.rows, bytes: seal.length, newest: seal.newest })
     }
 }
 
 /// The segment's path, or its unfinished one if a crash came before the rename.
-fn present(path: PathBuf) -> Result<PathBuf> {
+fn present(disk: &dyn Disk, path: PathBuf) -> Result<PathBuf> {
     let unfinished = durable::beside(&path);
     // The rename may come between two looks, so the final name is looked at once more.
     for place in [&path, &unfinished, &path] {
-        if place.exists() {
+        if durable::exists(disk, place)? {
             return Ok(place.clone());
         }
     }
     Err(Error::damaged(&path, "the keystore has its key, but the file is gone"))
 }
 
-/// Finishes what a crash left: gives sealed segments their name, removes files that never were part of the
+/// Finishes what a crash left: gives sealed segments their name, removes files that are not or no longer part of the
 /// store. Only the writer may call it.
-pub(crate) fn recover(folder: &Path, keystore: &Keystore) -> Result {
-    let expected = segment_paths(folder, keystore);
-    for unfinished in files_ending(folder, durable::UNFINISHED)? {
+pub(crate) fn recover(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result {
+    let expected: BTreeSet<PathBuf> =
+        keystore.segments().map(|(number, tag)| segment_path(folder, number, tag)).collect();
+    for unfinished in durable::list_ending(disk, folder, durable::UNFINISHED)? {
         let path = unfinished.with_extension("");
-        if expected.contains(&path) && !path.exists() {
-            durable::rename(&unfinished, &path)?;
+        if expected.contains(&path) && !durable::exists(disk, &path)? {
+            durable::rename(disk, &unfinished, &path)?;
         } else if path.extension().is_some_and(|e| e == "parquet") {
-            durable::remove(&unfinished)?;
+            durable::remove(disk, &unfinished)?;
         }
     }
-    durable::sync_folder(folder)
-}
-
-fn segment_paths(folder: &Path, keystore: &Keystore) -> BTreeSet<PathBuf> {
-    keystore.segments().map(|(number, tag)| segment_path(folder, number, tag)).collect()
-}
-
-fn files_ending(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let list = || Error::io("list", folder);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| list()(e))? {
-        let path = entry.map_err(|e| list()(e))?.path();
-        if path.extension().is_some_and(|e| e == extension) {
-            paths.push(path);
+    for path in durable::list_ending(disk, folder, "parquet")? {
+        if !expected.contains(&path) && number_of(&path).is_some_and(|n| keystore.has_given(n)) {
+            durable::remove(disk, &path)?;
         }
     }
-    paths.sort();
-    Ok(paths)
+    durable::sync_folder(disk, folder)
+}
+
+/// The number in the name of a segment.
+fn number_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.split_once('-')?.0.parse().ok()
 }

@@ -9,10 +9,14 @@ use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
+use crate::batches;
+use crate::disk::{self, Disk};
+use crate::file_check::{self, FileCheck};
 use crate::frame_log::{FrameLog, LogContent};
 use crate::frames::TornTail;
 use crate::identity::{Columns, Identities};
 use crate::keystore::{Keystore, SegmentSeal};
+use crate::log_files::{self, LogFiles};
 use crate::root_key::{KeyId, KeyProvider};
 use crate::segment::SegmentReader;
 use crate::store_folder::{self, SegmentInfo, StoreFolder};
@@ -20,19 +24,46 @@ use crate::{Error, Result};
 
 /// A store open for reading: what it held at that moment.
 pub struct StoreReader {
+    disk: Arc<dyn Disk>,
     keystore: Keystore,
     segments: Vec<SegmentInfo>,
     unsealed: Vec<RecordBatch>,
     torn: Vec<TornTail>,
 }
 
+/// How often a reader begins again because the writer took a file away meanwhile.
+const TRIES: usize = 5;
+
 impl StoreReader {
     /// Opens the store in `folder`.
     pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<StoreReader> {
-        // The log first: what the writer seals meanwhile is then found twice, never missed.
-        let log = read_log(folder, provider)?;
-        let keystore = Keystore::open(folder, provider)?;
-        let store = StoreFolder::of(folder, &keystore)?;
+        StoreReader::open_on(folder, provider, disk::real())
+    }
+
+    /// As [`StoreReader::open`], on another disk.
+    pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<StoreReader> {
+        let mut tries = TRIES;
+        loop {
+            let keystore = Keystore::open(&disk, folder, provider)?;
+            let files = keystore.files();
+            match StoreReader::with_keystore(folder, provider, &disk, keystore) {
+                // What the keystore named was there when it was read, unless it is damaged.
+                Err(_) if tries > 0 && Keystore::open(&disk, folder, provider)?.files() != files => {
+                    tries -= 1
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn with_keystore(
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        disk: &Arc<dyn Disk>,
+        keystore: Keystore,
+    ) -> Result<StoreReader> {
+        let log = read_log(disk, folder, provider, &keystore)?;
+        let store = StoreFolder::of(&**disk, folder, &keystore)?;
         let segments = store.segments()?;
         let mut unsealed = Vec::new();
         if !log.batches.is_empty() {
@@ -41,7 +72,7 @@ impl StoreReader {
                 unsealed.extend(new_rows(&mut known, batch)?);
             }
         }
-        Ok(StoreReader { keystore, segments, unsealed, torn: log.torn })
+        Ok(StoreReader { disk: Arc::clone(disk), keystore, segments, unsealed, torn: log.torn })
     }
 
     /// The id of the root key that opened it.
@@ -71,12 +102,12 @@ impl StoreReader {
 
     /// The rows of one segment, after its bytes were compared with what was sealed.
     pub fn read(&self, segment: &SegmentInfo) -> Result<SegmentReader> {
-        SegmentReader::open(&segment.path, &self.seal(segment)?)
+        SegmentReader::open(&*self.disk, &segment.path, &self.seal(segment)?)
     }
 
     /// The columns of one segment.
     pub fn columns(&self, segment: &SegmentInfo) -> Result<SchemaRef> {
-        Ok(SegmentReader::open_columns(&segment.path, &self.seal(segment)?, &[])?.file_schema())
+        Ok(SegmentReader::open_columns(&*self.disk, &segment.path, &self.seal(segment)?, &[])?.file_schema())
     }
 
     /// All rows: segment after segment, by device and number, then the log. Each batch has its own schema.
@@ -133,6 +164,8 @@ pub struct Verification {
     pub unsealed_rows: u64,
     /// Tails of the log that were never completely written.
     pub torn: Vec<TornTail>,
+    /// Parts of the log whose device was forgotten: provably as they were written, and closed for good.
+    pub forgotten: u64,
     /// Whatever is wrong, one entry per file.
     pub problems: Vec<Error>,
 }
@@ -140,34 +173,54 @@ pub struct Verification {
 /// Looks at every byte of a store: each segment against its seal, every row decoded, each identity once, no
 /// foreign file, the log's chain. Goes on after a problem; an error means that it could not even begin.
 pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Verification> {
-    let keystore = Keystore::open(folder, provider)?;
-    let store = StoreFolder::unchecked(folder, &keystore);
+    verify_on(folder, provider, &disk::real())
+}
+
+/// As [`verify`], on another disk.
+pub fn verify_on(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>) -> Result<Verification> {
+    let keystore = Keystore::open(disk, folder, provider)?;
+    let store = StoreFolder::unchecked(&**disk, folder, &keystore);
     let mut found = Verification { problems: store.foreign_files()?, ..Verification::default() };
     let mut known = Identities::default();
     for (number, tag) in keystore.segments() {
-        match store.segment(number, tag).and_then(|info| verify_segment(&keystore, &info, &mut known)) {
+        let rows =
+            store.segment(number, tag).and_then(|info| verify_segment(&**disk, &keystore, &info, &mut known));
+        match rows {
             Ok(rows) => {
                 found.segments += 1;
                 found.rows += rows;
             }
+            // Its writer may have put another one in its place meanwhile.
+            Err(_) if !Keystore::open(disk, folder, provider)?.has_segment(number) => {}
             Err(problem) => found.problems.push(problem),
         }
     }
-    match read_log(folder, provider) {
+    for FileCheck { forgotten, problem, .. } in file_check::check_log(disk, folder, provider)? {
+        found.forgotten += forgotten;
+        found.problems.extend(problem);
+    }
+    match read_log(disk, folder, provider, &Keystore::open(disk, folder, provider)?) {
         Ok(log) => {
             for batch in &log.batches {
                 found.unsealed_rows += new_rows(&mut known, batch)?.map_or(0, |b| b.num_rows() as u64);
             }
             found.torn = log.torn;
         }
-        Err(problem) => found.problems.push(problem),
+        // What is wrong with a file of the log is told already; here it is about the old log.
+        Err(problem) if found.problems.is_empty() => found.problems.push(problem),
+        Err(_) => {}
     }
     Ok(found)
 }
 
-fn verify_segment(keystore: &Keystore, info: &SegmentInfo, known: &mut Identities) -> Result<u64> {
+fn verify_segment(
+    disk: &dyn Disk,
+    keystore: &Keystore,
+    info: &SegmentInfo,
+    known: &mut Identities,
+) -> Result<u64> {
     let mut rows = 0;
-    for batch in SegmentReader::open(&info.path, &keystore.segment(info.number)?)? {
+    for batch in SegmentReader::open(disk, &info.path, &keystore.segment(info.number)?)? {
         let batch = batch?;
         let columns = Columns::of(&batch)?;
         if columns.device.iter().any(|d| d != Some(info.device.as_str())) {
@@ -184,8 +237,24 @@ fn verify_segment(keystore: &Keystore, info: &SegmentInfo, known: &mut Identitie
     Err(Error::damaged(&info.path, format!("it holds {rows} rows, {} were sealed", info.rows)))
 }
 
-fn read_log(folder: &Path, provider: &dyn KeyProvider) -> Result<LogContent> {
-    FrameLog::read(&folder.join(store_folder::LOG), provider)
+/// The log, and before it that of version 1 if there is one: its rows come first.
+fn read_log(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    provider: &dyn KeyProvider,
+    keystore: &Keystore,
+) -> Result<LogContent> {
+    let mut content = FrameLog::read_on(&folder.join(store_folder::OLD_LOG), provider, disk)?;
+    let found = LogFiles::new(disk, folder).replay(keystore, &mut |place, frame| {
+        let path = log_files::path_of(folder, place.file);
+        content.batches.extend(batches::take(&frame, &path)?.into_values());
+        Ok(())
+    })?;
+    for frame in &found.unsettled {
+        content.batches.extend(batches::take(frame, folder)?.into_values());
+    }
+    content.torn.extend(found.torn);
+    Ok(content)
 }
 
 fn new_rows(known: &mut Identities, batch: &RecordBatch) -> Result<Option<RecordBatch>> {

@@ -9,15 +9,16 @@
     clippy::cast_possible_truncation
 )]
 
+#[path = "rows/root.rs"]
+mod root;
 mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use headwater_vault::{
-    Error, FrameLog, FrameReader, FrameWriter, Key, KeyFile, Store, StoreOptions, StoreReader, TornTail,
-    verify,
-};
+use headwater_vault::{Error, FrameLog, KeyFile, SimulatedDisk, Store, StoreOptions, StoreReader, verify};
+use root::Root;
 use rows::{content, expected, of_device, rows};
 
 /// A small store of two devices with sealed rows and rows in its log.
@@ -89,12 +90,10 @@ fn a_damaged_segment_gives_no_rows() {
 fn a_damaged_keystore_opens_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = small_store(folder.path());
-    for file in [path.join("keystore"), path.join("log/keystore")] {
-        damage_everywhere(&file, |what| {
-            let error = read(&path, &key).err().unwrap_or_else(|| panic!("{what}: no error"));
-            assert!(matches!(error, Error::Damaged { .. } | Error::Foreign { .. }), "{what}: {error}");
-        });
-    }
+    damage_everywhere(&path.join("keystore"), |what| {
+        let error = read(&path, &key).err().unwrap_or_else(|| panic!("{what}: no error"));
+        assert!(matches!(error, Error::Damaged { .. } | Error::Foreign { .. }), "{what}: {error}");
+    });
     assert!(read(&path, &key).is_ok());
 }
 
@@ -102,7 +101,7 @@ fn a_damaged_keystore_opens_nothing() {
 fn a_damaged_log_gives_an_error_or_whole_frames() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = small_store(folder.path());
-    let file = file_ending(&path.join("log"), ".frames");
+    let file = file_ending(&path, ".frames");
     let sealed = expected([("a", 0), ("b", 0)]);
     damage_everywhere(&file, |what| match read(&path, &key) {
         Ok(found) => {
@@ -121,71 +120,66 @@ fn a_damaged_log_gives_an_error_or_whole_frames() {
     });
 }
 
-/// Three frames in one file, and where each ends.
-fn three_frames(folder: &Path) -> (PathBuf, Key, Vec<u64>) {
-    let (path, key) = (folder.join("one.frames"), Key::from_bytes([9; 32]));
-    let mut writer = FrameWriter::create(&path, 5, key.clone()).unwrap();
-    let ends = (0..3u64).map(|n| {
-        writer.append(&of_device("a", n..n + 1)).unwrap();
-        writer.sync().unwrap()
-    });
-    let ends = ends.collect();
-    (path, key, ends)
+/// A log of three frames in one file, and its disk.
+fn three_frames() -> (SimulatedDisk, PathBuf) {
+    let disk = SimulatedDisk::new(3);
+    let mut log = frame_log(&disk).unwrap();
+    for n in 0..3 {
+        log.append(&of_device("a", n..n + 1)).unwrap();
+        log.sync().unwrap();
+    }
+    let file = disk.files().into_iter().find(|path| path.extension().is_some_and(|e| e == "frames")).unwrap();
+    (disk, file)
 }
 
-fn frames(path: &Path, key: &Key, durable: u64) -> (Result<usize, Error>, Option<TornTail>) {
-    let mut reader = match FrameReader::open(path, 5, key.clone(), durable) {
-        Ok(reader) => reader,
-        Err(e) => return (Err(e), None),
-    };
-    let mut count = 0;
-    for batch in reader.by_ref() {
-        match batch {
-            Ok(batch) => assert_eq!(content(&[batch]), expected([("a", count as u64)])),
-            Err(e) => return (Err(e), None),
-        }
-        count += 1;
+fn frame_log(disk: &SimulatedDisk) -> Result<FrameLog, Error> {
+    FrameLog::open_on(Path::new("/log"), &Root(1), Arc::new(disk.clone()))
+}
+
+/// How many frames are read, which must be the first ones, and whether a tail is cut.
+fn frames(disk: &SimulatedDisk) -> Result<(usize, usize), Error> {
+    let content = frame_log(disk)?.content()?;
+    let count = content.batches.len();
+    assert_eq!(rows::content(&content.batches), expected((0..count as u64).map(|n| ("a", n))));
+    Ok((count, content.torn.len()))
+}
+
+/// Where the frames of a file begin, and where the last ends: each begins with its length.
+fn places(bytes: &[u8]) -> Vec<usize> {
+    let mut places = vec![42];
+    while let Some(length) = bytes.get(places[places.len() - 1]..).and_then(|rest| rest.first_chunk::<4>()) {
+        places.push(places[places.len() - 1] + 36 + u32::from_le_bytes(*length) as usize);
     }
-    (Ok(count), reader.torn().cloned())
+    places
 }
 
 #[test]
 fn frames_are_whole_in_order_or_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, key, ends) = three_frames(folder.path());
-    let whole = fs::read(&path).unwrap();
-    assert!(matches!(frames(&path, &key, ends[2]), (Ok(3), None)));
-    for at in 0..whole.len() {
-        let mut flipped = whole.clone();
-        flipped[at] ^= 0x80;
-        put(&path, &flipped).unwrap();
-        assert!(frames(&path, &key, 0).0.is_err(), "byte {at}");
-    }
-    let header = (whole.len() as u64 - (ends[2] - ends[0]) - (ends[0] - 42)) as usize;
+    let (disk, file) = three_frames();
+    let whole = disk.bytes(&file).unwrap();
+    let places = places(&whole);
+    assert_eq!((places.len(), places[3]), (4, whole.len()));
+    assert_eq!(frames(&disk.after_kill()).unwrap(), (3, 0));
     for length in 0..whole.len() {
-        put(&path, &whole[..length]).unwrap();
-        let (found, torn) = frames(&path, &key, 0);
-        if length < header {
+        let damaged = disk.after_kill();
+        damaged.put(&file, whole[..length].to_vec());
+        let found = frames(&damaged);
+        if length < places[0] {
             assert!(found.is_err(), "cut to {length}");
             continue;
         }
-        let complete = ends.iter().filter(|end| **end <= length as u64).count();
-        assert_eq!(found.unwrap(), complete, "cut to {length}");
-        let end = ends.iter().rev().find(|end| **end <= length as u64).copied().unwrap_or(header as u64);
-        assert_eq!(torn.map_or(0, |t| t.bytes), length as u64 - end, "cut to {length}");
-        // What was acknowledged must be there.
-        let acknowledged = frames(&path, &key, ends[2]).0;
-        assert!(matches!(acknowledged, Err(Error::Damaged { .. })), "cut to {length}");
+        let complete = places[1..].iter().filter(|end| **end <= length).count();
+        let cut = usize::from(!places.contains(&length));
+        assert_eq!(found.unwrap(), (complete, cut), "cut to {length}");
     }
 }
 
 #[test]
 fn frames_cannot_be_swapped_dropped_repeated_or_moved() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, key, ends) = three_frames(folder.path());
-    let whole = fs::read(&path).unwrap();
-    let at: Vec<usize> = [42, ends[0], ends[1], ends[2]].iter().map(|n| *n as usize).collect();
-    let part = |n: usize| &whole[at[n]..at[n + 1]];
+    let (disk, file) = three_frames();
+    let whole = disk.bytes(&file).unwrap();
+    let places = places(&whole);
+    let part = |n: usize| &whole[places[n]..places[n + 1]];
     let cases = [
         ("swapped", [part(1), part(0), part(2)].concat()),
         ("first dropped", [part(1), part(2)].concat()),
@@ -193,29 +187,36 @@ fn frames_cannot_be_swapped_dropped_repeated_or_moved() {
         ("repeated", [part(0), part(0), part(1)].concat()),
     ];
     for (what, body) in cases {
-        put(&path, [&whole[..42], &body].concat()).unwrap();
-        assert!(matches!(frames(&path, &key, 0).0, Err(Error::Damaged { .. })), "{what}");
+        let damaged = disk.after_kill();
+        damaged.put(&file, [&whole[..42], &body].concat());
+        assert!(matches!(frames(&damaged), Err(Error::Damaged { .. })), "{what}");
     }
-    put(&path, &whole).unwrap();
-    let moved = FrameReader::open(&path, 6, key.clone(), 0);
-    assert!(matches!(moved.err(), Some(Error::Damaged { .. })));
-    assert!(
-        matches!(frames(&path, &Key::from_bytes([8; 32]), 0).0, Err(Error::Damaged { .. })),
-        "another key"
-    );
+    // A second life has another file; the first one's bytes do not pass for it.
+    let mut log = frame_log(&disk).unwrap();
+    log.append(&of_device("a", 3..4)).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    let other =
+        disk.files().into_iter().filter(|p| p.extension().is_some_and(|e| e == "frames")).max().unwrap();
+    assert_ne!(other, file);
+    let damaged = disk.after_kill();
+    damaged.put(&other, whole.clone());
+    assert!(matches!(frames(&damaged), Err(Error::Damaged { .. })), "moved");
 }
 
 #[test]
 fn a_tail_of_zeros_is_cut_and_reported() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, key, ends) = three_frames(folder.path());
-    let whole = fs::read(&path).unwrap();
-    put(&path, [&whole[..ends[1] as usize], &[0; 9000]].concat()).unwrap();
-    let (found, torn) = frames(&path, &key, ends[1]);
-    assert_eq!(found.unwrap(), 2);
-    assert_eq!(torn.unwrap(), TornTail { path: path.clone(), at: ends[1], bytes: 9000 });
-    put(&path, [&whole[..ends[1] as usize], &[0; 9000], b"x"].concat()).unwrap();
-    assert!(matches!(frames(&path, &key, ends[1]).0, Err(Error::Damaged { .. })), "zeros and more");
+    let (disk, file) = three_frames();
+    let whole = disk.bytes(&file).unwrap();
+    let end = places(&whole)[2];
+    let with = |tail: &[u8]| {
+        let damaged = disk.after_kill();
+        damaged.put(&file, [&whole[..end], tail].concat());
+        frames(&damaged)
+    };
+    assert_eq!(with(&[0; 9000]).unwrap(), (2, 1));
+    assert_eq!(with(&[&[0; 9000][..], b"x"].concat()).unwrap(), (2, 1));
+    assert!(with(&[7; 9000]).is_err(), "no disk leaves that");
 }
 
 #[test]
@@ -228,7 +229,8 @@ fn a_log_reads_over_many_lives_and_can_be_replaced() {
         log.sync().unwrap();
         assert_eq!(content(&log.content().unwrap().batches), expected((0..=life).map(|n| ("a", n))));
     }
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 3 + 2, "a file for each life, keystore and lock");
+    // The last frame of a life stands again in the next one's file: of the first life's file nothing is left.
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 2 + 2, "two files, keystore and lock");
     let mut log = FrameLog::open(&path, &key).unwrap();
     log.replace(&[of_device("a", 1..2)]).unwrap();
     log.append(&of_device("a", 7..8)).unwrap();

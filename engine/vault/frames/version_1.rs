@@ -1,0 +1,128 @@
+//! Frame files of version 1, which earlier programs wrote: one batch a frame, all under one key of the file. In: a file
+//! and its key. Out: its batches, in order, or an error that names the frame. See docs/formats/frames.md.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+
+use super::TornTail;
+use crate::disk::Disk;
+use crate::durable;
+use crate::rows;
+use crate::secret::{self, Key, NONCE_BYTES, TAG_BYTES};
+use crate::wire::Fields;
+use crate::{Error, Result};
+
+const MAGIC: &[u8; 8] = b"HWFRAME1";
+const VERSION: u16 = 1;
+const CHECK_BYTES: usize = 8;
+/// Magic, version, number, random name, checksum.
+const HEADER_BYTES: usize = 8 + 2 + 8 + 16 + CHECK_BYTES;
+/// Length, sequence, MAC of both.
+const LEAD_BYTES: usize = 4 + 8 + TAG_BYTES;
+const KIND: &str = "frame file of Headwater";
+
+/// What is known of the chain so far.
+struct Chain {
+    key: Key,
+    leads: Key,
+    header: [u8; HEADER_BYTES],
+    sequence: u64,
+    previous: [u8; TAG_BYTES],
+}
+
+impl Chain {
+    /// The MAC of a frame's length and place. It stands before the frame, so that a changed length is noticed as such and
+    /// never taken for the end of the file.
+    fn lead(&self, length: u32) -> [u8; TAG_BYTES] {
+        let parts: [&[u8]; 3] = [&length.to_le_bytes(), &self.sequence.to_le_bytes(), &self.previous];
+        secret::prefix(&self.leads.authenticate(&parts))
+    }
+
+    fn nonce(&self) -> [u8; NONCE_BYTES] {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce.iter_mut().skip(4).zip(self.sequence.to_be_bytes()).for_each(|(to, from)| *to = from);
+        nonce
+    }
+
+    fn open(&self, length: u32, sealed: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        let sequence = self.sequence.to_le_bytes();
+        let associated = [&self.header[..], &length.to_le_bytes(), &sequence, &self.previous].concat();
+        self.key.open(self.nonce(), &associated, sealed)
+    }
+
+    fn advance(&mut self, sealed: &[u8]) {
+        if let Some(tag) = sealed.last_chunk::<TAG_BYTES>() {
+            self.previous = *tag;
+        }
+        self.sequence += 1;
+    }
+}
+
+/// The batches of a file, and what a crash left behind them.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    path: &Path,
+    number: u64,
+    key: Key,
+) -> Result<(Vec<RecordBatch>, Option<TornTail>)> {
+    let file = disk.open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::damaged(path, "the keystore has its key, but the file is gone")
+        }
+        _ => Error::io("open", path)(e),
+    })?;
+    let bytes = durable::read_all(&*file, path)?;
+    let header = checked_header(path, &bytes, number)?;
+    let leads = key.derive("frame leads", &header);
+    let mut chain = Chain { key, leads, header, sequence: 0, previous: [0; TAG_BYTES] };
+    let (mut rest, mut batches) = (Fields(bytes.get(HEADER_BYTES..).unwrap_or_default()), Vec::new());
+    loop {
+        let at = bytes.len() - rest.0.len();
+        let torn = || TornTail { path: path.to_owned(), at: at as u64, bytes: (bytes.len() - at) as u64 };
+        let damage = |chain: &Chain, what: &str| {
+            Error::damaged(path, format!("frame {} at byte {at}: {what}", chain.sequence))
+        };
+        if rest.0.len() < LEAD_BYTES {
+            return Ok((batches, (!rest.0.is_empty()).then(torn)));
+        }
+        let is_zero = rest.0.iter().all(|b| *b == 0);
+        let lead = (rest.u32(), rest.u64(), rest.array::<TAG_BYTES>());
+        let (Some(length), Some(sequence), Some(mac)) = lead else { return Ok((batches, Some(torn()))) };
+        if sequence != chain.sequence || !secret::equal(&mac, &chain.lead(length)) {
+            // A crash may leave a tail of zeros: the length was made durable, the bytes were not.
+            let tail = is_zero.then(|| (batches, Some(torn())));
+            return tail.ok_or_else(|| damage(&chain, "its length or place was changed"));
+        }
+        let Some((sealed, next)) = rest.0.split_at_checked(length as usize + TAG_BYTES) else {
+            return Ok((batches, Some(torn())));
+        };
+        let plain = chain.open(length, sealed).ok_or_else(|| damage(&chain, "its content was changed"))?;
+        batches.push(rows::decode(path, &plain)?);
+        chain.advance(sealed);
+        rest = Fields(next);
+    }
+}
+
+fn checked_header(path: &Path, bytes: &[u8], number: u64) -> Result<[u8; HEADER_BYTES]> {
+    let mut fields = Fields(bytes);
+    if fields.array::<8>().as_ref() != Some(MAGIC) {
+        return Err(Error::foreign(path, KIND, "it does not begin with HWFRAME1"));
+    }
+    let version = fields.u16();
+    if version != Some(VERSION) {
+        let found = format!("its version is {}, this program reads {VERSION}", version.unwrap_or(0));
+        return Err(Error::foreign(path, KIND, found));
+    }
+    let header = bytes.first_chunk::<HEADER_BYTES>();
+    let header = header.ok_or_else(|| Error::damaged(path, "it is shorter than its header"))?;
+    let stands = fields.u64();
+    let (body, check) = header.split_last_chunk::<CHECK_BYTES>().unwrap_or((&[], &[0; CHECK_BYTES]));
+    if secret::prefix::<CHECK_BYTES>(&secret::digest(&[body])) != *check {
+        return Err(Error::damaged(path, "the checksum of its header does not fit"));
+    }
+    if stands != Some(number) {
+        return Err(Error::damaged(path, format!("it stands in the place of frame file {number}")));
+    }
+    Ok(*header)
+}

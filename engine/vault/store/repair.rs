@@ -1,0 +1,138 @@
+//! What is damaged is moved aside, and the rest is a whole store again. In: a folder. Out: each thing that was done, and
+//! what it cost. Nothing is thrown away: damaged files stay beside the store, under another name.
+
+use super::*;
+use crate::frames::{Frame, FrameReader};
+use crate::secret::Key;
+use crate::segment::SegmentReader;
+
+/// What the name of a file ends in that was moved aside.
+const ASIDE: &str = "damaged";
+
+/// One file that was repaired.
+#[derive(Debug)]
+pub struct Repaired {
+    /// The file.
+    pub path: PathBuf,
+    /// Where its damaged bytes are now; nothing if there were none.
+    pub moved_to: Option<PathBuf>,
+    /// What was wrong.
+    pub problem: Error,
+    /// Rows that are lost, where that is known.
+    pub lost_rows: Option<u64>,
+    /// Frames of the log that could be kept.
+    pub kept_frames: u64,
+}
+
+impl Store {
+    /// Moves aside what is damaged, so that the store opens and verifies again. A store that is whole is left alone.
+    pub fn repair(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<Repaired>> {
+        Store::repair_on(folder, provider, &disk::real())
+    }
+
+    /// As [`Store::repair`], on another disk.
+    pub fn repair_on(
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Vec<Repaired>> {
+        let _lock = FolderLock::take(&**disk, folder)?;
+        let mut keystore = Keystore::open(disk, folder, provider)?;
+        let mut repaired = segments(&**disk, folder, &mut keystore)?;
+        let files: Vec<(u64, Key, Option<u64>)> =
+            keystore.logs().map(|(number, key, closed)| (number, key.clone(), closed)).collect();
+        for (number, key, closed) in files {
+            repaired.extend(log_file(disk, folder, &mut keystore, (number, &key, closed))?);
+        }
+        Ok(repaired)
+    }
+}
+
+fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<Vec<Repaired>> {
+    let mut repaired = Vec::new();
+    for (number, tag) in keystore.segments().collect::<Vec<_>>() {
+        let path = store_folder::segment_path(folder, number, tag);
+        let seal = keystore.segment(number)?;
+        let whole = StoreFolder::unchecked(disk, folder, keystore).segment(number, tag).and_then(|info| {
+            SegmentReader::open(disk, &info.path, &seal)?.try_for_each(|batch| batch.map(drop))
+        });
+        let Err(problem) = whole else { continue };
+        if matches!(problem, Error::Io { .. }) {
+            return Err(problem);
+        }
+        let moved_to = move_aside(disk, &path)?;
+        keystore.remove_segment(number);
+        repaired.push(Repaired { path, moved_to, problem, lost_rows: Some(seal.rows), kept_frames: 0 });
+    }
+    if !repaired.is_empty() {
+        keystore.save()?;
+        for path in repaired.iter().filter(|repair| repair.moved_to.is_some()).map(|repair| &repair.path) {
+            durable::remove(disk, path)?;
+        }
+    }
+    Ok(repaired)
+}
+
+/// A damaged file of the log: the frames that are whole go to a new one.
+fn log_file(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    keystore: &mut Keystore,
+    file: (u64, &Key, Option<u64>),
+) -> Result<Option<Repaired>> {
+    let path = log_files::path_of(folder, file.0);
+    let (frames, problem) = whole_frames(&**disk, &path, file, keystore)?;
+    let Some(problem) = problem else { return Ok(None) };
+    let moved_to = move_aside(&**disk, &path)?;
+    LogFiles::new(disk, folder).start(keystore, &[file.0], &mut |writing| {
+        frames.iter().try_for_each(|frame| writing.carry(frame).map(|_| ()))
+    })?;
+    let kept_frames = frames.len() as u64;
+    Ok(Some(Repaired { path, moved_to, problem, lost_rows: None, kept_frames }))
+}
+
+fn whole_frames(
+    disk: &dyn Disk,
+    path: &Path,
+    file: (u64, &Key, Option<u64>),
+    keystore: &Keystore,
+) -> Result<(Vec<Frame>, Option<Error>)> {
+    let mut frames = Vec::new();
+    let mut first = None;
+    let opened = FrameReader::open(disk, path, file, keystore).or_else(|problem| {
+        first = Some(problem);
+        // It may be shorter than what was acknowledged: what is there may still be whole.
+        FrameReader::open(disk, path, (file.0, file.1, None), keystore)
+    });
+    let mut reader = match opened {
+        Err(problem @ Error::Io { .. }) => return Err(problem),
+        Err(_) => return Ok((frames, first)),
+        Ok(reader) => reader,
+    };
+    loop {
+        match reader.next_frame() {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => return Ok((frames, first)),
+            Err(problem @ Error::Io { .. }) => return Err(problem),
+            Err(problem) => {
+                first.get_or_insert(problem);
+                reader.skip_damage()?;
+            }
+        }
+    }
+}
+
+/// Gives a file a second name, under which it stays; nothing if it is gone.
+fn move_aside(disk: &dyn Disk, path: &Path) -> Result<Option<PathBuf>> {
+    if !durable::exists(disk, path)? {
+        return Ok(None);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(ASIDE);
+    let aside = path.with_file_name(name);
+    durable::remove(disk, &aside)?;
+    disk.link(path, &aside).map_err(Error::io("move aside to", &aside))?;
+    durable::sync_folder(disk, durable::parent(path))?;
+    Ok(Some(aside))
+}

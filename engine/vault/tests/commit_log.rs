@@ -1,0 +1,471 @@
+//! A keyed table that changes in steps: each step is there whole or not at all, whatever the disk does, and at whatever
+//! call the power goes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+#[path = "rows/root.rs"]
+mod root;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::UInt64Type;
+use headwater_vault::{CommitLog, Disk, Error, Fault, SimulatedDisk, StateChange};
+use proptest::prelude::*;
+use root::Root;
+
+const FOLDER: &str = "/state/commits";
+const KEY: Root = Root(7);
+
+/// What the tables and the note should be: (table, key) -> (device, value).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Model {
+    note: Option<Vec<u8>>,
+    rows: BTreeMap<(String, Vec<u8>), (Option<String>, u64)>,
+}
+
+/// One change: table, key, device, value.
+type Change = (u8, u8, Option<u8>, Option<u64>);
+
+fn row(value: u64) -> RecordBatch {
+    let number: ArrayRef = Arc::new(UInt64Array::from(vec![value]));
+    let text: ArrayRef = Arc::new(StringArray::from(vec![format!("state number {value}")]));
+    // Rows of a table may differ in their columns.
+    if value.is_multiple_of(5) {
+        return RecordBatch::try_from_iter([("value", number)]).unwrap();
+    }
+    RecordBatch::try_from_iter([("value", number), ("text", text)]).unwrap()
+}
+
+fn state_change(change: &Change) -> StateChange {
+    let (table, key, device, value) = *change;
+    StateChange {
+        table: format!("table-{table}"),
+        key: vec![key; usize::from(key % 3)],
+        device: device.map(|device| format!("device-{device}")),
+        row: value.map(row),
+    }
+}
+
+impl Model {
+    fn after(&self, note: &[u8], changes: &[Change]) -> Model {
+        let mut after = Model { note: Some(note.to_vec()), rows: self.rows.clone() };
+        for change in changes {
+            let StateChange { table, key, device, .. } = state_change(change);
+            match change.3 {
+                Some(value) => drop(after.rows.insert((table, key), (device, value))),
+                None => drop(after.rows.remove(&(table, key))),
+            }
+        }
+        after
+    }
+
+    fn without_device(&self, device: &str) -> Model {
+        let mut after = self.clone();
+        after.rows.retain(|_, (of, _)| of.as_deref() != Some(device));
+        after
+    }
+
+    fn of(log: &CommitLog) -> Model {
+        let mut found = Model { note: log.note().map(<[u8]>::to_vec), rows: BTreeMap::new() };
+        for table in log.tables().map(str::to_owned).collect::<Vec<_>>() {
+            for (key, device, batch) in log.rows(&table).unwrap() {
+                assert_eq!(batch.num_rows(), 1);
+                let value = batch.column_by_name("value").unwrap().as_primitive::<UInt64Type>().value(0);
+                assert_eq!(batch, row(value));
+                found.rows.insert((table.clone(), key), (device, value));
+            }
+        }
+        found
+    }
+}
+
+fn open(disk: &SimulatedDisk) -> Result<CommitLog, Error> {
+    CommitLog::open(Path::new(FOLDER), &KEY, Arc::new(disk.clone()))
+}
+
+/// One step of a life.
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<Change>),
+    Forget(u8),
+    DropTable(u8),
+    Compact,
+    Reopen,
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let change = (0u8..3, 0u8..6, prop::option::of(0u8..3), prop::option::weighted(0.8, 0u64..100));
+    prop::collection::vec(change, 0..5)
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => changes().prop_map(Step::Commit),
+        1 => (0u8..3).prop_map(Step::Forget),
+        1 => (0u8..3).prop_map(Step::DropTable),
+        1 => Just(Step::Compact),
+        1 => Just(Step::Reopen),
+    ];
+    prop::collection::vec(step, 1..9)
+}
+
+/// Takes steps until one fails; gives what is acknowledged, and what it may also be if the failed step came through.
+fn live(disk: &SimulatedDisk, from: Model, steps: &[Step]) -> (Model, Model, bool) {
+    let Ok(mut log) = open(disk) else { return (from.clone(), from, false) };
+    let mut model = from;
+    for (number, step) in steps.iter().enumerate() {
+        let (after, done) = match step {
+            Step::Commit(changes) => {
+                let note = format!("note {number}").into_bytes();
+                let after = model.after(&note, changes);
+                (after, log.commit(&note, changes.iter().map(state_change).collect()))
+            }
+            Step::Forget(device) => {
+                let device = format!("device-{device}");
+                (model.without_device(&device), log.forget(&device).map(|_| ()))
+            }
+            Step::DropTable(table) => {
+                let table = format!("table-{table}");
+                let mut after = model.clone();
+                after.rows.retain(|(of, _), _| *of != table);
+                (after, log.drop_table(&table).map(|_| ()))
+            }
+            Step::Compact => (model.clone(), log.compact()),
+            Step::Reopen => {
+                drop(log);
+                match open(disk) {
+                    Ok(opened) => log = opened,
+                    Err(_) => return (model.clone(), model, false),
+                }
+                assert_eq!(Model::of(&log), model);
+                continue;
+            }
+        };
+        if done.is_err() {
+            return (model, after, false);
+        }
+        model = after;
+        assert_eq!(Model::of(&log), model);
+    }
+    (model.clone(), model, true)
+}
+
+/// The disk that the next life finds.
+fn next_disk(disk: &SimulatedDisk, cut: bool) -> SimulatedDisk {
+    if cut { disk.after_power_cut() } else { disk.after_kill() }
+}
+
+/// Lets the power go at every call, and at every call of the recovery from that, and looks whether the tables are those
+/// of the last acknowledged step or of the one in flight.
+fn crash_everywhere(seed: u64, steps: &[Step]) {
+    let mut crash_at = 0;
+    loop {
+        let disk = SimulatedDisk::new(seed.wrapping_add(crash_at));
+        disk.fault_at(crash_at, Fault::PowerCut);
+        let (acknowledged, in_flight, whole) = live(&disk, Model::default(), steps);
+        if whole {
+            return;
+        }
+        let is_right = |log: &CommitLog, what: &str| {
+            let found = Model::of(log);
+            assert!(
+                found == acknowledged || found == in_flight,
+                "{what}, power cut at call {crash_at}: {found:?} is neither {acknowledged:?} nor {in_flight:?}"
+            );
+            found
+        };
+        let after = disk.after_power_cut();
+        let mut recovery = 0;
+        loop {
+            let again = after.after_kill();
+            again.fault_at(recovery, Fault::PowerCut);
+            let opened = open(&again);
+            let survived = opened.is_ok();
+            // What a life has seen must not be lost by the next crash.
+            let seen = opened.ok().map(|log| is_right(&log, "recovered"));
+            let last = next_disk(&again, true);
+            let mut log = open(&last).unwrap();
+            let found = is_right(&log, "recovered twice");
+            assert!(seen.is_none_or(|seen| seen == found), "power cut at call {crash_at}, then {recovery}");
+            if survived {
+                // And it goes on.
+                log.commit(b"on", vec![state_change(&(0, 1, None, Some(99)))]).unwrap();
+                assert_eq!(Model::of(&log), found.after(b"on", &[(0, 1, None, Some(99))]));
+                break;
+            }
+            recovery += 1;
+        }
+        crash_at += 1;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_power_cut_at_any_call_leaves_a_whole_step(seed: u64, steps in steps()) {
+        crash_everywhere(seed, &steps);
+    }
+
+    /// Faults after which the process goes on, or is killed and starts again over the same memory of the system.
+    #[test]
+    fn a_fault_at_any_call_loses_nothing(seed: u64, steps in steps(), cut: bool) {
+        for fault in [Fault::Io, Fault::NoRoom, Fault::Short] {
+            for at in 0..200 {
+                let disk = SimulatedDisk::new(seed.wrapping_add(at));
+                disk.fault_at(at, fault);
+                let (acknowledged, in_flight, whole) = live(&disk, Model::default(), &steps);
+                prop_assert!(fault != Fault::Short || whole, "a short write is no failure");
+                let log = open(&next_disk(&disk, cut)).unwrap();
+                let found = Model::of(&log);
+                prop_assert!(found == acknowledged || found == in_flight, "{:?} at call {}", fault, at);
+                drop(log);
+                // Also when the power goes after a kill: what was read back was made durable.
+                let killed = next_disk(&disk, false);
+                let seen = Model::of(&open(&killed).unwrap());
+                let last = Model::of(&open(&killed.after_power_cut()).unwrap());
+                prop_assert_eq!(seen, last, "{:?} at call {}", fault, at);
+                if whole {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A log with a few rows of two devices in two files.
+fn small_log(disk: &SimulatedDisk) -> Model {
+    let mut model = Model::default();
+    let lives: [&[&[Change]]; 2] = [
+        &[&[(0, 1, Some(0), Some(1))], &[(0, 2, Some(1), Some(2)), (1, 1, None, Some(5))]],
+        &[&[(0, 1, Some(0), Some(3))], &[(1, 2, Some(1), Some(7)), (1, 1, None, None)]],
+    ];
+    for life in lives {
+        let mut log = open(disk).unwrap();
+        for changes in life {
+            model = model.after(b"noted", changes);
+            log.commit(b"noted", changes.iter().map(state_change).collect()).unwrap();
+        }
+    }
+    model
+}
+
+/// The bytes of each file that count: the last frame of a life stands again at the beginning of the next one's file.
+fn used(disk: &SimulatedDisk) -> BTreeMap<PathBuf, usize> {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let checks = CommitLog::verify_on(Path::new(FOLDER), &KEY, &disk).unwrap();
+    assert!(checks.iter().all(|check| check.problem.is_none() && check.torn.is_none()), "{checks:?}");
+    checks.into_iter().map(|check| (check.path, check.bytes as usize)).collect()
+}
+
+fn frames(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "frames")).collect()
+}
+
+#[test]
+fn no_flipped_bit_goes_unnoticed() {
+    let disk = SimulatedDisk::new(1);
+    let model = small_log(&disk);
+    assert_eq!(frames(&disk).len(), 2);
+    let (mut errors, mut torn) = (0, 0);
+    for path in frames(&disk).into_iter().chain([Path::new(FOLDER).join("keystore")]) {
+        let whole = disk.bytes(&path).unwrap();
+        let used = used(&disk).get(&path).copied().unwrap_or(whole.len());
+        for bit in 0..whole.len() * 8 {
+            let damaged = disk.after_kill();
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            damaged.put(&path, bytes);
+            match open(&damaged) {
+                Err(error) => {
+                    assert!(
+                        matches!(
+                            error,
+                            Error::Damaged { .. } | Error::Foreign { .. } | Error::WrongKey { .. }
+                        ),
+                        "bit {bit}: {error}"
+                    );
+                    assert!(error.to_string().contains(&*path.to_string_lossy()), "bit {bit}: {error}");
+                    errors += 1;
+                }
+                Ok(log) if bit / 8 >= used => assert_eq!(Model::of(&log), model, "bit {bit}"),
+                Ok(log) => {
+                    assert_eq!(log.torn().len(), 1, "bit {bit} of {} was not noticed", path.display());
+                    assert_ne!(Model::of(&log), model);
+                    torn += 1;
+                }
+            }
+        }
+    }
+    assert!(torn * 100 < errors, "{torn} of {errors} were taken for torn tails");
+}
+
+#[test]
+fn what_was_acknowledged_and_is_cut_is_damage() {
+    let disk = SimulatedDisk::new(1);
+    small_log(&disk);
+    let [first, last] = &frames(&disk)[..] else { panic!("two files") };
+    let cut = |path: &Path, bytes: usize| {
+        let damaged = disk.after_kill();
+        let whole = disk.bytes(path).unwrap();
+        damaged.put(path, whole[..whole.len() - bytes].to_vec());
+        open(&damaged).map(|log| log.torn().to_vec())
+    };
+    let unused = disk.bytes(first).unwrap().len() - used(&disk)[first];
+    assert!(unused > 500, "{unused}");
+    assert_eq!(cut(first, unused).unwrap(), []);
+    let error = cut(first, unused + 1).unwrap_err().to_string();
+    assert!(error.contains("were acknowledged") && error.contains(&*first.to_string_lossy()), "{error}");
+    assert_eq!(cut(last, 1).unwrap().len(), 1, "nothing says that the last frame was acknowledged");
+    // Of a frame that a later one acknowledges, a sector is missing.
+    let damaged = disk.after_kill();
+    let mut bytes = disk.bytes(last).unwrap();
+    bytes[512..1024].fill(0);
+    damaged.put(last, bytes);
+    let error = open(&damaged).err().unwrap().to_string();
+    assert!(error.contains("though it was acknowledged") && error.contains("at byte 42"), "{error}");
+}
+
+#[test]
+fn a_second_owner_is_refused_and_the_first_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = headwater_vault::real_disk();
+    let first = CommitLog::open(folder.path(), &KEY, Arc::clone(&disk)).unwrap();
+    let error = CommitLog::open(folder.path(), &KEY, Arc::clone(&disk)).err().unwrap();
+    assert!(matches!(error, Error::Busy { pid: Some(pid), .. } if pid == std::process::id()));
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    CommitLog::open(folder.path(), &KEY, disk).unwrap();
+}
+
+#[test]
+fn forgotten_rows_cannot_be_read_and_nothing_older_comes_back() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    let mut model = Model::default();
+    let steps: [&[Change]; 2] = [
+        &[(0, 1, Some(0), Some(1)), (0, 2, Some(1), Some(2))],
+        // The row of the first device becomes one of the second.
+        &[(0, 1, Some(1), Some(3))],
+    ];
+    for changes in steps {
+        model = model.after(b"", changes);
+        log.commit(b"", changes.iter().map(state_change).collect()).unwrap();
+    }
+    let copy = disk.after_kill();
+    assert_eq!(log.forget("device-1").unwrap(), 2);
+    assert_eq!(log.forget("device-1").unwrap(), 0);
+    assert!(Model::of(&log).rows.is_empty());
+    // Old frames with the new keystore: what a copy of the files alone gives.
+    copy.put(&Path::new(FOLDER).join("keystore"), disk.bytes(&Path::new(FOLDER).join("keystore")).unwrap());
+    for disk in [disk.after_kill(), copy] {
+        assert!(Model::of(&open(&disk).unwrap()).rows.is_empty());
+    }
+    // The device comes back, under another key.
+    log.commit(b"", vec![state_change(&(0, 4, Some(1), Some(4)))]).unwrap();
+    drop(log);
+    let found = Model::of(&open(&disk).unwrap());
+    assert_eq!(found.rows.values().collect::<Vec<_>>(), [&(Some("device-1".to_owned()), 4)]);
+    assert!(model.rows.len() == 2);
+}
+
+#[test]
+fn compaction_keeps_the_files_as_small_as_what_is_live() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    for round in 0..600u64 {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(20_000)]));
+        let row = RecordBatch::try_from_iter([("text", text)]).unwrap();
+        let device = Some(format!("device-{}", round % 3));
+        let change = StateChange { table: "t".into(), key: vec![(round % 3) as u8], device, row: Some(row) };
+        log.commit(b"note", vec![change]).unwrap();
+        let size = log.size();
+        assert!(size.bytes <= 2 * size.live_bytes + (1 << 20) + 50_000, "round {round}: {size:?}");
+        assert_eq!(
+            size.bytes,
+            frames(&disk).iter().map(|f| disk.bytes(f).unwrap().len() as u64).sum::<u64>()
+        );
+    }
+    assert_eq!((log.size().rows, log.size().files), (3, 1));
+    drop(log);
+    assert_eq!(open(&disk).unwrap().rows("t").unwrap().len(), 3);
+}
+
+#[test]
+fn a_full_disk_is_told_and_waited_for() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    let mut model = Model::default();
+    for value in 0..40u64 {
+        let changes = [(0, (value % 6) as u8, Some((value % 3) as u8), Some(value))];
+        disk.leave_room(Some(usize::try_from(value).unwrap() * 37));
+        loop {
+            match log.commit(b"n", changes.iter().map(state_change).collect()) {
+                Ok(()) => break,
+                Err(error) => {
+                    assert!(error.is_no_room() && error.to_string().contains("the disk is full"), "{error}");
+                    assert_eq!(Model::of(&log), model, "nothing has changed");
+                    disk.leave_room(None);
+                }
+            }
+        }
+        model = model.after(b"n", &changes);
+        assert_eq!(Model::of(&log), model);
+        assert_eq!(Model::of(&open(&disk.after_power_cut()).unwrap()), model);
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_taken() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    let commit = |log: &mut CommitLog| log.commit(b"n", vec![state_change(&(0, 1, None, Some(1)))]);
+    commit(&mut log).unwrap();
+    // The next commit is one append and one sync.
+    let before = disk.changes();
+    commit(&mut log).unwrap();
+    assert_eq!(disk.changes() - before, 2);
+    for fault in [Fault::Io, Fault::NoRoom] {
+        let disk = SimulatedDisk::new(1);
+        let mut log = open(&disk).unwrap();
+        commit(&mut log).unwrap();
+        disk.fault_at(1, fault);
+        let error = commit(&mut log).unwrap_err();
+        assert!(matches!(error, Error::Io { action: "sync", .. }), "{error}");
+        let changes = disk.changes();
+        for _ in 0..3 {
+            assert!(matches!(commit(&mut log), Err(Error::Poisoned { .. })));
+        }
+        assert_eq!(disk.changes(), changes, "it does not even try");
+    }
+}
+
+#[test]
+fn names_keys_and_rows_do_not_show() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    let change = StateChange {
+        table: "the-table".into(),
+        key: b"the-key".to_vec(),
+        device: Some("bedroom-of-ada".into()),
+        row: Some(row(3)),
+    };
+    log.commit(b"the-note", vec![change]).unwrap();
+    let looked: BTreeSet<_> = disk.files().into_iter().collect();
+    assert_eq!(looked.len(), 3, "keystore, lock and one file: {looked:?}");
+    for path in looked {
+        let bytes = disk.bytes(&path).unwrap();
+        for word in [&b"the-table"[..], b"the-key", b"ada", b"state number", b"the-note"] {
+            assert!(!bytes.windows(word.len()).any(|w| w == word), "{}", path.display());
+        }
+    }
+}

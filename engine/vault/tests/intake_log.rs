@@ -1,0 +1,209 @@
+//! What sources gave comes back in order until it is released, and never after.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+#[path = "rows/root.rs"]
+mod root;
+#[allow(dead_code)]
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_vault::{Error, Fault, Intake, IntakeContent, IntakeLog, IntakeLogOptions, SimulatedDisk};
+use root::Root;
+
+const FOLDER: &str = "/state/intake";
+
+fn open(disk: &SimulatedDisk) -> Result<IntakeLog, Error> {
+    let options = IntakeLogOptions { file_bytes: 6000, file_epochs: 2 };
+    IntakeLog::open_with(Path::new(FOLDER), &Root(5), Arc::new(disk.clone()), options)
+}
+
+/// What is taken in at an epoch: rows of two devices, mixed, and a mark.
+fn epoch(number: u64) -> [Intake; 2] {
+    let rows = rows::rows(&[("hall", number * 3), ("loft", number), ("hall", number * 3 + 1)]);
+    let position = format!("position {number}").into_bytes();
+    let batch = IntakeContent::Batch { source: "mic".into(), rows: Some(rows), position };
+    let mark = IntakeContent::Mark(format!("mark {number}").into_bytes());
+    [Intake { epoch: number, content: batch }, Intake { epoch: number, content: mark }]
+}
+
+fn put(log: &mut IntakeLog, intake: &Intake) -> Result<(), Error> {
+    match &intake.content {
+        IntakeContent::Mark(mark) => log.mark(intake.epoch, mark),
+        IntakeContent::Batch { source, rows, position } => {
+            log.append(intake.epoch, source, rows.as_ref().unwrap(), position)
+        }
+    }
+}
+
+fn take_in(log: &mut IntakeLog, number: u64) -> Result<(), Error> {
+    epoch(number).iter().try_for_each(|intake| put(log, intake))?;
+    log.sync()
+}
+
+fn all(epochs: std::ops::Range<u64>) -> Vec<Intake> {
+    epochs.flat_map(epoch).collect()
+}
+
+fn frames(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "frames")).collect()
+}
+
+#[test]
+fn what_was_taken_in_comes_back_in_order_over_many_lives() {
+    let disk = SimulatedDisk::new(1);
+    for life in 0..4 {
+        let mut log = open(&disk).unwrap();
+        assert_eq!(log.content(None).unwrap(), all(0..life * 3));
+        for number in life * 3..life * 3 + 3 {
+            take_in(&mut log, number).unwrap();
+        }
+        assert_eq!(log.content(None).unwrap(), all(0..life * 3 + 3));
+        assert_eq!(log.content(Some(1)).unwrap(), all(2..life * 3 + 3));
+    }
+}
+
+#[test]
+fn released_epochs_leave_neither_files_nor_keys() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    for number in 0..6 {
+        take_in(&mut log, number).unwrap();
+    }
+    // Somebody keeps copies of everything.
+    let copies: Vec<_> =
+        disk.files().into_iter().map(|path| (path.clone(), disk.bytes(&path).unwrap())).collect();
+    let files = frames(&disk);
+    assert_eq!(files.len(), 3);
+    log.release(2).unwrap();
+    assert_eq!(frames(&disk), files[1..], "the second file still holds epoch 3");
+    assert_eq!(log.content(Some(2)).unwrap(), all(3..6));
+    log.release(5).unwrap();
+    assert_eq!(frames(&disk), Vec::<PathBuf>::new());
+    assert_eq!(log.content(None).unwrap(), []);
+    take_in(&mut log, 6).unwrap();
+    drop(log);
+    assert_eq!(open(&disk).unwrap().content(None).unwrap(), all(6..7));
+    // The copies of the files beside the keystore as it is now: nobody can open them, and they are taken for leftovers.
+    for (path, bytes) in copies.iter().filter(|(path, _)| files.contains(path)) {
+        disk.put(path, bytes.clone());
+        for word in [&b"said sentence"[..], b"hall", b"position", b"mark"] {
+            assert!(!bytes.windows(word.len()).any(|w| w == word), "{}", path.display());
+        }
+    }
+    let log = open(&disk).unwrap();
+    assert_eq!(log.content(None).unwrap(), all(6..7));
+    assert!(files.iter().all(|file| !frames(&disk).contains(file)));
+    // The old keystore would open them; it is what a copy must not hold.
+    drop(log);
+    for (path, bytes) in copies {
+        disk.put(&path, bytes);
+    }
+    for later in frames(&disk).iter().filter(|path| !files.contains(path)) {
+        headwater_vault::Disk::remove(&disk, later).unwrap();
+    }
+    assert_eq!(open(&disk).unwrap().content(None).unwrap(), all(0..6));
+}
+
+#[test]
+fn a_forgotten_device_is_left_out_and_the_others_stay_in_order() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk).unwrap();
+    take_in(&mut log, 1).unwrap();
+    assert!(log.forget("hall").unwrap());
+    assert!(!log.forget("hall").unwrap());
+    let rows_of = |log: &IntakeLog| match log.content(None).unwrap().remove(0).content {
+        IntakeContent::Batch { rows, .. } => rows,
+        IntakeContent::Mark(_) => panic!("a batch comes first"),
+    };
+    assert_eq!(rows_of(&log).unwrap(), rows::rows(&[("loft", 1)]));
+    log.forget("loft").unwrap();
+    assert_eq!(rows_of(&log), None);
+    drop(log);
+    let log = open(&disk).unwrap();
+    assert_eq!((rows_of(&log), log.content(None).unwrap().len()), (None, 2));
+}
+
+/// What a life did: epochs that were synced, and whether one more may be there, in part.
+fn live(disk: &SimulatedDisk, from: u64, to: u64) -> (u64, u64) {
+    let Ok(mut log) = open(disk) else { return (from, 0) };
+    let mut released = 0;
+    for number in from..to {
+        if take_in(&mut log, number).is_err() {
+            return (number, released);
+        }
+        if number > 1 {
+            if log.release(number - 2).is_err() {
+                return (number + 1, number - 1);
+            }
+            released = number - 1;
+        }
+    }
+    (to, released)
+}
+
+/// Synced epochs are there, in order, unless they were released; then perhaps the beginning of one more.
+fn check(found: &[Intake], synced: u64, released: u64, what: &str) {
+    let found: Vec<_> = found.iter().filter(|intake| intake.epoch >= released).cloned().collect();
+    let whole = all(released..synced + 1);
+    assert!(found.len() >= all(released..synced).len(), "{what}: {} of {synced}", found.len());
+    assert_eq!(found[..], whole[..found.len()], "{what}");
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
+    for fault in [Fault::PowerCut, Fault::Io, Fault::NoRoom, Fault::Short] {
+        for seed in 0..2 {
+            for at in 0.. {
+                let disk = SimulatedDisk::new(seed * 1000 + at);
+                disk.fault_at(at, fault);
+                let (synced, released) = live(&disk, 0, 7);
+                let what = format!("{fault:?} at call {at}, seed {seed}");
+                let next = if fault == Fault::PowerCut { disk.after_power_cut() } else { disk.after_kill() };
+                for recovery in 0.. {
+                    let again = next.after_kill();
+                    again.fault_at(recovery, Fault::PowerCut);
+                    let seen = open(&again).map(|log| log.content(None).unwrap());
+                    let cut = open(&again.after_power_cut()).unwrap().content(None).unwrap();
+                    check(&cut, synced, released, &what);
+                    if let Ok(seen) = seen {
+                        assert_eq!(seen, cut, "{what}: what was read back was durable");
+                        break;
+                    }
+                }
+                if synced == 7 && !disk.is_dead() && disk.changes() <= at {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_between_two_syncs_loses_and_doubles_nothing() {
+    for room in (0..12_000).step_by(97) {
+        let disk = SimulatedDisk::new(room);
+        let mut log = open(&disk).unwrap();
+        disk.leave_room(Some(room as usize));
+        for intake in all(0..6) {
+            while let Err(error) = put(&mut log, &intake) {
+                assert!(error.is_no_room(), "{error}");
+                disk.leave_room(None);
+            }
+            if matches!(intake.content, IntakeContent::Mark(_)) && intake.epoch % 2 == 1 {
+                log.sync().unwrap();
+            }
+        }
+        assert_eq!(log.content(None).unwrap(), all(0..6), "room {room}");
+        drop(log);
+        assert_eq!(open(&disk.after_power_cut()).unwrap().content(None).unwrap(), all(0..6), "room {room}");
+    }
+}
