@@ -16,7 +16,9 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::{Bytes, Epoch};
 use headwater_contract::{Result, Site, StageError};
 use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
-use headwater_vault::{CommitLog, IntakeEntry, IntakeLog, KeyFile, StateChange, disk};
+use headwater_vault::{
+    CommitLog, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
+};
 
 use crate::site::Settings;
 
@@ -71,7 +73,7 @@ impl Folder {
     /// Another process has it open, or what is there cannot be read.
     pub fn open(site: &Site) -> Result<Self> {
         let key = KeyFile::at(&site.key_file);
-        let log = CommitLog::open(&commits(site), &key, disk::real()).map_err(of_vault)?;
+        let log = CommitLog::open(&commits(site), &key, real_disk()).map_err(of_vault)?;
         for torn in log.torn() {
             let (path, bytes) = (torn.path.display(), torn.bytes);
             tracing::warn!("{path}: {bytes} bytes at its end were never completely written, and are cut");
@@ -89,7 +91,7 @@ impl Folder {
 
     fn live(&mut self) -> Result<&mut IntakeLog> {
         if self.live.is_none() {
-            self.live = Some(IntakeLog::open(&self.intake, &self.key, disk::real()).map_err(of_vault)?);
+            self.live = Some(IntakeLog::open(&self.intake, &self.key, real_disk()).map_err(of_vault)?);
         }
         self.live.as_mut().ok_or_else(|| StageError::new("the log of live input is not open"))
     }
@@ -157,11 +159,12 @@ impl StateFolder for Folder {
 
     fn logged(&mut self, after: Option<Epoch>) -> Result<Vec<Logged>> {
         let entries = self.live()?.content(after.map(|epoch| epoch.0)).map_err(of_vault)?;
-        let logged = |entry: IntakeEntry| match entry {
-            IntakeEntry::Rows { epoch, source, rows, .. } => Logged::Rows(Epoch(epoch), source, rows),
-            IntakeEntry::Mark { epoch, mark } => Logged::Closed(Epoch(epoch), mark),
+        let logged = |Intake { epoch, content }| match content {
+            // Rows of devices that were forgotten are gone.
+            IntakeContent::Batch { source, rows, .. } => Some(Logged::Rows(Epoch(epoch), source, rows?)),
+            IntakeContent::Mark(mark) => Some(Logged::Closed(Epoch(epoch), mark)),
         };
-        Ok(entries.into_iter().map(logged).collect())
+        Ok(entries.into_iter().filter_map(logged).collect())
     }
 
     fn release(&mut self, up_to: Epoch) -> Result<()> {
@@ -220,8 +223,8 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8
     let mut text = String::new();
     for folder in [commits(&site), intake(&site)].iter().filter(|folder| folder.exists()) {
         for check in CommitLog::verify(folder, &key).map_err(of_vault)? {
-            damaged += usize::from(check.is_damaged());
-            text += &format!("{check}\n");
+            damaged += usize::from(check.problem.is_some());
+            text += &line_of(&check);
         }
     }
     if text.is_empty() {
@@ -229,6 +232,21 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8
     }
     written(out, &text)?;
     Ok(u8::from(damaged > 0))
+}
+
+/// What a look at one file found, as a line.
+fn line_of(check: &FileCheck) -> String {
+    let mut line = format!("{}: {} bytes, {} frames", check.path.display(), check.bytes, check.frames);
+    if check.forgotten > 0 {
+        line += &format!(", {} parts of forgotten devices, closed for good", check.forgotten);
+    }
+    if let Some(torn) = &check.torn {
+        line += &format!(", {} bytes at its end that were never completely written", torn.bytes);
+    }
+    match &check.problem {
+        Some(problem) => line + &format!("\n  DAMAGED: {problem}\n"),
+        None => line + ": whole\n",
+    }
 }
 
 fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<u8> {

@@ -26,6 +26,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
 use timely::dataflow::{Scope, Stream};
+use timely::progress::frontier::AntichainRef;
 use timely::worker::Worker;
 
 use crate::commit::StateRow;
@@ -67,9 +68,14 @@ fn work(worker: &mut Worker, shared: &Arc<Shared>) {
     let cpu = CpuShare::default();
     let probe = worker.dataflow::<u64, _, _>(|scope| Wiring::new(scope, shared, cpu.clone()).wire());
     let mut told = worker.index() != 0;
-    // Stopped before an epoch was closed: it is left open, for a later life.
-    let left = || probe.with_frontier(|f| f.first().is_some_and(|epoch| shared.is_left_open(Epoch(*epoch))));
-    while !probe.done() {
+    let over = || {
+        let left = |frontier: AntichainRef<'_, u64>| match frontier.first() {
+            Some(epoch) => shared.is_left_open(Epoch(*epoch)),
+            None => true,
+        };
+        probe.with_frontier(left)
+    };
+    while !over() {
         cpu.skip();
         worker.step_or_park(Some(PARK));
         if worker.index() == 0 {
@@ -80,15 +86,22 @@ fn work(worker: &mut Worker, shared: &Arc<Shared>) {
             shared.wake_intake();
             told = true;
         }
-        if shared.failed() || left() {
-            for dataflow in worker.installed_dataflows() {
-                worker.drop_dataflow(dataflow);
-            }
-            return;
+        if shared.failed() {
+            return drop_dataflows(worker);
         }
+    }
+    if shared.leaves_an_epoch_open() {
+        // Nobody will close it: no worker waits for what others hold of it.
+        return drop_dataflows(worker);
     }
     // The last frontier is empty: it names no epoch.
     shared.options.metrics.all_done();
+}
+
+fn drop_dataflows(worker: &mut Worker) {
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
+    }
 }
 
 struct Wiring<'s> {

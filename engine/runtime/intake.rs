@@ -170,8 +170,15 @@ impl Intake {
     /// taken in is carried through.
     fn stop(&mut self) -> Cut {
         self.finishing = Finish::End;
-        let goes_on = self.due.is_some() && !self.has_live();
-        if self.open.rows > 0 && !goes_on { Cut::Close(self.close(false)) } else { Cut::End }
+        if self.open.rows == 0 || self.leaves_epoch_open() {
+            return Cut::End;
+        }
+        Cut::Close(self.close(false))
+    }
+
+    /// Whether rows are in an epoch that a later life takes in again, and closes.
+    pub fn leaves_epoch_open(&self) -> bool {
+        self.finishing == Finish::End && self.open.rows > 0 && self.due.is_some() && !self.has_live()
     }
 
     fn take_in(&mut self) -> Cut {

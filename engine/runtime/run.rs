@@ -112,7 +112,7 @@ pub(crate) struct Shared {
     pub(crate) restored: Restored,
     /// What is committed, if anything is.
     pub(crate) commits: Option<Commits>,
-    /// Where the intake ended: all epochs before it were closed.
+    /// The epoch that the intake left open, if it did.
     end: OnceLock<Epoch>,
     intake: OnceLock<Wake>,
     failure: Mutex<Option<Failure>>,
@@ -130,14 +130,19 @@ impl Shared {
         }
     }
 
-    /// The intake has ended, with this epoch open.
-    pub(crate) fn ends_at(&self, epoch: Epoch) {
+    /// The intake has left this epoch open, for a later life: all before it were closed.
+    pub(crate) fn leaves_open(&self, epoch: Epoch) {
         self.end.get_or_init(|| epoch);
+    }
+
+    /// Whether an epoch was left open.
+    pub(crate) fn leaves_an_epoch_open(&self) -> bool {
+        self.end.get().is_some()
     }
 
     /// Whether everything before this epoch has taken effect, and nobody will close it.
     pub(crate) fn is_left_open(&self, epoch: Epoch) -> bool {
-        self.commits.is_some() && self.end.get().is_some_and(|end| epoch >= *end)
+        self.end.get().is_some_and(|end| epoch >= *end)
     }
 
     /// Shows rows of a stage's output to those who asked for them.

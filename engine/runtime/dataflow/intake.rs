@@ -118,7 +118,9 @@ pub(super) fn wire<'s>(
                 Next::Later(time) => again.activate_after(time),
                 Next::WhenWoken => (),
                 Next::Never => {
-                    at_work.shared.ends_at(at_work.intake.epoch());
+                    if at_work.intake.leaves_epoch_open() {
+                        at_work.shared.leaves_open(at_work.intake.epoch());
+                    }
                     taking = None;
                 }
             }
