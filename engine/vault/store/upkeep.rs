@@ -123,6 +123,11 @@ impl Store {
         Ok(removed)
     }
 
+    /// How many segments there are.
+    pub fn segment_count(&self) -> usize {
+        self.keystore.segments().count()
+    }
+
     /// All segments, by device and number.
     pub fn segments(&self) -> Result<Vec<SegmentInfo>> {
         StoreFolder::unchecked(&*self.disk, &self.folder, &self.keystore).segments()
