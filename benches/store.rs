@@ -1,5 +1,6 @@
 //! What encryption at rest costs: the same rows written through the store (identity check, encrypted log, sort, encrypted
-//! Parquet, fsyncs) and as plain Parquet (one file, one fsync) with the same compression. Prints a table.
+//! Parquet, fsyncs) and as plain Parquet (one file, one fsync) with the same compression. And what durability costs, beside
+//! SQLite. Prints tables. One of them alone: `-- cost`, `rows`, `steps` or `recovery`.
 //!
 //!     cargo test --workspace --bench store
 
@@ -10,6 +11,9 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation
 )]
+
+#[path = "store/durable.rs"]
+mod durable;
 
 use std::fs;
 use std::io::Write;
@@ -79,7 +83,8 @@ fn payload(batches: &[RecordBatch]) -> u64 {
         .sum()
 }
 
-fn cpu_seconds() -> f64 {
+/// CPU seconds of this process so far.
+pub fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let after = stat.rsplit(')').next().unwrap();
     let ticks: f64 = after.split_whitespace().skip(11).take(2).map(|n| n.parse::<f64>().unwrap()).sum();
@@ -107,7 +112,8 @@ fn print(what: &str, bytes: u64, disk: u64, measured: &Measured, base: &Measured
     );
 }
 
-fn size(folder: &Path) -> u64 {
+/// Bytes of all files below a folder.
+pub fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap());
     entries.map(|e| if e.path().is_dir() { size(&e.path()) } else { e.metadata().unwrap().len() }).sum()
 }
@@ -135,6 +141,15 @@ fn plain(file: &Path, batches: &[RecordBatch]) {
 }
 
 fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let tables: [(&str, fn()); 4] =
+        [("cost", cost), ("rows", durable::rows), ("steps", durable::steps), ("recovery", durable::recovery)];
+    let named = |name: &str| asked.iter().any(|word| word == name);
+    let any = tables.iter().any(|(name, _)| named(name));
+    tables.iter().filter(|(name, _)| !any || named(name)).for_each(|(_, table)| table());
+}
+
+fn cost() {
     let folder = tempfile::tempdir().unwrap();
     let batches = batches();
     let bytes = payload(&batches);

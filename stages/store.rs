@@ -1,15 +1,16 @@
 //! The store: rows become durable in encrypted Parquet segments, each row once.
 //!
 //! In: rows of any columns. Out, if somebody reads it: the identity of every row, once it is durable. At the end of an
-//! epoch all its rows are durable; running the same input again stores nothing twice. It must not know where its rows
-//! come from, nor how bytes are encrypted: that is the vault's.
+//! epoch all its rows are durable; running the same input again stores nothing twice, and what is older than is to be
+//! kept goes. It must not know where its rows come from, nor how bytes are encrypted: that is the vault's.
 
 use std::path::PathBuf;
 
 use headwater_contract::Site;
 use headwater_contract::identity;
 use headwater_contract::prelude::*;
-use headwater_vault::{KeyFile, Level, StoreOptions};
+use headwater_contract::units::Bytes;
+use headwater_vault::{Keep, KeyFile, Level, StoreOptions};
 
 options! {
     /// Keeps rows in encrypted Parquet segments, each row once: durable at the end of its epoch.
@@ -20,6 +21,11 @@ options! {
         seal_rows: usize = 65536, in 1 ..= 1048576, unit "rows";
         /// How hard the segments are compressed: 1 is fast, 22 is small.
         level: i32 = 3, in 1 ..= 22;
+        /// Days that rows are kept, measured from the newest row stored: older segments are let go, each whole. No clock
+        /// is asked. All are kept if it is left out.
+        keep_days: Option<u32>, in 1 ..= 36500, unit "days";
+        /// Bytes of segments that are kept: the oldest are let go. All are kept if it is left out.
+        keep_bytes: Option<Bytes>;
         /// The file of the root key, if it is another one than the site's.
         key_file: Option<PathBuf>;
     }
@@ -67,7 +73,8 @@ impl StageConfig for Store {
                 torn.bytes
             );
         }
-        Ok(Keeper { store, schema: cx.output(0)?, arrived: Vec::new() })
+        let keep = Keep { days: self.keep_days, bytes: self.keep_bytes.map(|Bytes(most)| most) };
+        Ok(Keeper { store, keep, segments: 0, schema: cx.output(0)?, arrived: Vec::new() })
     }
 }
 
@@ -84,11 +91,16 @@ impl Store {
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    StageError::new(error.to_string())
+    let full = error.is_no_room();
+    let told = StageError::new(error.to_string());
+    if full { told.help("nothing is lost; once there is room, run it again") } else { told }
 }
 
 struct Keeper {
     store: headwater_vault::Store,
+    keep: Keep,
+    /// Segments when it was last looked whether some are to go.
+    segments: usize,
     schema: SchemaRef,
     /// The identities of this epoch's rows, told when they are durable.
     arrived: Vec<RecordBatch>,
@@ -109,9 +121,23 @@ impl Stage for Keeper {
         } else {
             self.store.commit().map_err(of_vault)?;
         }
+        self.let_go(out)?;
         for rows in self.arrived.drain(..) {
             out.send(rows);
         }
+        Ok(())
+    }
+}
+
+impl Keeper {
+    /// Lets segments go that are older or more than are to be kept, whenever there are new ones.
+    fn let_go(&mut self, out: &mut Outbox<'_>) -> Result {
+        if self.keep == Keep::default() || self.segments == self.store.segment_count() {
+            return Ok(());
+        }
+        let gone = self.store.retain(self.keep).map_err(of_vault)?;
+        out.count("let_go", gone.rows);
+        self.segments = self.store.segment_count();
         Ok(())
     }
 }
@@ -197,6 +223,19 @@ mod tests {
     }
 
     #[test]
+    fn more_than_is_to_be_kept_is_let_go() {
+        let fixture = Fixture::new();
+        // Of segments of one row each, the last one is always kept where a byte is too much: it goes at the next.
+        let outcome =
+            assert_stage(&fixture.config("seal_rows = 1\nkeep_bytes = '1B'"), &[text_rows(ROWS).unwrap()]);
+        assert_eq!((outcome.figures["new_rows"], outcome.figures["let_go"]), (4, 4));
+        assert!(fixture.stored().is_empty());
+        let fixture = Fixture::new();
+        assert_stage(&fixture.config("keep_days = 1\nkeep_bytes = '1GiB'"), &[text_rows(ROWS).unwrap()]);
+        assert_eq!(names(&fixture.stored()).len(), 4);
+    }
+
+    #[test]
     fn another_key_is_told_before_anything_runs() {
         let fixture = Fixture::new();
         assert_stage(&fixture.config(""), &[text_rows(ROWS).unwrap()]);
@@ -222,5 +261,7 @@ mod tests {
         check("", "path");
         check("path = 'x'\nseal_rows = 0", "seal_rows");
         check("path = 'x'\nlevel = 23", "level");
+        check("path = 'x'\nkeep_days = 0", "keep_days");
+        check("path = 'x'\nkeep_bytes = 'much'", "keep_bytes");
     }
 }

@@ -191,3 +191,81 @@ fn the_key_goes_to_a_safe_and_comes_back() {
     fs::set_permissions(kept.path("root.key"), fs::Permissions::from_mode(0o644)).unwrap();
     kept.check("store ls store", 2, &[], &["chmod 600"]);
 }
+
+#[test]
+fn a_store_is_kept_in_order_and_its_deeds_are_written_down() {
+    let kept = Kept::copy();
+    let digest = || {
+        let (code, digest, error) = kept.run("root.key", "store digest store");
+        assert!(code == 0 && digest.trim().len() == 64, "{digest}{error}");
+        digest
+    };
+    let before = digest();
+    kept.check(
+        "store stat store",
+        0,
+        &["rows      7", "sealed  5 in 3 segments of 2 devices", "in log  2"],
+        &[],
+    );
+    kept.check("store compact store", 0, &["4 segments became 3"], &[]);
+    assert_eq!(digest(), before, "the same rows in other files");
+    kept.check("store repair store", 0, &["0 files repaired"], &[]);
+    kept.check("store rotate-key store --new-key-file new.key", 0, &["is now under root key"], &[]);
+    kept.check("store rotate-key store --new-key-file new.key", 0, &["was already under root key"], &[]);
+    kept.check("store ls store", 2, &[], &["was made with root key"]);
+    let (code, same, error) = kept.run("new.key", "store digest store");
+    assert_eq!((code, same), (0, before), "{error}");
+
+    let (code, receipt, error) = kept.run("new.key", "store forget store --device hall");
+    assert_eq!(code, 0, "{error}");
+    for part in ["receipt: device \"hall\"", "its key is deleted", "2 rows, 1 segments"] {
+        assert!(receipt.contains(part), "{receipt}");
+    }
+    let (_, rows, _) = kept.run("new.key", "store cat store --format jsonl");
+    assert!(rows.lines().count() == 5 && !rows.contains("hall"), "{rows}");
+    let (code, told, _) = kept.run("new.key", "store verify store");
+    assert!(code == 0 && told.contains("0 problems"), "{told}");
+
+    let audit = fs::read_to_string(kept.path("data/state/audit.log")).unwrap();
+    let deeds: Vec<serde_json::Value> =
+        audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let did: Vec<_> = deeds.iter().map(|deed| deed["did"].as_str().unwrap()).collect();
+    assert_eq!(did, ["key rotation", "key rotation", "forget"]);
+    assert_eq!(deeds[2]["device"], "hall");
+    assert!(!audit.contains("sentence"), "no value of a row");
+}
+
+#[test]
+fn what_is_damaged_is_moved_aside_with_what_it_cost() {
+    let kept = Kept::copy();
+    let segment = fs::read_dir(kept.path("store")).unwrap().map(|e| e.unwrap().path());
+    let segment = segment.into_iter().find(|p| p.to_string_lossy().contains("00000001")).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    kept.check("store verify store", 1, &["1 problems"], &[]);
+    kept.check(
+        "store repair store",
+        1,
+        &["what was wrong: ", "its bytes are now at", ".parquet.damaged", "lost: 2 rows", "1 files repaired"],
+        &[],
+    );
+    kept.check("store verify store", 0, &["0 problems"], &[]);
+    kept.check("store ls store", 0, &["3 rows of 1 devices"], &[]);
+    kept.check("store repair store", 0, &["0 files repaired"], &[]);
+}
+
+#[test]
+fn without_an_audit_log_nothing_leaves_the_encryption() {
+    let kept = Kept::copy();
+    // A folder where the file should be.
+    fs::create_dir_all(kept.path("data/state/audit.log")).unwrap();
+    kept.check("store export store --output rows.jsonl", 2, &[], &["audit.log"]);
+    kept.check("store forget store --device hall", 2, &[], &["audit.log"]);
+    kept.check("key backup safe.txt", 2, &[], &["audit.log"]);
+    assert!(!kept.path("rows.jsonl").exists() && !kept.path("safe.txt").exists());
+    kept.check("store cat store --format csv", 0, &["hall"], &[]);
+    fs::remove_dir(kept.path("data/state/audit.log")).unwrap();
+    kept.check("store export store --output rows.jsonl", 0, &["7 rows written"], &[]);
+    assert!(fs::read_to_string(kept.path("data/state/audit.log")).unwrap().contains("\"did\":\"export\""));
+}

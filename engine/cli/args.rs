@@ -63,7 +63,7 @@ enum Verb {
     /// Find and take out personal data in text from the standard input
     #[command(subcommand)]
     Redact(redact::RedactVerb),
-    /// Read an encrypted store
+    /// Read an encrypted store, and keep it in order
     #[command(subcommand)]
     Store(store::StoreVerb),
     /// The root key: show, back up, restore
@@ -203,11 +203,11 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::New(args) => new::run(&args, kinds, &mut out),
         Verb::Schema(args) => schema::run(&args, kinds, &mut out),
         Verb::Redact(verb) => redact::run(&verb, &mut out),
-        Verb::Store(verb) => store::run(&verb, &settings.key_file, &mut out),
+        Verb::Store(verb) => store::run(&verb, &settings, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(verb) => adapter::run(&verb, &settings, &mut out),
         Verb::State(verb) => state::run(&verb, &settings, &mut out),
-        Verb::Key(verb) => key::run(&verb, &settings.key_file, &mut out),
+        Verb::Key(verb) => key::run(&verb, &settings, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);
             asked.unwrap_or_else(|error| {

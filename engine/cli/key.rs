@@ -1,7 +1,7 @@
 //! The verbs `key show|backup|restore`: the root key, without which no store can be read.
 //!
 //! In: the key file of the site. Out: what it is and where, its text for a safe, or the key back from that text. The key
-//! itself is printed only by `backup` when that is asked for.
+//! itself is printed only by `backup` when that is asked for, and the audit log says so before.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -9,9 +9,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
-use headwater_vault::{Error, KeyFile, Overwrite, backup};
+use headwater_vault::{AuditLog, Deed, Error, KeyFile, Overwrite, backup, real_disk};
+use serde_json::json;
 
 use crate::pipeline::{COULD_NOT_LOOK, FINE};
+use crate::site::Settings;
 
 /// What to do with the root key.
 #[derive(Clone, Debug, Subcommand)]
@@ -36,11 +38,11 @@ pub enum KeyVerb {
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &KeyVerb, key_file: &Path, out: &mut dyn Write) -> u8 {
-    let key = KeyFile::at(key_file);
+pub fn run(verb: &KeyVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+    let key = KeyFile::at(&settings.key_file);
     let done = match verb {
         KeyVerb::Show => show(&key, out),
-        KeyVerb::Backup { file } => back_up(&key, file, out),
+        KeyVerb::Backup { file } => back_up(&key, settings, file, out),
         KeyVerb::Restore { file, force } => {
             let overwrite = if *force { Overwrite::Force } else { Overwrite::Refuse };
             restore(&key, file, overwrite, out)
@@ -83,8 +85,14 @@ fn show(key: &KeyFile, out: &mut dyn Write) -> Result<(), Failure> {
     print(out, &text)
 }
 
-fn back_up(key: &KeyFile, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+fn back_up(key: &KeyFile, settings: &Settings, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let root = key.read()?;
+    if file.exists() {
+        let there = std::io::ErrorKind::AlreadyExists.into();
+        return Err(Failure::File { path: file.to_owned(), source: there });
+    }
+    let audit = AuditLog::at(&settings.state, key, real_disk());
+    audit.record(Deed::KeyUse, &[("backup", json!(file))])?;
     let text = backup::write(&root);
     if file.as_os_str() == "-" {
         return print(out, &text);

@@ -1,14 +1,16 @@
 //! Rows that stages set aside, encrypted, until somebody looks at them or tries them again.
 //!
 //! In: rows of `rejected` ports. Out: a list by stage and reason, the rows themselves on request, and a second try. One
-//! row is kept once for each stage that rejected it, however often its input is run.
+//! row is kept once for each stage that rejected it, however often its input is run, under its device's key
+//! (docs/formats/quarantine.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
 use headwater_contract::{RowId, Site, StageError};
@@ -72,19 +74,30 @@ impl Keeper {
 impl Quarantine for Keeper {
     fn keep(&mut self, stage: &str, rows: &RecordBatch) -> Result<(), StageError> {
         let ids = IdentityColumns::of(rows)?;
-        for row in 0..ids.len() {
-            if !self.known.insert((stage.to_owned(), ids.id(row))) {
+        let mut fresh = BTreeMap::new();
+        for (row, position) in (0..ids.len()).zip(0u32..) {
+            let id = (stage.to_owned(), ids.id(row));
+            if self.known.contains(&id) || fresh.contains_key(&id) {
                 self.counts.known += 1;
-                continue;
+            } else {
+                fresh.insert(id, position);
             }
-            if self.log.is_none() {
-                self.log = Some(FrameLog::open(&self.folder, &self.key).map_err(of_vault)?);
-            }
-            if let Some(log) = &mut self.log {
-                log.append(&rows.slice(row, 1)).map_err(of_vault)?;
-            }
-            self.counts.new += 1;
         }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut positions: Vec<u32> = fresh.values().copied().collect();
+        positions.sort_unstable();
+        let kept = take_record_batch(rows, &UInt32Array::from(positions))?;
+        if self.log.is_none() {
+            self.log = Some(FrameLog::open(&self.folder, &self.key).map_err(of_vault)?);
+        }
+        if let Some(log) = &mut self.log {
+            log.append(&kept).map_err(of_vault)?;
+        }
+        // Only now: what could not be kept may come again.
+        self.counts.new += fresh.len() as u64;
+        self.known.extend(fresh.into_keys());
         Ok(())
     }
 

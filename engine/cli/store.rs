@@ -1,10 +1,11 @@
-//! The verbs `store ls|cat|verify|export|key`: what is in a store, for people and other programs.
+//! The verbs of `store`: what is in a store, for people and other programs, and what keeps it in order.
 //!
-//! In: a store's folder and the site's root key. Out: tables, rows, scripts. Rows leave the encryption only where that is
-//! what was asked for.
+//! In: a store's folder and the site's settings. Out: tables, rows, scripts, receipts. Rows leave the encryption only where
+//! that is what was asked for, and the audit log says so before they do.
 
 pub mod render;
 pub mod script;
+pub mod upkeep;
 
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
@@ -12,9 +13,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use headwater_vault::{Error, KeyFile, Store, StoreOptions, StoreReader, verify};
+use headwater_vault::{Deed, Error, KeyFile, Store, StoreOptions, StoreReader, verify};
+use serde_json::json;
 
 use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES};
+use crate::site::Settings;
 use crate::table::align;
 use render::Format;
 use script::Language;
@@ -70,6 +73,32 @@ pub enum StoreVerb {
         #[arg(long, value_enum, default_value_t)]
         format: Language,
     },
+    /// Move damaged files aside and keep what is whole
+    Repair(StoreArgs),
+    /// Make a device's rows unreadable for good
+    Forget {
+        /// Which store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Whose rows
+        #[arg(long)]
+        device: String,
+    },
+    /// Wrap the store's keys under another root key; no data is written anew
+    RotateKey {
+        /// Which store.
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The file of the other root key; made if it is not there
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        new_key_file: PathBuf,
+    },
+    /// Seal what is in the log and join small segments
+    Compact(StoreArgs),
+    /// Show sizes, devices and times
+    Stat(StoreArgs),
+    /// Print the digest of all rows: equal for two stores that hold the same
+    Digest(StoreArgs),
 }
 
 /// A binary format without encryption.
@@ -80,16 +109,25 @@ pub enum Clear {
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &StoreVerb, key_file: &Path, out: &mut dyn Write) -> u8 {
-    let key = KeyFile::at(key_file);
+pub fn run(verb: &StoreVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+    let key = KeyFile::at(&settings.key_file);
+    let audit = upkeep::Audit { settings, key: &key };
     let done = match verb {
         StoreVerb::Ls(store) => ls(&store.path, &key, out),
         StoreVerb::Cat { store, format, limit } => cat(&store.path, &key, *format, *limit, out),
         StoreVerb::Verify(store) => check(&store.path, &key, out),
         StoreVerb::Export { store, output, format, clear } => {
-            export(&store.path, &key, output, *format, *clear, out)
+            export(&store.path, &audit, output, *format, *clear, out)
         }
-        StoreVerb::Key { store, format } => print_script(&store.path, &key, *format, out),
+        StoreVerb::Key { store, format } => print_script(&store.path, &audit, *format, out),
+        StoreVerb::Repair(store) => upkeep::repair(&store.path, &audit, out),
+        StoreVerb::Forget { store, device } => upkeep::forget(&store.path, &audit, device, out),
+        StoreVerb::RotateKey { store, new_key_file } => {
+            upkeep::rotate_key(&store.path, &audit, new_key_file, out)
+        }
+        StoreVerb::Compact(store) => upkeep::compact(&store.path, &key, out),
+        StoreVerb::Stat(store) => upkeep::stat(&store.path, &key, out),
+        StoreVerb::Digest(store) => upkeep::digest(&store.path, &key, out),
     };
     match done {
         Ok(code) => code,
@@ -114,6 +152,9 @@ pub enum Failure {
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Out(#[from] std::io::Error),
+    /// Rows that have no digest.
+    #[error("the rows have no digest: {0}")]
+    Digest(#[from] headwater_contract::StageError),
     /// The file to write is there already.
     #[error("{} is there already; move it away, or give another name", .0.display())]
     Exists(PathBuf),
@@ -160,6 +201,13 @@ fn check(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
     for problem in &found.problems {
         writeln!(out, "problem: {problem}")?;
     }
+    if found.forgotten > 0 {
+        writeln!(
+            out,
+            "unreadable: {} parts of the log belong to devices that were forgotten; they are as they were written",
+            found.forgotten
+        )?;
+    }
     writeln!(
         out,
         "{} segments with {} rows and {} rows in the log are as they were sealed; {} problems",
@@ -173,16 +221,17 @@ fn check(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
 
 fn export(
     path: &Path,
-    key: &KeyFile,
+    audit: &upkeep::Audit<'_>,
     output: &Path,
     format: Format,
     clear: Option<Clear>,
     out: &mut dyn Write,
 ) -> Done {
-    let store = StoreReader::open(path, key)?;
+    let store = StoreReader::open(path, audit.key)?;
     if output.exists() {
         return Err(Failure::Exists(output.to_owned()));
     }
+    audit.record(Deed::Export, path, &[("to", json!(output))])?;
     // Under another name until it is whole, for the owner alone: it holds what the store encrypts.
     let mut unfinished = output.as_os_str().to_owned();
     unfinished.push(".part");
@@ -205,7 +254,8 @@ fn export(
     Ok(FINE)
 }
 
-fn print_script(path: &Path, key: &KeyFile, format: Language, out: &mut dyn Write) -> Done {
+fn print_script(path: &Path, audit: &upkeep::Audit<'_>, format: Language, out: &mut dyn Write) -> Done {
+    let key = audit.key;
     let mut store = StoreReader::open(path, key)?;
     if !store.unsealed().is_empty() {
         // Other programs read segments only. If a pipeline is writing now, the script says what it lacks.
@@ -215,6 +265,7 @@ fn print_script(path: &Path, key: &KeyFile, format: Language, out: &mut dyn Writ
             Err(error) => return Err(error.into()),
         }
     }
+    audit.record(Deed::KeyUse, path, &[("segments", json!(store.segments().len()))])?;
     out.write_all(script::write(&store, path, format)?.as_bytes())?;
     out.flush()?;
     Ok(FINE)

@@ -117,8 +117,8 @@ impl CommitLog {
             let batches =
                 batches_of(&self.folder, place, &self.files.reader(&self.keystore, place.file, None)?)?;
             for (key, row) in rows {
-                let batch = batches.get(&row.part).filter(|batch| row.row < batch.num_rows());
-                let batch = batch.ok_or_else(|| lost(&self.folder, place))?.slice(row.row, 1);
+                let batch = batches.get(&row.part).filter(|batch| row.in_part < batch.num_rows());
+                let batch = batch.ok_or_else(|| lost(&self.folder, place))?.slice(row.in_part, 1);
                 found.push((key.clone(), self.name_of(row.owner), batch));
             }
         }

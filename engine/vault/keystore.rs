@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::disk::Disk;
 use crate::durable;
 use crate::root_key::{KeyId, KeyProvider, RootKey};
-use crate::secret::{self, KEY_BYTES, Key};
+use crate::secret::{self, Key};
 use crate::wire::Fields;
 use crate::{Error, Result};
 

@@ -49,7 +49,7 @@ impl StoreReader {
             match StoreReader::with_keystore(folder, provider, &disk, keystore) {
                 // What the keystore named was there when it was read, unless it is damaged.
                 Err(_) if tries > 0 && Keystore::open(&disk, folder, provider)?.files() != files => {
-                    tries -= 1
+                    tries -= 1;
                 }
                 done => return done,
             }

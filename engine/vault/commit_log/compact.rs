@@ -1,13 +1,25 @@
 //! Live rows into a new file, and the old files away. In: the log. Out: the same tables, from fewer bytes, in one step.
 
-use super::index::Row;
-use super::*;
-use crate::log_files::Writing;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+
+use super::content::{self, Content};
+use super::index::{Index, Row};
+use super::{CommitLog, FEW_BYTES, batches_of, lost};
+use crate::disk::Disk;
+use crate::frames::{FrameReader, Owner};
+use crate::log_files::{self, Place, Writing};
+use crate::{Error, Result};
 
 /// Bytes of rows that are gathered for one frame.
 const FRAME_BYTES: usize = 4 << 20;
 /// Files, one for each life of the process, that are worth a compaction by their number.
 const MANY_FILES: u64 = 32;
+
+/// A row of the index: its table, its key, where it stands.
+type LiveRow<'i> = (&'i str, &'i Vec<u8>, &'i Row);
 
 /// Rows of one table and owner that wait to be written.
 type Waiting = BTreeMap<(String, Owner), Vec<(Vec<u8>, RecordBatch)>>;
@@ -50,7 +62,7 @@ fn rewrite(
     (disk, folder): (&dyn Disk, &Path),
     writing: &mut Writing<'_>,
 ) -> Result {
-    let mut by_place: BTreeMap<Place, Vec<(&str, &Vec<u8>, &Row)>> = BTreeMap::new();
+    let mut by_place: BTreeMap<Place, Vec<LiveRow<'_>>> = BTreeMap::new();
     for (table, rows) in &index.tables {
         for (key, row) in rows {
             by_place.entry(row.place).or_default().push((table, key, row));
@@ -70,8 +82,8 @@ fn rewrite(
         let Some((_, reader)) = &open else { continue };
         let batches = batches_of(folder, place, reader)?;
         for (table, key, row) in rows {
-            let batch = batches.get(&row.part).filter(|batch| row.row < batch.num_rows());
-            let batch = batch.ok_or_else(|| lost(folder, place))?.slice(row.row, 1);
+            let batch = batches.get(&row.part).filter(|batch| row.in_part < batch.num_rows());
+            let batch = batch.ok_or_else(|| lost(folder, place))?.slice(row.in_part, 1);
             waiting.entry((table.to_owned(), row.owner)).or_default().push((key.clone(), batch));
         }
         bytes += batches.values().map(RecordBatch::get_array_memory_size).sum::<usize>();

@@ -13,7 +13,7 @@ pub(super) struct Row {
     pub(super) place: Place,
     /// The number of its part in the frame, and its own in the part.
     pub(super) part: usize,
-    pub(super) row: usize,
+    pub(super) in_part: usize,
     pub(super) owner: Owner,
     /// Its share of its part's bytes.
     bytes: u64,
@@ -49,9 +49,9 @@ impl Index {
                 Content::Delete { table, keys } => keys.iter().for_each(|key| self.delete(&table, key)),
                 Content::Put { table, keys, .. } => {
                     let bytes = bytes / (keys.len() as u64).max(1);
-                    for (row, key) in keys.into_iter().enumerate() {
+                    for (in_part, key) in keys.into_iter().enumerate() {
                         self.delete(&table, &key);
-                        let row = Row { place, part, row, owner: *owner, bytes };
+                        let row = Row { place, part, in_part, owner: *owner, bytes };
                         self.tables.entry(table.clone()).or_default().insert(key, row);
                         self.row_bytes += bytes;
                     }

@@ -4,10 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::*;
+use super::{
+    CHECK_BYTES, FileKeys, Frame, HEADER_BYTES, KIND, LEAD_BYTES, MAGIC, OWN, Owner, PART_HEAD_BYTES, Part,
+    ReadPart, TornTail, VERSION, nonce, part_head,
+};
 use crate::disk::{Disk, DiskReader};
 use crate::durable;
-use crate::keystore::Keystore;
+use crate::keystore::{KeyName, Keystore};
+use crate::secret::{self, Key, TAG_BYTES};
 use crate::wire::Fields;
 use crate::{Error, Result};
 

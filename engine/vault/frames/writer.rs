@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::*;
+use super::{
+    CHECK_BYTES, FileKeys, HEADER_BYTES, LEAD_BYTES, MAGIC, OWN, Owner, PART_HEAD_BYTES, Part, VERSION,
+    nonce, part_head,
+};
 use crate::disk::{Disk, DiskWriter};
 use crate::durable;
-use crate::keystore::Keystore;
+use crate::keystore::{DeviceTag, KeyName, Keystore};
+use crate::secret::{self, Key, TAG_BYTES};
 use crate::{Error, Result};
 
 /// The most bytes of a frame: its length must fit its lead.

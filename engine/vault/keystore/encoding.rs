@@ -1,8 +1,21 @@
 //! The bytes of a keystore. In: a keystore. Out: its file, and back, of versions 1 and 2. It knows nothing of what the
 //! keys are for.
 
-use super::*;
-use crate::wire::put_bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{
+    DEVICE, Derived, Device, DeviceTag, FRAMES, Keystore, LOG_FILE, LogFile, SEGMENT, Segment, TAG_KEY,
+    name_of,
+};
+use crate::disk::Disk;
+use crate::root_key::{KeyId, KeyProvider};
+use crate::secret::{self, KEY_BYTES, Key};
+use crate::wire::{Fields, put_bytes};
+use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"HWKEYST1";
 const VERSION: u16 = 2;

@@ -1,10 +1,20 @@
 //! What is damaged is moved aside, and the rest is a whole store again. In: a folder. Out: each thing that was done, and
 //! what it cost. Nothing is thrown away: damaged files stay beside the store, under another name.
 
-use super::*;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Store;
+use crate::disk::{self, Disk};
+use crate::durable::{self, FolderLock};
 use crate::frames::{Frame, FrameReader};
+use crate::keystore::Keystore;
+use crate::log_files::{self, LogFiles};
+use crate::root_key::KeyProvider;
 use crate::secret::Key;
 use crate::segment::SegmentReader;
+use crate::store_folder::{self, StoreFolder};
+use crate::{Error, Result};
 
 /// What the name of a file ends in that was moved aside.
 const ASIDE: &str = "damaged";

@@ -1,9 +1,18 @@
 //! What keeps a store in order: small segments joined, old ones let go, devices forgotten. In: a store open for writing.
 //! Out: what was done. Each is one durable step: a crash leaves the store before it or after it.
 
-use super::*;
-use crate::segment::SegmentReader;
-use crate::store_folder::SegmentInfo;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+
+use super::{Store, runs_by_device, without_metadata};
+use crate::identity::Columns;
+use crate::keystore::DeviceTag;
+use crate::segment::{self, SegmentReader};
+use crate::store_folder::{SegmentInfo, StoreFolder};
+use crate::{Error, Result};
 
 /// Rows of a segment above which it is left alone.
 const FULL_ROWS: u64 = 64 * 1024;
@@ -121,6 +130,11 @@ impl Store {
         removed.rows += before - self.pending_rows;
         self.finish_exchange(&[], &old).map_err(|error| self.log.poison(error))?;
         Ok(removed)
+    }
+
+    /// How many segments there are.
+    pub fn segment_count(&self) -> usize {
+        self.keystore.segments().count()
     }
 
     /// All segments, by device and number.

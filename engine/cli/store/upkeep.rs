@@ -1,0 +1,136 @@
+//! What keeps a store in order: repair, forget, another root key, compaction; and what can be said of it.
+//!
+//! In: a store's folder and the site's settings. Out: what was done, as a receipt. What cannot be undone, or shows keys or
+//! rows, stands in the audit log of the state folder before it is done; where that cannot be written, it is not done.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+use headwater_runtime::digest::SinkDigest;
+use headwater_vault::{
+    AuditLog, Deed, KeyFile, KeyProvider, Store, StoreOptions, StoreReader, real_disk, rotate_key as rewrap,
+};
+use serde_json::{Value, json};
+
+use super::{Done, Failure};
+use crate::pipeline::{FINE, MISTAKES};
+use crate::site::Settings;
+
+/// Where deeds are written down.
+pub struct Audit<'s> {
+    /// The site.
+    pub settings: &'s Settings,
+    /// Its root key.
+    pub key: &'s KeyFile,
+}
+
+impl Audit<'_> {
+    /// Writes down what is about to be done to a store.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn record(&self, deed: Deed, store: &Path, facts: &[(&str, Value)]) -> Result<(), Failure> {
+        let mut all = vec![("store", json!(store))];
+        all.extend(facts.iter().cloned());
+        let log = AuditLog::at(&self.settings.state, self.key, real_disk());
+        Ok(log.record(deed, &all)?)
+    }
+}
+
+/// Moves aside what is damaged.
+pub(super) fn repair(path: &Path, audit: &Audit<'_>, out: &mut dyn Write) -> Done {
+    let repaired = Store::repair(path, audit.key)?;
+    for repair in &repaired {
+        let moved = repair.moved_to.as_ref().map(|to| to.display().to_string());
+        audit.record(Deed::Repair, path, &[("file", json!(repair.path)), ("moved_to", json!(moved))])?;
+        writeln!(out, "repaired {}", repair.path.display())?;
+        writeln!(out, "    what was wrong: {}", repair.problem)?;
+        match moved {
+            Some(moved) => writeln!(out, "    its bytes are now at {moved}")?,
+            None => writeln!(out, "    nothing of it was there")?,
+        }
+        match repair.lost_rows {
+            Some(rows) => writeln!(out, "    lost: {rows} rows")?,
+            None => writeln!(out, "    kept: {} frames; the damaged ones are lost", repair.kept_frames)?,
+        }
+    }
+    writeln!(out, "{} files repaired", repaired.len())?;
+    Ok(if repaired.is_empty() { FINE } else { MISTAKES })
+}
+
+/// Deletes a device's key and prints a receipt.
+pub(super) fn forget(path: &Path, audit: &Audit<'_>, device: &str, out: &mut dyn Write) -> Done {
+    let mut store = Store::open(path, audit.key, StoreOptions::default())?;
+    audit.record(Deed::Forget, path, &[("device", json!(device))])?;
+    let removed = store.forget(device)?;
+    writeln!(out, "receipt: device {device:?} was forgotten in {}", path.display())?;
+    writeln!(out, "    its key is deleted: no copy of these files gives its rows any more")?;
+    writeln!(
+        out,
+        "    {} rows, {} segments with {} bytes removed",
+        removed.rows, removed.segments, removed.bytes
+    )?;
+    writeln!(out, "    copies of the keystore made before still open them: delete those too")?;
+    Ok(FINE)
+}
+
+/// Wraps the keys under another root key.
+pub(super) fn rotate_key(path: &Path, audit: &Audit<'_>, file: &Path, out: &mut dyn Write) -> Done {
+    let old = audit.key.root_key()?;
+    let fresh = KeyFile::at(file).root_key_or_create()?;
+    // A log of version 1 has a keystore of its own: the store takes it over when it is opened.
+    match Store::open(path, audit.key, StoreOptions::default()) {
+        Ok(_) | Err(headwater_vault::Error::WrongKey { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let facts = [("from", json!(old.id().to_string())), ("to", json!(fresh.id().to_string()))];
+    audit.record(Deed::KeyRotation, path, &facts)?;
+    let done = rewrap(path, audit.key, &fresh, &real_disk())?;
+    let what = if done { "is now" } else { "was already" };
+    writeln!(out, "{} {what} under root key {} ({})", path.display(), fresh.id(), file.display())?;
+    writeln!(
+        out,
+        "{} still opens what else was made with root key {}",
+        audit.key.path().display(),
+        old.id()
+    )?;
+    Ok(FINE)
+}
+
+/// Seals the log and joins small segments.
+pub(super) fn compact(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
+    let done = Store::open(path, key, StoreOptions::default())?.compact()?;
+    writeln!(out, "{} segments became {}", done.before, done.after)?;
+    Ok(FINE)
+}
+
+/// Sizes, devices and times.
+pub(super) fn stat(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
+    let store = StoreReader::open(path, key)?;
+    let segments = store.segments();
+    let devices: BTreeSet<_> = segments.iter().map(|segment| &segment.device).collect();
+    let logged: usize = store.unsealed().iter().map(arrow::array::RecordBatch::num_rows).sum();
+    let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
+    writeln!(out, "rows      {}", rows + logged as u64)?;
+    writeln!(out, "  sealed  {rows} in {} segments of {} devices", segments.len(), devices.len())?;
+    writeln!(out, "  in log  {logged}")?;
+    writeln!(out, "bytes     {} in segments", segments.iter().map(|segment| segment.bytes).sum::<u64>())?;
+    if let Some(newest) = segments.iter().filter_map(|segment| segment.newest).max() {
+        writeln!(out, "newest    captured {} s after 1970", newest / 1_000_000)?;
+    }
+    writeln!(out, "root key  {}", store.root())?;
+    super::warn_of_torn(store.torn());
+    Ok(FINE)
+}
+
+/// The digest of all rows.
+pub(super) fn digest(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
+    let store = StoreReader::open(path, key)?;
+    let mut digest = SinkDigest::default();
+    for batch in store.rows() {
+        digest.add(&batch?)?;
+    }
+    writeln!(out, "{}", digest.finish())?;
+    Ok(FINE)
+}
