@@ -136,12 +136,22 @@ impl Summary {
     pub fn after(self, begun: Option<(Epoch, bool)>) -> Self {
         let (first, found_finished) = begun.unwrap_or_default();
         let epochs = self.epochs.saturating_sub(first.0);
-        Summary { epochs, epochs_before: first.0, found_finished, ..self }
+        let told = Summary { epochs, epochs_before: first.0, found_finished, ..self };
+        if !told.nothing_new() {
+            return told;
+        }
+        // What was heard again to see that nothing is new says nothing of this run.
+        Summary { audio_seconds: None, real_time_factor: None, wer: None, wer_all: None, ..told }
+    }
+
+    /// Whether an earlier run had taken in everything.
+    fn nothing_new(&self) -> bool {
+        self.found_finished && self.epochs == 0
     }
 
     /// What an earlier run left, and what of it this one went on with.
     fn write_before(&self, text: &mut String) -> std::fmt::Result {
-        if self.found_finished && self.epochs == 0 {
+        if self.nothing_new() {
             return writeln!(
                 text,
                 "before     {} epochs, to the end of the input: nothing is new since (run --fresh begins anew)",
