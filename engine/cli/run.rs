@@ -5,19 +5,25 @@
 
 mod display;
 mod hearing;
+mod processes;
 mod rounds;
 pub mod summary;
+pub(crate) mod supervise;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use headwater_contract::Kind;
+use headwater_contract::{Kind, Site};
 use headwater_runtime::check::{self, Settings as CheckSettings};
-use headwater_runtime::diagnostic;
+use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
-use headwater_runtime::run::{self, RunOptions};
+use headwater_runtime::run::{self, Report, RunOptions};
+use headwater_runtime::{cluster, diagnostic};
+
+pub use processes::ClusterArgs;
+use processes::Company;
 
 use crate::quarantine::Keeper;
 use crate::site::Settings;
@@ -37,12 +43,16 @@ pub struct RunArgs {
     pub log_json: bool,
     /// No display, no table.
     pub quiet: bool,
+    /// The processes it runs in.
+    pub cluster: ClusterArgs,
 }
 
 /// Exit code of a run or check that found mistakes or failed.
 const FAILED: u8 = 1;
 /// Exit code when there was nothing to look at.
 const COULD_NOT_LOOK: u8 = 2;
+/// Exit code of a run that another process ended, and of every life of a supervised run that ended early.
+const FELL: u8 = 3;
 
 /// Runs a pipeline; gives the exit code.
 pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
@@ -55,11 +65,33 @@ pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
 
 /// Runs a plan; gives the exit code.
 pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
-    let site = settings.site(&plan.name);
-    if let Err(missing) = run::ready(&plan, &site) {
-        for failure in &missing {
-            eprintln!("error: {failure}");
+    let company = match Company::of(&args.cluster, settings) {
+        Ok(company) => company,
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return COULD_NOT_LOOK;
         }
+    };
+    match company.as_ref().filter(|company| !company.is_home()) {
+        Some(company) => run_away(args, &plan, company),
+        None => run_at_home(args, settings, plan, company.as_ref()),
+    }
+}
+
+/// Whether the plan can run here, after a message for all that is missing.
+fn is_ready(plan: &Plan, site: &Site, company: Option<&Company>) -> bool {
+    let fits = company.map_or(Ok(()), |_| run::fits_cluster(plan));
+    let missing = fits.and_then(|()| run::ready(plan, site)).err().unwrap_or_default();
+    for failure in &missing {
+        eprintln!("error: {failure}");
+    }
+    missing.is_empty()
+}
+
+/// Runs a plan where its input is read, its rows are kept and its summary is told.
+fn run_at_home(args: &RunArgs, settings: &Settings, plan: Arc<Plan>, company: Option<&Company>) -> u8 {
+    let site = settings.site(&plan.name);
+    if !is_ready(&plan, &site, company) {
         return FAILED;
     }
     let keeper = match Keeper::open(&site) {
@@ -70,38 +102,112 @@ pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>) -> u8 {
         }
     };
     let hearing = hearing::Hearing::of(&plan);
+    let rounds = rounds::Rounds::of(&plan);
     let mut options = RunOptions::new(&plan, site);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
-    let rounds = rounds::Rounds::of(&plan);
-    options.taps = hearing.as_ref().map(hearing::Hearing::taps).unwrap_or_default();
-    options.taps.extend(rounds.iter().flat_map(rounds::Rounds::taps));
+    listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
-
-    let display = display::Display::start(&plan, &options.metrics, display_style(args));
-    let outcome = run::run(plan.clone(), options);
-    drop(display);
+    let outcome = meet(&mut options, args, settings, &plan, company).and_then(|()| {
+        let display = display::Display::start(&plan, &options.metrics, display_style(args));
+        let outcome = run::run(plan.clone(), options);
+        drop(display);
+        outcome
+    });
     match outcome {
         Err(failure) => {
             eprintln!("error: {failure}");
-            FAILED
+            company.iter().flat_map(|company| company.killed()).for_each(|how| eprintln!("  {how}"));
+            code_of(&failure, &args.cluster)
         }
         Ok(report) => {
-            let errors = hearing.map(hearing::Hearing::finish);
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
-            let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
-            let drawn = rounds::draw(&plan, &learnt);
-            let summary = summary::Summary::new(&plan, &report, errors, learnt, kept);
-            let code = tell(args, &plan, settings, &summary);
-            match drawn {
-                Ok(Some(path)) if !args.quiet => println!("plot       {}", path.display()),
-                Ok(_) => {}
-                // The run itself is done: what it made stays.
-                Err(error) => tracing::warn!(%error, "the plot could not be drawn"),
-            }
-            code
+            told(args, settings, &plan, &report, hearing, rounds, kept)
         }
     }
+}
+
+/// Starts the other processes, and waits for them.
+fn meet(
+    options: &mut RunOptions,
+    args: &RunArgs,
+    settings: &Settings,
+    plan: &Plan,
+    company: Option<&Company>,
+) -> Result<(), Failure> {
+    let Some(company) = company else { return Ok(()) };
+    company.start(args, settings).map_err(|e| Failure {
+        stage: cluster::NAME.into(),
+        epoch: None,
+        row: None,
+        what: format!("a process cannot be started: {e}"),
+    })?;
+    let member = company.join(args, plan, &options.stopping)?;
+    options.workers = member.workers();
+    options.cluster = Some(Arc::new(member));
+    Ok(())
+}
+
+/// Runs a plan as another process than home: it computes, and keeps and tells nothing.
+fn run_away(args: &RunArgs, plan: &Arc<Plan>, company: &Company) -> u8 {
+    let site = Site { away: true, ..Site::default() };
+    if !is_ready(plan, &site, Some(company)) {
+        return FAILED;
+    }
+    let (hearing, rounds) = (hearing::Hearing::away(plan), rounds::Rounds::of(plan));
+    let mut options = RunOptions::new(plan, site);
+    listen(&mut options, hearing.as_ref(), rounds.as_ref());
+    stop_on_signals(&options.stopping);
+    let ended = company.join(args, plan, &options.stopping).and_then(|member| {
+        options.workers = member.workers();
+        options.cluster = Some(Arc::new(member));
+        run::run(plan.clone(), options)
+    });
+    let Err(failure) = ended else { return 0 };
+    if !args.cluster.child {
+        eprintln!("error: {failure}");
+    }
+    code_of(&failure, &args.cluster)
+}
+
+/// Who looks at rows while they pass.
+fn listen(options: &mut RunOptions, hearing: Option<&hearing::Hearing>, rounds: Option<&rounds::Rounds>) {
+    if let Some(hearing) = hearing {
+        options.taps.extend(hearing.taps());
+        options.notes.insert("heard".into(), hearing.notes());
+    }
+    if let Some(rounds) = rounds {
+        options.taps.extend(rounds.taps());
+        options.notes.insert("rounds".into(), rounds.notes());
+    }
+}
+
+fn code_of(failure: &Failure, cluster: &ClusterArgs) -> u8 {
+    if failure.stage == cluster::NAME || cluster.generation.is_some() { FELL } else { FAILED }
+}
+
+/// Tells what a run did; gives the exit code.
+fn told(
+    args: &RunArgs,
+    settings: &Settings,
+    plan: &Plan,
+    report: &Report,
+    hearing: Option<hearing::Hearing>,
+    rounds: Option<rounds::Rounds>,
+    kept: crate::quarantine::KeptCounts,
+) -> u8 {
+    let errors = hearing.map(hearing::Hearing::finish);
+    let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
+    let drawn = rounds::draw(plan, &learnt);
+    let summary = summary::Summary::new(plan, report, errors, learnt, kept);
+    let code = tell(args, plan, settings, &summary);
+    match drawn {
+        Ok(Some(path)) if !args.quiet => println!("plot       {}", path.display()),
+        Ok(_) => {}
+        // The run itself is done: what it made stays.
+        Err(error) => tracing::warn!(%error, "the plot could not be drawn"),
+    }
+    code
 }
 
 /// Checks the file and shows what is wrong; the plan if nothing is.
