@@ -9,6 +9,7 @@ mod counts;
 mod door;
 mod facts;
 mod frame;
+pub mod fuzz;
 mod hello;
 pub mod hosts;
 mod join;
@@ -105,6 +106,7 @@ impl Member {
             }
             links.push(wire.map(|wire| Link::new(wire, peer, lines.clone(), hosts.workers)));
         }
+        tracing::info!(process = index, processes = hosts.processes.len(), "the cluster stands");
         Ok(Member { hosts, index, begin: met.begin, lines, links: Mutex::new(links) })
     }
 
@@ -189,3 +191,6 @@ impl Drop for Member {
         self.lines.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,12 @@ pub const BROKEN: &[Broken] = &[
         ),
     ),
     broken(
+        "rustls in its room",
+        "engine/runtime/cluster.rs:2",
+        "names rustls",
+        File("engine/runtime/cluster.rs", "//! Processes.\nuse rustls::ClientConfig;\n"),
+    ),
+    broken(
         "stages apart",
         "stages/redact/number.rs:2",
         "names the stage transcribe",

@@ -6,7 +6,7 @@ use crate::{Breach, Rule};
 pub const RULES: &[Rule] = &[
     Rule {
         name: "timely in its room",
-        reason: "only engine/runtime/dataflow, relations and parcel.rs name timely, so that everything else can be read, and tested, \
+        reason: "only engine/runtime/dataflow, relations, cluster and parcel.rs name timely, so that everything else can be read, and tested, \
                  without knowing how progress is tracked",
         breaches: timely,
     },
@@ -14,6 +14,11 @@ pub const RULES: &[Rule] = &[
         name: "tract in its room",
         reason: "only stages/transcribe names tract, so that another way to run a model is a change of one stage",
         breaches: tract,
+    },
+    Rule {
+        name: "rustls in its room",
+        reason: "only engine/runtime/cluster names rustls and rcgen: whoever runs a dataflow must not know how its connections are sealed",
+        breaches: rustls,
     },
     Rule {
         name: "stages apart",
@@ -81,7 +86,7 @@ fn crate_sources(house: &House) -> impl Iterator<Item = (&str, &str)> {
 
 fn timely(house: &House) -> Vec<Breach> {
     let allowed = |path: &str| {
-        ["dataflow", "relations", "parcel.rs"]
+        ["dataflow", "relations", "cluster", "parcel.rs"]
             .iter()
             .any(|room| path.starts_with(&format!("engine/runtime/{room}")))
     };
@@ -91,6 +96,11 @@ fn timely(house: &House) -> Vec<Breach> {
 fn tract(house: &House) -> Vec<Breach> {
     let allowed = |path: &str| path.starts_with("stages/transcribe/") || path == "stages/transcribe.rs";
     named(house, allowed, |word| word == "tract_onnx" || word.starts_with("tract_"))
+}
+
+fn rustls(house: &House) -> Vec<Breach> {
+    let allowed = |path: &str| path.starts_with("engine/runtime/cluster/");
+    named(house, allowed, |word| word == "rustls" || word == "rcgen")
 }
 
 /// Places outside of `allowed` where a crate is named in the code.

@@ -102,6 +102,10 @@ fn command(generation: u32) -> std::io::Result<Command> {
 fn count_signals(count: &Arc<AtomicUsize>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let count = count.clone();
-    let counting = move || signals.forever().for_each(|_| drop(count.fetch_add(1, Relaxed)));
+    let counting = move || {
+        for _ in signals.forever() {
+            count.fetch_add(1, Relaxed);
+        }
+    };
     std::thread::Builder::new().name("hw-signals".into()).spawn(counting).map(drop)
 }

@@ -55,7 +55,7 @@ pub fn make(hosts: &Hosts, days: u64, renew: bool) -> Result<Vec<Finding>, Strin
     for host in &hosts.processes {
         let there = host.certificate.exists() && host.key.exists();
         if !there || renew {
-            certificate(host, days, &issuer)?;
+            certificate(host, lasting(days), &issuer)?;
         }
         let word = if there && !renew { "kept" } else { "made" };
         let until = tls::ends(hosts, host).map(date)?;
@@ -75,15 +75,23 @@ fn authority_params() -> Result<CertificateParams, rcgen::Error> {
     params.distinguished_name.push(DnType::CommonName, "Headwater cluster");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    last(&mut params, AUTHORITY_DAYS);
+    last(&mut params, lasting(AUTHORITY_DAYS));
     Ok(params)
 }
 
+/// Seconds since 1970, from and until when.
+type Lasts = (u64, u64);
+
 /// From yesterday, since clocks differ, for so many days.
-fn last(params: &mut CertificateParams, days: u64) {
-    let (year, month, day) = ymd(tls::now().saturating_sub(DAY));
+fn lasting(days: u64) -> Lasts {
+    let length = days.saturating_add(1).saturating_mul(DAY);
+    (tls::now().saturating_sub(DAY), tls::now().saturating_add(length))
+}
+
+fn last(params: &mut CertificateParams, (from, until): Lasts) {
+    let (year, month, day) = ymd(from);
     params.not_before = rcgen::date_time_ymd(year, month, day);
-    let (year, month, day) = ymd(tls::now().saturating_add(days.saturating_add(1).saturating_mul(DAY)));
+    let (year, month, day) = ymd(until);
     params.not_after = rcgen::date_time_ymd(year, month, day);
 }
 
@@ -102,7 +110,7 @@ fn date(seconds: u64) -> String {
     utc(seconds).date().to_string()
 }
 
-fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer<'static, KeyPair>, String> {
+pub(super) fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer<'static, KeyPair>, String> {
     let (path, key_path) = (&hosts.authority, key_of_authority(hosts));
     let failed = |e: rcgen::Error| format!("{}: {e}", path.display());
     let params = authority_params().map_err(failed)?;
@@ -124,13 +132,13 @@ fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer<'static, K
     Ok(Issuer::new(params, key))
 }
 
-fn certificate(host: &Host, days: u64, issuer: &Issuer<'_, KeyPair>) -> Result<(), String> {
+pub(super) fn certificate(host: &Host, lasts: Lasts, issuer: &Issuer<'_, KeyPair>) -> Result<(), String> {
     let failed = |e: rcgen::Error| format!("{}: {e}", host.certificate.display());
     let mut params = CertificateParams::new(vec![host.name.clone()]).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, host.name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    last(&mut params, days);
+    last(&mut params, lasts);
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params.signed_by(&key, issuer).map_err(failed)?;
     write(&host.key, &key.serialize_pem(), 0o600)?;

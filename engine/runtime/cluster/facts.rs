@@ -3,7 +3,7 @@
 //! In: a plan, the text it came from, this machine. Out: names and values, and every difference between two processes with both
 //! sides. Large things stand as hashes. It must not know what a stage does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Facts {
     /// Every difference to the facts of another process, with both sides.
     pub(super) fn differences(&self, here: &str, other: &Facts, there: &str, mixed_cpus: bool) -> Vec<String> {
         let nothing = "nothing".to_owned();
-        let names: std::collections::BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         let compared = names.into_iter().filter(|name| !(mixed_cpus && OF_MACHINE.contains(&name.as_str())));
         let mut told = Vec::new();
         for name in compared {
@@ -89,7 +89,7 @@ impl Facts {
                 } else {
                     ""
                 };
-                told.push(format!("{name}: `{here}` has {ours}, `{there}` has {theirs}{remedy}"));
+                told.push(format!("{name}: {here} has {ours}, {there} has {theirs}{remedy}"));
             }
         }
         told
@@ -196,10 +196,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "CPU: `home` has old, `west` has new; their kernels may round otherwise: `--mixed-cpus` on every process allows it",
-                "file: `home` has a, `west` has b",
-                "param talk: `home` has x, `west` has nothing",
-                "param walk: `home` has nothing, `west` has y",
+                "CPU: home has old, west has new; their kernels may round otherwise: `--mixed-cpus` on every process allows it",
+                "file: home has a, west has b",
+                "param talk: home has x, west has nothing",
+                "param walk: home has nothing, west has y",
             ]
         );
         assert!(home.differences("home", &west, "west", true).iter().all(|told| !told.starts_with("CPU")));

@@ -172,6 +172,13 @@ impl Heads {
     }
 }
 
+/// What a fuzzer calls: any bytes as messages of a dataflow.
+pub(super) fn fuzz_heads(bytes: &[u8]) {
+    let mut heads = Heads::new(1, 0, 2);
+    // Whatever is wrong with them is told, and nothing is made room for.
+    let _ = heads.look_at(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

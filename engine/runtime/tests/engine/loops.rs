@@ -157,7 +157,7 @@ const ROWS: u64 = 230;
 const EPOCH: u64 = 10;
 const DEVICES: u64 = 5;
 
-fn plan(round: &str, window: u64, slow: u64) -> Arc<Plan> {
+pub fn plan(round: &str, window: u64, slow: u64) -> Arc<Plan> {
     let text = format!(
         "[pipeline]\nname = 'loop'\nepoch = {{ rows = {EPOCH} }}\nround = {round}\nwindow = {window}\n
         [stage.mic]\ntype = 'numbers'\nrows = {ROWS}\ndevices = {DEVICES}\n
