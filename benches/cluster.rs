@@ -36,7 +36,8 @@ const SAMPLES: usize = 5 * 16_000;
 const MIB: u64 = 1 << 20;
 
 /// Name, rows of a batch, samples of a row, batches.
-const INPUTS: [(&str, u64, usize, u64); 2] = [("sound, 1 row of 313 KiB", 1, SAMPLES, 1600), ("numbers, 64 rows of 400 B", 64, 100, 10_000)];
+const INPUTS: [(&str, u64, usize, u64); 2] =
+    [("sound, 1 row of 313 KiB", 1, SAMPLES, 1600), ("numbers, 64 rows of 400 B", 64, 100, 10_000)];
 
 options! {
     /// Sends one batch again and again.
@@ -52,7 +53,7 @@ options! {
 
 /// A device whose rows are on the second of two workers.
 fn device() -> String {
-    (0..).map(|n| format!("device-{n}")).find(|name| hash::stable(name.as_bytes()) % 2 == 1).unwrap()
+    (0..100).map(|n| format!("device-{n}")).find(|name| hash::stable(name.as_bytes()) % 2 == 1).unwrap()
 }
 
 impl SourceConfig for Same {
@@ -189,7 +190,10 @@ fn main() {
     drop(ports);
     certs::make(&Hosts::read(&secured).unwrap(), 1, false).unwrap();
 
-    println!("{:28} {:>22} {:>22} {:>22}", "CPU seconds a GiB", "1 process, 2 workers", "2 processes, sockets", "2 processes, TLS");
+    println!(
+        "{:28} {:>22} {:>22} {:>22}",
+        "CPU seconds a GiB", "1 process, 2 workers", "2 processes, sockets", "2 processes, TLS"
+    );
     for (index, input) in INPUTS.into_iter().enumerate() {
         let (name, rows, samples, batches) = input;
         let mib = rows * batches * (samples as u64 * 4) / MIB;

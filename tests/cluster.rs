@@ -118,9 +118,12 @@ fn the_quickstart_hears_the_same_in_several_processes() {
     let recordings = site.path("recordings");
     std::fs::create_dir(&recordings).unwrap();
     let voice = Path::new(HOUSE).join("datasets/voice/kitchen");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(&voice).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(&voice).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
-    let is_sound = |path: &&PathBuf| path.extension().is_some_and(|e| ["wav", "flac", "ogg", "mp3"].iter().any(|x| e == *x));
+    let is_sound = |path: &&PathBuf| {
+        path.extension().is_some_and(|e| ["wav", "flac", "ogg", "mp3"].iter().any(|x| e == *x))
+    };
     let sounds: Vec<&PathBuf> = found.iter().filter(is_sound).take(4).collect();
     assert_eq!(sounds.len(), 4, "recordings of the kitchen");
     for sound in sounds {
@@ -227,7 +230,7 @@ fn at_work(site: &Site) -> AtWork {
 
 /// The pid that home logs when it starts the other process.
 fn pid_in(log: &mut BufReader<ChildStderr>) -> i32 {
-    let line = wait_for(log, "started");
+    let line = wait_for(log, "pid=");
     let pid = line.split("pid=").nth(1).unwrap();
     pid.split_whitespace().next().unwrap().parse().unwrap()
 }
@@ -259,9 +262,10 @@ fn ended(mut at_work: AtWork) -> (Option<i32>, String) {
 fn a_process_that_falls_or_hangs_ends_the_run_by_its_name() {
     use rustix::process::Signal;
     let site = Site::new();
-    for (sent, expected) in
-        [(Signal::KILL, "went away"), (Signal::STOP, "it has been silent for 3 s: it hangs, or cannot be reached")]
-    {
+    for (sent, expected) in [
+        (Signal::KILL, "went away"),
+        (Signal::STOP, "it has been silent for 3 s: it hangs, or cannot be reached"),
+    ] {
         let at_work = at_work(&site);
         let other = at_work.other;
         signal(other, sent);
@@ -308,14 +312,14 @@ fn pair(site: &Site, at_home: &[&str], elsewhere: &[&str]) -> (Child, Child) {
 #[test]
 fn a_difference_is_named_with_both_sides() {
     let site = Site::new();
-    let (home, west) = pair(&site, &[], &["--set", "stage.redact.entities=[\"email\"]"]);
+    let (home, west) = pair(&site, &[], &["--set", "stage.vault.level=5"]);
     for process in [home, west] {
         let output = process.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(3));
         let told = told(&output);
         for expected in [
             "process 1 (`west`) would run something else",
-            "set stage.redact.entities: process 0 (`home`) has nothing, process 1 (`west`) has [\"email\"]",
+            "set stage.vault.level: process 0 (`home`) has nothing, process 1 (`west`) has 5",
         ] {
             assert!(told.contains(expected), "{told}");
         }
@@ -337,7 +341,11 @@ fn two_processes_meet_over_tls_with_certificates_of_their_own() {
     let verb = |args: &[&str]| site.headwater(&["cluster"]).args(args).arg(&hosts).output().unwrap();
     assert_eq!(verb(&["check"]).status.code(), Some(1), "there are no certificates yet");
     let made = verb(&["certs", "--days", "90"]);
-    assert!(made.status.success() && told(&made).contains("west.pem, for `west`, until 20"), "{}", told(&made));
+    assert!(
+        made.status.success() && told(&made).contains("west.pem, for `west`, until 20"),
+        "{}",
+        told(&made)
+    );
     let checked = verb(&["check"]);
     assert!(checked.status.success() && told(&checked).contains("(90 days)"), "{}", told(&checked));
     let mut west = site.headwater(&["run"]);
@@ -375,7 +383,14 @@ fn a_supervised_run_begins_again_until_it_is_through() {
 fn a_supervised_run_that_falls_again_and_again_ends() {
     let site = Site::new();
     let mut command = site.headwater(&["--log-level", "info", "run"]);
-    command.arg(text_pipeline(&site, 20_000)).args(["--processes", "2", "--quiet", "--supervise", "--restarts", "1"]);
+    command.arg(text_pipeline(&site, 20_000)).args([
+        "--processes",
+        "2",
+        "--quiet",
+        "--supervise",
+        "--restarts",
+        "1",
+    ]);
     let mut run = command.spawn().unwrap();
     let mut log = BufReader::new(run.stderr.take().unwrap());
     for _ in 0..2 {
@@ -403,6 +418,10 @@ fn what_keeps_files_beside_the_stage_is_refused_by_name() {
     let output = site.headwater(&["run"]).arg(pipeline).args(["--processes", "2"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = told(&output);
-    let expected = if cfg!(feature = "train") { "stage `train`: `personal` keeps files in the state folder" } else { "train" };
+    let expected = if cfg!(feature = "train") {
+        "stage `train`: `personal` keeps files in the state folder"
+    } else {
+        "train"
+    };
     assert!(told.contains(expected), "{told}");
 }

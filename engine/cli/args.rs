@@ -10,7 +10,8 @@ use headwater_contract::{Kind, StageError};
 use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::{
-    adapter, check, cluster, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, store,
+    adapter, check, cluster, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages,
+    store,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -123,7 +124,13 @@ struct ProcessArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), conflicts_with = "hosts", help_heading = "Processes")]
     processes: Option<u8>,
     /// Run as one process of the cluster that this file names
-    #[arg(long, value_name = "FILE", requires = "process", conflicts_with = "workers", help_heading = "Processes")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "process",
+        conflicts_with = "workers",
+        help_heading = "Processes"
+    )]
     hosts: Option<PathBuf>,
     /// Which process this is; 0 is home, which reads, keeps and reports
     #[arg(long, value_name = "I", requires = "hosts", help_heading = "Processes")]

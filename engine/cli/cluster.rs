@@ -48,7 +48,9 @@ pub fn run(verb: &ClusterVerb, out: &mut dyn Write) -> u8 {
     let found = match verb {
         ClusterVerb::Certs { days, renew, .. } => certs::make(&hosts, *days, *renew),
         ClusterVerb::Check { process, .. } => match process.filter(|index| *index >= hosts.processes.len()) {
-            Some(index) => Err(format!("there is no process {index}; expected 0 to {}", hosts.processes.len() - 1)),
+            Some(index) => {
+                Err(format!("there is no process {index}; expected 0 to {}", hosts.processes.len() - 1))
+            }
             None => Ok(certs::check(&hosts, *process)),
         },
     };

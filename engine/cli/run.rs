@@ -121,6 +121,7 @@ fn run_at_home(args: &RunArgs, settings: &Settings, plan: Arc<Plan>, company: Op
             code_of(&failure, &args.cluster)
         }
         Ok(report) => {
+            company.inspect(|company| company.is_done());
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
             told(args, settings, &plan, &report, hearing, rounds, kept)
         }

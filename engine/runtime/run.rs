@@ -288,8 +288,8 @@ fn together(shared: &Shared) -> Result<(), Failure> {
 fn parts(shared: &Shared) -> Vec<(String, Vec<u8>)> {
     let digests = shared.plan.stages.iter().zip(&shared.digests).enumerate();
     let digests = digests.filter(|(_, (stage, _))| shared.options.digests && stage.is_sink());
-    let digests =
-        digests.filter_map(|(index, (_, digest))| Some((format!("digest {index}"), digest.lock().ok()?.encode())));
+    let digests = digests
+        .filter_map(|(index, (_, digest))| Some((format!("digest {index}"), digest.lock().ok()?.encode())));
     let notes = shared.options.notes.iter();
     digests.chain(notes.map(|(name, notes)| (format!("notes {name}"), notes.part()))).collect()
 }

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
+use headwater_contract::StageError;
 use headwater_contract::columns::text_column;
 use headwater_contract::identity::IdentityColumns;
 use headwater_datasets::manifest::{Manifest, Recording};
 use headwater_datasets::wer::WordErrors;
-use headwater_contract::StageError;
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
 use headwater_runtime::run::{Notes, Tap};
 

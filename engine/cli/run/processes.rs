@@ -3,7 +3,7 @@
 //! In: the command line's words about processes. Out: a member of the cluster, once it stands; at the end all processes that were
 //! started here are gone.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -37,8 +37,9 @@ pub struct ClusterArgs {
     pub child: bool,
 }
 
-/// How long processes that were started here may take to end by themselves.
-const ENDING: Duration = Duration::from_secs(3);
+/// How long processes that were started here may take to end by themselves, after a run that failed and after one that did not.
+const ENDING: Duration = Duration::from_secs(1);
+const ENDING_WELL: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The processes of a run, before they have met.
@@ -47,21 +48,28 @@ pub(super) struct Company {
     index: usize,
     children: RefCell<Vec<(usize, Child)>>,
     folder: Option<PathBuf>,
+    done: Cell<bool>,
 }
 
 impl Company {
     /// What the command line says; nothing for a run in one process.
     pub(super) fn of(args: &ClusterArgs, settings: &Settings) -> Result<Option<Self>, String> {
         let company = |hosts, index, folder| {
-            Ok(Some(Company { hosts, index, children: RefCell::default(), folder }))
+            Ok(Some(Company { hosts, index, children: RefCell::default(), folder, done: Cell::default() }))
         };
         if let Some(file) = &args.hosts {
-            return company(Hosts::read(file)?, args.process.unwrap_or_default(), None);
+            let (hosts, index) = (Hosts::read(file)?, args.process.unwrap_or_default());
+            let last = hosts.processes.len().saturating_sub(1);
+            if index > last {
+                return Err(format!("{}: there is no process {index}; expected 0 to {last}", file.display()));
+            }
+            return company(hosts, index, None);
         }
         match args.processes {
             None | Some(1) => Ok(None),
             Some(processes) => {
-                let folder = private_folder().map_err(|e| format!("a folder for sockets cannot be made: {e}"))?;
+                let folder =
+                    private_folder().map_err(|e| format!("a folder for sockets cannot be made: {e}"))?;
                 company(Hosts::local(&folder, processes, settings.workers), 0, Some(folder))
             }
         }
@@ -92,7 +100,8 @@ impl Company {
             row: None,
             what,
         };
-        let text = fs::read_to_string(&args.file).map_err(|e| failed(format!("{}: {e}", args.file.display())))?;
+        let text =
+            fs::read_to_string(&args.file).map_err(|e| failed(format!("{}: {e}", args.file.display())))?;
         let params = args.params.iter().map(|(name, value)| (format!("param {name}"), value.clone()));
         let set = args.set.iter().map(|(path, value)| (format!("set {path}"), value.clone()));
         let given: Vec<(String, String)> = params.chain(set).collect();
@@ -118,6 +127,11 @@ impl Company {
         })
     }
 
+    /// The run is done: the others end now by themselves.
+    pub(super) fn is_done(&self) {
+        self.done.set(true);
+    }
+
     /// Processes of this machine that did not end by themselves: how.
     pub(super) fn killed(&self) -> Vec<String> {
         let mut children = self.children.borrow_mut();
@@ -132,8 +146,9 @@ impl Company {
 impl Drop for Company {
     fn drop(&mut self) {
         let begun = Instant::now();
+        let patience = if self.done.get() { ENDING_WELL } else { ENDING };
         for (_, child) in self.children.get_mut() {
-            while begun.elapsed() < ENDING && matches!(child.try_wait(), Ok(None)) {
+            while begun.elapsed() < patience && matches!(child.try_wait(), Ok(None)) {
                 std::thread::sleep(LOOK);
             }
             // One that hangs, or was stopped, ends by nothing else. One that has ended cannot be killed.

@@ -54,12 +54,18 @@ pub(crate) fn run(restarts: u32) -> u8 {
         fallen += 1;
         if asked || fallen > restarts {
             let why = if asked { "it was to stop" } else { "it falls again and again" };
-            eprintln!("error: generation {generation} fell, and is not started again: {why} ({restarts} restarts are allowed)");
+            eprintln!(
+                "error: generation {generation} fell, and is not started again: {why} ({restarts} restarts are allowed)"
+            );
             return FELL;
         }
         let how = status.signal().map(|signal| format!(" by signal {signal}")).unwrap_or_default();
         generation += 1;
-        tracing::warn!(generation, pause_ms = u64::try_from(pause.as_millis()).unwrap_or(0), "the run fell{how}; it is started again");
+        tracing::warn!(
+            generation,
+            pause_ms = u64::try_from(pause.as_millis()).unwrap_or(0),
+            "the run fell{how}; it is started again"
+        );
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

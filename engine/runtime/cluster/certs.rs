@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 
 use super::hosts::{Address, Host, Hosts};
@@ -116,7 +117,11 @@ pub(super) fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer
     let params = authority_params().map_err(failed)?;
     if path.exists() {
         let text = fs::read_to_string(&key_path).map_err(|e| {
-            format!("{}: {e}; certificates can be made only where the key of {} is", key_path.display(), path.display())
+            format!(
+                "{}: {e}; certificates can be made only where the key of {} is",
+                key_path.display(),
+                path.display()
+            )
         })?;
         let key = KeyPair::from_pem(&text).map_err(|e| format!("{}: {e}", key_path.display()))?;
         made.push(fine(format!("kept {}, which signs them", path.display())));
@@ -127,7 +132,8 @@ pub(super) fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer
     write(&key_path, &key.serialize_pem(), 0o600)?;
     write(path, &certificate.pem(), 0o644)?;
     made.push(fine(format!("made {}, which signs them; every process needs it", path.display())));
-    let kept = format!("made {}; no process needs it: keep it where certificates are made", key_path.display());
+    let kept =
+        format!("made {}; no process needs it: keep it where certificates are made", key_path.display());
     made.push(fine(kept));
     Ok(Issuer::new(params, key))
 }
@@ -137,7 +143,8 @@ pub(super) fn certificate(host: &Host, lasts: Lasts, issuer: &Issuer<'_, KeyPair
     let mut params = CertificateParams::new(vec![host.name.clone()]).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, host.name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     last(&mut params, lasts);
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params.signed_by(&key, issuer).map_err(failed)?;
@@ -181,8 +188,13 @@ fn check_certificate(hosts: &Hosts, host: &Host) -> Finding {
         Err(why) => wrong(why),
         Ok(end) => {
             let days = end.saturating_sub(tls::now()) / DAY;
-            let what = format!("{}: `{}`, until {} ({days} days)", host.certificate.display(), host.name, date(end));
-            if days < SOON { fine(format!("{what}; soon: headwater cluster certs --renew")) } else { fine(what) }
+            let what =
+                format!("{}: `{}`, until {} ({days} days)", host.certificate.display(), host.name, date(end));
+            if days < SOON {
+                fine(format!("{what}; soon: headwater cluster certs --renew"))
+            } else {
+                fine(what)
+            }
         }
     }
 }

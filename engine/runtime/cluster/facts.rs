@@ -40,7 +40,10 @@ impl Facts {
         for (name, value) in given {
             facts.add(name, value);
         }
-        facts.add("pipeline", &format!("{} {:?} {:?} window {}", plan.name, plan.epoch, plan.round, plan.window));
+        facts.add(
+            "pipeline",
+            &format!("{} {:?} {:?} window {}", plan.name, plan.epoch, plan.round, plan.window),
+        );
         for stage in &plan.stages {
             facts.add_stage(plan, stage)?;
         }
@@ -75,7 +78,13 @@ impl Facts {
     }
 
     /// Every difference to the facts of another process, with both sides.
-    pub(super) fn differences(&self, here: &str, other: &Facts, there: &str, mixed_cpus: bool) -> Vec<String> {
+    pub(super) fn differences(
+        &self,
+        here: &str,
+        other: &Facts,
+        there: &str,
+        mixed_cpus: bool,
+    ) -> Vec<String> {
         let nothing = "nothing".to_owned();
         let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         let compared = names.into_iter().filter(|name| !(mixed_cpus && OF_MACHINE.contains(&name.as_str())));
@@ -210,9 +219,14 @@ mod tests {
     fn a_folder_is_known_by_what_is_in_it() {
         let place = tempfile::tempdir().unwrap();
         let at = |folder: &str| place.path().join(folder);
-        for (folder, name, content) in
-            [("a", "x", "1"), ("a", "y", "2"), ("b", "x", "1"), ("b", "y", "2"), ("c", "x", "12"), ("c", "y", "")]
-        {
+        for (folder, name, content) in [
+            ("a", "x", "1"),
+            ("a", "y", "2"),
+            ("b", "x", "1"),
+            ("b", "y", "2"),
+            ("c", "x", "12"),
+            ("c", "y", ""),
+        ] {
             fs::create_dir_all(at(folder)).unwrap();
             fs::write(at(folder).join(name), content).unwrap();
         }

@@ -50,7 +50,9 @@ impl fmt::Display for Unread {
             Unread::Version(found) => {
                 write!(f, "it speaks version {found} of the frames, and this program version {VERSION}")
             }
-            Unread::TooLong(length) => write!(f, "a frame of {length} bytes, where at most {LIMIT} are taken"),
+            Unread::TooLong(length) => {
+                write!(f, "a frame of {length} bytes, where at most {LIMIT} are taken")
+            }
             Unread::Damaged => f.write_str("a frame was damaged on its way"),
         }
     }
@@ -108,7 +110,10 @@ impl Frame {
 
     pub(super) fn write(&self, writer: &mut impl Write) -> io::Result<()> {
         if self.body.len() > LIMIT {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, Unread::TooLong(self.body.len()).to_string()));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                Unread::TooLong(self.body.len()).to_string(),
+            ));
         }
         writer.write_all(&self.encode())?;
         writer.flush()
@@ -161,7 +166,10 @@ mod tests {
         check(&|b| b.truncate(20), "unexpected end of file");
         check(&|b| b[0] = b'G', "no frame of a cluster");
         check(&|b| b[4] = 9, "version 9 of the frames, and this program version 1");
-        check(&|b| b[6..10].copy_from_slice(&u32::MAX.to_le_bytes()), "4294967295 bytes, where at most 1048576");
+        check(
+            &|b| b[6..10].copy_from_slice(&u32::MAX.to_le_bytes()),
+            "4294967295 bytes, where at most 1048576",
+        );
         for at in [5, 10, 12, 16, 23] {
             check(&move |b: &mut Vec<u8>| b[at] ^= 1, "damaged");
         }

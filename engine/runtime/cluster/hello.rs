@@ -52,7 +52,11 @@ pub(super) fn nonce() -> Result<Nonce, String> {
 }
 
 /// Hears out whoever called.
-pub(super) fn receive(wire: &mut Wire, local: &Local, deadline: Deadline) -> Result<(Purpose, usize), Refusal> {
+pub(super) fn receive(
+    wire: &mut Wire,
+    local: &Local,
+    deadline: Deadline,
+) -> Result<(Purpose, usize), Refusal> {
     let stranger = |why: String| Refusal::Stranger(why);
     let nonce = nonce().map_err(stranger)?;
     let greeting = Message::Greeting(nonce).frame();
@@ -85,8 +89,9 @@ pub(super) fn receive(wire: &mut Wire, local: &Local, deadline: Deadline) -> Res
 fn wire_carries(wire: &Wire, local: &Local, hello: &Hello) -> Result<(), Refusal> {
     let Some(host) = local.hosts.processes.get(hello.from) else { return Ok(()) };
     let name = &host.name;
-    wire.carries(name)
-        .map_err(|e| Refusal::Stranger(format!("it calls itself `{name}`, and its certificate does not: {e}")))
+    wire.carries(name).map_err(|e| {
+        Refusal::Stranger(format!("it calls itself `{name}`, and its certificate does not: {e}"))
+    })
 }
 
 fn judge(local: &Local, hello: &Hello, nonce: Nonce) -> Result<(), Refusal> {
@@ -103,7 +108,9 @@ fn judge(local: &Local, hello: &Hello, nonce: Nonce) -> Result<(), Refusal> {
     }
     if hello.to != local.index {
         let (meant, here) = (hello.to, local.hosts.called(local.index));
-        return stranger(format!("{called} means to call process {meant}, and this is {here}: its hosts are others"));
+        return stranger(format!(
+            "{called} means to call process {meant}, and this is {here}: its hosts are others"
+        ));
     }
     match hello.purpose {
         Purpose::Line => judge_line(local, hello, &called),

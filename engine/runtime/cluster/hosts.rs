@@ -229,13 +229,11 @@ impl<'t> Reader<'t> {
     }
 
     fn word(&mut self, value: &Value<'t>, key: &str) -> Option<String> {
-        match value.get_ref() {
-            DeValue::String(word) => Some(word.to_string()),
-            _ => {
-                self.mistake(value.span().start, format!("`{key}` is no text"));
-                None
-            }
+        if let DeValue::String(word) = value.get_ref() {
+            return Some(word.to_string());
         }
+        self.mistake(value.span().start, format!("`{key}` is no text"));
+        None
     }
 
     /// A name stands in a certificate, where it must have the form of a host's name.
@@ -244,7 +242,9 @@ impl<'t> Reader<'t> {
         let whole = (1..=63).contains(&name.len()) && name.chars().all(fits);
         let fine = whole && name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
         if !fine {
-            let what = format!("`{name}` cannot be a name; expected small letters, digits and `-`, such as `gateway-2`");
+            let what = format!(
+                "`{name}` cannot be a name; expected small letters, digits and `-`, such as `gateway-2`"
+            );
             self.mistake(value.span().start, what);
         }
         fine
@@ -297,7 +297,8 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_enough() {
-        let text = "[[process]]\nname = 'home'\naddress = 'a:1'\n[[process]]\nname = 'west'\naddress = '[::1]:2'\n";
+        let text =
+            "[[process]]\nname = 'home'\naddress = 'a:1'\n[[process]]\nname = 'west'\naddress = '[::1]:2'\n";
         let hosts = read(text).unwrap();
         assert_eq!((hosts.workers, hosts.wait), (1, WAIT));
         assert_eq!(hosts.authority, Path::new("at/certs/ca.pem"));

@@ -74,7 +74,11 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Takes lines, and starts to listen and to beat.
-    pub(super) fn start(hosts: Arc<Hosts>, index: usize, lines: Vec<Option<Wire>>) -> std::io::Result<Arc<Self>> {
+    pub(super) fn start(
+        hosts: Arc<Hosts>,
+        index: usize,
+        lines: Vec<Option<Wire>>,
+    ) -> std::io::Result<Arc<Self>> {
         let mut writers = BTreeMap::new();
         let mut readers = Vec::new();
         for (peer, wire) in lines.into_iter().enumerate() {
@@ -101,16 +105,12 @@ impl Lines {
         for (peer, wire) in readers {
             lines.spawn("hw-line", move |lines| lines.listen(peer, wire))?;
         }
-        lines.spawn("hw-beat", |lines| lines.beat())?;
-        lines.spawn("hw-watch", |lines| lines.watch())?;
+        lines.spawn("hw-beat", Lines::beat)?;
+        lines.spawn("hw-watch", Lines::watch)?;
         Ok(lines)
     }
 
-    fn spawn(
-        self: &Arc<Self>,
-        name: &str,
-        work: impl FnOnce(&Self) + Send + 'static,
-    ) -> std::io::Result<()> {
+    fn spawn(self: &Arc<Self>, name: &str, work: impl FnOnce(&Self) + Send + 'static) -> std::io::Result<()> {
         let lines = self.clone();
         std::thread::Builder::new().name(name.into()).spawn(move || work(&lines)).map(drop)
     }
@@ -216,7 +216,7 @@ impl Lines {
                 Err(unread) => return self.fall(peer, &format!("went away: {unread}")),
             };
             let understood = Message::of(&frame).is_some_and(|message| {
-                if self.index == 0 { self.from_other(peer, message) } else { self.from_home(message) }
+                if self.index == 0 { self.hear_other(peer, message) } else { self.hear_home(message) }
             });
             if !understood {
                 return self.fall(peer, "said something that nobody expected");
@@ -231,7 +231,7 @@ impl Lines {
     }
 
     /// What home hears. Whether it may be said.
-    fn from_other(&self, peer: usize, message: Message) -> bool {
+    fn hear_other(&self, peer: usize, message: Message) -> bool {
         match message {
             Message::Beat(counts) => self.counted(peer, counts),
             Message::Failed(failure) => self.fall(peer, &failure.to_string()),
@@ -260,7 +260,7 @@ impl Lines {
     }
 
     /// What the others hear from home.
-    fn from_home(&self, message: Message) -> bool {
+    fn hear_home(&self, message: Message) -> bool {
         match message {
             Message::Beat(_) => {}
             Message::End(why) => self.end(0, why),
@@ -296,9 +296,16 @@ impl Lines {
             for (peer, heard) in &self.heard {
                 if late {
                     heard.store(now, SeqCst);
-                } else if u128::from(now.saturating_sub(heard.load(SeqCst))) > SILENCE.as_millis() && !self.has_left(*peer)
+                } else if u128::from(now.saturating_sub(heard.load(SeqCst))) > SILENCE.as_millis()
+                    && !self.has_left(*peer)
                 {
-                    self.fall(*peer, &format!("it has been silent for {} s: it hangs, or cannot be reached", SILENCE.as_secs()));
+                    self.fall(
+                        *peer,
+                        &format!(
+                            "it has been silent for {} s: it hangs, or cannot be reached",
+                            SILENCE.as_secs()
+                        ),
+                    );
                 }
             }
             let suspect = self.state().suspect.clone();

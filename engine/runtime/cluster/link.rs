@@ -162,7 +162,8 @@ impl Heads {
         if length > LONGEST {
             return Err(format!("a message of {length} bytes, where at most {LONGEST} are taken"));
         }
-        let of = |process: u64| process.saturating_mul(self.workers)..(process + 1).saturating_mul(self.workers);
+        let of =
+            |process: u64| process.saturating_mul(self.workers)..(process + 1).saturating_mul(self.workers);
         let meant = of(self.to);
         if !of(self.from).contains(&source) || lower >= upper || lower < meant.start || upper > meant.end {
             return Err("what goes over it is no message of the dataflow".into());
@@ -214,7 +215,9 @@ mod tests {
         check(&[&good, &end, &good], Err("behind the end"));
         check(&[&message([5, 2, 0, 1, LONGEST + 1, 0], 0)], Err("at most 268435456 are taken"));
         // From a worker of another process, for a worker of another process, for nobody, for too many.
-        for [source, lower, upper] in [[0, 0, 1], [4, 0, 1], [2, 2, 3], [2, 1, 1], [2, 0, 3], [2, 0, u64::MAX]] {
+        for [source, lower, upper] in
+            [[0, 0, 1], [4, 0, 1], [2, 2, 3], [2, 1, 1], [2, 0, 3], [2, 0, u64::MAX]]
+        {
             check(&[&message([5, source, lower, upper, 8, 0], 8)], Err("no message of the dataflow"));
         }
     }

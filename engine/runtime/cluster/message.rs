@@ -84,7 +84,10 @@ pub(super) enum Message {
     /// To home: somebody wants the run to stop.
     Stop,
     /// To home: a piece of something that is put together there.
-    Part { of: String, bytes: Vec<u8> },
+    Part {
+        of: String,
+        bytes: Vec<u8>,
+    },
     /// To home: my part of the run is over; all pieces were sent.
     Done(Counts),
     /// Home: the run ends early, and this is why.

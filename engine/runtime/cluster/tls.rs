@@ -13,7 +13,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
-use rustls::{CertificateError, ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig,
+    ServerConnection,
+};
 
 use super::hosts::{Host, Hosts};
 use super::stream::Deadline;
@@ -57,9 +60,8 @@ impl Tls {
     pub(super) fn load(hosts: &Hosts, host: &Host) -> Result<Self, String> {
         let roots = authorities(hosts)?;
         let chain = certificates(&host.certificate)?;
-        let key = || {
-            PrivateKeyDer::from_pem_file(&host.key).map_err(|e| format!("{}: {e}", host.key.display()))
-        };
+        let key =
+            || PrivateKeyDer::from_pem_file(&host.key).map_err(|e| format!("{}: {e}", host.key.display()));
         let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", host.certificate.display());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
             .build()
@@ -154,7 +156,9 @@ impl Shared {
 impl TlsStream {
     fn shake(mut connection: Connection, tcp: TcpStream, deadline: Deadline) -> Result<Self, String> {
         let told = |error: io::Error| match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "it was silent during the handshake".to_owned(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                "it was silent during the handshake".to_owned()
+            }
             _ => error.to_string(),
         };
         let mut socket = &tcp;

@@ -32,9 +32,8 @@ fn messages() -> Vec<Message> {
             facts,
         })
     };
-    let answer = |verdict| {
-        Message::Answer(Answer { verdict, from: 0, generation: [1; 16], echo: [3; 16], begin: 12 })
-    };
+    let answer =
+        |verdict| Message::Answer(Answer { verdict, from: 0, generation: [1; 16], echo: [3; 16], begin: 12 });
     let stage = StageCounts {
         rows_in: 1,
         rows_out: 2,

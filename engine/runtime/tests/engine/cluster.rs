@@ -33,8 +33,7 @@ fn process(
     plan: &Arc<Plan>,
     options: impl FnOnce(&mut RunOptions),
 ) -> Result<Report, Failure> {
-    let setup =
-        Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
+    let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
     let member = Member::join(setup)?;
     let mut given = RunOptions::new(plan, Site { away: index != 0, ..Site::default() });
     given.workers = member.workers();
