@@ -285,6 +285,14 @@ impl StageConfig for Train {
         wrongs
     }
 
+    fn models(&self) -> Vec<PathBuf> {
+        std::iter::once(self.options.model.clone()).chain(self.options.adapter.clone()).collect()
+    }
+
+    fn keeps_files(&self) -> Option<&'static str> {
+        self.options.personal.then_some("personal")
+    }
+
     #[cfg(feature = "train")]
     fn ready(&self, _: &Site) -> Result {
         self.base().map(drop)

@@ -129,6 +129,10 @@ impl StageConfig for Transcribe {
         wrongs
     }
 
+    fn models(&self) -> Vec<PathBuf> {
+        vec![self.options.model.clone()]
+    }
+
     fn ready(&self, _: &Site) -> Result {
         self.model().map(|_| ())
     }

@@ -81,7 +81,8 @@ fn an_hour_of_audio_needs_no_more_memory_than_five_minutes() {
         environment: false,
     };
     let plan = Arc::new(check("quickstart.toml", &text, headwater_stages::STAGES, &settings).plan.unwrap());
-    let site = Site { state: folder.path().join("state"), key_file: folder.path().join("root.key") };
+    let site =
+        Site { state: folder.path().join("state"), key_file: folder.path().join("root.key"), away: false };
     ready(&plan, &site).unwrap();
     let options = RunOptions::new(&plan, site);
     let metrics = options.metrics.clone();

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueHint};
 use headwater_contract::{Kind, StageError};
 
-use crate::run::RunArgs;
+use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages, state,
-    store,
+    adapter, check, cluster, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages,
+    state, store,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -81,6 +81,9 @@ enum Verb {
     /// Rows that stages set aside
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
+    /// Certificates for the processes of a cluster, and whether they would do
+    #[command(subcommand)]
+    Cluster(cluster::ClusterVerb),
     /// Show every site setting with its value and origin
     Config,
     /// Print a completion script for a shell
@@ -123,6 +126,43 @@ struct RunVerb {
     /// Begin the state of one stage anew
     #[arg(long, value_name = "ID", conflicts_with = "fresh", help_heading = "What earlier runs left")]
     drop_state: Vec<String>,
+    #[command(flatten)]
+    processes: ProcessArgs,
+}
+
+/// The processes that a run takes.
+#[derive(Debug, ClapArgs)]
+struct ProcessArgs {
+    /// Run in so many processes of this machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), conflicts_with = "hosts", help_heading = "Processes")]
+    processes: Option<u8>,
+    /// Run as one process of the cluster that this file names
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "process",
+        conflicts_with = "workers",
+        help_heading = "Processes"
+    )]
+    hosts: Option<PathBuf>,
+    /// Which process this is; 0 is home, which reads, keeps and reports
+    #[arg(long, value_name = "I", requires = "hosts", help_heading = "Processes")]
+    process: Option<usize>,
+    /// Let processes run on CPUs whose arithmetic may round otherwise
+    #[arg(long, help_heading = "Processes")]
+    mixed_cpus: bool,
+    /// Start the run again when it falls
+    #[arg(long, help_heading = "Processes")]
+    supervise: bool,
+    /// How often in a row it is started again
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Processes")]
+    restarts: u32,
+    /// Which life of a supervised run this is
+    #[arg(long, hide = true)]
+    generation: Option<u32>,
+    /// Home started this process
+    #[arg(long, hide = true)]
+    child: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +209,14 @@ impl RunVerb {
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
             drop_state: self.drop_state.clone(),
+            cluster: ClusterArgs {
+                processes: self.processes.processes.map(usize::from),
+                hosts: self.processes.hosts.clone(),
+                process: self.processes.process,
+                mixed_cpus: self.processes.mixed_cpus,
+                generation: self.processes.generation,
+                child: self.processes.child,
+            },
         }
     }
 }
@@ -193,7 +241,11 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     ExitCode::from(match args.verb {
         Verb::Run(run) => {
             drop(out);
-            run::run(&run.args(log_json), &settings, kinds)
+            if run.processes.supervise {
+                run::supervise::run(run.processes.restarts)
+            } else {
+                run::run(&run.args(log_json), &settings, kinds)
+            }
         }
         Verb::Check(args) => check::run(&args, kinds, &mut out),
         Verb::Explain(args) => explain::run(&args, &mut out),
@@ -215,6 +267,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
                 1
             })
         }
+        Verb::Cluster(verb) => cluster::run(&verb, &mut out),
         Verb::Config => code_of(site::show(&settings, &mut out)),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
@@ -239,7 +292,8 @@ fn aside(
             quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| 0)
         }
         QuarantineVerb::Retry { stage, run } => {
-            let args = run.args(log_json);
+            // Rows that were set aside are few, and lie here.
+            let args = RunArgs { cluster: ClusterArgs::default(), ..run.args(log_json) };
             match run::plan_of(&args, kinds) {
                 Ok(plan) => quarantine::retry(&args, plan, stage, settings),
                 Err(code) => Ok(code),

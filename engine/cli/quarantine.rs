@@ -19,7 +19,7 @@ use headwater_runtime::run::Quarantine;
 use headwater_vault::{FrameLog, KeyFile};
 use serde::Serialize;
 
-use crate::run::{RunArgs, run_plan};
+use crate::run::{Memory, RunArgs, run_plan};
 use crate::site::Settings;
 
 /// Rows that a run gave to the quarantine.
@@ -205,7 +205,7 @@ pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Re
     let mut log = FrameLog::open(&folder, &key).map_err(of_vault)?;
     log.replace(&others).map_err(of_vault)?;
     drop(log);
-    let code = run_plan(args, settings, Arc::new(retried), None);
+    let code = run_plan(args, settings, Arc::new(retried), Memory::None);
     if code != 0 {
         // The run failed: what it had not kept again is put back.
         put_back(&site, stage, &tried)?;

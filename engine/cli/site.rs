@@ -123,7 +123,11 @@ pub fn read(flags: &Flags) -> Result<Settings, String> {
 impl Settings {
     /// The contract's view for a pipeline of that name.
     pub fn site(&self, pipeline: &str) -> headwater_contract::Site {
-        headwater_contract::Site { state: self.state_of(pipeline), key_file: self.key_file.clone() }
+        headwater_contract::Site {
+            state: self.state_of(pipeline),
+            key_file: self.key_file.clone(),
+            away: false,
+        }
     }
 
     /// The state folder of a pipeline.

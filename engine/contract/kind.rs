@@ -3,6 +3,8 @@
 //! In: a type that is a [`StageConfig`] or a [`SourceConfig`]. Out: a value without its type, so that check, help, schema
 //! and the engine treat built-in stages and users' own alike.
 
+use std::path::PathBuf;
+
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
@@ -22,6 +24,10 @@ pub trait PlannedStage: Send + Sync {
     /// # Errors
     /// What is missing.
     fn ready(&self, site: &Site) -> Result;
+    /// Files and folders that shape what it computes.
+    fn models(&self) -> Vec<PathBuf>;
+    /// The option by which every instance keeps files in the state folder, if one says so.
+    fn keeps_files(&self) -> Option<&'static str>;
     /// Builds an instance.
     ///
     /// # Errors
@@ -38,6 +44,12 @@ impl<C: StageConfig> PlannedStage for C {
     }
     fn ready(&self, site: &Site) -> Result {
         StageConfig::ready(self, site)
+    }
+    fn models(&self) -> Vec<PathBuf> {
+        StageConfig::models(self)
+    }
+    fn keeps_files(&self) -> Option<&'static str> {
+        StageConfig::keeps_files(self)
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<Box<dyn Stage>> {
         Ok(Box::new(StageConfig::build(self, cx)?))
@@ -118,6 +130,22 @@ impl Role {
         match self {
             Role::Stage(stage) => stage.ready(site),
             Role::Source(source) => source.ready(site),
+        }
+    }
+
+    /// Files and folders that shape what it computes. What a source reads is read at home alone, and is none of them.
+    pub fn models(&self) -> Vec<PathBuf> {
+        match self {
+            Role::Stage(stage) => stage.models(),
+            Role::Source(_) => Vec::new(),
+        }
+    }
+
+    /// The option by which every instance keeps files in the state folder, if one says so.
+    pub fn keeps_files(&self) -> Option<&'static str> {
+        match self {
+            Role::Stage(stage) => stage.keeps_files(),
+            Role::Source(_) => None,
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Site {
     pub state: PathBuf,
     /// The file of the root key.
     pub key_file: PathBuf,
+    /// Whether this process belongs to a cluster and is not its home. Home alone keeps things: the paths are empty here.
+    pub away: bool,
 }
 
 /// What a stage is told when it is built.
@@ -96,6 +98,17 @@ pub trait StageConfig: Options + Send + Sync + 'static {
     /// What is missing or does not fit.
     fn ready(&self, _site: &Site) -> Result {
         Ok(())
+    }
+
+    /// Files and folders that shape what it computes, such as a model: all processes of a cluster must have the same.
+    fn models(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// The option by which every instance keeps files in the state folder, if one says so. In a cluster an instance may run
+    /// where there is no such folder: the run is then refused. A gathered stage, which is at home, need not tell.
+    fn keeps_files(&self) -> Option<&'static str> {
+        None
     }
 
     /// Builds an instance, on the thread that will run it; called once per worker or thread.

@@ -1,4 +1,4 @@
-//! Plan to timely dataflow. With `relations` and `parcel`, the only place that names timely.
+//! Plan to timely dataflow. With `relations`, `parcel` and `cluster`, the only place that names timely.
 //!
 //! In: the shared parts of a run. Out: nothing; the dataflow runs to its end or to the first failure. Every stage becomes
 //! one operator on every worker; home (worker 0) owns the intake and every gathered stage.
@@ -20,8 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crossbeam_channel::RecvTimeoutError;
 use headwater_contract::Routing;
 use headwater_contract::units::Epoch;
+use timely::communication::WorkerGuards;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
@@ -55,13 +57,47 @@ const PARK: Duration = Duration::from_millis(50);
 /// The threads could not be started, or one of them died.
 pub(crate) fn execute(shared: &Arc<Shared>) -> Result<(), Failure> {
     let failed = |what: String| Failure { stage: "engine".into(), epoch: None, row: None, what };
-    let config = timely::Config::process(shared.options.workers.max(1));
     let of_workers = shared.clone();
-    let guards = timely::execute(config, move |worker| work(worker, &of_workers)).map_err(failed)?;
-    for guard in guards.join() {
-        guard.map_err(failed)?;
+    let work = move |worker: &mut Worker| {
+        let _fallen = Fallen(&of_workers);
+        work(worker, &of_workers);
+    };
+    let Some(member) = &shared.options.cluster else {
+        let config = timely::Config::process(shared.options.workers.max(1));
+        return join(timely::execute(config, work).map_err(failed)?);
+    };
+    let (builders, links) = member.builders()?;
+    let guards = timely::execute::execute_from(builders, links, timely::WorkerConfig::default(), work);
+    let guards = guards.map_err(failed)?;
+    // Workers and links end only when those of all processes do. When one has fallen nobody waits for them: the process ends.
+    let (ended, end) = crossbeam_channel::bounded(1);
+    let joining = move || ended.send(join(guards)).unwrap_or(());
+    std::thread::Builder::new().name("hw-join".into()).spawn(joining).map_err(|e| failed(e.to_string()))?;
+    loop {
+        match end.recv_timeout(PARK) {
+            Ok(joined) => return joined,
+            Err(RecvTimeoutError::Disconnected) => return Err(failed("the threads of a run died".into())),
+            Err(RecvTimeoutError::Timeout) if shared.failed() => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
     }
-    Ok(())
+}
+
+fn join(guards: WorkerGuards<()>) -> Result<(), Failure> {
+    let died = |what| Failure { stage: "engine".into(), epoch: None, row: None, what };
+    guards.join().into_iter().try_for_each(|joined| joined.map_err(died))
+}
+
+/// A worker whose thread dies ends the run: others would wait for it.
+struct Fallen<'a>(&'a Shared);
+
+impl Drop for Fallen<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let what = "the thread of a worker died".into();
+            self.0.fail(Failure { stage: "engine".into(), epoch: None, row: None, what });
+        }
+    }
 }
 
 fn work(worker: &mut Worker, shared: &Arc<Shared>) {

@@ -1,10 +1,12 @@
 //! Pipeline file to plan to dataflow.
 //!
 //! In: the text of a pipeline file and a slice of kinds. Out: diagnostics, a plan, a running dataflow and its report. It
-//! must not know any stage: kinds come from outside. timely is named in `dataflow`, `relations` and `parcel` alone.
+//! must not know any stage: kinds come from outside. timely is named in `dataflow`, `relations`,
+//! `parcel` and `cluster` alone.
 
 pub mod check;
 pub mod commit;
+pub mod cluster;
 mod dataflow;
 pub mod diagnostic;
 pub mod digest;

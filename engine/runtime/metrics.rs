@@ -2,6 +2,7 @@
 //!
 //! In: additions from any thread. Out: a snapshot for the display and the summary. It must not know what a row holds.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -41,8 +42,11 @@ pub struct StageMetrics {
     rejected: AtomicU64,
     cpu_ns: AtomicU64,
     queued: AtomicI64,
-    figures: Mutex<BTreeMap<&'static str, u64>>,
+    figures: Mutex<Figures>,
 }
+
+/// A stage's own figures by name.
+pub type Figures = BTreeMap<Cow<'static, str>, u64>;
 
 impl StageMetrics {
     /// Rows came in.
@@ -73,7 +77,7 @@ impl StageMetrics {
     /// Adds to one of the stage's own figures.
     pub fn add_figure(&self, figure: &'static str, n: u64) {
         if let Ok(mut figures) = self.figures.lock() {
-            *figures.entry(figure).or_default() += n;
+            *figures.entry(Cow::Borrowed(figure)).or_default() += n;
         }
     }
 
@@ -104,7 +108,20 @@ pub struct StageCounts {
     /// Rows that wait for it now.
     pub queued: u64,
     /// The stage's own figures.
-    pub figures: BTreeMap<&'static str, u64>,
+    pub figures: Figures,
+}
+
+impl StageCounts {
+    fn add(&mut self, other: &StageCounts) {
+        self.rows_in += other.rows_in;
+        self.rows_out += other.rows_out;
+        self.rejected += other.rejected;
+        self.cpu += other.cpu;
+        self.queued += other.queued;
+        for (name, n) in &other.figures {
+            *self.figures.entry(name.clone()).or_default() += n;
+        }
+    }
 }
 
 /// The counters of a whole run.
@@ -113,6 +130,8 @@ pub struct Metrics {
     stages: Vec<StageMetrics>,
     epochs_opened: AtomicU64,
     epochs_done: AtomicU64,
+    /// What other processes of the cluster have counted, as they last told.
+    elsewhere: Mutex<BTreeMap<usize, Counts>>,
 }
 
 impl Metrics {
@@ -141,8 +160,26 @@ impl Metrics {
         self.done(self.epochs_opened.load(Relaxed));
     }
 
-    /// What was counted so far.
+    /// Another process has counted so much in all.
+    pub(crate) fn elsewhere(&self, process: usize, counts: Counts) {
+        if let Ok(mut elsewhere) = self.elsewhere.lock() {
+            elsewhere.insert(process, counts);
+        }
+    }
+
+    /// What was counted so far, in all processes.
     pub fn snapshot(&self) -> Counts {
+        let mut counts = self.here();
+        if let Ok(elsewhere) = self.elsewhere.lock() {
+            for other in elsewhere.values() {
+                counts.stages.iter_mut().zip(&other.stages).for_each(|(sum, stage)| sum.add(stage));
+            }
+        }
+        counts
+    }
+
+    /// What was counted so far in this process.
+    pub(crate) fn here(&self) -> Counts {
         Counts {
             stages: self.stages.iter().map(StageMetrics::snapshot).collect(),
             epochs_opened: self.epochs_opened.load(Relaxed),

@@ -4,7 +4,7 @@
 //! rows, so that a batch may be split between workers on the way. It must not know stages.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::buffer::Buffer;
@@ -25,18 +25,26 @@ pub struct Parcels {
     batches: Vec<RecordBatch>,
     /// Bytes that did not decode: whoever receives them must stop the run.
     broken: bool,
+    /// The wire form, once somebody asked for its length: timely does before it writes.
+    wire: OnceLock<Vec<u8>>,
 }
 
 impl Parcels {
     /// One batch on the move.
     pub fn of(batch: RecordBatch) -> Self {
-        Parcels { batches: if batch.num_rows() > 0 { vec![batch] } else { Vec::new() }, broken: false }
+        let batches = if batch.num_rows() > 0 { vec![batch] } else { Vec::new() };
+        Parcels { batches, ..Self::default() }
+    }
+
+    fn wire(&self) -> &[u8] {
+        self.wire.get_or_init(|| encode(&self.batches))
     }
 
     /// Adds a batch.
     pub fn push(&mut self, batch: RecordBatch) {
         if batch.num_rows() > 0 {
             self.batches.push(batch);
+            self.wire.take();
         }
     }
 
@@ -44,6 +52,7 @@ impl Parcels {
     pub fn clear(&mut self) {
         self.batches.clear();
         self.broken = false;
+        self.wire.take();
     }
 
     /// Takes the batches out.
@@ -51,6 +60,7 @@ impl Parcels {
     /// # Errors
     /// What came over the wire was no parcel.
     pub fn open(&mut self) -> Result<Vec<RecordBatch>, BrokenParcel> {
+        self.wire.take();
         if self.broken { Err(BrokenParcel) } else { Ok(std::mem::take(&mut self.batches)) }
     }
 }
@@ -72,6 +82,7 @@ impl DrainContainer for Parcels {
     type Item<'a> = RecordBatch;
     type DrainIter<'a> = std::vec::Drain<'a, RecordBatch>;
     fn drain(&mut self) -> Self::DrainIter<'_> {
+        self.wire.take();
         self.batches.drain(..)
     }
 }
@@ -79,14 +90,14 @@ impl DrainContainer for Parcels {
 /// The wire form: number of batches, then each as length (u64, little endian) and an Arrow IPC stream.
 impl ContainerBytes for Parcels {
     fn from_bytes(bytes: timely::bytes::arc::Bytes) -> Self {
-        decode(&bytes).unwrap_or(Parcels { batches: Vec::new(), broken: true })
+        decode(&bytes).unwrap_or(Parcels { broken: true, ..Self::default() })
     }
     fn length_in_bytes(&self) -> usize {
-        encode(&self.batches).len()
+        self.wire().len()
     }
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         // The writer is timely's buffer of exactly `length_in_bytes`: it cannot be too short.
-        let _ = writer.write_all(&encode(&self.batches));
+        let _ = writer.write_all(self.wire());
     }
 }
 
@@ -118,7 +129,7 @@ fn decode(bytes: &[u8]) -> Option<Parcels> {
         rest = after.get(length..)?;
         batches.push(decode_batch(ipc)?);
     }
-    rest.is_empty().then_some(Parcels { batches, broken: false })
+    rest.is_empty().then_some(Parcels { batches, ..Parcels::default() })
 }
 
 /// The batch of an Arrow IPC stream.
@@ -260,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_wire_form_is_read_back() {
-        let parcels = Parcels { batches: vec![rows(), rows().slice(3, 5)], broken: false };
+        let parcels = Parcels { batches: vec![rows(), rows().slice(3, 5)], ..Parcels::default() };
         let back = decode(&encode(&parcels.batches)).unwrap();
         assert_eq!(back.batches, parcels.batches);
     }
@@ -274,7 +285,7 @@ mod tests {
         let mut long = good;
         long.push(0);
         assert!(decode(&long).is_none());
-        assert_eq!(Parcels { batches: vec![], broken: true }.open().err(), Some(BrokenParcel));
+        assert_eq!(Parcels { broken: true, ..Parcels::default() }.open().err(), Some(BrokenParcel));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 use headwater_contract::units::Bytes;
-use headwater_contract::{Kind, Label, Role, Signature};
+use headwater_contract::{Kind, Label, Role, Routing, Signature};
 
 use crate::commit::CommitRule;
 use crate::relations::members::{Asks, Members};
@@ -165,6 +165,12 @@ impl PlanStage {
     /// Whether no other stage reads any of its outputs: the pipeline ends here.
     pub fn is_sink(&self) -> bool {
         !self.signature.inputs.is_empty() && self.outputs.iter().all(|o| !o.read)
+    }
+
+    /// Whether it runs at home and nowhere else: a source, and what all rows are gathered for.
+    pub fn is_home_alone(&self) -> bool {
+        let inputs = &self.signature.inputs;
+        inputs.is_empty() || inputs.iter().any(|input| input.routing == Routing::Gather)
     }
 
     /// The most private label of its inputs; raw for a source.

@@ -13,11 +13,12 @@ use headwater_contract::units::Epoch;
 use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
 
 use crate::commit::{Commits, Life, Restored};
+use crate::cluster::{self, Member};
 use crate::digest::SinkDigest;
 use crate::instance::{Builder, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
-use crate::plan::{OutPort, Plan};
+use crate::plan::{OutPort, Plan, PlanStage};
 use crate::relations;
 use crate::relations::members::Device;
 
@@ -47,6 +48,18 @@ pub struct Tap {
     pub look: Arc<dyn Fn(&RecordBatch) + Send + Sync>,
 }
 
+/// What the threads of a run note down beside its rows, for whoever tells of the run: in a cluster, home adds the notes of all.
+pub trait Notes: Send + Sync {
+    /// What was noted in this process, as bytes.
+    fn part(&self) -> Vec<u8>;
+
+    /// Adds what was noted in another process.
+    ///
+    /// # Errors
+    /// The bytes are no notes of this kind.
+    fn add(&self, part: &[u8]) -> Result<(), StageError>;
+}
+
 /// How to run a plan.
 pub struct RunOptions {
     /// Worker threads.
@@ -65,6 +78,10 @@ pub struct RunOptions {
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
     pub metrics: Arc<Metrics>,
+    /// What is noted down, by name. Home adds up those that it has itself.
+    pub notes: BTreeMap<String, Arc<dyn Notes>>,
+    /// The cluster that this process belongs to; `workers` then is what the cluster says.
+    pub cluster: Option<Arc<Member>>,
 }
 
 impl RunOptions {
@@ -79,6 +96,8 @@ impl RunOptions {
             quarantine: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
+            notes: BTreeMap::new(),
+            cluster: None,
         }
     }
 }
@@ -94,6 +113,8 @@ pub struct Report {
     pub wall: Duration,
     /// Whether it was stopped before the end of its input.
     pub stopped: bool,
+    /// How many processes ran it.
+    pub processes: usize,
 }
 
 /// What the threads of a run share.
@@ -157,21 +178,27 @@ impl Shared {
         }
     }
 
-    /// The first failure is the one that is told.
+    /// The first failure is the one that is told. What fails because another process fell is none.
     pub(crate) fn fail(&self, failure: Failure) {
-        if let Ok(mut first) = self.failure.lock() {
-            first.get_or_insert(failure);
+        let cluster = self.options.cluster.as_ref();
+        if cluster.is_none_or(|member| !member.failed())
+            && let Ok(mut first) = self.failure.lock()
+            && first.is_none()
+        {
+            cluster.inspect(|member| member.tell(&failure));
+            *first = Some(failure);
         }
         self.options.stopping.store(true, Relaxed);
         self.failed.store(true, Relaxed);
     }
 
     pub(crate) fn failed(&self) -> bool {
-        self.failed.load(Relaxed)
+        self.failed.load(Relaxed) || self.options.cluster.as_ref().is_some_and(|member| member.failed())
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.failure.lock().ok().and_then(|f| f.clone())
+        let own = self.failure.lock().ok().and_then(|f| f.clone());
+        own.or_else(|| self.options.cluster.as_ref().and_then(|member| member.failure()))
     }
 }
 
@@ -179,7 +206,7 @@ fn failure(stage: &str, what: impl Into<String>) -> Failure {
     Failure { stage: stage.into(), epoch: None, row: None, what: what.into() }
 }
 
-/// Whether every stage could run here and now: models load, inputs exist.
+/// Whether every stage could run here and now: models load, inputs exist. What only home does is not asked elsewhere.
 ///
 /// # Errors
 /// Everything that is missing, of all stages.
@@ -187,13 +214,33 @@ pub fn ready(plan: &Plan, site: &Site) -> Result<(), Vec<Failure>> {
     let mut missing: Vec<Failure> = plan
         .stages
         .iter()
+        .filter(|stage| !(site.away && stage.is_home_alone()))
         .filter_map(|stage| match quietly(|| stage.role.ready(site)) {
             Ok(ready) => ready.err().map(|e| failure(&stage.id, e.to_string())),
             Err(Panicked) => Some(failure(&stage.id, "it panicked while it was made ready")),
         })
         .collect();
-    missing.extend(members(plan).err().unwrap_or_default());
+    if !site.away {
+        missing.extend(members(plan).err().unwrap_or_default());
+    }
     if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+/// Whether the plan can run on several processes.
+///
+/// # Errors
+/// Every stage that cannot.
+pub fn fits_cluster(plan: &Plan) -> Result<(), Vec<Failure>> {
+    let keeps = |stage: &PlanStage| {
+        let option = stage.role.keeps_files().filter(|_| !stage.is_home_alone())?;
+        let what = format!(
+            "`{option}` keeps files in the state folder, and in a cluster the stage also runs where there is none; \
+             leave it out, or run in one process"
+        );
+        Some(failure(&stage.id, what))
+    };
+    let keeping: Vec<Failure> = plan.stages.iter().filter_map(keeps).collect();
+    if keeping.is_empty() { Ok(()) } else { Err(keeping) }
 }
 
 /// The members when the plan starts.
@@ -212,12 +259,65 @@ pub fn members(plan: &Plan) -> Result<Vec<Device>, Vec<Failure>> {
 /// The failure that ended it.
 pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
     let started = Instant::now();
-    let shared = Arc::new(share(plan, options)?);
-    crate::dataflow::execute(&shared)?;
-    match shared.failure() {
-        Some(failure) => Err(failure),
-        None => Ok(report(&shared, started.elapsed())),
+    let cluster = options.cluster.clone();
+    let shared = match share(plan, options) {
+        Ok(shared) => Arc::new(shared),
+        Err(failure) => {
+            if let Some(member) = &cluster {
+                member.tell(&failure);
+                member.linger();
+            }
+            return Err(failure);
+        }
+    };
+    if let Some(member) = &shared.options.cluster {
+        member.attach(shared.options.metrics.clone(), shared.options.stopping.clone());
     }
+    if let Err(failure) = crate::dataflow::execute(&shared) {
+        shared.fail(failure);
+    }
+    let ended = match shared.failure() {
+        Some(failure) => Err(failure),
+        None => together(&shared),
+    };
+    match (ended, &shared.options.cluster) {
+        (Ok(()), _) => Ok(report(&shared, started.elapsed())),
+        (Err(failure), None) => Err(failure),
+        (Err(failure), Some(member)) => {
+            member.linger();
+            Err(failure)
+        }
+    }
+}
+
+/// Brings home what the processes of a cluster have to report.
+fn together(shared: &Shared) -> Result<(), Failure> {
+    let Some(member) = &shared.options.cluster else { return Ok(()) };
+    if !member.is_home() {
+        return member.give(parts(shared), shared.options.metrics.here());
+    }
+    for ((_, of), bytes) in member.gather()? {
+        let (kind, which) = of.split_once(' ').unwrap_or_default();
+        let digest = || shared.digests.get(which.parse::<usize>().ok()?)?.lock().ok()?.merge(&bytes);
+        let added = match (kind, shared.options.notes.get(which)) {
+            ("digest", _) => digest(),
+            (_, Some(notes)) => notes.add(&bytes).ok(),
+            (_, None) => Some(()),
+        };
+        added.ok_or_else(|| failure(cluster::NAME, format!("a process gave no {of}, but something else")))?;
+    }
+    member.bye();
+    Ok(())
+}
+
+/// What this process reports: the digests of its sinks and its notes, by number.
+fn parts(shared: &Shared) -> Vec<(String, Vec<u8>)> {
+    let digests = shared.plan.stages.iter().zip(&shared.digests).enumerate();
+    let digests = digests.filter(|(_, (stage, _))| shared.options.digests && stage.is_sink());
+    let digests = digests
+        .filter_map(|(index, (_, digest))| Some((format!("digest {index}"), digest.lock().ok()?.encode())));
+    let notes = shared.options.notes.iter();
+    digests.chain(notes.map(|(name, notes)| (format!("notes {name}"), notes.part()))).collect()
 }
 
 fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
@@ -232,7 +332,7 @@ fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
     let mut sources = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         pools.push(pool(&plan, index, &options.site)?);
-        if let Role::Source(source) = &stage.role {
+        if let (Role::Source(source), false) = (&stage.role, options.site.away) {
             let schema = stage
                 .outputs
                 .first()
@@ -252,7 +352,8 @@ fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
         }
     }
     let digests = plan.stages.iter().map(|_| Mutex::default()).collect();
-    let members = members(&plan)
+    let members = if options.site.away { Ok(Vec::new()) } else { members(&plan) };
+    let members = members
         .map_err(|wrong| wrong.into_iter().next().unwrap_or_else(|| failure(relations::NAME, "no table")))?;
     Ok(Shared {
         plan,
@@ -293,5 +394,6 @@ fn report(shared: &Shared, wall: Duration) -> Report {
         digests,
         wall,
         stopped: shared.options.stopping.load(Relaxed),
+        processes: shared.options.cluster.as_ref().map_or(1, |member| member.processes()),
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Learner {
     id: String,
     /// Where own adapters lie, and the root key that they are encrypted with.
     personal: (PathBuf, PathBuf),
+    /// Whether this process is not home: home publishes.
+    away: bool,
     update: SchemaRef,
     evaluation: SchemaRef,
     devices: BTreeMap<String, Device>,
@@ -71,6 +73,7 @@ impl Learner {
             base,
             id: cx.id.into(),
             personal: (personal::folder(cx.site, cx.id), cx.site.key_file.clone()),
+            away: cx.site.away,
             update: cx.output(0)?,
             evaluation: cx.output(1)?,
             devices: saved.devices,
@@ -287,7 +290,7 @@ impl Learner {
     /// Publishes the adapters that came back. Every instance hears of them; the folder is written once.
     fn publish(&mut self) -> Result {
         for news in self.news.drain(..) {
-            if let Some(publisher) = &self.base.publisher {
+            if let Some(publisher) = self.base.publisher.as_ref().filter(|_| !self.away) {
                 publisher.publish(&self.base.peft, &self.base.layout, &news)?;
             }
         }

@@ -96,7 +96,7 @@ fn adapter_row(round: u64, tensors: Vec<u32>, adapter: Vec<f32>) -> RecordBatch 
 /// Runs epochs through the stage; with `restart`, it is built anew from its state after each.
 fn play(config: &Train, epochs: &[Brought], restart: bool) -> Vec<Made> {
     let place = tempfile::tempdir().unwrap();
-    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key") };
+    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
     play_at(&site, config, epochs, restart)
 }
 
@@ -298,7 +298,7 @@ fn numbers_that_are_none_drop_a_round_and_nothing_else() {
 #[test]
 fn own_adapters_are_kept_and_what_a_device_sent_is_in_them() {
     let place = tempfile::tempdir().unwrap();
-    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key") };
+    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
     play_at(&site, &config("personal = true"), &three_rounds(), false);
     let key = headwater_vault::KeyFile::at(&site.key_file);
     let kept = personal::PersonalAdapters::read(&personal::folder(&site, "train"), &key).unwrap();

@@ -81,6 +81,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("symphonia", &["headwater-datasets"]),
     ("annotate-snippets", &["headwater-runtime"]),
     ("clap", &["headwater"]),
+    ("rustls", &["headwater-runtime"]),
+    ("rcgen", &["headwater-runtime"]),
 ];
 
 /// Dependencies that only some builds want stand in the manifest of their crate, with their version.

@@ -112,6 +112,12 @@ pub const BROKEN: &[Broken] = &[
         File("engine/vault/store.rs", "//! A store.\nuse std::fs::File;\n"),
     ),
     broken(
+        "rustls in its room",
+        "engine/runtime/cluster.rs:2",
+        "names rustls",
+        File("engine/runtime/cluster.rs", "//! Processes.\nuse rustls::ClientConfig;\n"),
+    ),
+    broken(
         "stages apart",
         "stages/redact/number.rs:2",
         "names the stage transcribe",

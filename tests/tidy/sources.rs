@@ -6,7 +6,7 @@ use crate::{Breach, Rule};
 pub const RULES: &[Rule] = &[
     Rule {
         name: "timely in its room",
-        reason: "only engine/runtime/dataflow, relations and parcel.rs name timely, so that everything else can be read, and tested, \
+        reason: "only engine/runtime/dataflow, relations, cluster and parcel.rs name timely, so that everything else can be read, and tested, \
                  without knowing how progress is tracked",
         breaches: timely,
     },
@@ -20,6 +20,11 @@ pub const RULES: &[Rule] = &[
         reason: "in engine/vault only disk.rs touches the file system, so that a disk that loses and tears can be put under all the \
                  rest",
         breaches: disk,
+    },
+    Rule {
+        name: "rustls in its room",
+        reason: "only engine/runtime/cluster names rustls and rcgen: whoever runs a dataflow must not know how its connections are sealed",
+        breaches: rustls,
     },
     Rule {
         name: "stages apart",
@@ -87,7 +92,7 @@ fn crate_sources(house: &House) -> impl Iterator<Item = (&str, &str)> {
 
 fn timely(house: &House) -> Vec<Breach> {
     let allowed = |path: &str| {
-        ["dataflow", "relations", "parcel.rs"]
+        ["dataflow", "relations", "cluster", "parcel.rs"]
             .iter()
             .any(|room| path.starts_with(&format!("engine/runtime/{room}")))
     };
@@ -106,6 +111,11 @@ fn disk(house: &House) -> Vec<Breach> {
             || path.ends_with("/disk.rs")
     };
     named(house, allowed, |word| word == "fs")
+}
+
+fn rustls(house: &House) -> Vec<Breach> {
+    let allowed = |path: &str| path.starts_with("engine/runtime/cluster/");
+    named(house, allowed, |word| word == "rustls" || word == "rcgen")
 }
 
 /// Places outside of `allowed` where a crate is named in the code.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
+use headwater_contract::StageError;
 use headwater_contract::columns::text_column;
 use headwater_contract::identity::IdentityColumns;
 use headwater_datasets::manifest::{Manifest, Recording};
 use headwater_datasets::wer::WordErrors;
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
-use headwater_runtime::run::Tap;
+use headwater_runtime::run::{Notes, Tap};
 
 /// Word errors of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,11 +28,31 @@ pub struct HeardErrors {
 /// By device and captured time, what was heard.
 type Heard = BTreeMap<(String, i64, u64), String>;
 
+/// What was heard in this process and, at home, in the others.
+#[derive(Default)]
+struct HeardNotes(Mutex<Heard>);
+
+impl Notes for HeardNotes {
+    fn part(&self) -> Vec<u8> {
+        let heard = self.0.lock().map(|heard| heard.clone().into_iter().collect::<Vec<_>>());
+        heard.ok().and_then(|heard| serde_json::to_vec(&heard).ok()).unwrap_or_default()
+    }
+
+    fn add(&self, part: &[u8]) -> Result<(), StageError> {
+        let other: Vec<((String, i64, u64), String)> =
+            serde_json::from_slice(part).map_err(|e| StageError::new(e.to_string()))?;
+        if let Ok(mut heard) = self.0.lock() {
+            heard.extend(other);
+        }
+        Ok(())
+    }
+}
+
 /// Listens to the transcripts of a run.
 pub(super) struct Hearing {
     recordings: Vec<Recording>,
     stage: String,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<HeardNotes>,
 }
 
 impl Hearing {
@@ -42,6 +63,17 @@ impl Hearing {
         Some(Hearing { recordings: manifest.recordings, stage: stage.id.clone(), heard: Arc::default() })
     }
 
+    /// Listens for home, which alone has the manifest.
+    pub(super) fn away(plan: &Plan) -> Option<Self> {
+        let stage = plan.stages.iter().find(|s| s.kind.name() == "transcribe")?;
+        Some(Hearing { recordings: Vec::new(), stage: stage.id.clone(), heard: Arc::default() })
+    }
+
+    /// What was heard, for home.
+    pub(super) fn notes(&self) -> Arc<dyn Notes> {
+        self.heard.clone()
+    }
+
     pub(super) fn taps(&self) -> Vec<Tap> {
         let heard = self.heard.clone();
         let look = move |batch: &RecordBatch| note(batch, &heard);
@@ -49,7 +81,7 @@ impl Hearing {
     }
 
     pub(super) fn finish(self) -> HeardErrors {
-        let heard = self.heard.lock().map(|mut h| std::mem::take(&mut *h)).unwrap_or_default();
+        let heard = self.heard.0.lock().map(|mut h| std::mem::take(&mut *h)).unwrap_or_default();
         let mut texts: BTreeMap<usize, String> = BTreeMap::new();
         for ((device, at, _), text) in &heard {
             if let Some(recording) = recording_at(&self.recordings, device, *at) {
@@ -79,9 +111,9 @@ fn recording_at(recordings: &[Recording], device: &str, at: i64) -> Option<usize
     candidates.max_by_key(|(_, r)| began(r)).map(|(index, _)| index)
 }
 
-fn note(batch: &RecordBatch, heard: &Mutex<Heard>) {
+fn note(batch: &RecordBatch, heard: &HeardNotes) {
     let (Ok(ids), Ok(texts)) = (IdentityColumns::of(batch), text_column(batch, "text")) else { return };
-    let Ok(mut heard) = heard.lock() else { return };
+    let Ok(mut heard) = heard.0.lock() else { return };
     for (row, text) in texts.iter().enumerate().take(ids.len()) {
         let key = (ids.device(row).to_owned(), ids.captured_at(row).0, ids.seq(row));
         heard.insert(key, text.unwrap_or_default().to_owned());

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, BinaryArray, Float32Array, Float64Array, ListArray, RecordBatch, UInt64Array};
 use arrow::datatypes::UInt32Type;
 use headwater_contract::StageError;
 use headwater_contract::columns::{list_items, typed_column};
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
-use headwater_runtime::run::Tap;
+use headwater_runtime::run::{Notes, Tap};
 use headwater_stages::train::shelf::{LATEST, Shelf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plot::{Figure, PixelWidth, RoundPoint, png, svg};
 use crate::table::align;
@@ -56,7 +56,7 @@ pub struct RoundSummary {
     pub seconds: f64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Seen {
     devices: u64,
     examples: u64,
@@ -68,17 +68,66 @@ struct Seen {
     upload_bytes: u64,
     dense_bytes: u64,
     tiers: BTreeMap<String, u64>,
-    at: Option<Instant>,
+    /// When the last update came, since the run began.
+    at: Option<Duration>,
 }
 
-type Seens = Arc<Mutex<BTreeMap<u64, Seen>>>;
+impl Seen {
+    fn add(&mut self, other: Seen) {
+        self.devices += other.devices;
+        self.examples += other.examples;
+        self.losses.0 += other.losses.0;
+        self.losses.1 += other.losses.1;
+        self.tokens += other.tokens;
+        self.nats.iter_mut().zip(other.nats).for_each(|(sum, nats)| *sum += nats);
+        self.uploads += other.uploads;
+        self.upload_bytes += other.upload_bytes;
+        self.dense_bytes += other.dense_bytes;
+        for (tier, bytes) in other.tiers {
+            *self.tiers.entry(tier).or_default() += bytes;
+        }
+        self.at = self.at.max(other.at);
+    }
+}
+
+/// By round.
+#[derive(Debug)]
+struct Seens {
+    rounds: Mutex<BTreeMap<u64, Seen>>,
+    begun: Instant,
+}
+
+impl Seens {
+    fn new() -> Arc<Self> {
+        Arc::new(Seens { rounds: Mutex::default(), begun: Instant::now() })
+    }
+
+    fn rounds(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes for Seens {
+    fn part(&self) -> Vec<u8> {
+        serde_json::to_vec(&*self.rounds()).unwrap_or_default()
+    }
+
+    fn add(&self, part: &[u8]) -> Result<(), StageError> {
+        let other: BTreeMap<u64, Seen> =
+            serde_json::from_slice(part).map_err(|e| StageError::new(e.to_string()))?;
+        let mut rounds = self.rounds();
+        for (round, seen) in other {
+            rounds.entry(round).or_default().add(seen);
+        }
+        Ok(())
+    }
+}
 
 /// Listens to the training stages of a run.
 pub(super) struct Rounds {
     taps: Vec<(String, usize, Look)>,
     shelf: Option<PathBuf>,
-    seen: Seens,
-    begun: Instant,
+    seen: Arc<Seens>,
 }
 
 type Look = fn(&mut Seen, &RecordBatch, usize, &str) -> Result<(), StageError>;
@@ -93,7 +142,12 @@ impl Rounds {
         taps.extend(of_kind("compress").map(|s| (s.id.clone(), 0, upload as Look)));
         let tiers = of_kind("aggregate").filter(|s| s.options.contains_key("by"));
         taps.extend(tiers.map(|s| (s.id.clone(), 0, sum as Look)));
-        Some(Rounds { taps, shelf: shelf_of(train), seen: Seens::default(), begun: Instant::now() })
+        Some(Rounds { taps, shelf: shelf_of(train), seen: Seens::new() })
+    }
+
+    /// What is noted down, for home.
+    pub(super) fn notes(&self) -> Arc<dyn Notes> {
+        self.seen.clone()
     }
 
     pub(super) fn taps(&self) -> Vec<Tap> {
@@ -107,9 +161,9 @@ impl Rounds {
 
     /// The rounds, and the digest of the newest adapter where adapters are published.
     pub(super) fn finish(self) -> Loop {
-        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let seen = std::mem::take(&mut *self.seen.rounds());
         let mut rounds = Vec::new();
-        let mut before = self.begun;
+        let mut before = Duration::ZERO;
         for (round, s) in seen.iter().filter(|(_, s)| s.devices > 0) {
             let mean = |sum: f64| Some(sum / (s.devices as f64));
             let at = s.at.unwrap_or(before);
@@ -128,7 +182,7 @@ impl Rounds {
                 upload_bytes: s.upload_bytes / s.uploads.max(1),
                 dense_bytes: s.dense_bytes / s.uploads.max(1),
                 tiers: s.tiers.clone(),
-                seconds: at.saturating_duration_since(before).as_secs_f64(),
+                seconds: at.saturating_sub(before).as_secs_f64(),
             });
             before = at;
         }
@@ -165,11 +219,16 @@ fn shelf_of(train: &PlanStage) -> Option<PathBuf> {
 /// Rows without the columns of a round say nothing here: a stage of another make may have the same kind's name.
 fn note(seen: &Seens, batch: &RecordBatch, stage: &str, look: Look) {
     let Ok(rounds) = typed_column::<UInt64Array>(batch, "round") else { return };
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = seen.begun.elapsed();
+    let mut seen = seen.rounds();
     for (row, round) in rounds.values().iter().enumerate() {
         let of_round = seen.entry(*round).or_default();
+        let devices = of_round.devices;
         if look(of_round, batch, row, stage).is_err() {
             return;
+        }
+        if of_round.devices > devices {
+            of_round.at = Some(at);
         }
     }
 }
@@ -188,7 +247,6 @@ fn update(seen: &mut Seen, batch: &RecordBatch, row: usize, _: &str) -> Result<(
     seen.examples += whole(batch, "examples", row)?;
     seen.losses.0 += loss("loss_before")?;
     seen.losses.1 += loss("loss_after")?;
-    seen.at = Some(Instant::now());
     Ok(())
 }
 
@@ -305,21 +363,23 @@ mod tests {
 
     #[test]
     fn an_adapter_is_measured_by_the_round_after_it() {
-        let rounds = Rounds { taps: Vec::new(), shelf: None, seen: Seens::default(), begun: Instant::now() };
-        let of = |devices: u64, nats: [f64; 3]| Seen {
+        let rounds = Rounds { taps: Vec::new(), shelf: None, seen: Seens::new() };
+        let of = |devices: u64, tokens: u64, nats: [f64; 3]| Seen {
             devices,
-            losses: (2.0, 1.0),
-            tokens: 10,
+            losses: (devices as f64, devices as f64 / 2.0),
+            tokens,
             nats,
             uploads: devices,
-            upload_bytes: 30,
-            dense_bytes: 300,
+            upload_bytes: 15 * devices,
+            dense_bytes: 150 * devices,
             ..Seen::default()
         };
-        let mut seen = rounds.seen.lock().unwrap();
-        seen.insert(0, of(2, [20.0, 20.0, 10.0]));
-        seen.insert(1, of(0, [30.0, 15.0, 15.0]));
-        drop(seen);
+        rounds.seen.rounds().insert(0, of(1, 5, [10.0, 10.0, 5.0]));
+        let elsewhere = Seens::new();
+        elsewhere.rounds().insert(0, of(1, 5, [10.0, 10.0, 5.0]));
+        elsewhere.rounds().insert(1, of(0, 10, [30.0, 15.0, 15.0]));
+        rounds.seen.add(&elsewhere.part()).unwrap();
+        rounds.seen.add(b"no notes").unwrap_err();
         let told = rounds.finish().rounds;
         assert_eq!(told.len(), 1, "a round in which nobody trained is no line");
         let exp = |nats: f64| Some((nats / 10.0).exp());

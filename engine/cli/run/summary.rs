@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use headwater_contract::units::Epoch;
+use headwater_runtime::metrics::Figures;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::Report;
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub struct StageSummary {
     /// CPU time over all its threads.
     pub cpu_seconds: f64,
     /// The stage's own figures.
-    pub figures: BTreeMap<&'static str, u64>,
+    pub figures: Figures,
 }
 
 /// What a run did.
@@ -45,6 +46,8 @@ pub struct Summary {
     pub version: u32,
     /// The pipeline's name.
     pub pipeline: String,
+    /// How many processes ran it.
+    pub processes: usize,
     /// Whether it was stopped before the end of its input.
     pub stopped: bool,
     /// By stage id.
@@ -113,6 +116,7 @@ impl Summary {
             format: "headwater-summary",
             version: VERSION,
             pipeline: plan.name.clone(),
+            processes: report.processes,
             stopped: report.stopped,
             stages,
             epochs: report.counts.epochs_done,

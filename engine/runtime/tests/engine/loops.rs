@@ -214,7 +214,7 @@ const ROWS: u64 = 230;
 const EPOCH: u64 = 10;
 const DEVICES: u64 = 5;
 
-fn plan(round: &str, window: u64, slow: u64) -> Arc<Plan> {
+pub fn plan(round: &str, window: u64, slow: u64) -> Arc<Plan> {
     plan_of(&text(round, window, slow))
 }
 

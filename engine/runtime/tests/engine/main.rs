@@ -11,6 +11,7 @@
     clippy::cast_sign_loss
 )]
 
+mod cluster;
 mod failures;
 mod faulty;
 mod kinds;

@@ -5,14 +5,14 @@ use headwater_runtime::plan::EpochRule;
 use crate::kinds::{ADDED, AFFINE, NUMBERS, PARITY, STRICT, TALLY, TOTALS, WATCH};
 use crate::wiring::{Draft, complete, rows, seconds};
 
-type Shape = fn(Draft) -> Draft;
+pub type Shape = fn(Draft) -> Draft;
 
 fn one_source(draft: Draft) -> Draft {
     draft.source("mic", NUMBERS, "rows = 150\nbatch = 11\nlate = 9")
 }
 
 /// Every shape begins at one or several sources and ends in sinks.
-const SHAPES: &[(&str, Shape)] =
+pub const SHAPES: &[(&str, Shape)] =
     &[
         ("sink alone", |d| one_source(d).stage("end", WATCH, "", &["mic"])),
         ("chain", |d| {

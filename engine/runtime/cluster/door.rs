@@ -1,0 +1,178 @@
+//! The door of a process: whoever calls is heard out on a thread of its own, within a time, and only so many at once.
+//!
+//! In: connections from anywhere. Out: those that belong to the cluster; of all others a line in the log. The door is closed
+//! once everybody is in. It must not know what the connections are for.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::hello::{self, Local, Refusal};
+use super::hosts::Address;
+use super::message::Purpose;
+use super::stream::{Deadline, Wire};
+
+/// How long a caller may take for everything up to the end of its hello.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Callers that are heard at a time; others wait in the system's queue.
+const AT_ONCE: usize = 16;
+/// How often the door is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Who came in.
+pub(super) enum Arrival {
+    Came(Purpose, usize, Wire),
+    /// Somebody who belongs here and would run something else.
+    Differs(String),
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// An open door; dropped, it is closed.
+pub(super) struct Door {
+    pub(super) arrivals: Receiver<Arrival>,
+    closed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Door {
+    /// Opens the door of this process.
+    pub(super) fn open(local: &Arc<Local>) -> Result<Self, String> {
+        let host = local.hosts.processes.get(local.index).ok_or("no such process")?;
+        let listener =
+            Listener::bind(&host.address).map_err(|e| format!("cannot listen at {}: {e}", host.address))?;
+        let (sender, arrivals) = unbounded();
+        let closed = Arc::new(AtomicBool::new(false));
+        let (local, until) = (local.clone(), closed.clone());
+        let thread = std::thread::Builder::new()
+            .name("hw-door".into())
+            .spawn(move || attend(&listener, &local, &sender, &until))
+            .map_err(|e| format!("no thread: {e}"))?;
+        Ok(Door { arrivals, closed, thread: Some(thread) })
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closed.store(true, SeqCst);
+        if let Some(thread) = self.thread.take() {
+            // A door whose thread died is closed too.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Listener {
+    fn bind(address: &Address) -> io::Result<Self> {
+        let listener = match address {
+            Address::Tcp(address) => Listener::Tcp(TcpListener::bind(address)?),
+            Address::Unix(path) => {
+                // A socket that nobody listens at was left behind.
+                if path.exists() && UnixStream::connect(path).is_err() {
+                    std::fs::remove_file(path)?;
+                }
+                Listener::Unix(UnixListener::bind(path)?, path.clone())
+            }
+        };
+        match &listener {
+            Listener::Tcp(tcp) => tcp.set_nonblocking(true)?,
+            Listener::Unix(unix, _) => unix.set_nonblocking(true)?,
+        }
+        Ok(listener)
+    }
+
+    fn accept(&self) -> io::Result<(Fresh, String)> {
+        match self {
+            Listener::Tcp(tcp) => tcp.accept().map(|(stream, from)| (Fresh::Tcp(stream), from.to_string())),
+            Listener::Unix(unix, _) => {
+                let (stream, _) = unix.accept()?;
+                let who = rustix::net::sockopt::socket_peercred(&stream)?;
+                let pid = who.pid.as_raw_nonzero();
+                Ok((Fresh::Unix(stream, who.uid), format!("the program with the pid {pid}")))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            // Somebody may have removed it with its folder.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A connection of which nothing is known yet.
+enum Fresh {
+    Tcp(std::net::TcpStream),
+    Unix(UnixStream, rustix::process::Uid),
+}
+
+fn attend(listener: &Listener, local: &Arc<Local>, arrivals: &Sender<Arrival>, closed: &AtomicBool) {
+    let heard = Arc::new(AtomicUsize::new(0));
+    while !closed.load(SeqCst) {
+        if heard.load(SeqCst) >= AT_ONCE {
+            std::thread::sleep(LOOK);
+            continue;
+        }
+        let Ok((fresh, from)) = listener.accept() else {
+            std::thread::sleep(LOOK);
+            continue;
+        };
+        heard.fetch_add(1, SeqCst);
+        let (local, arrivals, of_thread) = (local.clone(), arrivals.clone(), heard.clone());
+        let thread = std::thread::Builder::new().name("hw-hello".into()).spawn(move || {
+            hear(fresh, &from, &local, &arrivals);
+            of_thread.fetch_sub(1, SeqCst);
+        });
+        if thread.is_err() {
+            heard.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+fn hear(fresh: Fresh, from: &str, local: &Local, arrivals: &Sender<Arrival>) {
+    let deadline = Deadline::after(PATIENCE);
+    let refused = |why: &str| tracing::warn!(from, why, "refused a connection");
+    let mut wire = match secure(fresh, local, deadline) {
+        Ok(wire) => wire,
+        Err(why) => return refused(&why),
+    };
+    let arrival = match hello::receive(&mut wire, local, deadline) {
+        Ok((purpose, index)) => Arrival::Came(purpose, index, wire),
+        Err(Refusal::Early(_)) => return,
+        Err(Refusal::Stranger(why)) => return refused(&why),
+        Err(Refusal::Differs(why)) => Arrival::Differs(why),
+    };
+    // The door may be closed by now: then nobody waits for anybody.
+    let _ = arrivals.send(arrival);
+}
+
+/// TLS, or the user of the other end.
+fn secure(fresh: Fresh, local: &Local, deadline: Deadline) -> Result<Wire, String> {
+    match fresh {
+        Fresh::Tcp(tcp) => {
+            tcp.set_nonblocking(false).and_then(|()| tcp.set_nodelay(true)).map_err(|e| e.to_string())?;
+            let tls = local.tls.as_ref().ok_or("this process has no certificate")?;
+            Ok(Wire::Tls(Box::new(tls.answer(tcp, deadline)?)))
+        }
+        Fresh::Unix(stream, user) => {
+            stream.set_nonblocking(false).map_err(|e| e.to_string())?;
+            if user != rustix::process::geteuid() {
+                return Err("it belongs to another user".into());
+            }
+            Ok(Wire::Unix(stream))
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What processes say to each other: the hello on a fresh connection, and all that goes over the line to home.
+//!
+//! In: messages, or frames. Out: frames, or messages; what is none is `None`. It must not know who may say what when.
+
+use headwater_contract::RowId;
+use headwater_contract::units::Epoch;
+
+use super::facts::Facts;
+use super::frame::Frame;
+use super::wire::{Fields, put_bytes, put_len, put_text, put_u64};
+use crate::instance::Failure;
+use crate::metrics::Counts;
+
+/// Sixteen bytes that nobody can guess.
+pub(super) type Nonce = [u8; 16];
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The line of a process to home.
+    Line,
+    /// The dataflow between two processes.
+    Link,
+}
+
+/// Who calls, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) purpose: Purpose,
+    /// The index of the process that calls, and of the one that it means to call.
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// The name of the one that calls.
+    pub(super) name: String,
+    /// The generation that it belongs to; zeros where it has none yet.
+    pub(super) generation: Nonce,
+    /// The nonce of the greeting: a hello that was recorded has another.
+    pub(super) echo: Nonce,
+    /// To be given back in the answer.
+    pub(super) nonce: Nonce,
+    /// On the line to home: what must be equal everywhere.
+    pub(super) facts: Facts,
+}
+
+/// What is said to a hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Welcome,
+    /// The one that was called is not ready for it: call again.
+    Later(String),
+    Refused(String),
+}
+
+/// The answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) verdict: Verdict,
+    /// The index of the one that answers.
+    pub(super) from: usize,
+    pub(super) generation: Nonce,
+    /// The hello's nonce.
+    pub(super) echo: Nonce,
+    /// The epoch that the run begins with.
+    pub(super) begin: u64,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Message {
+    /// The first word on a connection, from the one that was called.
+    Greeting(Nonce),
+    Hello(Hello),
+    Answer(Answer),
+    /// Home: everybody is there, connect to each other.
+    Meet,
+    /// To home: my connections stand.
+    Met,
+    /// Home: all connections stand, begin.
+    Begin,
+    /// I am alive, and have counted so much.
+    Beat(Counts),
+    /// To home: this ended the run here.
+    Failed(Failure),
+    /// To home: somebody wants the run to stop.
+    Stop,
+    /// To home: a piece of something that is put together there.
+    Part {
+        of: String,
+        bytes: Vec<u8>,
+    },
+    /// To home: my part of the run is over; all pieces were sent.
+    Done(Counts),
+    /// Home: the run ends early, and this is why.
+    End(String),
+    /// Home: the run is over.
+    Bye,
+}
+
+impl Message {
+    pub(super) fn frame(&self) -> Frame {
+        let mut body = Vec::new();
+        let kind = match self {
+            Message::Greeting(nonce) => {
+                body.extend_from_slice(nonce);
+                1
+            }
+            Message::Hello(hello) => {
+                put_hello(&mut body, hello);
+                2
+            }
+            Message::Answer(answer) => {
+                put_answer(&mut body, answer);
+                3
+            }
+            Message::Meet => 4,
+            Message::Met => 5,
+            Message::Begin => 6,
+            Message::Beat(counts) => {
+                counts.encode(&mut body);
+                7
+            }
+            Message::Failed(failure) => {
+                put_failure(&mut body, failure);
+                8
+            }
+            Message::Stop => 9,
+            Message::Part { of, bytes } => {
+                put_text(&mut body, of);
+                put_bytes(&mut body, bytes);
+                10
+            }
+            Message::Done(counts) => {
+                counts.encode(&mut body);
+                11
+            }
+            Message::End(why) => {
+                put_text(&mut body, why);
+                12
+            }
+            Message::Bye => 13,
+        };
+        Frame { kind, body }
+    }
+
+    pub(super) fn of(frame: &Frame) -> Option<Self> {
+        let mut fields = Fields(&frame.body);
+        let message = match frame.kind {
+            1 => Message::Greeting(fields.array()?),
+            2 => Message::Hello(hello(&mut fields)?),
+            3 => Message::Answer(answer(&mut fields)?),
+            4 => Message::Meet,
+            5 => Message::Met,
+            6 => Message::Begin,
+            7 => Message::Beat(Counts::decode(&mut fields)?),
+            8 => Message::Failed(failure(&mut fields)?),
+            9 => Message::Stop,
+            10 => Message::Part { of: fields.text()?.to_owned(), bytes: fields.bytes()?.to_vec() },
+            11 => Message::Done(Counts::decode(&mut fields)?),
+            12 => Message::End(fields.text()?.to_owned()),
+            13 => Message::Bye,
+            _ => return None,
+        };
+        fields.end().map(|()| message)
+    }
+}
+
+fn put_hello(body: &mut Vec<u8>, hello: &Hello) {
+    body.push(match hello.purpose {
+        Purpose::Line => 0,
+        Purpose::Link => 1,
+    });
+    put_len(body, hello.from);
+    put_len(body, hello.to);
+    put_text(body, &hello.name);
+    for nonce in [hello.generation, hello.echo, hello.nonce] {
+        body.extend_from_slice(&nonce);
+    }
+    hello.facts.encode(body);
+}
+
+fn hello(fields: &mut Fields<'_>) -> Option<Hello> {
+    let purpose = match fields.u8()? {
+        0 => Purpose::Line,
+        1 => Purpose::Link,
+        _ => return None,
+    };
+    Some(Hello {
+        purpose,
+        from: fields.index()?,
+        to: fields.index()?,
+        name: fields.text()?.to_owned(),
+        generation: fields.array()?,
+        echo: fields.array()?,
+        nonce: fields.array()?,
+        facts: Facts::decode(fields)?,
+    })
+}
+
+fn put_answer(body: &mut Vec<u8>, answer: &Answer) {
+    let (verdict, why) = match &answer.verdict {
+        Verdict::Welcome => (0, ""),
+        Verdict::Later(why) => (1, why.as_str()),
+        Verdict::Refused(why) => (2, why.as_str()),
+    };
+    body.push(verdict);
+    put_text(body, why);
+    put_len(body, answer.from);
+    body.extend_from_slice(&answer.generation);
+    body.extend_from_slice(&answer.echo);
+    put_u64(body, answer.begin);
+}
+
+fn answer(fields: &mut Fields<'_>) -> Option<Answer> {
+    let verdict = fields.u8()?;
+    let why = fields.text()?.to_owned();
+    let verdict = match verdict {
+        0 => Verdict::Welcome,
+        1 => Verdict::Later(why),
+        2 => Verdict::Refused(why),
+        _ => return None,
+    };
+    Some(Answer {
+        verdict,
+        from: fields.index()?,
+        generation: fields.array()?,
+        echo: fields.array()?,
+        begin: fields.u64()?,
+    })
+}
+
+fn put_failure(body: &mut Vec<u8>, failure: &Failure) {
+    put_text(body, &failure.stage);
+    put_text(body, &failure.what);
+    body.push(u8::from(failure.epoch.is_some()));
+    put_u64(body, failure.epoch.unwrap_or_default().0);
+    body.push(u8::from(failure.row.is_some()));
+    if let Some(row) = &failure.row {
+        put_text(body, &row.device);
+        put_text(body, &row.source);
+        put_u64(body, row.seq);
+        put_u64(body, u64::from(row.part));
+    }
+}
+
+fn failure(fields: &mut Fields<'_>) -> Option<Failure> {
+    let (stage, what) = (fields.text()?.to_owned(), fields.text()?.to_owned());
+    let epoch = (fields.u8()? != 0).then_some(());
+    let number = Epoch(fields.u64()?);
+    let row = match fields.u8()? {
+        0 => None,
+        _ => Some(RowId {
+            device: fields.text()?.into(),
+            source: fields.text()?.into(),
+            seq: fields.u64()?,
+            part: u32::try_from(fields.u64()?).ok()?,
+        }),
+    };
+    Some(Failure { stage, epoch: epoch.map(|()| number), row, what })
+}

@@ -1,0 +1,86 @@
+//! The messages of version 1, kept in tests/golden/cluster, are written and read as they were. `HEADWATER_BLESS=1` writes them
+//! anew, which only a new version should need.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use headwater_contract::RowId;
+use headwater_contract::conformance::text_rows;
+use headwater_contract::units::Epoch;
+
+use super::super::frame::Frame;
+use super::super::message::{Answer, Hello, Message, Purpose, Verdict};
+use super::super::{Counts, Facts, Failure};
+use crate::digest::SinkDigest;
+use crate::metrics::StageCounts;
+
+/// One of each kind, and a digest's rows as a part.
+fn messages() -> Vec<Message> {
+    let mut facts = Facts::default();
+    facts.add("file", "sha256 0123456789abcdef");
+    facts.add("param talk", "talk.jsonl");
+    let hello = |purpose, facts| {
+        Message::Hello(Hello {
+            purpose,
+            from: 2,
+            to: 0,
+            name: "west".into(),
+            generation: [1; 16],
+            echo: [2; 16],
+            nonce: [3; 16],
+            facts,
+        })
+    };
+    let answer =
+        |verdict| Message::Answer(Answer { verdict, from: 0, generation: [1; 16], echo: [3; 16], begin: 12 });
+    let stage = StageCounts {
+        rows_in: 1,
+        rows_out: 2,
+        rejected: 3,
+        cpu: Duration::from_nanos(4),
+        queued: 5,
+        figures: [(Cow::Borrowed("new_rows"), 6)].into(),
+    };
+    let counts = Counts { stages: vec![stage, StageCounts::default()], ..Counts::default() };
+    let row = RowId { device: "hall".into(), source: "mic".into(), seq: 7, part: 1 };
+    let failure = |epoch, row| Failure { stage: "asr".into(), epoch, row, what: "it failed".into() };
+    let mut digest = SinkDigest::default();
+    digest.add(&text_rows(&[("hall", "one"), ("attic", "two")]).unwrap()).unwrap();
+    vec![
+        Message::Greeting([2; 16]),
+        hello(Purpose::Line, facts),
+        hello(Purpose::Link, Facts::default()),
+        answer(Verdict::Welcome),
+        answer(Verdict::Later("not yet".into())),
+        answer(Verdict::Refused("never".into())),
+        Message::Meet,
+        Message::Met,
+        Message::Begin,
+        Message::Beat(counts.clone()),
+        Message::Failed(failure(Some(Epoch(9)), Some(row))),
+        Message::Failed(failure(None, None)),
+        Message::Stop,
+        Message::Part { of: "digest 3".into(), bytes: digest.encode() },
+        Message::Done(counts),
+        Message::End("process 1 (`west`): went away".into()),
+        Message::Bye,
+    ]
+}
+
+#[test]
+fn messages_of_version_1_are_written_and_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/cluster/messages.bin");
+    let written: Vec<u8> = messages().iter().flat_map(|message| message.frame().encode()).collect();
+    if std::env::var_os("HEADWATER_BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &written).unwrap();
+    }
+    let kept = std::fs::read(&path).expect("the kept file is there; HEADWATER_BLESS=1 writes it");
+    assert!(written == kept, "messages changed: they need a new version");
+    let mut rest = kept.as_slice();
+    for expected in messages() {
+        assert_eq!(Message::of(&Frame::read(&mut rest).unwrap()), Some(expected));
+    }
+    assert!(rest.is_empty());
+}

@@ -1,0 +1,151 @@
+//! The same results in several processes, which are threads of this one here: they share nothing but their sockets. What fails in
+//! one of them is told by all.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use headwater_contract::Site;
+use headwater_runtime::cluster::hosts::Hosts;
+use headwater_runtime::cluster::{Facts, Member, NAME, Setup};
+use headwater_runtime::instance::Failure;
+use headwater_runtime::plan::Plan;
+use headwater_runtime::run::{Report, RunOptions, run};
+
+use crate::faulty::FAULTY;
+use crate::kinds::{AFFINE, NUMBERS, TOTALS, WATCH};
+use crate::loops;
+use crate::same::SHAPES;
+use crate::wiring::{Draft, complete, rows};
+
+/// How long a whole cluster may take before it counts as hung. Nothing else depends on it.
+const HUNG: Duration = Duration::from_mins(1);
+
+/// What came of the run in each process.
+type Outcomes = Vec<Result<Report, Failure>>;
+
+/// One process, from its first call to its end.
+fn process(
+    hosts: &Hosts,
+    index: usize,
+    facts: Facts,
+    plan: &Arc<Plan>,
+    options: impl FnOnce(&mut RunOptions),
+) -> Result<Report, Failure> {
+    let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
+    let member = Member::join(setup)?;
+    let mut given = RunOptions::new(plan, Site { away: index != 0, ..Site::default() });
+    given.workers = member.workers();
+    given.cluster = Some(Arc::new(member));
+    options(&mut given);
+    run(plan.clone(), given)
+}
+
+/// A cluster whose processes make their plans for themselves.
+fn cluster(
+    folder: &Path,
+    (processes, workers): (usize, usize),
+    plan: impl Fn() -> Arc<Plan>,
+    facts: impl Fn(usize) -> Facts,
+) -> Outcomes {
+    let hosts = Hosts::local(folder, processes, workers);
+    let (done, ended) = channel();
+    for index in 0..processes {
+        let (hosts, plan, facts, done) = (hosts.clone(), plan(), facts(index), done.clone());
+        std::thread::spawn(move || done.send((index, process(&hosts, index, facts, &plan, |_| {}))));
+    }
+    let mut outcomes: Vec<_> =
+        (0..processes).map(|_| ended.recv_timeout(HUNG).expect("the cluster hangs, or died")).collect();
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+const TOPOLOGIES: [(usize, usize); 3] = [(2, 1), (2, 2), (3, 1)];
+
+/// Home's report is that of one process, to the digest and to the row.
+fn check(name: &str, plan: impl Fn() -> Arc<Plan>) {
+    let told = |report: Report| {
+        let counts = report.counts.stages.iter().map(|s| (s.rows_in, s.rows_out, s.rejected));
+        (report.digests, counts.collect::<Vec<_>>(), report.counts.epochs_done)
+    };
+    let expected = told(complete(&plan(), 1));
+    let folder = tempfile::tempdir().unwrap();
+    for topology in TOPOLOGIES {
+        let mut outcomes = cluster(folder.path(), topology, &plan, |_| Facts::default());
+        let home = outcomes.remove(0).unwrap_or_else(|failure| panic!("{name}, {topology:?}: {failure}"));
+        assert_eq!(home.processes, topology.0);
+        assert_eq!(told(home), expected, "{name}, {topology:?}");
+        assert!(outcomes.iter().all(Result::is_ok), "{name}, {topology:?}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn processes_change_no_digest() {
+    for (name, shape) in SHAPES {
+        check(name, || shape(Draft::new(rows(7))).window(3).plan());
+    }
+}
+
+#[test]
+fn loops_cross_processes() {
+    for round in ["{ epochs = 1 }", "{ epochs = 3 }", "{ rows = 45 }"] {
+        check(round, || loops::plan(round, 4, 0));
+    }
+}
+
+/// The cluster's outcomes when a stage breaks at the row of device-3 and seq 4, wherever that is.
+fn broken(faulty: &str, source: &str) -> Vec<Failure> {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = || {
+        Draft::new(rows(10))
+            .source("mic", NUMBERS, &format!("rows = 100\n{source}"))
+            .stage("bad", FAULTY, faulty, &["mic"])
+            .stage("a", AFFINE, "", &["bad"])
+            .stage("t", TOTALS, "", &["a"])
+            .stage("end", WATCH, "", &["t"])
+            .plan()
+    };
+    let outcomes = cluster(folder.path(), (3, 1), plan, |_| Facts::default());
+    outcomes.into_iter().map(|outcome| outcome.expect_err("the run must fail")).collect()
+}
+
+#[test]
+fn what_fails_in_one_process_is_told_by_all() {
+    let check = |faulty: &str, source: &str, what: &str| {
+        let failures = broken(faulty, source);
+        let own: Vec<_> = failures.iter().enumerate().filter(|(_, f)| f.stage != NAME).collect();
+        assert_eq!(own.len(), 1, "one process failed by itself: {failures:?}");
+        let (index, own) = own[0];
+        assert!(own.to_string().contains(what), "{own}");
+        for other in failures.iter().filter(|f| f.stage == NAME) {
+            let named = format!("[cluster]: process {index} (`");
+            assert!(other.to_string().starts_with(&named), "{other}");
+            assert!(other.to_string().contains(what), "{other}");
+        }
+    };
+    let error = "stage `bad`, epoch 2, device";
+    check("does = 'error'\nrouting = 'by device'", "", error);
+    check("does = 'panic'\nstateful = true\nrouting = 'by device'", "", "it panicked (its state is lost");
+    check("does = 'error'\nrouting = 'gather'", "", "stage `bad`, epoch 2");
+    check("does = 'error'\nthreads = 2", "", "stage `bad`, epoch 2");
+    check("", "ends_with = 'panic'", "stage `mic`: the source panicked");
+    check("", "opens_with = 'error'", "stage `mic`: it was told to fail");
+}
+
+#[test]
+fn processes_that_would_run_something_else_do_not_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = || Draft::new(rows(10)).source("mic", NUMBERS, "").stage("end", WATCH, "", &["mic"]).plan();
+    let facts = |index: usize| {
+        let mut facts = Facts::default();
+        facts.add("file", "sha256 1");
+        facts.add("param talk", if index == 1 { "b.jsonl" } else { "a.jsonl" });
+        facts
+    };
+    for outcome in cluster(folder.path(), (2, 1), plan, facts) {
+        let told = outcome.unwrap_err().to_string();
+        let expected = "param talk: process 0 (`home`) has a.jsonl, process 1 (`process-1`) has b.jsonl";
+        assert!(told.starts_with("[cluster]: ") && told.contains(expected), "{told}");
+    }
+}
