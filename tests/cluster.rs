@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(feature = "train")]
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -29,6 +31,11 @@ impl Site {
 
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// A path as a pipeline file has it.
+    fn shown(&self, name: &str) -> String {
+        format!("'{}'", self.path(name).display())
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -86,12 +93,12 @@ fn talk(rows: usize) -> String {
 
 fn text_pipeline(site: &Site, rows: usize) -> PathBuf {
     site.write("talk.jsonl", &talk(rows));
-    let (talk, vault) = (site.path("talk.jsonl"), site.path("vault"));
+    let (talk, vault) = (site.shown("talk.jsonl"), site.shown("vault"));
     let text = format!(
         "[pipeline]\nname = 'talk'\nepoch = {{ rows = 50 }}\n
-         [stage.talk]\ntype = 'capture'\npath = {talk:?}\n
+         [stage.talk]\ntype = 'capture'\npath = {talk}\n
          [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
-         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = {vault:?}\n"
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = {vault}\n"
     );
     site.write("talk.toml", &text)
 }
@@ -151,7 +158,7 @@ fn the_quickstart_hears_the_same_in_several_processes() {
 fn a_loop_learns_the_same_adapter_in_several_processes() {
     let site = Site::new();
     let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
-    let mut by_device: std::collections::BTreeMap<String, Vec<&str>> = Default::default();
+    let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for line in all.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
@@ -165,17 +172,18 @@ fn a_loop_learns_the_same_adapter_in_several_processes() {
             }
         }
     }
-    let talk = site.write("talk.jsonl", &text);
-    let adapters = site.path("adapters");
+    site.write("talk.jsonl", &text);
+    let (talk, published, adapters) =
+        (site.shown("talk.jsonl"), site.shown("adapters"), site.path("adapters"));
     let pipeline = site.write(
         "loop.toml",
         &format!(
             "[pipeline]\nname = 'loop'\nepoch = {{ rows = 8 }}\nround = {{ rows = 32 }}\nwindow = 8\n
              [members]\ntable = 'datasets/personal/members.csv'\n
-             [stage.talk]\ntype = 'capture'\npath = {talk:?}\ncolumns = ['split']\n
+             [stage.talk]\ntype = 'capture'\npath = {talk}\ncolumns = ['split']\n
              [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
              [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\n\
-             model = 'datasets/models/slm-nano'\nlr = 0.02\nr = 4\ngroups = 3\npublish = {adapters:?}\n
+             model = 'datasets/models/slm-nano'\nlr = 0.02\nr = 4\ngroups = 3\npublish = {published}\n
              [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n
              [stage.gateway]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\n
              [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\n"
@@ -199,12 +207,12 @@ fn a_loop_learns_the_same_adapter_in_several_processes() {
 
 /// A pipeline that goes on until its standard input ends.
 fn endless(site: &Site) -> PathBuf {
-    let vault = site.path("vault");
+    let vault = site.shown("vault");
     let text = format!(
         "[pipeline]\nname = 'endless'\nepoch = {{ rows = 1 }}\n
          [stage.talk]\ntype = 'capture'\npath = '-'\n
          [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
-         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = {vault:?}\n"
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = {vault}\n"
     );
     site.write("endless.toml", &text)
 }
@@ -405,12 +413,13 @@ fn a_supervised_run_that_falls_again_and_again_ends() {
 #[test]
 fn what_keeps_files_beside_the_stage_is_refused_by_name() {
     let site = Site::new();
-    let talk = site.write("talk.jsonl", &talk(10));
+    site.write("talk.jsonl", &talk(10));
+    let talk = site.shown("talk.jsonl");
     let pipeline = site.write(
         "own.toml",
         &format!(
             "[pipeline]\nname = 'own'\n
-             [stage.talk]\ntype = 'capture'\npath = {talk:?}\n
+             [stage.talk]\ntype = 'capture'\npath = {talk}\n
              [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
              [stage.train]\ntype = 'train'\nfrom = 'redact'\nmodel = 'datasets/models/slm-nano'\npersonal = true\n"
         ),

@@ -62,6 +62,8 @@ impl From<io::Error> for Unread {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Unread::Silent,
+            // Who is killed closes nothing in order.
+            io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => Unread::Closed,
             _ => Unread::Io(error),
         }
     }

@@ -160,7 +160,7 @@ fn unbelieved(hosts: &Hosts, of: &Hosts, host: &Host) {
     let believing = Hosts { authority: hosts.authority.clone(), ..of.clone() };
     let mut wire = secured(hosts, &believing, host).unwrap();
     let told = Frame::read(&mut wire.until(deadline())).unwrap_err().to_string();
-    assert!(told.contains("alert") || told.contains("reset"), "{told}");
+    assert!(told.contains("alert") || told.contains("closed"), "{told}");
 }
 
 fn oversized(hosts: &Hosts) {

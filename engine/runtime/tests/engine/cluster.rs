@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -31,14 +32,14 @@ fn process(
     index: usize,
     facts: Facts,
     plan: &Arc<Plan>,
-    options: impl FnOnce(&mut RunOptions),
+    change: impl FnOnce(&mut RunOptions),
 ) -> Result<Report, Failure> {
     let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
     let member = Member::join(setup)?;
     let mut given = RunOptions::new(plan, Site { away: index != 0, ..Site::default() });
     given.workers = member.workers();
     given.cluster = Some(Arc::new(member));
-    options(&mut given);
+    change(&mut given);
     run(plan.clone(), given)
 }
 
@@ -131,6 +132,34 @@ fn what_fails_in_one_process_is_told_by_all() {
     check("does = 'error'\nthreads = 2", "", "stage `bad`, epoch 2");
     check("", "ends_with = 'panic'", "stage `mic`: the source panicked");
     check("", "opens_with = 'error'", "stage `mic`: it was told to fail");
+}
+
+/// Who is asked to stop asks home, which alone takes in: what is on its way is carried through.
+#[test]
+fn any_process_may_stop_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = Hosts::local(folder.path(), 2, 1);
+    let plan = || {
+        Draft::new(rows(5))
+            .source("mic", NUMBERS, "live = true")
+            .stage("t", TOTALS, "", &["mic"])
+            .stage("end", WATCH, "", &["t"])
+            .plan()
+    };
+    let (done, ended) = channel();
+    for index in 0..2 {
+        let (hosts, plan, done) = (hosts.clone(), plan(), done.clone());
+        // It is asked before it begins, and passes it on once it runs.
+        let stop = move |options: &mut RunOptions| options.stopping.store(index == 1, SeqCst);
+        std::thread::spawn(move || done.send((index, process(&hosts, index, Facts::default(), &plan, stop))));
+    }
+    for _ in 0..2 {
+        let (index, outcome) = ended.recv_timeout(HUNG).expect("the cluster does not stop");
+        let report = outcome.unwrap_or_else(|failure| panic!("process {index}: {failure}"));
+        assert!(report.stopped);
+        let counts = &report.counts.stages;
+        assert!(index == 1 || counts[0].rows_out == counts[2].rows_in, "{counts:?}");
+    }
 }
 
 #[test]
