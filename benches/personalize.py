@@ -10,7 +10,7 @@ perplexity on the held-out sentences of all devices after the last round, bytes 
 - pooled: the same sentences on one device, with as many steps, each over as many sentences as all devices took together;
 - alone: the same steps and the same restarts of the optimiser, but every device goes on from its own adapter.
 
-Then eight devices that join afterwards, with ten sentences each, begin from the base and from the adapter of the first seed.
+Then eight devices that join afterwards, with ten sentences each, begin from the base and from each variant's adapter.
 """
 
 import argparse
@@ -89,6 +89,10 @@ def held_out(summary: dict, name: str) -> list[float]:
     return [told["perplexity"][kind] for told in summary["rounds"]]
 
 
+def folder(name: str, seed: int) -> str:
+    return "".join(c for c in name if c.isalnum() or c == ".") + f"-{seed}"
+
+
 def within(curve: list[float], goal: float) -> str:
     rounds = [at for at, value in enumerate(curve, 1) if value <= goal]
     return str(rounds[0]) if rounds else f"more than {len(curve)}"
@@ -99,7 +103,7 @@ def variants(out: Path, names: list[str], seeds: int, workers: int) -> None:
     for name in names:
         for seed in range(seeds):
             options = {"train.seed": seed, "train.steps": STEPS, "train.batch": BATCH} | VARIANTS[name]
-            state = out / f"{name.replace(' ', '').replace('%', '')}-{seed}"
+            state = out / folder(name, seed)
             told.setdefault(name, []).append(run("pipelines/personalize.toml", state, options, workers))
             curve = " ".join(f"{value:.1f}" for value in held_out(told[name][-1], name))
             print(f"{name}, seed {seed}: {curve}", flush=True)
@@ -124,28 +128,37 @@ def variants(out: Path, names: list[str], seeds: int, workers: int) -> None:
             print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in curve) + f" | {within(curve, goal)} |")
 
 
-def newcomers(out: Path, workers: int) -> None:
-    adapter = next((out / f"{name}-0" / "adapters" / "latest" for name in ("dense", "25", "5")), None)
-    if adapter is None or not adapter.exists():
-        return
-    found: dict[str, dict[str, float]] = {}
-    for name, options in {"the base": {}, "the adapter": {"train.adapter": str(adapter)}}.items():
-        state = out / f"newcomers-{name.split()[-1]}"
-        run("pipelines/newcomers.toml", state, options, workers)
-        rows = subprocess.run(
-            [program(), "--key-file", str(state / "root.key"), "store", "cat", str(state / "measured"), "--format", "jsonl"],
-            cwd=HOUSE, check=True, capture_output=True, text=True,
-        ).stdout.splitlines()
-        rows = [row for row in map(json.loads, rows) if row["round"] == 0]
-        found[name] = {row["device"]: math.exp(row["own"] / row["tokens"]) for row in rows}
-        found[f"{name}, untrained"] = {row["device"]: math.exp(row["start"] / row["tokens"]) for row in rows}
-    print("\n| newcomer | base | trained from the base | adapter | trained from the adapter |")
-    print("|---|---|---|---|---|")
-    for device in sorted(found["the base"]):
-        names = ["the base, untrained", "the base", "the adapter, untrained", "the adapter"]
-        print(f"| {device} | " + " | ".join(f"{found[name][device]:.1f}" for name in names) + " |")
-    better = sum(found["the adapter"][device] < found["the base"][device] for device in found["the base"])
-    print(f"\nThe adapter is the better start for {better} of {len(found['the base'])}.")
+def newcomer(state: Path, options: dict, workers: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Perplexities of devices that join later, by device: before their own training, and after it."""
+    run("pipelines/newcomers.toml", state, options, workers)
+    rows = subprocess.run(
+        [program(), "--key-file", str(state / "root.key"), "store", "cat", str(state / "measured"), "--format", "jsonl"],
+        cwd=HOUSE, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()
+    rows = [row for row in map(json.loads, rows) if row["round"] == 0]
+    by_device = lambda column: {row["device"]: math.exp(row[column] / row["tokens"]) for row in rows}
+    return by_device("start"), by_device("own")
+
+
+def newcomers(out: Path, names: list[str], seeds: int, workers: int) -> None:
+    """From the base and from the adapter of each federated variant that was run."""
+    geometric = lambda values: math.exp(statistics.mean(map(math.log, values)))
+    lines = []
+    for seed in range(seeds):
+        untrained, base = newcomer(out / f"newcomers-base-{seed}", {"train.seed": seed}, workers)
+        for name in names:
+            adapter = out / folder(name, seed) / "adapters" / "latest"
+            if name in ("pooled", "alone") or not adapter.exists():
+                continue
+            options = {"train.adapter": str(adapter), "train.seed": seed}
+            before, after = newcomer(out / f"newcomers-{folder(name, seed)}", options, workers)
+            better = sum(after[device] < base[device] for device in base)
+            figures = [geometric(each.values()) for each in (untrained, base, before, after)]
+            lines.append(f"| {name}, seed {seed} | " + " | ".join(f"{f:.1f}" for f in figures) + f" | {better} of {len(base)} |")
+    if lines:
+        print("\n| newcomers, geometric means | base | trained from the base | adapter | trained from the adapter | the adapter is better for |")
+        print("|---|---|---|---|---|---|")
+        print("\n".join(lines))
 
 
 def main() -> None:
@@ -156,7 +169,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     variants(options.out, options.only, options.seeds, options.workers)
-    newcomers(options.out, options.workers)
+    newcomers(options.out, options.only, options.seeds, options.workers)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,8 @@ options! {
         max_tokens: usize = 128, in 2 ..= 1000000, unit "tokens";
         /// A device takes part in a round when it said so many texts since it last did.
         min_examples: usize = 1, in 1 ..= 1000000;
+        /// Texts of a device that wait to be learnt from, and texts that are held out, at most; what it says beyond is left out.
+        max_examples: usize = 4096, in 1 ..= 1000000, unit "texts";
         /// How much older text a round trains on beside the new, as a share of the new.
         rehearse: f64 = 0.25, in 0.0 ..= 100.0;
         /// Older texts that are kept of a device to rehearse.

@@ -17,6 +17,7 @@ pub mod peft;
 mod prefix;
 mod rope;
 pub mod round;
+mod rows;
 pub mod rules;
 pub mod schedule;
 pub mod shape;

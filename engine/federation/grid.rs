@@ -53,6 +53,13 @@ pub fn clips(value: f32) -> bool {
     value.abs() > CLIP
 }
 
+/// Whether the grid clips any of the values; so does it infinities and what is no number. In whole numbers, which a compiler
+/// turns into vectors: without their sign, the bits of f32 are ordered as magnitudes are, and NaN stands above all.
+pub fn any_clips(values: &[f32]) -> bool {
+    let magnitude = |value: &f32| (value.to_bits() & (u32::MAX >> 1)).cast_signed();
+    values.iter().map(magnitude).fold(0, i32::max) > magnitude(&CLIP)
+}
+
 /// The steps of a finite value times a whole number of at most 2^16, in arithmetic that a compiler turns into vectors: every
 /// number is whole and below 2^51, so f64 holds it exactly.
 #[inline]
@@ -65,6 +72,24 @@ pub fn weighted(value: f32, weight: f64) -> i64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn one_clipped_value_is_noticed() {
+        for (value, expected) in [
+            (0.0, false),
+            (8.0, false),
+            (-8.0, false),
+            (8.0_f32.next_up(), true),
+            (-9.0, true),
+            (f32::INFINITY, true),
+            (f32::NEG_INFINITY, true),
+            (f32::NAN, true),
+            (-f32::NAN, true),
+        ] {
+            assert_eq!(any_clips(&[1.0, value, -2.0]), expected, "{value}");
+        }
+        assert!(!any_clips(&[]));
+    }
 
     #[test]
     fn values_land_on_the_grid() {

@@ -319,11 +319,22 @@ mod tests {
 
     #[test]
     fn logits_of_slm_nano_are_those_of_transformers() {
+        logits_are_those("datasets/models/slm-nano", "slm-nano.json");
+    }
+
+    #[test]
+    #[ignore = "needs `headwater model get smollm2-135m` (98 MB)"]
+    fn logits_of_smollm2_are_those_of_transformers() {
+        logits_are_those("datasets/models/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2.json");
+    }
+
+    /// Of texts, in some columns of the vocabulary.
+    fn logits_are_those(model: &str, golden: &str) {
         one_thread_a_lane();
-        let files = Files::open(&at("datasets/models/slm-nano")).unwrap();
+        let files = Files::open(&at(model)).unwrap();
         let frozen =
             Frozen::load(&shape(&files.architecture), &Named(&files.weights), Kept::AsStored).unwrap();
-        let golden = json(&at("tests/golden/slm/slm-nano.json"));
+        let golden = json(&at("tests/golden/slm").join(golden));
         let columns: Vec<usize> = tokens(&golden["columns"]).into_iter().map(|c| c as usize).collect();
         for text in golden["texts"].as_array().unwrap() {
             assert_eq!(files.tokens.encode(text["text"].as_str().unwrap()).unwrap(), tokens(&text["ids"]));
@@ -331,5 +342,33 @@ mod tests {
             let gap = gap(&found, &text["logits"], Some(&columns));
             assert!(gap < 1e-4, "{gap}");
         }
+    }
+
+    /// An adapter as PEFT wrote it, on the model it was made for: taken in, it means what it means in PEFT.
+    #[test]
+    fn an_adapter_of_peft_gives_pefts_logits() {
+        one_thread_a_lane();
+        let (folder, adapter) = (at("tests/golden/slm/llama-tied"), at("tests/golden/slm/lora"));
+        let mut problems = Problems::default();
+        let architecture = config::from_json(&json(&folder.join("config.json")), &mut problems).unwrap();
+        let weights = ModelWeights::open_folder(&folder, &architecture, &mut problems).unwrap();
+        let frozen = Frozen::load(&shape(&architecture), &Named(&weights), Kept::AsStored).unwrap();
+        let lora = LoraOptions {
+            r: 4,
+            alpha: 8.0,
+            rslora: false,
+            dropout: 0.0,
+            targets: Targets::AllLinear,
+            layers: LoraLayers::All,
+        };
+        let layout = Layout::new(&shape(&architecture), &lora).unwrap();
+        let flat = publish::read(&adapter, &layout, &weights.fingerprint().unwrap()).unwrap();
+        let golden = json(&adapter.join("golden.json"));
+        let input = tokens(&golden["input"]);
+        let found = logits(&frozen, Some((&layout, &flat)), &input).unwrap();
+        let gap_to_peft = gap(&found, &golden["logits"], None);
+        assert!(gap_to_peft < 1e-4, "{gap_to_peft}");
+        let without = logits(&frozen, None, &input).unwrap();
+        assert!(gap(&without, &golden["logits"], None) > 0.1, "the adapter changes something");
     }
 }

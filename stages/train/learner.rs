@@ -101,6 +101,10 @@ impl Learner {
                     };
                     let name = ids.device(row).to_owned();
                     let device = self.devices.entry(name.clone()).or_default();
+                    if device.is_full(held_out, self.options.max_examples) {
+                        out.count("left_out", 1);
+                        continue;
+                    }
                     let number = device.hear(self.progress.open, held_out, tokens);
                     self.unsaved.texts.insert((name.clone(), number));
                     self.unsaved.devices.insert(name);

@@ -62,6 +62,12 @@ impl Device {
         number
     }
 
+    /// Whether `most` texts wait already: of those that it is to learn from, or of those that are held out.
+    pub(super) fn is_full(&self, held_out: bool, most: usize) -> bool {
+        let waits = |said: &&Said| said.held_out == held_out && (held_out || said.number >= self.learnt);
+        self.texts.iter().filter(waits).count() >= most
+    }
+
     /// Forgets the oldest texts beyond what is kept; gives their numbers.
     pub(super) fn forget(&mut self, remember: usize, evaluate: usize) -> Vec<u64> {
         let learnt = self.learnt;

@@ -320,6 +320,15 @@ fn a_device_takes_part_when_it_said_enough() {
 }
 
 #[test]
+fn what_a_device_says_beyond_its_share_is_left_out() {
+    let made = play(&config("max_examples = 1\nrehearse = 0.0"), &three_rounds(), false);
+    let sent: Vec<u64> = made.iter().flat_map(updates).map(|(_, _, examples, ..)| examples).collect();
+    assert_eq!(sent, [1, 1, 1], "the two texts of a round are still waiting when two of the next one come");
+    let left: u64 = made.iter().filter_map(|m| m.figures.get("left_out")).sum();
+    assert_eq!(left, 2);
+}
+
+#[test]
 fn options_are_held_to_what_can_be_trained() {
     assert!(matches!(KIND.sample(), Some(Role::Stage(_))));
     let check = |options: &str, expected: &str| {

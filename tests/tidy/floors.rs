@@ -75,8 +75,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tract", &["headwater-stages"]),
     ("tch", &["headwater-training"]),
     ("cpal", &["headwater-stages"]),
-    // The vault writes and reads sealed segments; the datasets read plain files, which need no key.
-    ("parquet", &["headwater-vault", "headwater-datasets"]),
+    // The vault writes and reads sealed segments; the datasets read plain files of text, the runtime tables of members.
+    ("parquet", &["headwater-vault", "headwater-datasets", "headwater-runtime"]),
     ("aes-gcm", &["headwater-vault"]),
     ("symphonia", &["headwater-datasets"]),
     ("annotate-snippets", &["headwater-runtime"]),

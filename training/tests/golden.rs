@@ -62,10 +62,34 @@ fn an_adapter_of_another_shape_is_refused_by_name() {
     let files = peft::write(&one.shape, &one.lora, &one.layout, &one.start, "a-base").unwrap();
     let error = peft::read(&other.layout, &files.config, &files.weights).unwrap_err().to_string();
     assert!(error.contains("r in adapter_config.json is 4; expected 2"), "{error}");
-    let wrong =
-        String::from_utf8(files.config.clone()).unwrap().replace("\"bias\": \"none\"", "\"bias\": \"all\"");
-    let error = peft::read(&one.layout, wrong.as_bytes(), &files.weights).unwrap_err().to_string();
-    assert!(error.contains("bias in adapter_config.json is \"all\"; expected \"none\""), "{error}");
+    let config = String::from_utf8(files.config).unwrap();
+    for (from, to, expected) in [
+        (
+            "\"bias\": \"none\"",
+            "\"bias\": \"all\"",
+            "bias in adapter_config.json is \"all\"; expected \"none\"",
+        ),
+        (
+            "\"use_dora\": false",
+            "\"use_dora\": true",
+            "use_dora in adapter_config.json is true; expected false",
+        ),
+        (
+            "\"init_lora_weights\": true",
+            "\"init_lora_weights\": \"pissa\"",
+            "expected a way that leaves the base alone",
+        ),
+        (
+            "\"use_rslora\": false",
+            "\"use_rslora\": true",
+            "lora_alpha and use_rslora in adapter_config.json is the scaling 4",
+        ),
+    ] {
+        let wrong = config.replace(from, to);
+        assert_ne!(wrong, config);
+        let error = peft::read(&one.layout, wrong.as_bytes(), &files.weights).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// Leaves trained adapters in target/tmp for `golden_peft.py check target/tmp`, which loads them with PEFT.

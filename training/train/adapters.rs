@@ -22,8 +22,6 @@ pub(super) struct Pair {
 /// Adapters of several devices, ready for batched products.
 #[derive(Debug)]
 pub(super) struct Adapters {
-    /// D.
-    pub(super) devices: i64,
     pub(super) scaling: f64,
     /// What gradients are wanted of.
     pub(super) factors: Factors,
@@ -58,7 +56,7 @@ impl Adapters {
             pairs.insert((site.layer, site.module), pair);
         }
         let lowest = layout.sites.first().map_or((0, Module::Q), |site| (site.layer, site.module));
-        Ok(Adapters { devices, scaling: layout.scaling, factors, lowest, pairs })
+        Ok(Adapters { scaling: layout.scaling, factors, lowest, pairs })
     }
 
     pub(super) fn pair(&self, layer: usize, module: Module) -> Option<&Pair> {

@@ -107,31 +107,28 @@ impl Pass<'_> {
             return Ok(sum);
         };
         let what = "a low-rank part, back";
-        let gradient = self.split(gradient).doing(what)?;
         if adapters.factors.b {
-            let of_b = || gradient.f_transpose(1, 2)?.f_bmm(narrow);
-            collect(flats, &pair.b_range, &of_b().doing(what)?)?;
+            collect(flats, &pair.b_range, &self.rows.outer(gradient, narrow).doing(what)?)?;
         }
         if !adapters.factors.a && sum.is_none() {
             return Ok(sum);
         }
-        let to_narrow = || gradient.f_bmm(&pair.b)?.f_mul_scalar_(adapters.scaling);
+        let to_narrow = || self.rows.product(gradient, &pair.b)?.f_mul_scalar_(adapters.scaling);
         let to_narrow = to_narrow().doing(what)?;
         if let Some(input) = map.input.filter(|_| adapters.factors.a) {
-            let input = self.by_device(map.at, map.module, input)?;
-            let of_a = || to_narrow.f_transpose(1, 2)?.f_bmm(&input);
-            collect(flats, &pair.a_range, &of_a().doing(what)?)?;
+            let input = self.kept(map.at, map.module, input)?;
+            collect(flats, &pair.a_range, &self.rows.outer(&to_narrow, &input).doing(what)?)?;
         }
         if let Some(sum) = &sum {
             let mask = self.mask(map.at, map.module)?;
-            let add = || {
-                let mut into = self.split(sum)?;
-                match mask {
-                    Some(mask) => into.f_addcmul_(&to_narrow.f_bmm(&pair.a)?, &mask),
-                    None => into.f_baddbmm_(&to_narrow, &pair.a),
+            let add = || match mask {
+                Some(mask) => {
+                    let back = self.rows.product(&to_narrow, &pair.a)?;
+                    sum.shallow_clone().f_addcmul_(&back, &mask).map(drop)
                 }
+                None => self.rows.add_product(sum, &to_narrow, &pair.a),
             };
-            let _ = add().doing(what)?;
+            add().doing(what)?;
         }
         Ok(sum)
     }
@@ -147,8 +144,7 @@ impl Pass<'_> {
         let shape = self.base.shape();
         let times = shape.heads / shape.kv_heads;
         let back = || {
-            let split = [self.rows, self.length, shape.heads, shape.head_dim];
-            let gradient = gradient.f_view(split)?.f_transpose(1, 2)?;
+            let gradient = self.split_heads(gradient, shape.heads)?;
             let none = None::<&Tensor>;
             Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu_backward(
                 &gradient, q, k, v, mixed, sums, 0.0, true, none, None,
@@ -160,7 +156,7 @@ impl Pass<'_> {
             if times == 1 {
                 return Ok(x);
             }
-            let wide = [self.rows, shape.kv_heads, times, self.length, shape.head_dim];
+            let wide = [self.rows.count, shape.kv_heads, times, self.rows.longest, shape.head_dim];
             x.f_unflatten(1, &wide[1..3])?.f_sum_dim_intlist(2, false, None)
         };
         let (to_k, to_v) = (fold(to_k).doing("keys, back")?, fold(to_v).doing("values, back")?);

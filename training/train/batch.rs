@@ -1,10 +1,9 @@
-//! Examples of devices in, one joined batch of tensors out. Rows are ordered by device, and every device has as many
-//! rows: those that are missing are empty. Rows are padded at their end; under causal attention no token sees what
-//! comes after it, so that padding needs no mask, and it is never scored.
+//! Examples of devices in, one joined batch out: rows ordered by device, their tokens one after another.
 
 use tch::Tensor;
 
 use super::error::{Doing, Result, TrainError};
+use super::rows::Rows;
 
 /// A tokenised text.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +30,7 @@ impl Example {
 /// Predictions that count, ordered by device.
 #[derive(Debug, Default)]
 pub(super) struct Scored {
-    /// Where the hidden state stands, counted over all rows: row * T + position.
+    /// Where the hidden state stands, counted over all tokens.
     pub(super) places: Vec<i64>,
     /// The token to predict.
     pub(super) targets: Vec<i64>,
@@ -43,65 +42,49 @@ pub(super) struct Scored {
 /// Rows of all devices of a group.
 #[derive(Debug)]
 pub(super) struct JoinedBatch {
-    /// D * B.
-    pub(super) rows: i64,
-    /// T.
-    pub(super) length: i64,
-    /// Token ids, `[D * B * T]`.
+    pub(super) rows: Rows,
+    /// Token ids, `[M]`.
     pub(super) tokens: Tensor,
     pub(super) scored: Scored,
     /// What stands in each row: (device of the group, place among its examples, tokens).
-    pub(super) held: Vec<Option<(usize, usize, i64)>>,
+    pub(super) held: Vec<(usize, usize, i64)>,
 }
 
 impl JoinedBatch {
-    /// `chosen` names the examples of each device by place; `first` is the first device's number in its group. None if nothing is there to be learnt.
+    /// `chosen` names the examples of each device by place; `first` is the first device's number in its group. None if
+    /// nothing is there to be learnt.
     pub(super) fn new(
         examples: &[&[Example]],
         chosen: &[Vec<usize>],
         first: usize,
         vocabulary: i64,
     ) -> Result<Option<JoinedBatch>> {
-        let per_device = chosen.iter().map(Vec::len).max().unwrap_or(0);
-        let pick = |device: usize, at: usize| examples.get(device).and_then(|all| all.get(at));
-        let all = || {
-            chosen.iter().enumerate().flat_map(|(device, places)| {
-                (0..per_device).map(move |row| places.get(row).map(|place| (device, *place)))
-            })
-        };
-        let length = all().flatten().filter_map(|(d, at)| pick(d, at)).map(|e| e.tokens.len()).max();
-        let length = length.unwrap_or(0);
-        if length < 2 {
-            return Ok(None);
-        }
-        let mut tokens = Vec::with_capacity(all().count() * length);
-        let (mut scored, mut held) = (Scored::default(), Vec::new());
-        for (row, one) in all().enumerate() {
-            let found = one.and_then(|(device, at)| pick(device, at).map(|e| (device, at, e)));
-            if let Some((device, at, example)) = found {
+        let mut tokens: Vec<i64> = Vec::new();
+        let (mut scored, mut held, mut lengths) = (Scored::default(), Vec::new(), Vec::new());
+        for (device, places) in chosen.iter().enumerate() {
+            let of_device = |at: &usize| Some((*at, examples.get(device)?.get(*at)?));
+            let mut rows = Vec::with_capacity(places.len());
+            for (at, example) in places.iter().filter_map(of_device) {
                 check(example, vocabulary)?;
-                tokens.extend(example.tokens.iter().map(|t| i64::from(*t)));
                 for (i, (target, weight)) in example.tokens.iter().zip(&example.weights).enumerate().skip(1) {
                     if *weight > 0.0 {
-                        scored.places.push((row * length + i - 1) as i64);
+                        scored.places.push((tokens.len() + i - 1) as i64);
                         scored.targets.push(i64::from(*target));
                         scored.weights.push(*weight);
                         scored.devices.push(device);
                     }
                 }
-                held.push(Some((first + device, at, example.tokens.len() as i64)));
-            } else {
-                held.push(None);
+                tokens.extend(example.tokens.iter().map(|t| i64::from(*t)));
+                rows.push(example.tokens.len() as i64);
+                held.push((first + device, at, example.tokens.len() as i64));
             }
-            tokens.resize((row + 1) * length, 0);
+            lengths.push(rows);
         }
-        Ok(Some(JoinedBatch {
-            rows: held.len() as i64,
-            length: length as i64,
-            tokens: Tensor::f_from_slice(&tokens).doing("making a batch of tokens")?,
-            scored,
-            held,
-        }))
+        if scored.places.is_empty() {
+            return Ok(None);
+        }
+        let tokens = Tensor::f_from_slice(&tokens).doing("making a batch of tokens")?;
+        Ok(Some(JoinedBatch { rows: Rows::new(lengths)?, tokens, scored, held }))
     }
 }
 

@@ -32,22 +32,21 @@ impl Dropout {
         (p > 0.0).then(|| Dropout { p, devices: devices.iter().map(chance).collect(), first_row })
     }
 
-    /// `[D, rows * length, width]`, for `rows` rows a device.
+    /// `[M, width]`, for the tokens of each device's rows.
     pub(super) fn mask(
         &self,
         layer: usize,
         module: Module,
-        rows: u64,
-        length: i64,
+        lengths: &[Vec<i64>],
         width: i64,
     ) -> Result<Tensor> {
         let keep = super::rules::narrow(1.0 / (1.0 - self.p));
         let limit = self.p * 65_536.0;
         let mut values = Vec::new();
         let row_width = usize::try_from(width).unwrap_or(0);
-        for device in &self.devices {
+        for (device, rows) in self.devices.iter().zip(lengths) {
             let chance = device.at(layer as u64).at(module as u64);
-            for row in 0..rows {
+            for (row, length) in (0u64..).zip(rows) {
                 let chance = chance.at(self.first_row + row);
                 for position in 0..length.unsigned_abs() {
                     let chance = chance.at(position);
@@ -62,7 +61,6 @@ impl Dropout {
                 }
             }
         }
-        let sizes = [self.devices.len() as i64, rows as i64 * length, width];
-        Tensor::f_from_slice(&values).and_then(|t| t.f_reshape(sizes)).doing("making a mask of dropout")
+        Tensor::f_from_slice(&values).and_then(|t| t.f_reshape([-1, width])).doing("making a mask of dropout")
     }
 }

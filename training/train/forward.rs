@@ -1,7 +1,8 @@
 //! Hidden states in, hidden states a layer higher out: RMSNorm, rotary grouped-query attention, SwiGLU (Touvron et al.:
 //! LLaMA, 2023), with the low-rank parts of all devices beside the frozen maps. The frozen maps see the rows of all
-//! devices as one matrix; the low-rank parts are one batched product over devices. No row sees another: what is not a
-//! number in one device's rows stays there.
+//! devices as one matrix; the low-rank parts are each device's own. No row sees another: what is not a number in one
+//! device's rows stays there. Rows are as long as the longest in attention alone: under a causal mask no token sees what
+//! comes after it, so that what stands behind the end of a row needs no mask of its own.
 //!
 //! LibTorch records nothing of it: what the way back needs stands in a [`Tape`], which holds no weight. A weight as f32
 //! lives for one product, on the way back too.
@@ -13,6 +14,7 @@ use super::base::{Base, Layer};
 use super::dropout::Dropout;
 use super::error::{Doing, Result};
 use super::rope::Rope;
+use super::rows::Rows;
 use super::shape::Module;
 use super::spare::Spare;
 
@@ -22,10 +24,7 @@ pub(super) type Torch<T> = std::result::Result<T, TchError>;
 /// What all layers of one pass share.
 pub(super) struct Pass<'a> {
     pub(super) base: &'a Base,
-    /// N: rows of the joined batch.
-    pub(super) rows: i64,
-    /// T: tokens a row.
-    pub(super) length: i64,
+    pub(super) rows: &'a Rows,
     pub(super) rope: &'a Rope,
     /// None below the adapters' lowest layer.
     pub(super) adapters: Option<&'a Adapters>,
@@ -33,7 +32,7 @@ pub(super) struct Pass<'a> {
     pub(super) spare: &'a Spare,
 }
 
-/// What the way back through a layer needs. M is N * T.
+/// What the way back through a layer needs. M tokens stand in N rows, the longest of which has T.
 pub(super) struct Tape {
     /// `[M, hidden]`: the layer's input.
     pub(super) input: Tensor,
@@ -50,7 +49,7 @@ pub(super) struct Tape {
     /// `[M, intermediate]`.
     pub(super) gate: Tensor,
     pub(super) up: Tensor,
-    /// In the order of [`Module::ALL`]: A times the input, scaled, `[D, M / D, r]`.
+    /// In the order of [`Module::ALL`]: A times the input, scaled, `[M, r]`.
     pub(super) narrow: [Option<Tensor>; 7],
 }
 
@@ -79,8 +78,7 @@ impl Pass<'_> {
         let shape = self.base.shape();
         let (normal, input_scale) = self.norm(&input, &layer.before_attention)?;
         let heads = |(flat, narrow): Mapped, count: i64| {
-            let split = flat.f_view([self.rows, self.length, count, shape.head_dim]);
-            Ok((split.and_then(|t| t.f_transpose(1, 2)).doing("splitting heads")?, narrow))
+            Ok((self.split_heads(&flat, count).doing("splitting heads")?, narrow))
         };
         let (q, q_narrow) = heads(self.linear(at, layer, Module::Q, &normal)?, shape.heads)?;
         let (k, k_narrow) = heads(self.linear(at, layer, Module::K, &normal)?, shape.kv_heads)?;
@@ -132,14 +130,21 @@ impl Pass<'_> {
         if times == 1 {
             return Ok(x.shallow_clone());
         }
-        let wide = [self.rows, shape.kv_heads, times, self.length, shape.head_dim];
-        let flat = [self.rows, shape.heads, self.length, shape.head_dim];
+        let wide = [self.rows.count, shape.kv_heads, times, self.rows.longest, shape.head_dim];
+        let flat = [self.rows.count, shape.heads, self.rows.longest, shape.head_dim];
         x.f_unsqueeze(2)?.f_expand(wide, false)?.f_reshape(flat)
+    }
+
+    /// `[M, heads * width]` to `[N, heads, T, width]`.
+    pub(super) fn split_heads(&self, x: &Tensor, heads: i64) -> Torch<Tensor> {
+        let sizes = [self.rows.count, self.rows.longest, heads, self.base.shape().head_dim];
+        self.rows.pad(x)?.f_view(sizes)?.f_transpose(1, 2)
     }
 
     /// `[N, heads, T, width]` to `[M, heads * width]`.
     pub(super) fn join_heads(&self, x: &Tensor) -> Torch<Tensor> {
-        x.f_transpose(1, 2)?.f_reshape([self.rows * self.length, -1])
+        let flat = x.f_transpose(1, 2)?.f_reshape([self.rows.count * self.rows.longest, -1])?;
+        self.rows.unpad(flat)
     }
 
     /// `[M, input]` to `[M, output]`. The rows stay in one matrix: a product of a frozen map with a tensor of three
@@ -160,39 +165,29 @@ impl Pass<'_> {
         let Some((adapters, pair)) = self.adapters.and_then(|a| Some((a, a.pair(at, module)?))) else {
             return Ok((frozen, None));
         };
-        let by_device = self.by_device(at, module, x)?;
+        let input = self.kept(at, module, x)?;
         let low_rank = || {
-            let mut narrow = by_device.f_bmm(&pair.a.f_transpose(1, 2)?)?;
+            let mut narrow = self.rows.product(&input, &pair.a.f_transpose(1, 2)?)?;
             let narrow = narrow.f_mul_scalar_(adapters.scaling)?;
-            let mut sum = self.split(&frozen)?;
-            let _ = sum.f_baddbmm_(&narrow, &pair.b.f_transpose(1, 2)?)?;
+            self.rows.add_product(&frozen, &narrow, &pair.b.f_transpose(1, 2)?)?;
             Ok(narrow)
         };
         let narrow = low_rank().doing("a low-rank part")?;
         Ok((frozen, Some(narrow)))
     }
 
-    /// `[M, width]` to `[D, M / D, width]`.
-    pub(super) fn split(&self, x: &Tensor) -> Torch<Tensor> {
-        let devices = self.adapters.map_or(1, |a| a.devices.max(1));
-        x.f_view([devices, self.rows * self.length / devices, -1])
-    }
-
-    /// A low-rank part's input: by device, and with something left out where there is dropout.
-    pub(super) fn by_device(&self, at: usize, module: Module, x: &Tensor) -> Result<Tensor> {
-        let by_device = self.split(x).doing("splitting rows by device")?;
+    /// A low-rank part's input: what dropout keeps of it.
+    pub(super) fn kept(&self, at: usize, module: Module, x: &Tensor) -> Result<Tensor> {
         match self.mask(at, module)? {
-            Some(mask) => by_device.f_mul(&mask).doing("dropout"),
-            None => Ok(by_device),
+            Some(mask) => x.f_mul(&mask).doing("dropout"),
+            None => Ok(x.shallow_clone()),
         }
     }
 
-    /// The mask of a low-rank part's input; the same on the way back.
+    /// The mask of a low-rank part's input, `[M, width]`; the same on the way back.
     pub(super) fn mask(&self, at: usize, module: Module) -> Result<Option<Tensor>> {
         let Some(dropout) = self.dropout else { return Ok(None) };
-        let devices = self.adapters.map_or(1, |a| a.devices.max(1));
         let (input, _) = module.widths(self.base.shape());
-        let rows = (self.rows / devices).unsigned_abs();
-        dropout.mask(at, module, rows, self.length, input).map(Some)
+        dropout.mask(at, module, &self.rows.lengths, input).map(Some)
     }
 }

@@ -9,6 +9,7 @@ use super::error::{Doing, Result, TrainError};
 use super::forward::Pass;
 use super::lora::Layout;
 use super::rope::Rope;
+use super::rows::Rows;
 use super::spare::Spare;
 
 /// Logits `[tokens, vocabulary]`, by rows: at each place those of the token after it.
@@ -26,7 +27,8 @@ pub fn logits(base: &Base, adapter: Option<(&Layout, &[f32])>, tokens: &[u32]) -
     let rope = Rope::new(base.shape(), length)?;
     let spare = &mut Spare::default();
     spare.of_rows(length);
-    let pass = Pass { base, rows: 1, length, rope: &rope, adapters: adapters.as_ref(), dropout: None, spare };
+    let rows = &Rows::new(vec![vec![length]])?;
+    let pass = Pass { base, rows, rope: &rope, adapters: adapters.as_ref(), dropout: None, spare };
     no_grad(|| {
         let mut x = pass.embed(&Tensor::f_from_slice(&ids).doing("reading tokens")?)?;
         for (at, layer) in base.layers.iter().enumerate() {

@@ -162,11 +162,20 @@ fn check_config(layout: &Layout, bytes: &[u8]) -> Result<()> {
         ("modules_to_save", Value::Null),
         ("rank_pattern", json!({})),
         ("alpha_pattern", json!({})),
+        ("lora_bias", json!(false)),
+        ("layer_replication", Value::Null),
+        ("trainable_token_indices", Value::Null),
+        ("alora_invocation_tokens", Value::Null),
     ] {
         let found = get(key);
         if found != plain && found != Value::Null {
             return Err(wrong(key, found.to_string(), plain.to_string()));
         }
+    }
+    // Other ways to begin move a part of the base into the adapter: it means nothing on the base as it is.
+    let begun = get("init_lora_weights");
+    if begun.as_str().is_some_and(|way| !["gaussian", "eva", "orthogonal"].contains(&way)) {
+        return Err(wrong("init_lora_weights", begun.to_string(), "a way that leaves the base alone".into()));
     }
     Ok(())
 }

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
 use super::base::Base;
 use super::batch::JoinedBatch;
 use super::error::{Doing, Result};
 use super::forward::Pass;
 use super::rope::Rope;
+use super::rows::Rows;
 use super::spare::Spare;
 
 /// What frozen layers said about examples, up to a limit of bytes; what is beyond it is computed again.
@@ -27,78 +28,76 @@ impl Prefix {
         Prefix { kept: BTreeMap::new(), bytes: 0, limit }
     }
 
-    fn states(&mut self, base: &Base, lowest: usize, rope: &Rope, batch: &JoinedBatch) -> Result<Tensor> {
-        let hidden = base.shape().hidden;
-        let (mut missing, mut places) = (Vec::new(), Vec::new());
-        for (row, held) in (0i64..).zip(&batch.held) {
-            if let Some((device, at, length)) = *held
-                && !self.kept.contains_key(&(device, at))
-            {
-                missing.push(row);
-                places.push((row, device, at, length));
-            }
-        }
-        let sizes = [batch.rows, batch.length, hidden];
-        let options = (Kind::Float, tch::Device::Cpu);
-        let all = Tensor::f_zeros(sizes, options).doing("collecting kept states")?;
-        let put = |row: i64, states: &Tensor| {
-            let length = states.size().first().copied().unwrap_or(0);
-            all.f_select(0, row)?.f_narrow(0, 0, length)?.f_copy_(states)
-        };
-        if !missing.is_empty() {
-            let rows = missing.len() as i64;
-            let picked = || {
-                let table = batch.tokens.f_view([batch.rows, batch.length])?;
-                table.f_index_select(0, &Tensor::f_from_slice(&missing)?)?.f_view([-1])
-            };
-            let tokens = picked().doing("choosing rows")?;
-            let fresh = below(base, lowest, rope, &tokens, (rows, batch.length))?;
-            let fresh = fresh.f_view([rows, batch.length, hidden]).doing("choosing rows")?;
-            for (number, (row, device, at, length)) in (0i64..).zip(places) {
-                let one = || fresh.f_select(0, number)?.f_narrow(0, 0, length)?.f_detach_copy();
-                let one = one().doing("keeping states")?;
-                put(row, &one).doing("keeping states")?;
-                let size = one.numel() * size_of::<f32>();
+    fn states(&mut self, base: &Base, lowest: usize, batch: &JoinedBatch) -> Result<Tensor> {
+        let what = "collecting kept states";
+        let mut fresh = self.compute(base, lowest, batch)?;
+        let mut all = Vec::with_capacity(batch.held.len());
+        for (device, at, _) in &batch.held {
+            let key = (*device, *at);
+            if let Some(states) = fresh.remove(&key) {
+                let size = states.numel() * size_of::<f32>();
                 if self.bytes + size <= self.limit {
                     self.bytes += size;
-                    self.kept.insert((device, at), one);
+                    self.kept.insert(key, states.shallow_clone());
                 }
+                all.push(states);
+            } else if let Some(states) = self.kept.get(&key) {
+                all.push(states.shallow_clone());
             }
         }
-        for (row, held) in (0i64..).zip(&batch.held) {
-            let known = held.and_then(|(device, at, _)| self.kept.get(&(device, at)));
-            if let (Some(states), false) = (known, missing.contains(&row)) {
-                put(row, states).doing("collecting kept states")?;
+        Tensor::f_cat(&all, 0).doing(what)
+    }
+
+    /// The states of rows that are not kept, each in memory of its own.
+    fn compute(
+        &self,
+        base: &Base,
+        lowest: usize,
+        batch: &JoinedBatch,
+    ) -> Result<BTreeMap<(usize, usize), Tensor>> {
+        let (mut tokens, mut missing, mut first) = (Vec::new(), Vec::new(), 0);
+        for (device, at, length) in &batch.held {
+            if !self.kept.contains_key(&(*device, *at)) {
+                tokens.push(batch.tokens.f_narrow(0, first, *length).doing("choosing rows")?);
+                missing.push((*device, *at, *length));
             }
+            first += length;
         }
-        all.f_view([batch.rows * batch.length, hidden]).doing("collecting kept states")
+        if missing.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let tokens = Tensor::f_cat(&tokens, 0).doing("choosing rows")?;
+        let rows = Rows::new(vec![missing.iter().map(|(.., length)| *length).collect()])?;
+        let all = below(base, lowest, &tokens, &rows)?;
+        let mut fresh = BTreeMap::new();
+        let mut first = 0;
+        for (device, at, length) in missing {
+            let one = all.f_narrow(0, first, length).and_then(|one| one.f_detach_copy());
+            fresh.insert((device, at), one.doing("keeping states")?);
+            first += length;
+        }
+        Ok(fresh)
     }
 }
 
-/// `[N * T, hidden]` below layer `lowest`, without any gradient.
+/// `[M, hidden]` below layer `lowest`, without any gradient.
 pub(super) fn states(
     base: &Base,
     lowest: usize,
-    rope: &Rope,
     batch: &JoinedBatch,
     kept: Option<&mut Prefix>,
 ) -> Result<Tensor> {
     match kept {
-        Some(prefix) if lowest > 0 => no_grad(|| prefix.states(base, lowest, rope, batch)),
-        _ => below(base, lowest, rope, &batch.tokens, (batch.rows, batch.length)),
+        Some(prefix) if lowest > 0 => no_grad(|| prefix.states(base, lowest, batch)),
+        _ => below(base, lowest, &batch.tokens, &batch.rows),
     }
 }
 
-fn below(
-    base: &Base,
-    lowest: usize,
-    rope: &Rope,
-    tokens: &Tensor,
-    (rows, length): (i64, i64),
-) -> Result<Tensor> {
+fn below(base: &Base, lowest: usize, tokens: &Tensor, rows: &Rows) -> Result<Tensor> {
     let spare = &mut Spare::default();
-    spare.of_rows(rows * length);
-    let pass = Pass { base, rows, length, rope, adapters: None, dropout: None, spare };
+    spare.of_rows(rows.tokens);
+    let rope = &Rope::new(base.shape(), rows.longest)?;
+    let pass = Pass { base, rows, rope, adapters: None, dropout: None, spare };
     no_grad(|| {
         let mut x = pass.embed(tokens)?;
         for (at, layer) in base.layers.iter().enumerate().take(lowest) {

@@ -135,8 +135,7 @@ impl Joined<'_> {
     ) -> Result<Vec<Tile<'t>>> {
         let tokens = |device: usize, at: &usize| Some(self.examples.get(device)?.get(*at)?.tokens.len());
         let of_device = |(device, places): (usize, &Vec<usize>)| {
-            let longest = places.iter().filter_map(|at| tokens(device, at)).max().unwrap_or(0);
-            longest * places.len()
+            places.iter().filter_map(|at| tokens(device, at)).sum::<usize>()
         };
         let of_batch = |chosen: &Chosen| chosen.iter().enumerate().map(of_device).max().unwrap_or(0);
         let most = batches.iter().map(of_batch).max().unwrap_or(0);
@@ -155,8 +154,7 @@ impl Joined<'_> {
     fn batch(&self, chosen: &Chosen, devices: &Range<usize>) -> Result<Option<JoinedBatch>> {
         let examples = self.examples.get(devices.clone()).unwrap_or_default();
         let chosen = chosen.get(devices.clone()).unwrap_or_default();
-        let batch = JoinedBatch::new(examples, chosen, devices.start, self.base.shape().vocabulary)?;
-        Ok(batch.filter(|batch| !batch.scored.places.is_empty()))
+        JoinedBatch::new(examples, chosen, devices.start, self.base.shape().vocabulary)
     }
 
     fn weights(&self, batches: &[Chosen], devices: usize) -> Vec<f64> {
@@ -177,13 +175,13 @@ impl Joined<'_> {
         sums: &mut [f64],
     ) -> Result<()> {
         let lowest = self.layout.lowest();
-        let rope = &Rope::new(self.base.shape(), batch.length)?;
-        let mut x = prefix::states(self.base, lowest, rope, batch, self.kept.as_mut())?;
-        let (rows, length) = (batch.rows, batch.length);
+        let rows = &batch.rows;
+        let rope = &Rope::new(self.base.shape(), rows.longest)?;
+        let mut x = prefix::states(self.base, lowest, batch, self.kept.as_mut())?;
         let dropout = wanted.as_ref().and_then(|wanted| wanted.dropout);
-        self.spare.of_rows(rows * length);
+        self.spare.of_rows(rows.tokens);
         let spare = &self.spare;
-        let pass = Pass { base: self.base, rows, length, rope, adapters: Some(adapters), dropout, spare };
+        let pass = Pass { base: self.base, rows, rope, adapters: Some(adapters), dropout, spare };
         let layers: Vec<_> = self.base.layers.iter().enumerate().skip(lowest).collect();
         let (mut tapes, mut inputs) = (Vec::new(), Vec::new());
         for (at, layer) in &layers {
@@ -216,7 +214,7 @@ impl Joined<'_> {
         let back = || {
             let mut of_picked = picked.f_zeros_like()?;
             norm_back(&picked, &scale, norm, gradient, &mut of_picked)?;
-            let sizes = [rows * length, self.base.shape().hidden];
+            let sizes = [rows.tokens, self.base.shape().hidden];
             let mut above = Tensor::f_zeros(sizes, (Kind::Float, Device::Cpu))?;
             above.f_index_copy_(0, &places, &of_picked)
         };

@@ -8,7 +8,7 @@
 //! something is added covers every parameter, and what is refused does not depend on signs or on luck.
 
 use super::cells::Cells;
-use super::grid::{CLIP_STEPS, clips};
+use super::grid::{CLIP_STEPS, any_clips, clips};
 use super::{Examples, Refusal, Round};
 
 /// The most examples that one sum may stand for.
@@ -56,16 +56,12 @@ impl Values<'_> {
                 values
             }
         };
-        let mut clipped = 0;
-        let mut finite = true;
-        for value in values {
-            finite &= value.is_finite();
-            clipped += u64::from(clips(*value));
+        if !any_clips(values) {
+            return Ok(Clipped(0));
         }
-        if finite {
-            return Ok(Clipped(clipped));
-        }
-        let index = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
+        let Some(index) = values.iter().position(|value| !value.is_finite()) else {
+            return Ok(Clipped(values.iter().filter(|value| clips(**value)).count() as u64));
+        };
         let position = match self {
             Values::Dense(_) => index,
             Values::Sparse { positions, .. } => positions.get(index).map_or(index, |at| *at as usize),

@@ -17,7 +17,7 @@ use crate::relations::members::{Asks, CONSENT, DEVICE, GROUPS, Given, Mistake, S
 pub const KEYS: [(&str, &str); 6] = [
     (
         "table",
-        "The file that names the members: a .csv or .toml with the columns device, consent and those below.",
+        "The file that names the members: a .csv, .toml or .parquet with the columns device, consent and those below.",
     ),
     ("devices", "The members themselves, instead of a table: a table for each device."),
     (
@@ -136,14 +136,14 @@ fn distinct(lists: [Option<&Entry>; 2], found: &mut Vec<Diagnostic>) {
 fn read_table(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
     let Some(path) = node.as_str() else {
         let error = node.error("H0005", format!("`table` is {}", node.type_name()));
-        found.push(error.expected("the path of a .csv or .toml, such as \"members.csv\""));
+        found.push(error.expected("the path of a .csv, .toml or .parquet, such as \"members.csv\""));
         return None;
     };
     let path = PathBuf::from(path);
     let form = path.extension().and_then(|e| e.to_str());
-    if !node.is_unknown() && !matches!(form, Some("csv" | "toml")) {
+    if !node.is_unknown() && !matches!(form, Some("csv" | "toml" | "parquet")) {
         let error = node.error("H0005", "this is no table of members");
-        found.push(error.expected("a path that ends in .csv or .toml"));
+        found.push(error.expected("a path that ends in .csv, .toml or .parquet"));
         return None;
     }
     Some(Given::Table(path))

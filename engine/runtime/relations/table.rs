@@ -1,7 +1,9 @@
-//! The table of members: a file of comma-separated values, or TOML.
+//! The table of members: a file of comma-separated values, TOML, or Parquet.
 //!
-//! In: a path and the columns that are asked for. Out: the devices, or every mistake with its line. It must not know timely.
+//! In: a path and the columns that are asked for. Out: the devices, or every mistake with its line or row. It must not know timely.
 //! A message names devices, groups and columns, and no other value of the table.
+
+mod parquet_table;
 
 use std::path::Path;
 
@@ -26,15 +28,20 @@ pub fn load(members: &Members, plan: &Plan) -> Result<Vec<Device>, Vec<String>> 
 
 fn read(path: &Path, members: &Members, asked: &[&str]) -> Result<Vec<Device>, Vec<String>> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        vec![format!("{shown} cannot be read: {error}; expected the file that `table` names")]
-    })?;
-    let stated = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => comma_separated(&text, asked),
-        Some("toml") => toml_tables(&text),
+    let unread =
+        |error| vec![format!("{shown} cannot be read: {error}; expected the file that `table` names")];
+    let text = || std::fs::read_to_string(path).map_err(unread);
+    let (stated, places) = match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => (comma_separated(&text()?, asked), "line"),
+        Some("toml") => (toml_tables(&text()?), "line"),
+        Some("parquet") => {
+            std::fs::metadata(path).map_err(unread)?;
+            (parquet_table::rows(path, &members.columns, asked), "row")
+        }
         _ => {
             return Err(vec![format!(
-                "{shown} cannot be read: its name ends neither in .csv nor in .toml, the forms of such tables"
+                "{shown} cannot be read: its name ends neither in .csv nor in .toml nor in .parquet, the forms of such \
+                 tables"
             )]);
         }
     };
@@ -42,18 +49,23 @@ fn read(path: &Path, members: &Members, asked: &[&str]) -> Result<Vec<Device>, V
     let (devices, more) = judge(&members.columns, members.groups, &stated);
     wrong.extend(more);
     wrong.sort_by_key(|mistake| mistake.place);
-    if wrong.is_empty() { Ok(devices) } else { Err(wrong.iter().map(|m| line(&shown, m)).collect()) }
+    let told = |mistake| line(&shown, places, mistake);
+    if wrong.is_empty() { Ok(devices) } else { Err(wrong.iter().map(told).collect()) }
 }
 
+/// The place of what is wrong with a table as a whole, where places are counted from 1.
+const NOWHERE: u64 = 0;
+
 /// A mistake as one line that begins with its place.
-fn line(path: &std::path::Display<'_>, mistake: &Mistake<u64>) -> String {
+fn line(path: &std::path::Display<'_>, places: &str, mistake: &Mistake<u64>) -> String {
     let Mistake { code, message, place, expected, also, help } = mistake;
-    let mut line = format!("{path}:{place}: {message} [{code}]");
+    let at = if *place == NOWHERE { String::new() } else { format!(":{place}") };
+    let mut line = format!("{path}{at}: {message} [{code}]");
     if let Some(expected) = expected {
         line += &format!("; expected {expected}");
     }
     if let Some((place, text)) = also {
-        line += &format!("; line {place}: {text}");
+        line += &format!("; {places} {place}: {text}");
     }
     if let Some(help) = help {
         line += &format!(" (help: {help})");
