@@ -23,6 +23,7 @@ use arrow::array::{Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Arr
 use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 use headwater_contract::{Role, Site as ContractSite};
+use headwater_runtime::commit::CommitRule;
 use headwater_runtime::metrics::thread_cpu;
 use headwater_runtime::plan::{
     EpochRule, OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo, Tier,
@@ -194,6 +195,7 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
         flush: 0,
         epoch_bytes: Bytes(1 << 30),
         window: 4,
+        commit: CommitRule::default(),
         members: None,
         stages: planned,
     }

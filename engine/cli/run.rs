@@ -27,7 +27,7 @@ use headwater_runtime::{cluster, diagnostic};
 pub use processes::ClusterArgs;
 use processes::Company;
 
-use crate::quarantine::{KeptCounts, Keeper};
+use crate::quarantine::{Keeper, KeptCounts};
 use crate::site::Settings;
 use crate::state::{self, Fresh};
 

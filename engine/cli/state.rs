@@ -333,7 +333,8 @@ mod tests {
     #[test]
     fn a_folder_outlives_its_lives() {
         let root = tempfile::tempdir().unwrap();
-        let site = Site { state: root.path().join("state"), key_file: root.path().join("root.key") };
+        let site =
+            Site { state: root.path().join("state"), key_file: root.path().join("root.key"), away: false };
         let schema = Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]));
         let row = |n: i64| {
             RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![n])) as _]).unwrap()

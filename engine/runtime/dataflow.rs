@@ -140,14 +140,22 @@ fn drop_dataflows(worker: &mut Worker) {
     }
 }
 
+/// An input that closes a cycle.
+struct Closing<'s> {
+    handle: feedback::Handle<'s, u64, Parcels>,
+    from: Vec<PortRef>,
+    /// Its name, where the rows that are under way to it are committed.
+    edge: Option<String>,
+}
+
 struct Wiring<'s> {
     scope: Scope<'s, u64>,
     shared: Arc<Shared>,
     streams: HashMap<PortRef, Rows<'s>>,
     /// Where the pipeline ends: their common frontier is what has taken effect.
     ends: Vec<Rows<'s>>,
-    /// Inputs that close a cycle, until all that feeds them is there; by name, where the rows under way are committed.
-    feedback: Vec<(feedback::Handle<'s, u64, Parcels>, Vec<PortRef>, Option<String>)>,
+    /// Inputs that close a cycle, until all that feeds them is there.
+    feedback: Vec<Closing<'s>>,
     /// What changes in states.
     states: Vec<StateRows<'s>>,
     /// Rejected rows that nobody reads.
@@ -189,7 +197,7 @@ impl<'s> Wiring<'s> {
         // An epoch has not taken effect before its changes of the members have come.
         self.ends.extend(plan.members.iter().filter_map(|m| self.streams.get(&m.changes?)).cloned());
         let mut under_way = Vec::new();
-        for (handle, from, edge) in std::mem::take(&mut self.feedback) {
+        for Closing { handle, from, edge } in std::mem::take(&mut self.feedback) {
             let rows = self.union(&from);
             under_way.extend(edge.map(|edge| (edge, rows.clone())));
             rows.connect_loop(handle);
@@ -199,12 +207,11 @@ impl<'s> Wiring<'s> {
         }
         let ends = self.scope.concatenate(self.ends);
         frontier_only(self.scope, ends.clone()).connect_loop(back);
-        let last = match &self.shared.commits {
-            None => ends,
-            Some(_) => {
-                let from = commit::Sources { ends, states: self.states, back: under_way, marks };
-                commit::wire(self.scope, &self.shared, from)
-            }
+        let last = if self.shared.commits.is_some() {
+            let from = commit::Sources { ends, states: self.states, back: under_way, marks };
+            commit::wire(self.scope, &self.shared, from)
+        } else {
+            ends
         };
         last.probe().0
     }
@@ -216,7 +223,7 @@ impl<'s> Wiring<'s> {
         let changes = members.changes.map(|port| {
             let (handle, rows) = self.scope.feedback::<Parcels>(1);
             // What they change is in the state of the members.
-            self.feedback.push((handle, vec![port], None));
+            self.feedback.push(Closing { handle, from: vec![port], edge: None });
             rows
         });
         self.relation = relations::wire(self.scope, &self.shared, changes, marks.clone());
@@ -237,7 +244,7 @@ impl<'s> Wiring<'s> {
                     let (handle, rows) = self.scope.feedback::<Parcels>(1);
                     let edge = format!("{}.{}", stage.id, planned.name);
                     let rows = back::with_restored(self.scope, &self.shared, rows, &edge);
-                    self.feedback.push((handle, planned.from.clone(), Some(edge)));
+                    self.feedback.push(Closing { handle, from: planned.from.clone(), edge: Some(edge) });
                     rows
                 } else {
                     self.union(&planned.from)

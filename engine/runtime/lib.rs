@@ -5,8 +5,8 @@
 //! `parcel` and `cluster` alone.
 
 pub mod check;
-pub mod commit;
 pub mod cluster;
+pub mod commit;
 mod dataflow;
 pub mod diagnostic;
 pub mod digest;

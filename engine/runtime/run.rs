@@ -12,8 +12,8 @@ use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
 
-use crate::commit::{Commits, Life, Restored};
 use crate::cluster::{self, Member};
+use crate::commit::{Commits, Life, Restored};
 use crate::digest::SinkDigest;
 use crate::instance::{Builder, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};

@@ -11,6 +11,7 @@ use headwater_contract::{Position, RowId, identity};
 use proptest::prelude::*;
 
 use super::*;
+use crate::commit::CommitRule;
 use crate::plan::RoundRule;
 
 /// A source that has already given everything.
@@ -314,8 +315,11 @@ fn from_position(items: &[Item], progress: &SourceProgress) -> Script {
     Script { items: items.iter().skip(given).map(again).collect(), pace: Pace::Recorded }
 }
 
+/// Rows, rejects and mark of an epoch.
+type Whole = (Vec<u64>, Vec<u64>, Mark);
+
 /// Cuts until so many marks have come, or to the end; gives the epochs with their marks, and how far it came.
-fn some(intake: &mut Intake, marks: usize) -> (Vec<(Vec<u64>, Vec<u64>, Mark)>, Progress) {
+fn some(intake: &mut Intake, marks: usize) -> (Vec<Whole>, Progress) {
     let (mut told, mut rows, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
     let mut progress = intake.progress();
     while told.len() < marks {
