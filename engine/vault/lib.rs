@@ -14,6 +14,7 @@
 pub mod backup;
 mod durable;
 mod error;
+mod ff1;
 mod frame_log;
 mod frames;
 mod identity;

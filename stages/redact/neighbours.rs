@@ -19,7 +19,7 @@ struct Place {
     first: usize,
     last: usize,
     /// A number that was found now. A tag is none: its neighbours were looked at when it was written, and where every number
-    /// is written as <NUM> it may stand for a date or an address, which have no neighbours.
+    /// is written as <NUMBER> it may stand for a date or an address, which have no neighbours.
     personal: bool,
     /// A number that was left alone, and may be a part.
     loose: bool,
@@ -46,7 +46,7 @@ fn spread(scene: &mut Scene<'_>, places: &mut [Place]) {
             continue;
         }
         let (first, last) = (place.first, place.last);
-        scene.take(Entity::Num, first, last, 0.4, "part of a number");
+        scene.take(Entity::Number, first, last, 0.4, "part of a number");
         if let Some(place) = places.get_mut(at) {
             (place.personal, place.loose) = (true, false);
         }

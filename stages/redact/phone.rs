@@ -2,12 +2,12 @@
 
 use super::candidate::Candidate;
 use super::checks;
-use super::cue::Hint;
+use super::kind::Entity;
 use super::number::Form;
 
 /// How much a candidate looks like a telephone number.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
-    let mut context = candidate.context_score(Hint::Phone);
+    let mut context = candidate.context_score(Entity::Phone);
     if candidate.phone_after {
         context = context.max(0.5);
     }
