@@ -213,7 +213,9 @@ fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words:
         return true;
     }
     let written_at = scene.tokens.at(at).is(b'@');
-    if token.has(Flags::STOP | Flags::AT | Flags::FILLER) || token.meaning.cue || written_at && !scene.lenient
+    if token.has(Flags::STOP | Flags::AT | Flags::FILLER)
+        || token.meaning.cue > 0
+        || written_at && !scene.lenient
     {
         return false;
     }
@@ -226,8 +228,9 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
     let Some(first) = label_start(scene, dot) else { return dot + 1 };
     let Some(domain) = label::domain(scene, first) else { return dot + 1 };
     let www = is_www(scene, first) || scheme_start(scene, first) < first;
-    let said =
-        scene.context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url))).map(|context| context.hint);
+    let said = scene
+        .context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url)))
+        .map(|context| context.hint);
     let written = scene.tokens.at(dot).is(b'.');
     let sure = domain.ending == Ending::Strong || www || said.is_some_and(|_| !written || scene.lenient);
     if !sure || is_stop_word(scene, first) && said.is_none() {

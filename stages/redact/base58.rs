@@ -51,7 +51,11 @@ fn step(check: u32, value: u32) -> u32 {
     const GENERATOR: [u32; 5] = [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3];
     let top = check >> 25;
     let next = (check & 0x01FF_FFFF) << 5 ^ value;
-    GENERATOR.iter().enumerate().filter(|(bit, _)| top >> bit & 1 == 1).fold(next, |next, (_, generator)| next ^ generator)
+    GENERATOR
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| top >> bit & 1 == 1)
+        .fold(next, |next, (_, generator)| next ^ generator)
 }
 
 #[cfg(test)]
@@ -60,8 +64,14 @@ mod tests {
 
     #[test]
     fn bitcoin_addresses() {
-        assert!(is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa") && is_checked("3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"));
-        assert!(!is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb") && !is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfN0"));
+        assert!(
+            is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa")
+                && is_checked("3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy")
+        );
+        assert!(
+            !is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb")
+                && !is_checked("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfN0")
+        );
         assert!(is_bech32("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
         assert!(is_bech32("bc1p5d7rjq7g6rdk2yhzks9smlaqtedr4dekq08ge8ztwac72sfr9rusxg3297"));
         assert!(!is_bech32("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5") && !is_bech32("Bc1qw"));

@@ -5,7 +5,7 @@ use super::scanner::{Profile, Scanner, Style};
 
 #[track_caller]
 fn check_in(profile: Profile, text: &str, expected: &str) {
-    let scanner = Scanner::new(profile, Style::Tag, Entities::all());
+    let scanner = Scanner::new(profile, Style::Tag, Entities::usual());
     assert_eq!(scanner.redact(text).text, expected, "{text:?} in {profile:?}");
 }
 
@@ -65,7 +65,7 @@ fn email_misheard() {
     transcript("my e-mail is johndoe at gmail", "my e-mail is <EMAIL>");
     transcript("email me at john doe@example.com", "email me at <EMAIL>");
     transcript("her email is mary at example. com", "her email is <EMAIL>");
-    transcript("it's john at example com, my email", "it's john at example com, my email");
+    transcript("it's john at example com, my email", "it's <PERSON> at example com, my email");
     transcript("You can write to me at John.Do at example.com.", "You can write to me at <EMAIL>.");
     transcript("The results go to clinic-desk at example.org.", "The results go to <EMAIL>.");
     transcript("my email is john at example com", "my email is <EMAIL>");
@@ -162,16 +162,16 @@ fn ibans() {
 
 #[test]
 fn dates() {
-    check("born 2/8/1935 in", "born <DATE> in");
+    check("born 2/8/1935 in", "born <DATE_OF_BIRTH> in");
     check("on 1978-04-13 12:20:39 sharp", "on <DATE> sharp");
     check("12.05.1999", "<DATE>");
     check("March 3rd, 1985 and 3 March 1985", "<DATE> and <DATE>");
     check("the third of March nineteen eighty five", "<DATE>");
     check("march twenty first two thousand and four", "<DATE>");
-    check("my date of birth is March 3", "my date of birth is <DATE>");
-    check("born in May 1985", "born in <DATE>");
-    transcript("my date of birth is oh three, twelve, eighty five", "my date of birth is <DATE>");
-    transcript("Born March 3rd, 19, 85.", "Born <DATE>.");
+    check("my date of birth is March 3", "my date of birth is <DATE_OF_BIRTH>");
+    check("born in May 1985", "born in <DATE_OF_BIRTH>");
+    transcript("my date of birth is oh three, twelve, eighty five", "my date of birth is <DATE_OF_BIRTH>");
+    transcript("Born March 3rd, 19, 85.", "Born <DATE_OF_BIRTH>.");
     keep("in May 1985 we met");
     keep("see you on March 3rd");
     keep("from 1990 to 2004, in 2019, 2020 and 2021");
@@ -179,11 +179,11 @@ fn dates() {
 
 #[test]
 fn context_widens() {
-    check("my pin is four three two one", "my pin is <NUMBER>");
+    check("my pin is four three two one", "my pin is <PIN>");
     check("account number is 4 5 5", "account number is <NUMBER>");
-    check("zip code 90210", "zip code <NUMBER>");
-    check("driver's license number is F162823540116", "driver's license number is <NUMBER>");
-    check("passport x1234567", "passport <NUMBER>");
+    check("zip code 90210", "zip code <POSTCODE>");
+    check("driver's license number is F162823540116", "driver's license number is <DRIVING_LICENCE>");
+    check("passport x1234567", "passport <PASSPORT>");
     check("card ending in 6467", "card ending in <NUMBER>");
     check("the account is in good standing", "the account is in good standing");
     transcript("confirmation code is A B 5 5 1 2", "confirmation code is <NUMBER>");
@@ -205,7 +205,7 @@ fn transcripts_take_six_digits() {
         "Read me the card for triple 0, 0, 5, double, 6, 5, 5, double, 6, triple, 5, 6.",
         "Read me the card for <CARD>.",
     );
-    transcript("Text the driver at 0-007-W-O 9-W-O 4-6-1", "Text the driver at <NUMBER>");
+    transcript("Text the driver at 0-007-W-O 9-W-O 4-6-1", "Text the driver at <DRIVING_LICENCE>");
     transcript(
         "The card was declined for 539 148 go 3 4 3 6 4 6 8",
         "The card was declined for <NUMBER> go <NUMBER>",
@@ -257,7 +257,7 @@ fn tags_stay_and_tell_nothing() {
 
 #[test]
 fn style_num_writes_num_for_digits() {
-    let scanner = Scanner::new(Profile::Transcript, Style::Num, Entities::all());
+    let scanner = Scanner::new(Profile::Transcript, Style::Num, Entities::usual());
     let text = "555-867-5309, a@b.com, 078-05-1120, 1/2/1985, 10.0.0.1";
     assert_eq!(scanner.redact(text).text, "<NUMBER>, <EMAIL>, <NUMBER>, <NUMBER>, <NUMBER>");
 }

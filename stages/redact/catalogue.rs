@@ -45,7 +45,9 @@ const AFTER: &[(Entity, &str, &str)] = &[
 
 /// Every recogniser, in order.
 pub fn recognisers() -> Vec<Recogniser> {
-    let plain = |rows: &'static [(Entity, &str, &str)]| rows.iter().map(|(kind, rule, check)| Recogniser { kind: *kind, rule, check });
+    let plain = |rows: &'static [(Entity, &str, &str)]| {
+        rows.iter().map(|(kind, rule, check)| Recogniser { kind: *kind, rule, check })
+    };
     let codes = ids::CODES.iter().flat_map(|table| table.iter());
     let codes = codes.map(|row| Recogniser { kind: row.kind, rule: row.rule, check: row.check.name });
     let own = ids::OWN.iter().map(|row| Recogniser { kind: row.kind, rule: row.rule, check: row.check });
@@ -66,7 +68,8 @@ pub fn markdown() -> String {
     let mut out = String::from("| kind | what it is | told by | context, for example |\n|---|---|---|---|\n");
     let all = recognisers();
     for kind in Entity::ALL {
-        let mut checks: Vec<&str> = all.iter().filter(|r| r.kind == *kind && r.check != "-").map(|r| r.check).collect();
+        let mut checks: Vec<&str> =
+            all.iter().filter(|r| r.kind == *kind && r.check != "-").map(|r| r.check).collect();
         checks.dedup();
         let context = phrases(*kind).iter().take(4).copied().collect::<Vec<_>>().join(", ");
         let asked = if kind.is_default() { "" } else { " (only if asked for)" };
@@ -85,5 +88,22 @@ mod tests {
         for kind in Entity::ALL {
             assert!(all.iter().any(|recogniser| recogniser.kind == *kind), "{kind}");
         }
+    }
+
+    /// `HEADWATER_BLESS=1` writes the table anew.
+    #[test]
+    fn the_page_has_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/redaction.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (before, _) =
+            page.split_once("| kind | what it is |").unwrap_or((page.trim_end_matches("KINDS\n"), ""));
+        let expected = format!("{before}{}", markdown());
+        if std::env::var_os("HEADWATER_BLESS").is_some() {
+            std::fs::write(path, &expected).unwrap();
+        }
+        assert!(
+            page == expected || std::env::var_os("HEADWATER_BLESS").is_some(),
+            "docs/redaction.md has another table; HEADWATER_BLESS=1 writes it"
+        );
     }
 }

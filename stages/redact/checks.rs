@@ -78,7 +78,8 @@ pub fn verhoeff(digits: &[u8]) -> bool {
     const PERMUTATION: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
     let mut check = 0_u8;
     for (place, &digit) in digits.iter().rev().enumerate() {
-        let permuted = (0..place % 8).fold(digit, |d, _| PERMUTATION.get(usize::from(d)).copied().unwrap_or(0));
+        let permuted =
+            (0..place % 8).fold(digit, |d, _| PERMUTATION.get(usize::from(d)).copied().unwrap_or(0));
         check = dihedral(check, permuted);
     }
     check == 0 && !digits.is_empty()

@@ -47,7 +47,9 @@ const MOST: usize = 20;
 pub fn find(scene: &mut Scene<'_>) {
     let mut spelling = Spelling::default();
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED) {
+    while let Some(at) =
+        scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
+    {
         index = at + 1;
         if may_begin(scene, at) && !scene.is_taken(at) {
             spelling.read(scene, at);
@@ -68,9 +70,16 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     let token = tokens.at(index);
     if spelled(index) && !tokens.has_seed(index, seed::MIXED) {
         // What is written or said in figures alone is no code.
-        return (index..index + FAR).take_while(|at| spelled(*at) || matches!(tokens.at(*at).class, Class::Sign(b'-' | b'.' | b'/' | b',')) || tokens.at(*at).len() <= 4).any(|at| {
-            tokens.has_seed(at, seed::LETTER) || tokens.at(at).class == Class::Word && !tokens.has_seed(at, seed::NUMBER)
-        });
+        return (index..index + FAR)
+            .take_while(|at| {
+                let capitals = tokens.has_seed(*at, seed::CAPITAL) && tokens.at(*at).len() <= 4;
+                spelled(*at)
+                    || capitals
+                    || matches!(tokens.at(*at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
+            })
+            .any(|at| {
+                tokens.has_seed(at, seed::LETTER | seed::CAPITAL) && !tokens.has_seed(at, seed::NUMBER)
+            });
     }
     let next = tokens.at(index + 1);
     tokens.has_seed(index, seed::MIXED)
@@ -103,12 +112,19 @@ fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<u
 }
 
 /// Takes the row that is surest of the symbols from `first` on.
-fn take_row(scene: &mut Scene<'_>, first: usize, spelling: &Spelling, context: Option<Context>) -> Option<usize> {
+fn take_row(
+    scene: &mut Scene<'_>,
+    first: usize,
+    spelling: &Spelling,
+    context: Option<Context>,
+) -> Option<usize> {
     let mut best: Option<(f32, usize, &CodeRow)> = None;
     let rows = ids::CODES.iter().flat_map(|table| table.iter());
     for row in rows.filter(|row| row.form.len() <= spelling.symbols.len()) {
         let Some((place, piece)) = spelling.end_of(row.form.len()) else { continue };
-        let Some(symbols) = spelling.symbols.get(..row.form.len()).filter(|symbols| row.fits(symbols)) else { continue };
+        let Some(symbols) = spelling.symbols.get(..row.form.len()).filter(|symbols| row.fits(symbols)) else {
+            continue;
+        };
         let next_glued = spelling.pieces.get(place + 1).is_some_and(|next| next.glued)
             || scene.tokens.glued(piece.last + 1) && scene.tokens.at(piece.last + 1).is_solid();
         if next_glued || !scene.wants(row.kind) {
@@ -117,7 +133,13 @@ fn take_row(scene: &mut Scene<'_>, first: usize, spelling: &Spelling, context: O
         let [valid, form] = row.alone;
         let alone = if (row.check.holds)(symbols) { valid } else { form };
         let told = match context {
-            Some(Context { hint: Hint::Of(kind), near }) if kind == row.kind => if near { 0.6 } else { 0.35 },
+            Some(Context { hint: Hint::Of(kind), near }) if kind == row.kind => {
+                if near {
+                    0.6
+                } else {
+                    0.35
+                }
+            }
             Some(Context { hint: Hint::Of(_), near: true }) => -0.2,
             _ => 0.0,
         };
@@ -136,11 +158,25 @@ fn take_row(scene: &mut Scene<'_>, first: usize, spelling: &Spelling, context: O
 }
 
 /// Takes what a context phrase right before it says to be a number, and has letters and figures.
-fn take_said(scene: &mut Scene<'_>, first: usize, spelling: &Spelling, context: Option<Context>) -> Option<usize> {
+fn take_said(
+    scene: &mut Scene<'_>,
+    first: usize,
+    spelling: &Spelling,
+    context: Option<Context>,
+) -> Option<usize> {
     let context = context.filter(|context| context.near)?;
     let kind = match context.hint {
         Hint::Of(kind) if is_code_kind(kind) => kind,
-        Hint::Of(Entity::Phone | Entity::Card | Entity::Iban | Entity::Cvv | Entity::DateOfBirth | Entity::CardExpiry | Entity::Crypto | Entity::Coordinates) => return None,
+        Hint::Of(
+            Entity::Phone
+            | Entity::Card
+            | Entity::Iban
+            | Entity::Cvv
+            | Entity::DateOfBirth
+            | Entity::CardExpiry
+            | Entity::Crypto
+            | Entity::Coordinates,
+        ) => return None,
         Hint::Of(_) | Hint::Any => Entity::Number,
     };
     let place = said_end(scene, spelling)?;
@@ -148,8 +184,13 @@ fn take_said(scene: &mut Scene<'_>, first: usize, spelling: &Spelling, context: 
     let symbols = spelling.symbols.get(..piece.upto)?;
     let digits = symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
     let letters = symbols.len() - digits;
-    let clear = digits >= 2 || digits >= 1 && symbols.len() >= 5 || kind == Entity::Bic && matches!(letters, 8 | 11);
-    if !(FEWEST..=MOST).contains(&symbols.len()) || letters == 0 || !clear || is_measured(scene, first, piece.last) {
+    let clear =
+        digits >= 2 || digits >= 1 && symbols.len() >= 5 || kind == Entity::Bic && matches!(letters, 8 | 11);
+    if !(FEWEST..=MOST).contains(&symbols.len())
+        || letters == 0
+        || !clear
+        || is_measured(scene, first, piece.last)
+    {
         return None;
     }
     scene.take(kind, first, piece.last, 0.6, "code in context");
@@ -161,11 +202,16 @@ fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
     let mut end = None;
     for (place, piece) in spelling.pieces.iter().enumerate() {
         let next = scene.tokens.at(piece.last + 1);
-        let word = piece.said && matches!(scene.tokens.str(scene.tokens.at(piece.last)), "a" | "i" | "I") && !piece.glued;
+        let word = piece.said
+            && matches!(scene.tokens.str(scene.tokens.at(piece.last)), "a" | "i" | "I")
+            && !piece.glued;
         if place > 0 && !piece.glued && !piece.said && !piece.capital {
             break;
         }
-        if word && !(next.is_solid() && (next.is_letter() || next.meaning.sense.is_number() || next.class == Class::Digits)) {
+        if word
+            && !(next.is_solid()
+                && (next.is_letter() || next.meaning.sense.is_number() || next.class == Class::Digits))
+        {
             break;
         }
         end = Some(place);
@@ -176,7 +222,9 @@ fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
 /// "12 mm", "5 pm": a quantity.
 fn is_measured(scene: &Scene<'_>, first: usize, last: usize) -> bool {
     let unit = scene.tokens.at(last);
-    last == first + 1 && scene.tokens.at(first).class == Class::Digits && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY)
+    last == first + 1
+        && scene.tokens.at(first).class == Class::Digits
+        && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY)
 }
 
 const fn is_code_kind(kind: Entity) -> bool {

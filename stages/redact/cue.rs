@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::kind::Entity;
-use super::token::{Class, Tokens};
+use super::token::{Class, Tokens, seed};
 
 /// What a phrase promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,10 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Postcode, &["zip", "zip code", "zipcode", "postcode", "postal code", "post code", "plz", "postleitzahl",
         "code postal", "zip is", "area zip"]),
     (Entity::Passport, &["passport", "passport number", "passport no", "passport id", "reisepass", "passeport", "pasaporte",
-        "passnummer"]),
+        "passnummer", "pass nr"]),
     (Entity::DrivingLicence, &["licence", "license", "driver", "drivers", "driver s license", "driver s licence", "drivers license",
         "drivers licence", "licence number", "license number", "driving licence", "driving license", "driver license", "dl",
-        "dl number", "permit number", "führerschein", "permis de conduire", "driver id"]),
+        "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id"]),
     (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
         "registration plate", "vehicle registration", "car registration", "tag number", "kennzeichen", "reg number",
         "registration number", "matricula", "immatriculation", "car reg"]),
@@ -131,27 +131,37 @@ fn all() -> impl Iterator<Item = (&'static str, Hint)> {
     VAGUE.iter().map(|phrase| (*phrase, Hint::Any)).chain(named)
 }
 
-/// Every phrase.
-pub fn phrases() -> impl Iterator<Item = &'static str> {
-    all().map(|(phrase, _)| phrase)
+/// Phrases that begin with the same word, the longest first.
+struct Head {
+    word: &'static str,
+    phrases: Vec<(Vec<&'static str>, Hint)>,
 }
 
-type Heads = HashMap<&'static str, Vec<(Vec<&'static str>, Hint)>>;
-
-/// The phrases by their first word, longest first.
-static HEADS: LazyLock<Heads> = LazyLock::new(|| {
-    let mut heads = Heads::new();
+/// The phrases by their first word.
+static HEADS: LazyLock<Vec<Head>> = LazyLock::new(|| {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut heads: Vec<Head> = Vec::new();
     for (phrase, hint) in all() {
         let words: Vec<_> = phrase.split(' ').collect();
-        if let Some(&first) = words.first() {
-            heads.entry(first).or_default().push((words, hint));
+        let Some(&word) = words.first() else { continue };
+        let place = *places.entry(word).or_insert_with(|| {
+            heads.push(Head { word, phrases: Vec::new() });
+            heads.len() - 1
+        });
+        if let Some(head) = heads.get_mut(place) {
+            head.phrases.push((words, hint));
         }
     }
-    for rows in heads.values_mut() {
-        rows.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+    for head in &mut heads {
+        head.phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
     }
     heads
 });
+
+/// The first words of the phrases, in the order by which [`Meaning::cue`](super::lexicon::Meaning::cue) numbers them.
+pub fn heads() -> impl Iterator<Item = &'static str> {
+    HEADS.iter().map(|head| head.word)
+}
 
 /// A phrase found: its last token and what it promises.
 #[derive(Clone, Copy, Debug)]
@@ -172,14 +182,13 @@ impl Cues {
     /// Finds the phrases; the longest wins where several begin with the same word.
     pub fn new(tokens: &Tokens<'_>) -> Self {
         let mut cues = Vec::new();
-        for index in 0..tokens.len() {
-            let token = tokens.at(index);
-            if token.meaning.cue {
-                let head = tokens.str(token);
-                let lower = head.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| head.to_ascii_lowercase());
-                let rows = HEADS.get(lower.as_deref().unwrap_or(head)).map_or(&[][..], Vec::as_slice);
-                cues.extend(rows.iter().filter_map(|(words, hint)| matched(tokens, index, words, *hint)));
-            }
+        let mut index = 0;
+        while let Some(at) = tokens.seed(index, seed::CUE) {
+            index = at + 1;
+            let number = usize::from(tokens.at(at).meaning.cue);
+            let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
+            let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
+            cues.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
         }
         Self(cues)
     }
@@ -205,9 +214,9 @@ impl Cues {
 }
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {
-    let mut at = first;
-    for (place, word) in words.iter().enumerate() {
-        if place > 0 && (tokens.at(at).is(b'-') || tokens.at(at).is(b'\'') || tokens.at(at).is_apostrophe()) {
+    let mut at = first + 1;
+    for word in words.iter().skip(1) {
+        if tokens.at(at).is(b'-') || tokens.at(at).is(b'\'') || tokens.at(at).is_apostrophe() {
             at += 1;
         }
         let token = tokens.at(at);

@@ -153,7 +153,8 @@ fn find_pattern(scene: &mut Scene<'_>, pattern: &Pattern, place: u8) {
         }
         let first = at;
         let mut last = first;
-        while scene.tokens.at(last + 1).class != Class::Edge && scene.tokens.at(last + 1).start < found.end() {
+        while scene.tokens.at(last + 1).class != Class::Edge && scene.tokens.at(last + 1).start < found.end()
+        {
             last += 1;
         }
         if scene.tokens.at(first).class == Class::Edge || (first..=last).any(|at| scene.is_taken(at)) {

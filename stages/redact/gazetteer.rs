@@ -37,7 +37,7 @@ impl Known {
     /// Whether it is a name and nothing else that is known.
     #[inline]
     pub const fn is_name_alone(self) -> bool {
-        self.0 & 3 != 0 && self.0 & 12 == 0
+        self.0 & 0b11 != 0 && self.0 & 0b1100 == 0
     }
 
     /// Whether nothing is known of it.

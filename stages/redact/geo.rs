@@ -25,7 +25,9 @@ pub fn find(scene: &mut Scene<'_>) {
 
 /// A latitude and a longitude: first and last token.
 fn pair_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
-    if scene.tokens.glued(index) && matches!(scene.tokens.before(index).class, Class::Digits | Class::Sign(b'.' | b'$')) {
+    if scene.tokens.glued(index)
+        && matches!(scene.tokens.before(index).class, Class::Digits | Class::Sign(b'.' | b'$'))
+    {
         return None;
     }
     let (after, latitude) = decimal(scene, index, 90.0)?;
@@ -35,8 +37,16 @@ fn pair_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
     for _ in 0..5 {
         let token = scene.free(at);
         let compass = token.is_letter() && "NSEWnsew".contains(scene.tokens.str(token));
-        let word = said && ["and", "longitude", "long", "lng", "lon", "by"].contains(&scene.tokens.str(token));
-        if !(token.is(b',') || token.is(b'-') || token.is(b'%') || token.is(b'/') || token.is(b':') || compass || word) {
+        let word =
+            said && ["and", "longitude", "long", "lng", "lon", "by"].contains(&scene.tokens.str(token));
+        if !(token.is(b',')
+            || token.is(b'-')
+            || token.is(b'%')
+            || token.is(b'/')
+            || token.is(b':')
+            || compass
+            || word)
+        {
             break;
         }
         apart |= token.is(b',') || compass || word || token.is(b'/');
@@ -44,14 +54,16 @@ fn pair_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
     }
     let (end, longitude) = decimal(scene, at, 180.0)?;
     let precise = latitude >= DECIMALS && longitude >= DECIMALS;
-    if !apart && !said || !precise && !said {
+    if !(said || apart && precise) {
         return None;
     }
     let minus = scene.free_before(index).is(b'-') && scene.tokens.glued(index);
     let mut last = end - 1;
     for at in end..end + 2 {
         let token = scene.free(at);
-        if token.is(b'%') && scene.tokens.glued(at) || token.is_letter() && "EWew".contains(scene.tokens.str(token)) {
+        if token.is(b'%') && scene.tokens.glued(at)
+            || token.is_letter() && "EWew".contains(scene.tokens.str(token))
+        {
             last = at;
         }
     }
@@ -61,7 +73,11 @@ fn pair_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
 /// The index after a decimal below `limit`, and how many decimals it has.
 fn decimal(scene: &Scene<'_>, index: usize, limit: f64) -> Option<(usize, usize)> {
     let solid = |token: Token| token.class == Class::Digits;
-    if !solid(scene.free(index)) || !scene.free(index + 1).is(b'.') || !solid(scene.free(index + 2)) || !scene.tokens.is_inner(index + 1) {
+    if !solid(scene.free(index))
+        || !scene.free(index + 1).is(b'.')
+        || !solid(scene.free(index + 2))
+        || !scene.tokens.is_inner(index + 1)
+    {
         return None;
     }
     let (first, last) = (scene.tokens.at(index), scene.tokens.at(index + 2));

@@ -42,6 +42,10 @@ struct Reading {
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
     let (country, after) = country(scene, first)?;
+    let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
+    if !scene.tokens.has_seed(digits, seed::NUMBER) {
+        return None;
+    }
     let length = iban_length(country)?;
     let reading = read(scene, after, country);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {

@@ -307,6 +307,9 @@ mod tests {
     fn names_are_read_in_any_case() {
         assert_eq!("uk_nino".parse(), Ok(Entity::UkNino));
         assert!("NAME".parse::<Entity>().unwrap_err().to_string().contains("PERSON"));
-        assert_eq!((Entity::UkNino.country(), Entity::Ssn.country(), Entity::Card.country()), (Some("UK"), Some("US"), None));
+        assert_eq!(
+            (Entity::UkNino.country(), Entity::Ssn.country(), Entity::Card.country()),
+            (Some("UK"), Some("US"), None)
+        );
     }
 }

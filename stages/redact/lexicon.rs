@@ -125,8 +125,6 @@ impl Flags {
     pub const DIRECTION: Self = Self(1 << 37);
     /// A word by which ages are told: "aged", "old".
     pub const AGE: Self = Self(1 << 38);
-    /// Ends a cue that a person's name follows: "name is".
-    pub const NAMES: Self = Self(1 << 40);
     /// A word that a secret or the name of a user may follow: "password".
     pub const SECRET: Self = Self(1 << 41);
     /// Begins a post box: "box", "po".
@@ -161,15 +159,17 @@ pub struct Meaning {
     pub sense: Sense,
     /// The roles that it may play.
     pub flags: Flags,
-    /// Context phrases may begin with it.
-    pub cue: bool,
+    /// The number of the context phrases that begin with it, from 1; 0 if none does.
+    pub cue: u16,
+    /// The number of the cues of names that end with it, from 1; 0 if none does.
+    pub names: u16,
     /// The letter that it spells ("bravo"), or 0.
     pub letter: u8,
 }
 
 impl Meaning {
     /// Of a word that is in no list.
-    pub const NONE: Self = Self { sense: Sense::None, flags: Flags::NONE, cue: false, letter: 0 };
+    pub const NONE: Self = Self { sense: Sense::None, flags: Flags::NONE, cue: 0, names: 0, letter: 0 };
 
     /// Whether the word is in any list.
     #[inline]
@@ -210,11 +210,10 @@ fn packed(word: &str) -> Option<u128> {
     const BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
     let lower = word.bytes().map(|byte| u128::from(byte.to_ascii_lowercase()));
-    match word.len() {
-        0..=WHOLE => Some(lower.fold(0, |key, byte| key << 8 | byte)),
-        ..=LONGEST => Some(lower.fold(BASIS, |key, byte| (key ^ byte).wrapping_mul(PRIME))),
-        _ => None,
+    if word.len() <= WHOLE {
+        return Some(lower.fold(0, |key, byte| key << 8 | byte));
     }
+    (word.len() <= LONGEST).then(|| lower.fold(BASIS, |key, byte| (key ^ byte).wrapping_mul(PRIME)))
 }
 
 /// The first slot of a key, and its fingerprint.
@@ -240,16 +239,14 @@ impl Table {
             let letter = b'A' + u8::try_from(place).unwrap_or(0);
             table.edit(word, |meaning| meaning.letter = letter);
         }
-        for word in super::person::cue_ends() {
-            table.edit(word, |meaning| meaning.flags = meaning.flags | Flags::NAMES);
+        for (number, word) in (1..).zip(super::person_cue::cue_ends()) {
+            table.edit(word, |meaning| meaning.names = number);
         }
         for word in super::organization::cue_ends() {
             table.edit(word, |meaning| meaning.flags = meaning.flags | Flags::FIRM_CUE);
         }
-        for phrase in super::cue::phrases() {
-            if let Some(first) = phrase.split(' ').next() {
-                table.edit(first, |meaning| meaning.cue = true);
-            }
+        for (number, word) in (1..).zip(super::cue::heads()) {
+            table.edit(word, |meaning| meaning.cue = number);
         }
         table
     }
@@ -300,9 +297,9 @@ mod tests {
         assert_eq!(to.sense, Sense::Homophone(2));
         assert!(to.flags.any(Flags::STOP) && to.flags.any(Flags::WEAK_TLD) && !to.flags.any(Flags::TLD));
         assert_eq!(meaning("march").sense, Sense::Month(3));
-        assert!(meaning("phone").cue);
+        assert!(meaning("phone").cue > 0);
         assert_eq!(meaning("zebra"), Meaning::NONE);
-        assert!(meaning("Sozialversicherungsnummer").cue);
+        assert!(meaning("Sozialversicherungsnummer").cue > 0);
         assert_eq!(meaning(&"a".repeat(41)), Meaning::NONE);
     }
 

@@ -76,12 +76,14 @@ fn mac_end(scene: &Scene<'_>, first: usize) -> Option<usize> {
     })?;
     let text = bytes.get(token.start..token.start + length)?;
     let sign = text.get(step - 1)?;
-    let fits = text.iter().enumerate().all(|(place, byte)| {
-        if place % step == step - 1 { byte == sign } else { byte.is_ascii_hexdigit() }
-    });
+    let fits = text
+        .iter()
+        .enumerate()
+        .all(|(place, byte)| if place % step == step - 1 { byte == sign } else { byte.is_ascii_hexdigit() });
     let end = token.start + length;
-    let last = (first..first + 12).find(|at| scene.tokens.at(*at).end == end)?;
-    let more = scene.tokens.glued(last + 1) && (scene.tokens.at(last + 1).is_solid() || scene.tokens.is_inner(last + 1));
+    let last = (first..first + 18).find(|at| scene.tokens.at(*at).end == end)?;
+    let more = scene.tokens.glued(last + 1)
+        && (scene.tokens.at(last + 1).is_solid() || scene.tokens.is_inner(last + 1));
     (fits && !more && !(first..=last).any(|at| scene.is_taken(at))).then_some(last)
 }
 

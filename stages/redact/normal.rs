@@ -48,10 +48,18 @@ fn address(tokens: &Tokens<'_>) -> String {
     let mut at = 0;
     while at < tokens.len() {
         let token = tokens.at(at);
-        let sign = [(Flags::AT, '@'), (Flags::DOT, '.'), (Flags::DASH, '-'), (Flags::UNDERSCORE, '_'), (Flags::SLASH, '/'), (Flags::COLON, ':'), (Flags::PLUS, '+')]
-            .iter()
-            .find(|(flag, _)| token.class == Class::Word && token.has(*flag))
-            .map(|(_, sign)| *sign);
+        let sign = [
+            (Flags::AT, '@'),
+            (Flags::DOT, '.'),
+            (Flags::DASH, '-'),
+            (Flags::UNDERSCORE, '_'),
+            (Flags::SLASH, '/'),
+            (Flags::COLON, ':'),
+            (Flags::PLUS, '+'),
+        ]
+        .iter()
+        .find(|(flag, _)| token.class == Class::Word && token.has(*flag))
+        .map(|(_, sign)| *sign);
         at = match (sign, group_at(tokens, at)) {
             (Some(sign), _) => {
                 out.push(sign);
@@ -93,8 +101,16 @@ mod tests {
                 assert_eq!(normal(kind, value), expected, "{value}");
             }
         };
-        check(Entity::Phone, &["555-0147", "five five five, oh one four seven", "triple five oh, 1 4 7", "(555) 0147"], "5550147");
-        check(Entity::Email, &["John.Doe@example.com", "john dot doe at example dot com"], "john.doe@example.com");
+        check(
+            Entity::Phone,
+            &["555-0147", "five five five, oh one four seven", "triple five oh, 1 4 7", "(555) 0147"],
+            "5550147",
+        );
+        check(
+            Entity::Email,
+            &["John.Doe@example.com", "john dot doe at example dot com"],
+            "john.doe@example.com",
+        );
         check(Entity::Person, &["John  DOE", "john doe"], "john doe");
         check(Entity::Iban, &["GB29 NWBK", "g b two nine n w b k", "gb29nwbk"], "GB29NWBK");
     }

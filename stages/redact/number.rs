@@ -122,7 +122,8 @@ const WIDEST_GAP: usize = 6;
 
 /// Reads the run that begins at the token `index`, if one does; also the index of the token after it.
 pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Run, usize)> {
-    let mut reader = Reader { tokens, grammar, run: Run::default() };
+    let run = Run { groups: Vec::with_capacity(16), digits: Vec::with_capacity(24) };
+    let mut reader = Reader { tokens, grammar, run };
     let mut at = reader.group(index, Gap::default())?;
     while let Some((next, gap)) = reader.gap(at)
         && let Some(after) = reader.group(next, gap)

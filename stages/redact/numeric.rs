@@ -102,7 +102,8 @@ fn judge(scene: &mut Scene<'_>, run: &Run, end: usize) {
 }
 
 fn take_special(scene: &mut Scene<'_>, kind: Entity, first: usize, last: usize) {
-    let born = |scene: &Scene<'_>| scene.context_for(first, |hint| hint == Hint::Of(Entity::DateOfBirth)).is_some();
+    let born =
+        |scene: &Scene<'_>| scene.context_for(first, |hint| hint == Hint::Of(Entity::DateOfBirth)).is_some();
     let (kind, rule) = match kind {
         Entity::Ip => (kind, "ipv4"),
         Entity::Time => (kind, "time"),
@@ -163,7 +164,8 @@ fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
 }
 
 fn pass(scene: &mut Scene<'_>, run: &Run, range: Range<usize>, reason: &'static str) {
-    if let (Some(first), Some(last)) = (run.groups.get(range.start), range.end.checked_sub(1).and_then(|last| run.groups.get(last)))
+    if let (Some(first), Some(last)) =
+        (run.groups.get(range.start), range.end.checked_sub(1).and_then(|last| run.groups.get(last)))
         && range.start < range.end
     {
         scene.pass(first.first, last.last, reason);
@@ -219,7 +221,8 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let Some(groups) = run.groups.get(range.clone()) else { return };
     let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return };
     let context = scene.context_for(first.first, Hint::is_for_digits);
-    let after = context.filter(|context| context.near).is_none().then(|| scene.context_after(last.last + 1)).flatten();
+    let asked = context.is_none_or(|context| !context.near);
+    let after = if asked { scene.context_after(last.last + 1) } else { None };
     let context = after.filter(|after| after.hint.is_for_digits()).or(context);
     let near = context.is_some_and(|context| context.near);
     if !near && quantity::is_impersonal(scene, run, range.clone()) {

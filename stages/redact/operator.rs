@@ -106,7 +106,12 @@ pub struct Operators {
 
 impl Operators {
     /// The operators of a pipeline file.
-    pub fn new(default: Operator, by_kind: Vec<(Entity, Operator)>, scope: Scope, keys: Option<Keys>) -> Self {
+    pub fn new(
+        default: Operator,
+        by_kind: Vec<(Entity, Operator)>,
+        scope: Scope,
+        keys: Option<Keys>,
+    ) -> Self {
         Self { default, by_kind, scope, keys }
     }
 
@@ -127,11 +132,16 @@ impl Operators {
             (Operator::Keep, _) => Some(value.to_owned()),
             (Operator::Mask, _) => Some(mask(value)),
             (Operator::Pseudonym, Some(keys)) => {
-                let number = u64::from_be_bytes(first(&self.hash(keys, finding.kind, name, value, owner))) % PSEUDONYMS;
+                let number = u64::from_be_bytes(first(&self.hash(keys, finding.kind, name, value, owner)))
+                    % PSEUDONYMS;
                 Some(format!("<{name}_{number}>"))
             }
             (Operator::Hash, Some(keys)) => {
-                let hash = keys.names.authenticate(&[b"hash", name.as_bytes(), normal(finding.kind, value).as_bytes()]);
+                let hash = keys.names.authenticate(&[
+                    b"hash",
+                    name.as_bytes(),
+                    normal(finding.kind, value).as_bytes(),
+                ]);
                 Some(format!("<{name}:{}>", letters(&first::<8>(&hash))))
             }
             (Operator::Digits, Some(keys)) => {
@@ -154,14 +164,21 @@ impl Operators {
             Scope::Pipeline => [b"", b""],
         };
         let [device, source] = scope;
-        keys.names.authenticate(&[self.scope.word().as_bytes(), device, source, name.as_bytes(), normal(kind, value).as_bytes()])
+        keys.names.authenticate(&[
+            self.scope.word().as_bytes(),
+            device,
+            source,
+            name.as_bytes(),
+            normal(kind, value).as_bytes(),
+        ])
     }
 }
 
 /// Seals a value under a nonce that its place and content fix: the same run gives the same bytes, and no two values share one.
 fn seal(keys: &Keys, finding: &Finding, name: &str, value: &str, owner: Owner<'_>) -> Option<String> {
     let (seq, part) = owner.row;
-    let place = [seq.to_be_bytes(), u64::from(part).to_be_bytes(), (finding.start as u64).to_be_bytes()].concat();
+    let place =
+        [seq.to_be_bytes(), u64::from(part).to_be_bytes(), (finding.start as u64).to_be_bytes()].concat();
     let nonce = first(&keys.names.authenticate(&[
         b"nonce",
         owner.device.as_bytes(),
@@ -242,7 +259,9 @@ mod tests {
 
     #[test]
     fn pseudonyms_keep_to_their_scope() {
-        let name = |scope, value, device, source| written(Operator::Pseudonym, scope, Entity::Phone, value, (device, source));
+        let name = |scope, value, device, source| {
+            written(Operator::Pseudonym, scope, Entity::Phone, value, (device, source))
+        };
         let one = name(Scope::Device, "555-0147", "a", "x");
         assert_eq!(one, name(Scope::Device, "five five five oh one four seven", "a", "y"));
         assert_ne!(one, name(Scope::Device, "555-0148", "a", "x"));

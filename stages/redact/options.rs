@@ -59,8 +59,9 @@ impl Country {
         Self::CODES.iter().map(|code| Self(code)).collect()
     }
 
-    const CODES: &'static [&'static str] =
-        &["US", "UK", "IN", "PL", "CA", "ES", "DE", "FR", "IT", "AU", "BR", "SG", "SE", "KR", "TH", "TR", "ZA"];
+    const CODES: &'static [&'static str] = &[
+        "US", "UK", "IN", "PL", "CA", "ES", "DE", "FR", "IT", "AU", "BR", "SG", "SE", "KR", "TH", "TR", "ZA",
+    ];
 
     /// Its two letters.
     pub const fn code(self) -> &'static str {
@@ -116,7 +117,9 @@ impl OptionType for PatternOption {
         let table = value.as_table().ok_or_else(expected)?;
         let text = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         let (Some(name), Some(regex)) = (text("name"), text("regex")) else { return Err(expected()) };
-        let tag = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && name.starts_with(|c: char| c != '_') && !name.ends_with('_');
+        let tag = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            && name.starts_with(|c: char| c != '_')
+            && !name.ends_with('_');
         let known = ["name", "regex", "checksum", "context"];
         if !tag || table.keys().any(|key| !known.contains(&key.as_str())) {
             return Err(expected());
@@ -158,7 +161,9 @@ impl OptionType for ByKind {
         for (name, operator) in value.as_table().ok_or_else(expected)? {
             match (name.parse::<Entity>(), Operator::read(operator)) {
                 (Ok(kind), Ok(operator)) => by_kind.push((kind, operator)),
-                (Err(_), _) => wrongs.push(format!("a kind in place of `{name}` (see `headwater redact kinds`)")),
+                (Err(_), _) => {
+                    wrongs.push(format!("a kind in place of `{name}` (see `headwater redact kinds`)"));
+                }
                 (_, Err(_)) => wrongs.push(format!("for {name} {}", Operator::shape().expected())),
             }
         }
@@ -184,16 +189,27 @@ mod tests {
     #[test]
     fn patterns_and_operators_are_read_or_told() {
         let value = |text: &str| text.parse::<toml::Table>().unwrap().remove("v").unwrap();
-        let good = PatternOption::read(&value("v = { name = 'TICKET', regex = 'T-[0-9]+', context = ['Ticket'] }")).unwrap();
+        let good =
+            PatternOption::read(&value("v = { name = 'TICKET', regex = 'T-[0-9]+', context = ['Ticket'] }"))
+                .unwrap();
         assert_eq!((good.compiled().unwrap().context, good.checksum), (vec!["ticket".to_owned()], None));
-        for bad in ["v = 1", "v = { name = 'x', regex = 'a' }", "v = { name = 'X' }", "v = { name = 'X', regex = 'a', checksum = 'crc' }"] {
+        for bad in [
+            "v = 1",
+            "v = { name = 'x', regex = 'a' }",
+            "v = { name = 'X' }",
+            "v = { name = 'X', regex = 'a', checksum = 'crc' }",
+        ] {
             assert!(PatternOption::read(&value(bad)).unwrap_err().starts_with("expected a table"), "{bad}");
         }
         for bad in ["(", "a*"] {
-            let option = PatternOption::read(&value(&format!("v = {{ name = 'X', regex = '{bad}' }}"))).unwrap();
+            let option =
+                PatternOption::read(&value(&format!("v = {{ name = 'X', regex = '{bad}' }}"))).unwrap();
             assert!(option.compiled().is_err(), "{bad}");
         }
-        assert_eq!(ByKind::read(&value("v = { CARD = 'mask' }")).unwrap().0, [(Entity::Card, Operator::Mask)]);
+        assert_eq!(
+            ByKind::read(&value("v = { CARD = 'mask' }")).unwrap().0,
+            [(Entity::Card, Operator::Mask)]
+        );
         let told = ByKind::read(&value("v = { CARDS = 'mask', PIN = 'burn' }")).unwrap_err();
         assert!(told.contains("`CARDS`") && told.contains("for PIN"), "{told}");
     }

@@ -13,9 +13,33 @@ const LONGEST: usize = 5;
 
 /// What is said before the name of an organisation; the last words before it.
 const CUES: &[&str] = &[
-    "work at", "works at", "worked at", "working at", "work for", "works for", "worked for", "working for", "employed at", "employed by",
-    "company called", "company named", "employer is", "company is", "offices of", "founded", "ceo of", "cfo of", "president of", "director of",
-    "customer of", "shares of", "company", "organization", "organisation", "employer", "firm",
+    "work at",
+    "works at",
+    "worked at",
+    "working at",
+    "work for",
+    "works for",
+    "worked for",
+    "working for",
+    "employed at",
+    "employed by",
+    "company called",
+    "company named",
+    "employer is",
+    "company is",
+    "offices of",
+    "founded",
+    "ceo of",
+    "cfo of",
+    "president of",
+    "director of",
+    "customer of",
+    "shares of",
+    "company",
+    "organization",
+    "organisation",
+    "employer",
+    "firm",
 ];
 
 /// The words that end a cue.
@@ -60,7 +84,8 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
         if scene.tokens.at(first).new_line {
             break;
         }
-        let joint = token.is(b'&') || token.is(b',') || token.is(b'-') || token.has(Flags::AND) || token.is(b'.');
+        let joint =
+            token.is(b'&') || token.is(b',') || token.is(b'-') || token.has(Flags::AND) || token.is(b'.');
         if joint && at > 0 && is_name_word(scene, scene.free(at - 1)) && words > 0 {
             first = at;
             continue;
@@ -83,11 +108,14 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
 /// The last token of an ending: "Co. Ltd.", "Bank of America".
 fn ending_end(scene: &Scene<'_>, ending: usize) -> usize {
     let mut last = ending;
-    let dot = |at: usize| scene.free(at).is(b'.') && scene.tokens.glued(at) && scene.free(at + 1).class != Class::Edge;
+    let dot = |at: usize| {
+        scene.free(at).is(b'.') && scene.tokens.glued(at) && scene.free(at + 1).class != Class::Edge
+    };
     for _ in 0..3 {
-        let next = last + 1 + usize::from(dot(last + 1)) ;
+        let next = last + 1 + usize::from(dot(last + 1));
         let token = scene.free(next);
-        let of = scene.tokens.str(token) == "of" && is_name_word(scene, scene.free(next + 1)) && next == last + 1;
+        let of =
+            scene.tokens.str(token) == "of" && is_name_word(scene, scene.free(next + 1)) && next == last + 1;
         if token.new_line {
             break;
         }

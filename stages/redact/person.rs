@@ -3,12 +3,12 @@
 //! In: a scene. Out: findings. Words begin with a capital in what people write, and often not in what a recogniser writes; so a name in
 //! small letters needs a cue or two words of the gazetteer. A name found once is found again in the same text.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::collections::HashSet;
 
 use super::gazetteer::{Known, known};
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
+use super::person_cue::{Cue, matching};
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
@@ -23,39 +23,6 @@ mod score {
     pub const SINGLE: f32 = 0.55;
     pub const AGAIN: f32 = 0.6;
 }
-
-/// How much a cue says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cue {
-    /// What follows is a name whatever it looks like.
-    Strong,
-    /// What follows is a name if it looks like one.
-    Weak,
-}
-
-/// What is said before a name, in small letters; the last words before it.
-#[rustfmt::skip]
-const CUES: &[(&str, Cue)] = &[
-    ("my name is", Cue::Strong), ("name is", Cue::Strong), ("name's", Cue::Strong), ("name s", Cue::Strong), ("names", Cue::Weak),
-    ("my name", Cue::Weak), ("full name", Cue::Strong), ("first name", Cue::Strong), ("last name", Cue::Strong),
-    ("surname", Cue::Strong), ("family name", Cue::Strong), ("given name", Cue::Strong), ("name on the card", Cue::Weak),
-    ("name", Cue::Weak), ("patient name", Cue::Strong), ("customer name", Cue::Strong), ("account holder", Cue::Weak),
-    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Weak), ("i m", Cue::Weak), ("i am", Cue::Weak),
-    ("this is", Cue::Weak), ("it is", Cue::Weak), ("it's", Cue::Weak), ("it s", Cue::Weak), ("here is", Cue::Weak),
-    ("speaking with", Cue::Weak), ("spoke with", Cue::Weak), ("spoke to", Cue::Weak), ("speak with", Cue::Weak),
-    ("speak to", Cue::Weak), ("talk to", Cue::Weak), ("talked to", Cue::Weak), ("talking to", Cue::Weak), ("ask for", Cue::Weak),
-    ("asked for", Cue::Weak), ("named", Cue::Weak), ("called", Cue::Weak), ("call me", Cue::Weak), ("calls me", Cue::Weak),
-    ("known as", Cue::Weak), ("goes by", Cue::Weak), ("signed", Cue::Weak), ("signed by", Cue::Weak), ("regards", Cue::Weak),
-    ("sincerely", Cue::Weak), ("yours", Cue::Weak), ("attn", Cue::Weak), ("attention", Cue::Weak), ("contact", Cue::Weak),
-    ("patient", Cue::Weak), ("employee", Cue::Weak), ("customer", Cue::Weak), ("client", Cue::Weak), ("agent", Cue::Weak),
-    ("with", Cue::Weak), ("by", Cue::Weak), ("from", Cue::Weak), ("for", Cue::Weak), ("and", Cue::Weak), ("to", Cue::Weak),
-    ("tell", Cue::Weak), ("ask", Cue::Weak), ("met", Cue::Weak), ("meet", Cue::Weak), ("thanks", Cue::Weak), ("thank you", Cue::Weak),
-    ("starring", Cue::Weak), ("says", Cue::Weak), ("said", Cue::Weak), ("son of", Cue::Weak), ("daughter of", Cue::Weak),
-    ("ich heiße", Cue::Strong), ("mein name ist", Cue::Strong), ("je m'appelle", Cue::Strong), ("me llamo", Cue::Strong),
-    ("mi chiamo", Cue::Strong), ("meu nome é", Cue::Strong), ("spell it", Cue::Weak), ("under the name", Cue::Strong),
-    ("in the name of", Cue::Strong), ("maiden name", Cue::Strong), ("maiden name is", Cue::Strong), ("name of", Cue::Weak),
-    ("reservation for", Cue::Weak), ("message for", Cue::Weak), ("booked for", Cue::Weak), ("reach", Cue::Weak),
-];
 
 /// Finds the names.
 pub fn find(scene: &mut Scene<'_>) {
@@ -105,15 +72,18 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
 fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
-    !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT) || scene.tokens.is_capital(token) && {
-        let _ = index;
-        !token.has(Flags::WEEKDAY) && !is_function_word(token)
-    }
+    !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT)
+        || scene.tokens.is_capital(token) && {
+            let _ = index;
+            !token.has(Flags::WEEKDAY) && !is_function_word(token)
+        }
 }
 
 /// Words that are never a name, however they are written.
 fn is_function_word(token: Token) -> bool {
-    token.has(Flags::LINK) || token.has(Flags::FILLER) || token.has(Flags::STOP) && token.len() <= 4 && token.meaning.sense == Sense::None
+    token.has(Flags::LINK)
+        || token.has(Flags::FILLER)
+        || token.has(Flags::STOP) && token.len() <= 4 && token.meaning.sense == Sense::None
 }
 
 /// "Dr." before a name, not "the doctor said".
@@ -123,19 +93,29 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
     if token.new_line {
         return false;
     }
-    let strong = ["mr", "mrs", "ms", "dr", "mister", "miss", "prof", "professor", "doctor", "herr", "frau", "mme"];
+    let strong =
+        ["mr", "mrs", "ms", "dr", "mister", "miss", "prof", "professor", "doctor", "herr", "frau", "mme"];
     let known = known(scene.tokens.str(token));
     if scene.tokens.is_capital(token) {
-        return scene.tokens.is_capital(title) || strong.iter().any(|s| word.eq_ignore_ascii_case(s)) || known.is_name_alone();
+        return scene.tokens.is_capital(title)
+            || strong.iter().any(|s| word.eq_ignore_ascii_case(s))
+            || known.is_name_alone();
     }
-    strong.iter().any(|s| word.eq_ignore_ascii_case(s)) && !known.is_common() && !token.has(Flags::ACT | Flags::STOP | Flags::LINK)
+    strong.iter().any(|s| word.eq_ignore_ascii_case(s))
+        && !known.is_common()
+        && !token.has(Flags::ACT | Flags::STOP | Flags::LINK)
 }
 
 /// The cue that ends right before `index`.
 fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     let before = scene.free_before(index);
     let mut end = index;
-    if before.is(b':') || before.is(b',') || before.is(b'-') || before.is(b'"') || before.is(b'\'') && before.spaced {
+    if before.is(b':')
+        || before.is(b',')
+        || before.is(b'-')
+        || before.is(b'"')
+        || before.is(b'\'') && before.spaced
+    {
         end -= 1;
     }
     if scene.tokens.at(index).new_line && end == index && !scene.free_before(index).has(Flags::GREETING) {
@@ -153,64 +133,20 @@ fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     }
     let colon = before.is(b':');
     let comma = end < index && !colon;
-    matching(scene, end).filter(|(_, cue)| !comma || *cue == Cue::Strong || last.has(Flags::GREETING) || is_closing(scene, last)).map(|(words, cue)| {
-        let named = scene.tokens.str(last).eq_ignore_ascii_case("name") && colon;
-        if named && words >= 1 { Cue::Strong } else { cue }
-    })
+    matching(scene, end)
+        .filter(|(_, cue)| {
+            !comma || *cue == Cue::Strong || last.has(Flags::GREETING) || is_closing(scene, last)
+        })
+        .map(|(words, cue)| {
+            let named = scene.tokens.str(last).eq_ignore_ascii_case("name") && colon;
+            if named && words >= 1 { Cue::Strong } else { cue }
+        })
 }
 
 fn is_closing(scene: &Scene<'_>, last: Token) -> bool {
-    ["regards", "sincerely", "yours", "thanks", "you", "is", "s"].iter().any(|word| scene.tokens.str(last).eq_ignore_ascii_case(word))
-}
-
-/// The cues by their last word.
-static ENDS: LazyLock<HashMap<&'static str, Vec<(&'static str, Cue)>>> = LazyLock::new(|| {
-    let mut ends: HashMap<_, Vec<_>> = HashMap::new();
-    for &(phrase, cue) in CUES {
-        ends.entry(last_word(phrase)).or_default().push((phrase, cue));
-    }
-    ends
-});
-
-fn last_word(phrase: &'static str) -> &'static str {
-    phrase.rsplit([' ', '\'']).next().unwrap_or(phrase)
-}
-
-/// The words that end a cue.
-pub fn cue_ends() -> impl Iterator<Item = &'static str> {
-    CUES.iter().map(|(phrase, _)| last_word(phrase))
-}
-
-/// The longest cue whose last word lies before `end`, and how many words it has.
-fn matching(scene: &Scene<'_>, end: usize) -> Option<(usize, Cue)> {
-    let last = scene.free_before(end);
-    if !last.has(Flags::NAMES) {
-        return None;
-    }
-    let mut best: Option<(usize, Cue)> = None;
-    for &(phrase, cue) in ENDS.get(scene.tokens.str(last).to_ascii_lowercase().as_str())? {
-        let words = phrase.split([' ', '\'']).count();
-        if best.is_none_or(|(known, _)| words > known) && is_said_before(scene, end, phrase) {
-            best = Some((words, cue));
-        }
-    }
-    best
-}
-
-fn is_said_before(scene: &Scene<'_>, end: usize, phrase: &str) -> bool {
-    let mut at = end;
-    for word in phrase.rsplit([' ', '\'']) {
-        let mut token = scene.free_before(at);
-        if (token.is(b'\'') || token.is_apostrophe()) && at < end {
-            at -= 1;
-            token = scene.free_before(at);
-        }
-        if token.class != Class::Word || !scene.tokens.str(token).eq_ignore_ascii_case(word) {
-            return false;
-        }
-        at -= 1;
-    }
-    true
+    ["regards", "sincerely", "yours", "thanks", "you", "is", "s"]
+        .iter()
+        .any(|word| scene.tokens.str(last).eq_ignore_ascii_case(word))
 }
 
 /// Whether a word looks like a name: enough after a weak cue.
@@ -222,9 +158,14 @@ fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> bo
     }
     if capital {
         let name = about.is_first() || about.is_last();
-        return (name && !about.is_place() || about.is_unknown() && is_named_on(scene, index)) && !is_heading(scene, index);
+        return (name && !about.is_place() || about.is_unknown() && is_named_on(scene, index))
+            && !is_heading(scene, index);
     }
-    about.is_first() && !about.is_common() && !about.is_place() && token.meaning.flags == Flags::NONE && token.meaning.sense == Sense::None
+    about.is_first()
+        && !about.is_common()
+        && !about.is_place()
+        && token.meaning.flags == Flags::NONE
+        && token.meaning.sense == Sense::None
 }
 
 /// Whether the word after a capital that nobody knows is a capital too that may be a name.
@@ -239,17 +180,17 @@ fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
 
 /// "Terms And Conditions": most words have capitals, so a capital says nothing.
 fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
-    let small = |at: usize| {
+    let mut words = 0;
+    for at in (index.saturating_sub(6)..index + 7).filter(|at| *at != index) {
         let token = scene.free(at);
-        token.class == Class::Word && !scene.tokens.is_capital(token)
-    };
-    let around = (index.saturating_sub(6)..index).chain(index + 1..index + 7);
-    let (mut words, mut smalls) = (0, 0);
-    for at in around {
-        words += usize::from(scene.free(at).class == Class::Word);
-        smalls += usize::from(small(at));
+        if token.class == Class::Word {
+            if !scene.tokens.is_capital(token) {
+                return false;
+            }
+            words += 1;
+        }
     }
-    words >= 5 && smalls == 0
+    words >= 5
 }
 
 /// The last token of the name that begins at `index`. After a sure cue the first word counts whatever it is.
@@ -259,12 +200,16 @@ fn run_end(scene: &Scene<'_>, index: usize, sure: bool) -> Option<usize> {
     let about = known(scene.tokens.str(first));
     if sure && !capital {
         let next = known(scene.tokens.str(scene.free(index + 1)));
-        let plain = about.is_common() && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
+        let plain = about.is_common()
+            && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
         if plain || first.has(Flags::STOP | Flags::LINK) || first.meaning.sense != Sense::None {
             return None;
         }
     }
-    if sure && capital && (about.is_common() && !about.is_first() && !about.is_last() && is_function_word(first)) {
+    if sure
+        && capital
+        && (about.is_common() && !about.is_first() && !about.is_last() && is_function_word(first))
+    {
         return None;
     }
     let mut last = index;
@@ -294,16 +239,22 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
     }
     if (token.is(b'-') || token.is(b'\'') || token.is_apostrophe()) && scene.tokens.is_inner(at) {
         let next = scene.free(at + 1);
-        return (next.class == Class::Word && (scene.tokens.is_capital(next) == capital || capital && next.len() > 2) && next.len() > 1)
+        return (next.class == Class::Word
+            && (scene.tokens.is_capital(next) == capital || capital && next.len() > 2)
+            && next.len() > 1)
             .then_some(at + 1);
     }
-    if token.class != Class::Word || token.new_line || scene.tokens.glued(at) && !scene.free_before(at).is(b'.') {
+    if token.class != Class::Word
+        || token.new_line
+        || scene.tokens.glued(at) && !scene.free_before(at).is(b'.')
+    {
         return None;
     }
     let word = scene.tokens.str(token);
-    if token.has(Flags::PARTICLE) && !(token.has(Flags::STOP) && !capital) {
+    if token.has(Flags::PARTICLE) && (capital || !token.has(Flags::STOP)) {
         let next = scene.free(at + 1);
-        let named = if capital { scene.tokens.is_capital(next) } else { known(scene.tokens.str(next)).is_last() };
+        let named =
+            if capital { scene.tokens.is_capital(next) } else { known(scene.tokens.str(next)).is_last() };
         let again = next.has(Flags::PARTICLE) && scene.tokens.is_capital(scene.free(at + 2));
         if next.class == Class::Word && !next.new_line && (named || again) {
             return Some(if again { at + 2 } else { at + 1 });
@@ -327,7 +278,10 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
         return fits.then_some(at);
     }
     let name = (about.is_last() || about.is_first()) && !about.is_common();
-    let fits = (name || sure && about.is_unknown()) && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::UNIT) && token.meaning.sense == Sense::None && token.len() > 1;
+    let fits = (name || sure && about.is_unknown())
+        && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::UNIT)
+        && token.meaning.sense == Sense::None
+        && token.len() > 1;
     fits.then_some(at)
 }
 
@@ -336,11 +290,25 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if token.meaning.sense != Sense::None && !matches!(token.meaning.sense, Sense::Month(_)) {
         return None;
     }
-    let about = known(scene.tokens.str(token));
+    let word = scene.tokens.str(token);
     let next = scene.free(index + 1);
+    if is_acronym(word)
+        || !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
+    {
+        return None;
+    }
+    let about = known(word);
     if !capital {
-        let following = if next.class == Class::Word && !next.new_line { known(scene.tokens.str(next)) } else { Known::default() };
-        let two = about.is_first() && about.is_name_alone() && following.is_last() && !following.is_common() && !following.is_place();
+        let following = if next.class == Class::Word && !next.new_line {
+            known(scene.tokens.str(next))
+        } else {
+            Known::default()
+        };
+        let two = about.is_first()
+            && about.is_name_alone()
+            && following.is_last()
+            && !following.is_common()
+            && !following.is_place();
         let plain = token.meaning.flags == Flags::NONE && next.meaning.flags == Flags::NONE;
         if two && plain {
             let last = run_end(scene, index, false)?;
@@ -349,7 +317,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         let spoken = about.is_name_alone() && about.is_first() && is_speaking(scene, index + 1);
         return spoken.then_some((index, index, score::WEAK, "name speaking"));
     }
-    if is_heading(scene, index) && !about.is_name_alone() {
+    if (about.is_common() || about.is_unknown()) && is_heading(scene, index) {
         return None;
     }
     let last = run_end(scene, index, false)?;
@@ -361,8 +329,16 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     let month = matches!(token.meaning.sense, Sense::Month(_));
     if last > index {
         let tail = known(scene.tokens.str(scene.tokens.at(last)));
-        let given = about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone());
-        let family = tail.is_last() && !tail.is_common() && !tail.is_place() && !about.is_common() && !about.is_place() && !token.has(Flags::STREET | Flags::BODY);
+        let given =
+            about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone());
+        let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
+            && (about.is_first() || about.is_last() || !start)
+            && tail.is_last()
+            && !tail.is_common()
+            && !tail.is_place()
+            && !about.is_common()
+            && !about.is_place()
+            && !token.has(Flags::STREET | Flags::BODY);
         if (given || family) && !month {
             return Some((index, last, score::FULL, "full name"));
         }
@@ -376,8 +352,25 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     let alone = about.is_first() && about.is_name_alone()
         || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
         || about.is_last() && about.is_name_alone() && (!start || acts || possessive);
-    let capital_before = !start && scene.tokens.is_capital(scene.free_before(index)) && scene.free_before(index).class == Class::Word;
-    (alone && !capital_before && !token.has(Flags::STOP) && token.len() > 2).then_some((index, index, score::SINGLE, "name"))
+    let article = scene.free_before(index).has(Flags::ARTICLE)
+        || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
+    if article {
+        return None;
+    }
+    let capital_before = !start
+        && scene.tokens.is_capital(scene.free_before(index))
+        && scene.free_before(index).class == Class::Word;
+    (alone && !capital_before && !token.has(Flags::STOP) && token.len() > 2).then_some((
+        index,
+        index,
+        score::SINGLE,
+        "name",
+    ))
+}
+
+/// "ISO", "NATO": a short word in capitals.
+fn is_acronym(word: &str) -> bool {
+    word.len() <= 4 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// "speaking", "here", "calling" after a name.
@@ -389,7 +382,10 @@ fn is_speaking(scene: &Scene<'_>, index: usize) -> bool {
 fn begins_sentence(scene: &Scene<'_>, index: usize) -> bool {
     let before = scene.free_before(index);
     scene.tokens.at(index).new_line
-        || matches!(before.class, Class::Edge | Class::Sign(b'.' | b'!' | b'?' | b':' | b'"' | b'>' | b'*' | b'-' | 0x80..))
+        || matches!(
+            before.class,
+            Class::Edge | Class::Sign(b'.' | b'!' | b'?' | b':' | b'"' | b'>' | b'*' | b'-' | 0x80..)
+        )
 }
 
 /// Keeps the words of a name by which it can be found again.

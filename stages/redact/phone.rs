@@ -21,6 +21,7 @@ pub fn score(candidate: &Candidate<'_>) -> f32 {
 fn plan(candidate: &Candidate<'_>) -> f32 {
     match candidate.digits {
         digits if checks::nanp(digits) => 0.15,
+        [0, 1..=9, rest @ ..] if candidate.groups.len() == 1 && (8..=9).contains(&rest.len()) => 0.2,
         [0, rest @ ..] if (8..=11).contains(&rest.len()) => 0.15,
         digits if digits.len() > 15 => -0.3,
         _ => 0.0,

@@ -59,7 +59,8 @@ impl Rows {
         ];
         let structs = StructArray::try_new(entity_fields(), columns, None)?;
         let item = Arc::new(Field::new_list_field(DataType::Struct(entity_fields()), false));
-        let list = ListArray::try_new(item, OffsetBuffer::from_lengths(self.lengths), Arc::new(structs), None)?;
+        let list =
+            ListArray::try_new(item, OffsetBuffer::from_lengths(self.lengths), Arc::new(structs), None)?;
         Ok((Arc::new(StringArray::from(self.texts)), Arc::new(list)))
     }
 }

@@ -89,15 +89,20 @@ impl Running {
         let ids = IdentityColumns::of(batch)?;
         let (device, at) = (ids.device(row), ids.captured_at(row));
         let text = text_column(batch, &self.redactor.column)?.value(row);
-        let mut talk = self.talks.remove(device).filter(|talk| !is_over(talk.at, at, hold) || talk.held.is_some()).unwrap_or(Talk {
-            before: Before::default(),
-            at,
-            held: None,
-        });
+        let mut talk = self
+            .talks
+            .remove(device)
+            .filter(|talk| !is_over(talk.at, at, hold) || talk.held.is_some())
+            .unwrap_or(Talk { before: Before::default(), at, held: None });
         let late = is_over(talk.at, at, hold);
         if let Some(held) = talk.held.take() {
             let waiting = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
-            let found = utterances::scan(&self.redactor.scanner, &talk.before, &waiting, Some(text).filter(|_| !late));
+            let found = utterances::scan(
+                &self.redactor.scanner,
+                &talk.before,
+                &waiting,
+                Some(text).filter(|_| !late),
+            );
             let redacted = self.redactor.written(&held.row, 0, &waiting, &found)?;
             ready.push_held(held, redacted);
             talk.before.said(&waiting);
@@ -120,8 +125,10 @@ impl Running {
 
     /// Lets go what waited too long, or everything at the end of the input.
     fn release(&mut self, mark: &Mark, hold: Duration, out: &mut Outbox<'_>) -> Result {
-        let over = |talk: &Talk| mark.end_of_input || mark.watermark.is_some_and(|now| is_over(talk.at, now, hold));
-        let devices: Vec<String> = self.talks.iter().filter(|(_, talk)| over(talk)).map(|(device, _)| device.clone()).collect();
+        let over =
+            |talk: &Talk| mark.end_of_input || mark.watermark.is_some_and(|now| is_over(talk.at, now, hold));
+        let devices: Vec<String> =
+            self.talks.iter().filter(|(_, talk)| over(talk)).map(|(device, _)| device.clone()).collect();
         let empty = RecordBatch::new_empty(self.input.clone());
         let mut ready = Ready::new(&empty);
         for device in devices {

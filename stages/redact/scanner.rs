@@ -11,7 +11,10 @@ use super::kind::{Entities, Entity};
 pub use super::scene::Finding;
 use super::scene::{Passed, Scene};
 use super::token::Tokens;
-use super::{address, age, calendar, code, geo, iban, neighbours, network, numeric, organization, person, postal, secret};
+use super::{
+    address, age, calendar, code, geo, iban, neighbours, network, numeric, organization, person, postal,
+    secret,
+};
 
 /// How much is taken for personal data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,7 +211,9 @@ impl Scanner {
     /// The numbers of a text that were looked at and left alone, beside its findings.
     pub fn passed(&self, text: &str, found: &[Finding]) -> Vec<Passed> {
         let mut passed = self.look(text, Some(Vec::new())).passed.unwrap_or_default();
-        passed.retain(|passed| found.iter().all(|finding| finding.end <= passed.start || finding.start >= passed.end));
+        passed.retain(|passed| {
+            found.iter().all(|finding| finding.end <= passed.start || finding.start >= passed.end)
+        });
         passed.sort_by_key(|passed| (passed.start, passed.end));
         passed.dedup();
         passed

@@ -195,7 +195,10 @@ impl<'a> Scene<'a> {
         }
         at += usize::from(at == index);
         let owner = self.tokens.str(self.free(at)).to_ascii_lowercase();
-        at += usize::from(matches!(owner.as_str(), "my" | "his" | "her" | "their" | "our" | "the" | "your" | "that" | "s"));
+        at += usize::from(matches!(
+            owner.as_str(),
+            "my" | "his" | "her" | "their" | "our" | "the" | "your" | "that" | "s"
+        ));
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
             .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
@@ -209,7 +212,7 @@ impl<'a> Scene<'a> {
                 match token.class {
                     Class::Word => {
                         token.is_letter()
-                            || token.meaning.cue
+                            || token.meaning.cue > 0
                             || token.has(Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::EXTENSION)
                     }
                     Class::Sign(_) => true,

@@ -22,9 +22,33 @@ const PREFIXES: &[(&str, usize)] = &[
 ];
 
 /// What is said before a secret.
-const PASSWORDS: &[&str] = &["password", "passphrase", "passwort", "pwd", "secret", "token", "apikey", "key", "bearer", "credentials"];
+const PASSWORDS: &[&str] = &[
+    "password",
+    "passphrase",
+    "passwort",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "bearer",
+    "credentials",
+];
 /// What is said before the name of a user.
-const USERS: &[&str] = &["username", "login", "userid", "handle", "screenname", "nickname", "twitter", "instagram", "skype", "telegram", "snapchat", "discord"];
+const USERS: &[&str] = &[
+    "username",
+    "login",
+    "userid",
+    "handle",
+    "screenname",
+    "nickname",
+    "twitter",
+    "instagram",
+    "skype",
+    "telegram",
+    "snapchat",
+    "discord",
+];
 
 /// Finds the secrets.
 pub fn find(scene: &mut Scene<'_>) {
@@ -32,7 +56,8 @@ pub fn find(scene: &mut Scene<'_>) {
     while let Some(at) = scene.tokens.seed(index, seed::ROW | seed::AT) {
         index = at;
         let token = scene.tokens.at(index);
-        let starts = !scene.is_taken(index) && (!scene.tokens.glued(index) || !token.is_solid() || !is_inside(scene.tokens.before(index)));
+        let starts = !scene.is_taken(index)
+            && (!scene.tokens.glued(index) || !token.is_solid() || !is_inside(scene.tokens.before(index)));
         if starts && token.is(b'@') && take_handle(scene, index) {
             index += 2;
             continue;
@@ -47,7 +72,25 @@ pub fn find(scene: &mut Scene<'_>) {
 }
 
 fn is_inside(token: Token) -> bool {
-    token.is_solid() || matches!(token.class, Class::Sign(b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'$' | b'#' | b'!' | b'@' | b'*' | b'&' | b'^' | b'%'))
+    token.is_solid()
+        || matches!(
+            token.class,
+            Class::Sign(
+                b'_' | b'-'
+                    | b'.'
+                    | b'+'
+                    | b'/'
+                    | b'='
+                    | b'$'
+                    | b'#'
+                    | b'!'
+                    | b'@'
+                    | b'*'
+                    | b'&'
+                    | b'^'
+                    | b'%'
+            )
+        )
 }
 
 /// The end of what is glued from `index` on.
@@ -56,7 +99,8 @@ fn cluster_end(scene: &Scene<'_>, index: usize) -> usize {
     while scene.tokens.glued(end) && !scene.is_taken(end) && is_inside(scene.tokens.at(end)) {
         end += 1;
     }
-    while end > index + 1 && matches!(scene.tokens.at(end - 1).class, Class::Sign(b'.' | b'!' | b'&' | b'-')) {
+    while end > index + 1 && matches!(scene.tokens.at(end - 1).class, Class::Sign(b'.' | b'!' | b'&' | b'-'))
+    {
         end -= 1;
     }
     end
@@ -82,10 +126,15 @@ type Known = (Entity, f32, &'static str);
 
 /// What a cluster is without context.
 fn recognised(text: &str) -> Option<Known> {
-    let solid = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'='));
+    let solid = |rest: &str| {
+        rest.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=')
+        })
+    };
     for (prefix, fewest) in PREFIXES {
         if let Some(rest) = text.strip_prefix(prefix) {
-            let mixed = rest.bytes().any(|byte| byte.is_ascii_digit()) && rest.bytes().any(|byte| byte.is_ascii_alphabetic());
+            let mixed = rest.bytes().any(|byte| byte.is_ascii_digit())
+                && rest.bytes().any(|byte| byte.is_ascii_alphabetic());
             if rest.len() >= *fewest && solid(rest) && mixed {
                 return Some((Entity::ApiKey, 0.95, "known prefix"));
             }
@@ -111,14 +160,22 @@ fn is_wallet(text: &str) -> bool {
 fn is_random(text: &str) -> bool {
     const FEWEST: usize = 20;
     let bytes = text.as_bytes();
-    if bytes.len() < FEWEST || !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-')) {
+    if bytes.len() < FEWEST
+        || !bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-'))
+    {
         return false;
     }
     let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
-    let (digits, lower, upper) = (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let (digits, lower, upper) =
+        (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
     let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_lowercase(), byte.is_ascii_uppercase());
     let changes = bytes.windows(2).filter(|pair| matches!(pair, [a, b] if class(*a) != class(*b))).count();
-    let hexadecimal = bytes.iter().all(u8::is_ascii_hexdigit) && matches!(bytes.len(), 32 | 40 | 64) && digits >= 4 && lower + upper >= 4;
+    let hexadecimal = bytes.iter().all(u8::is_ascii_hexdigit)
+        && matches!(bytes.len(), 32 | 40 | 64)
+        && digits >= 4
+        && lower + upper >= 4;
     digits >= 3 && lower >= 3 && upper >= 3 && changes * 3 >= bytes.len() || hexadecimal
 }
 
@@ -129,15 +186,23 @@ fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static
     for _ in 0..2 {
         let token = scene.free_before(at);
         let word = scene.tokens.str(token);
-        if token.is(b':') || token.is(b'=') || token.is(b'"') || token.is(b'\'') || ["is", "s"].iter().any(|link| word.eq_ignore_ascii_case(link)) {
+        if token.is(b':')
+            || token.is(b'=')
+            || token.is(b'"')
+            || token.is(b'\'')
+            || ["is", "s"].iter().any(|link| word.eq_ignore_ascii_case(link))
+        {
             linked = true;
             at -= 1;
         }
     }
     let cue = scene.tokens.str(scene.free_before(at)).to_ascii_lowercase();
-    let mixed = text.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
         || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
-    let pair = ["user", "screen", "pass", "api", "access", "secret"].iter().any(|word| scene.tokens.str(scene.free_before(at.saturating_sub(1))).eq_ignore_ascii_case(word));
+    let pair = ["user", "screen", "pass", "api", "access", "secret"]
+        .iter()
+        .any(|word| scene.tokens.str(scene.free_before(at.saturating_sub(1))).eq_ignore_ascii_case(word));
     let password = PASSWORDS.contains(&cue.as_str()) && (cue != "key" || pair) || cue == "word" && pair;
     if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
         return Some((Entity::ApiKey, "said to be a secret"));
@@ -162,7 +227,7 @@ fn take_handle(scene: &mut Scene<'_>, at: usize) -> bool {
     }
     let mut last = at + 1;
     while scene.tokens.glued(last + 1)
-        && (scene.free(last + 1).is_solid() || scene.free(last + 1).is(b'_') )
+        && (scene.free(last + 1).is_solid() || scene.free(last + 1).is(b'_'))
         && last - at < 16
     {
         last += 1;

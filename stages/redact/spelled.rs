@@ -83,14 +83,13 @@ impl Reader<'_, '_> {
 
     /// Past one sign or up to two words that only separate; whether the next piece is glued to the last one.
     fn gap(&self, at: usize) -> Option<(usize, bool)> {
-        let mut start = at;
         let mut glued = self.scene.tokens.glued(at);
-        for _ in 0..3 {
+        for start in at..at + 3 {
             let token = self.scene.free(start);
             if token.new_line {
                 return None;
             }
-            let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',') ) && start == at;
+            let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',')) && start == at;
             let word = token.class == Class::Word
                 && !token.is_letter()
                 && (token.has(Flags::DASH | Flags::FILLER | Flags::SLASH) || self.is_case_word(token));
@@ -102,7 +101,6 @@ impl Reader<'_, '_> {
             } else {
                 return Some((start, glued && (start == at || self.scene.tokens.glued(start))));
             }
-            start += 1;
         }
         None
     }
@@ -143,7 +141,8 @@ impl Reader<'_, '_> {
             return Some((at + 1, true, true));
         }
         let capital = text.bytes().all(|byte| byte.is_ascii_uppercase());
-        let beside_digits = glued || self.scene.tokens.glued(at + 1) && self.scene.tokens.at(at + 1).class == Class::Digits;
+        let beside_digits =
+            glued || self.scene.tokens.glued(at + 1) && self.scene.tokens.at(at + 1).class == Class::Digits;
         let short = capital && token.len() <= 4 && token.meaning.sense == Sense::None;
         if !text.is_ascii() || token.len() > 16 || !(beside_digits || token.is_letter() || short) {
             return None;

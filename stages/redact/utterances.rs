@@ -61,7 +61,8 @@ pub fn scan(scanner: &Scanner, before: &Before, text: &str, after: Option<&str>)
         joined.push(' ');
         joined.push_str(after);
     }
-    let inside = scanner.scan(&joined).into_iter().filter(|finding| finding.start < end && finding.end > start);
+    let inside =
+        scanner.scan(&joined).into_iter().filter(|finding| finding.start < end && finding.end > start);
     inside
         .map(|finding| Finding {
             start: finding.start.max(start) - start,
@@ -81,7 +82,8 @@ fn trimmed(joined: &str, start: usize, end: usize) -> usize {
 fn head(text: &str) -> &str {
     const LONGEST: usize = 400;
     let end = (text.len().min(LONGEST)..=text.len()).find(|at| {
-        text.get(..*at).is_some() && text.get(*at..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        text.get(..*at).is_some()
+            && text.get(*at..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
     });
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
@@ -94,8 +96,10 @@ pub fn is_open(text: &str) -> bool {
     (from..tokens.len()).any(|at| {
         let token = tokens.at(at);
         tokens.has_seed(at, seed::NUMBER | seed::AT | seed::DOT | seed::MONTH)
-            || token.meaning.cue && token.has(Flags::PROVIDER)
-            || at >= name_from && tokens.has_seed(at, seed::LETTER | seed::CAPITAL) && token.class == Class::Word
+            || token.meaning.cue > 0 && token.has(Flags::PROVIDER)
+            || at >= name_from
+                && tokens.has_seed(at, seed::LETTER | seed::CAPITAL)
+                && token.class == Class::Word
             || token.is_letter() && !matches!(tokens.str(token), "a" | "I" | "i")
     }) || is_address_spoken_of(&tokens, from)
 }
@@ -104,7 +108,10 @@ pub fn is_open(text: &str) -> bool {
 fn is_address_spoken_of(tokens: &Tokens<'_>, from: usize) -> bool {
     (from..tokens.len()).any(|at| {
         let token = tokens.at(at);
-        token.meaning.cue && ["email", "mail", "e", "username", "login", "address", "name"].iter().any(|word| tokens.str(token).eq_ignore_ascii_case(word))
+        token.meaning.cue > 0
+            && ["email", "mail", "e", "username", "login", "address", "name"]
+                .iter()
+                .any(|word| tokens.str(token).eq_ignore_ascii_case(word))
     })
 }
 

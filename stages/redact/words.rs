@@ -70,7 +70,10 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("http https ftp", Flags::SCHEME),
     ("office fax mobile cell home landline work desk", Flags::PHONE_AFTER),
     (TITLES, Flags::TITLE),
-    ("van von de da do dos das del della di du der den la le al el bin ibn ter ten zu san st mac af", Flags::PARTICLE),
+    (
+        "van von de da do dos das del della di du der den la le al el bin ibn ter ten zu san st mac af",
+        Flags::PARTICLE,
+    ),
     (STREETS, Flags::STREET),
     (
         "rue avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
@@ -89,7 +92,10 @@ pub const ROLES: &[(&str, Flags)] = &[
         "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun",
         Flags::WEEKDAY,
     ),
-    ("hi hello hey dear hola howdy bonjour hallo goodbye bye cheers regards sincerely welcome", Flags::GREETING),
+    (
+        "hi hello hey dear hola howdy bonjour hallo goodbye bye cheers regards sincerely welcome",
+        Flags::GREETING,
+    ),
     (ACTS, Flags::ACT),
     (KINDRED, Flags::KIN),
     (
@@ -100,7 +106,10 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("north south east west northeast northwest southeast southwest n s e w ne nw se sw", Flags::DIRECTION),
     ("po box psc", Flags::BOX),
     ("age aged ages old olds yo turn turned turning turns year years yr yrs am", Flags::AGE),
-    ("ticket tickets pallet pallets box bag crate aisle shelf row seat train bus stop track bug pull request", Flags::THING),
+    (
+        "ticket tickets pallet pallets box bag crate aisle shelf row seat train bus stop track bug pull request",
+        Flags::THING,
+    ),
 ];
 
 /// The words by which letters are spelled (ICAO), in the order of the alphabet.

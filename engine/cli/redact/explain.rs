@@ -85,7 +85,11 @@ mod tests {
         let text = "call 555-0147 at 10:30 about the 450 dollars";
         explain(&Scanner::default(), text, &mut out, Colours::Plain).unwrap();
         let told = String::from_utf8(out).unwrap();
-        for expected in ["PHONE  \"555-0147\"  phone", "\"10:30\"  a time of day", "\"450\"  a price or a measured quantity"] {
+        for expected in [
+            "PHONE  \"555-0147\"  phone",
+            "\"10:30\"  a time of day",
+            "\"450\"  a price or a measured quantity",
+        ] {
             assert!(told.contains(expected), "{expected} is not in\n{told}");
         }
     }

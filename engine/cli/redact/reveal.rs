@@ -10,14 +10,18 @@ use headwater_vault::KeyFile;
 
 /// Reveals line by line; 0 if every sealed tag could be opened, else 1.
 pub fn run(input: impl BufRead, key_file: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    let root = KeyFile::at(key_file).read().map_err(|error| io::Error::other(format!("the root key cannot be read: {error}")))?;
+    let root = KeyFile::at(key_file)
+        .read()
+        .map_err(|error| io::Error::other(format!("the root key cannot be read: {error}")))?;
     let keys = Keys::new(root.key());
     let mut closed = 0_u64;
     for line in input.lines() {
         writeln!(out, "{}", revealed(&line?, &keys, &mut closed))?;
     }
     if closed > 0 {
-        eprintln!("{closed} sealed values could not be opened: they were sealed under another key, or changed");
+        eprintln!(
+            "{closed} sealed values could not be opened: they were sealed under another key, or changed"
+        );
     }
     Ok(u8::from(closed > 0))
 }
@@ -32,19 +36,17 @@ fn revealed(line: &str, keys: &Keys, closed: &mut u64) -> String {
             out.push_str(tag);
             return out;
         };
-        match body.split_once('=').filter(|(name, letters)| is_sealed(name, letters)) {
-            Some((name, letters)) => match keys.reveal(name, letters) {
-                Some(value) => out.push_str(&value),
-                None => {
-                    *closed += 1;
-                    out.push_str(tag.get(..body.len() + 2).unwrap_or(""));
-                }
-            },
-            None => {
-                out.push('<');
-                rest = tag.get(1..).unwrap_or("");
-                continue;
-            }
+        let sealed = body.split_once('=').filter(|(name, letters)| is_sealed(name, letters));
+        let Some((name, letters)) = sealed else {
+            out.push('<');
+            rest = tag.get(1..).unwrap_or("");
+            continue;
+        };
+        if let Some(value) = keys.reveal(name, letters) {
+            out.push_str(&value);
+        } else {
+            *closed += 1;
+            out.push_str(tag.get(..body.len() + 2).unwrap_or(""));
         }
         rest = after;
     }
@@ -54,7 +56,10 @@ fn revealed(line: &str, keys: &Keys, closed: &mut u64) -> String {
 
 fn is_sealed(name: &str, letters: &str) -> bool {
     let capitals = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    !name.is_empty() && capitals && !letters.is_empty() && letters.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+    !name.is_empty()
+        && capitals
+        && !letters.is_empty()
+        && letters.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
 }
 
 #[cfg(test)]

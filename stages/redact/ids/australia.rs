@@ -45,7 +45,8 @@ pub const DIGITS: &[DigitRow] = &[
 ];
 
 fn tfn(digits: &[u8]) -> bool {
-    let weights: &[u32] = if digits.len() == 8 { &[10, 7, 8, 4, 6, 3, 5, 1] } else { &[1, 4, 3, 7, 5, 8, 6, 9, 10] };
+    let weights: &[u32] =
+        if digits.len() == 8 { &[10, 7, 8, 4, 6, 3, 5, 1] } else { &[1, 4, 3, 7, 5, 8, 6, 9, 10] };
     !checks::is_monotone(digits) && checks::weighted(digits, weights).is_multiple_of(11)
 }
 

@@ -27,8 +27,24 @@ pub const DIGITS: &[DigitRow] = &[
         alone: BY_CONTEXT,
         said: [5, 20],
     },
-    DigitRow { kind: Entity::Cvv, rule: "cvv", lengths: &[], forms: &[], check: checks::NONE, alone: BY_CONTEXT, said: [3, 4] },
-    DigitRow { kind: Entity::Pin, rule: "pin", lengths: &[], forms: &[], check: checks::NONE, alone: BY_CONTEXT, said: [3, 8] },
+    DigitRow {
+        kind: Entity::Cvv,
+        rule: "cvv",
+        lengths: &[],
+        forms: &[],
+        check: checks::NONE,
+        alone: BY_CONTEXT,
+        said: [3, 4],
+    },
+    DigitRow {
+        kind: Entity::Pin,
+        rule: "pin",
+        lengths: &[],
+        forms: &[],
+        check: checks::NONE,
+        alone: BY_CONTEXT,
+        said: [3, 8],
+    },
     DigitRow {
         kind: Entity::Postcode,
         rule: "postcode",
@@ -51,20 +67,37 @@ pub const DIGITS: &[DigitRow] = &[
 
 /// Of letters and digits.
 pub const CODES: &[CodeRow] = &[
-    CodeRow { kind: Entity::Bic, rule: "bic", form: "AAAAAAXX", check: Check { name: "country", holds: bic }, alone: [0.3, 0.0] },
-    CodeRow { kind: Entity::Bic, rule: "bic", form: "AAAAAAXXXXX", check: Check { name: "country", holds: bic }, alone: [0.3, 0.0] },
+    CodeRow {
+        kind: Entity::Bic,
+        rule: "bic",
+        form: "AAAAAAXX",
+        check: Check { name: "country", holds: bic },
+        alone: [0.3, 0.0],
+    },
+    CodeRow {
+        kind: Entity::Bic,
+        rule: "bic",
+        form: "AAAAAAXXXXX",
+        check: Check { name: "country", holds: bic },
+        alone: [0.3, 0.0],
+    },
 ];
 
 /// The check of the American Bankers Association, and the districts that are given.
 fn aba(digits: &[u8]) -> bool {
     let district = digits.get(..2).map_or(99, checks::value);
     let given = matches!(district, 0..=12 | 21..=32 | 61..=72 | 80);
-    given && checks::value(digits) > 0 && checks::weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
+    given
+        && checks::value(digits) > 0
+        && checks::weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
 }
 
 fn bic(symbols: &[u8]) -> bool {
     match symbols.get(4..6) {
-        Some(&[a, b]) => crate::redact::iban::is_country([a, b]) || b"USCAAUNZJPCNHKSGINKRZABRMXRUTHIDMY".chunks(2).any(|c| c == [a, b]),
+        Some(&[a, b]) => {
+            crate::redact::iban::is_country([a, b])
+                || b"USCAAUNZJPCNHKSGINKRZABRMXRUTHIDMY".chunks(2).any(|c| c == [a, b])
+        }
         _ => false,
     }
 }

@@ -29,7 +29,7 @@ pub const DIGITS: &[DigitRow] = &[
         kind: Entity::SePersonnummer,
         rule: "personnummer",
         lengths: &[10, 12],
-        forms: &[&[6, 4], &[8, 4]],
+        forms: &[&[6, 4], &[8, 4], &[12]],
         check: Check { name: "date, Luhn", holds: personnummer },
         alone: Alone { both: 0.7, check: 0.35, form: 0.1 },
         said: [9, 13],
@@ -55,7 +55,9 @@ pub const CODES: &[CodeRow] = &[CodeRow {
 }];
 
 fn pesel(digits: &[u8]) -> bool {
-    let (Some((check, rest)), Some(month), Some(day)) = (digits.split_last(), digits.get(2..4), digits.get(4..6)) else {
+    let (Some((check, rest)), Some(month), Some(day)) =
+        (digits.split_last(), digits.get(2..4), digits.get(4..6))
+    else {
         return false;
     };
     let sum = checks::weighted(rest, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]);
@@ -97,8 +99,13 @@ fn fiscal_code(symbols: &[u8]) -> bool {
     }
     let mut sum = 0;
     for (place, symbol) in rest.iter().enumerate() {
-        let value = usize::from(if symbol.is_ascii_digit() { symbol - b'0' } else { symbol.wrapping_sub(b'A') });
-        sum += if place % 2 == 0 { ODD.get(value).copied().unwrap_or(0) } else { u32::try_from(value).unwrap_or(0) };
+        let value =
+            usize::from(if symbol.is_ascii_digit() { symbol - b'0' } else { symbol.wrapping_sub(b'A') });
+        sum += if place % 2 == 0 {
+            ODD.get(value).copied().unwrap_or(0)
+        } else {
+            u32::try_from(value).unwrap_or(0)
+        };
     }
     sum % 26 == u32::from(check.wrapping_sub(b'A'))
 }

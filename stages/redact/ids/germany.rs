@@ -37,7 +37,12 @@ pub const CODES: &[CodeRow] = &[
 /// One digit occurs two or three times among the first ten, the first is no zero.
 fn tax_id(digits: &[u8]) -> bool {
     let Some(body) = digits.get(..10) else { return false };
-    let counts: Vec<usize> = (0..10).map(|d| body.iter().filter(|digit| **digit == d).count()).collect();
+    let mut counts = [0_usize; 10];
+    for digit in body {
+        if let Some(count) = counts.get_mut(usize::from(*digit)) {
+            *count += 1;
+        }
+    }
     let repeated = counts.iter().filter(|count| **count > 1).count();
     digits.first() != Some(&0)
         && repeated == 1
@@ -71,8 +76,10 @@ fn id_card(symbols: &[u8]) -> bool {
         b'0'..=b'9' => u32::from(symbol - b'0'),
         _ => u32::from(symbol.wrapping_sub(b'A')) + 10,
     };
-    let sum: u32 = rest.iter().map(value).zip([7, 3, 1].iter().cycle()).map(|(value, weight)| value * weight).sum();
-    rest.iter().filter(|symbol| symbol.is_ascii_digit()).count() >= 2 && sum % 10 == u32::from(check.wrapping_sub(b'0'))
+    let sum: u32 =
+        rest.iter().map(value).zip([7, 3, 1].iter().cycle()).map(|(value, weight)| value * weight).sum();
+    rest.iter().filter(|symbol| symbol.is_ascii_digit()).count() >= 2
+        && sum % 10 == u32::from(check.wrapping_sub(b'0'))
 }
 
 #[cfg(test)]

@@ -6,9 +6,27 @@ use crate::redact::kind::Entity;
 
 /// Of letters and digits.
 pub const CODES: &[CodeRow] = &[
-    CodeRow { kind: Entity::EsNif, rule: "nif", form: "99999999A", check: Check { name: "mod 23", holds: nif }, alone: [0.75, 0.2] },
-    CodeRow { kind: Entity::EsNif, rule: "nif", form: "9999999A", check: Check { name: "mod 23", holds: nif }, alone: [0.55, 0.1] },
-    CodeRow { kind: Entity::EsNie, rule: "nie", form: "A9999999A", check: Check { name: "mod 23", holds: nie }, alone: [0.85, 0.1] },
+    CodeRow {
+        kind: Entity::EsNif,
+        rule: "nif",
+        form: "99999999A",
+        check: Check { name: "mod 23", holds: nif },
+        alone: [0.75, 0.2],
+    },
+    CodeRow {
+        kind: Entity::EsNif,
+        rule: "nif",
+        form: "9999999A",
+        check: Check { name: "mod 23", holds: nif },
+        alone: [0.55, 0.1],
+    },
+    CodeRow {
+        kind: Entity::EsNie,
+        rule: "nie",
+        form: "A9999999A",
+        check: Check { name: "mod 23", holds: nie },
+        alone: [0.85, 0.1],
+    },
 ];
 
 fn letter(number: u32) -> Option<u8> {
@@ -17,7 +35,8 @@ fn letter(number: u32) -> Option<u8> {
 
 fn nif(symbols: &[u8]) -> bool {
     let Some((last, digits)) = symbols.split_last() else { return false };
-    letter(digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit.wrapping_sub(b'0')))) == Some(*last)
+    letter(digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit.wrapping_sub(b'0'))))
+        == Some(*last)
 }
 
 fn nie(symbols: &[u8]) -> bool {

@@ -18,7 +18,13 @@ pub const DIGITS: &[DigitRow] = &[DigitRow {
 
 /// Of letters and digits.
 pub const CODES: &[CodeRow] = &[
-    CodeRow { kind: Entity::UkNino, rule: "nino", form: "AA999999A", check: Check { name: "HMRC plan", holds: nino }, alone: [0.75, 0.45] },
+    CodeRow {
+        kind: Entity::UkNino,
+        rule: "nino",
+        form: "AA999999A",
+        check: Check { name: "HMRC plan", holds: nino },
+        alone: [0.75, 0.45],
+    },
     CodeRow {
         kind: Entity::DrivingLicence,
         rule: "uk licence",

@@ -73,11 +73,16 @@ pub const DIGITS: &[DigitRow] = &[
 ];
 
 /// Of letters and digits.
-pub const CODES: &[CodeRow] =
-    &[CodeRow { kind: Entity::Mbi, rule: "mbi", form: "9AX9AX9AA99", check: Check { name: "CMS form", holds: mbi }, alone: [0.8, 0.3] }];
+pub const CODES: &[CodeRow] = &[CodeRow {
+    kind: Entity::Mbi,
+    rule: "mbi",
+    form: "9AX9AX9AA99",
+    check: Check { name: "CMS form", holds: mbi },
+    alone: [0.8, 0.3],
+}];
 
 fn itin(digits: &[u8]) -> bool {
-    matches!(digits, [9, _, _, 5, _, ..] | [9, _, _, 6, 0..=5, ..] | [9, _, _, 7..=8, _, ..] | [9, _, _, 9, 0..=2 | 4..=9, ..])
+    matches!(digits, [9, _, _, group, last, ..] if matches!((group, last), (5 | 7 | 8, _) | (6, 0..=5) | (9, 0..=2 | 4..=9)))
 }
 
 fn ein(digits: &[u8]) -> bool {

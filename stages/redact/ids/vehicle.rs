@@ -6,10 +6,34 @@ use crate::redact::kind::Entity;
 
 /// Of letters and digits.
 pub const CODES: &[CodeRow] = &[
-    CodeRow { kind: Entity::Vin, rule: "vin", form: "XXXXXXXXXXXXX9999", check: Check { name: "ISO 3779 weights", holds: vin }, alone: [0.85, 0.3] },
-    CodeRow { kind: Entity::VehiclePlate, rule: "indian plate", form: "AA99AA9999", check: Check { name: "state", holds: indian }, alone: [0.6, 0.1] },
-    CodeRow { kind: Entity::VehiclePlate, rule: "indian plate", form: "AA99A9999", check: Check { name: "state", holds: indian }, alone: [0.6, 0.1] },
-    CodeRow { kind: Entity::VehiclePlate, rule: "uk plate", form: "AA99AAA", check: Check { name: "age", holds: british }, alone: [0.45, 0.1] },
+    CodeRow {
+        kind: Entity::Vin,
+        rule: "vin",
+        form: "XXXXXXXXXXXXX9999",
+        check: Check { name: "ISO 3779 weights", holds: vin },
+        alone: [0.85, 0.3],
+    },
+    CodeRow {
+        kind: Entity::VehiclePlate,
+        rule: "indian plate",
+        form: "AA99AA9999",
+        check: Check { name: "state", holds: indian },
+        alone: [0.6, 0.1],
+    },
+    CodeRow {
+        kind: Entity::VehiclePlate,
+        rule: "indian plate",
+        form: "AA99A9999",
+        check: Check { name: "state", holds: indian },
+        alone: [0.6, 0.1],
+    },
+    CodeRow {
+        kind: Entity::VehiclePlate,
+        rule: "uk plate",
+        form: "AA99AAA",
+        check: Check { name: "age", holds: british },
+        alone: [0.45, 0.1],
+    },
 ];
 
 /// The check digit in the ninth place; I, O and Q are not used.
