@@ -97,13 +97,14 @@ pub struct DigitRow {
 impl DigitRow {
     /// How much a candidate looks like it, 0 to 1; at least 0.5 is enough.
     pub fn score(&self, candidate: &Candidate<'_>) -> f32 {
-        let context = candidate.context_score(self.kind);
+        let length = candidate.digits.len();
+        let fits = self.lengths.contains(&length);
         let [fewest, most] = self.said;
-        let said = candidate.is_said_to_be(self.kind) && (fewest..=most).contains(&candidate.digits.len());
-        let fits = self.lengths.contains(&candidate.digits.len());
+        let said = (fewest..=most).contains(&length) && candidate.is_said_to_be(self.kind);
         if !fits && !said {
             return 0.0;
         }
+        let context = candidate.context_score(self.kind);
         let valid = fits && (self.check.holds)(candidate.digits);
         let form = self.forms.iter().any(|form| candidate.has_shape(form));
         let alone = match (valid, form) {

@@ -210,6 +210,10 @@ fn packed(word: &str) -> Option<u128> {
     const BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
     let lower = word.bytes().map(|byte| u128::from(byte.to_ascii_lowercase()));
+    if word.len() <= 8 {
+        let key = word.bytes().fold(0, |key, byte| key << 8 | u64::from(byte.to_ascii_lowercase()));
+        return Some(u128::from(key));
+    }
     if word.len() <= WHOLE {
         return Some(lower.fold(0, |key, byte| key << 8 | byte));
     }

@@ -8,7 +8,7 @@ use super::lexicon::Flags;
 use super::number::{Grammar, Group, Run, run_at};
 use super::quantity;
 use super::scene::Scene;
-use super::token::Class;
+use super::token::{Class, seed};
 
 /// The most words between two parts of one number.
 const WORDS: usize = 2;
@@ -27,12 +27,27 @@ struct Place {
 
 /// Takes the parts; whether there were any.
 pub fn find(scene: &mut Scene<'_>) -> bool {
+    if !is_any_left(scene) {
+        return false;
+    }
     let before = scene.found.len();
     let mut places = places(scene);
     spread(scene, &mut places);
     places.reverse();
     spread(scene, &mut places);
     scene.found.len() > before
+}
+
+/// Whether a number was left alone at all.
+fn is_any_left(scene: &Scene<'_>) -> bool {
+    let mut index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
+        if !scene.is_taken(at) {
+            return true;
+        }
+        index = at + 1;
+    }
+    false
 }
 
 fn spread(scene: &mut Scene<'_>, places: &mut [Place]) {
