@@ -36,7 +36,7 @@ fn batches() -> Vec<RecordBatch> {
     const WORDS: [&str; 32] = [
         "the", "kettle", "is", "on", "please", "call", "<PHONE>", "before", "noon", "and", "bring", "a",
         "new", "valve", "for", "pump", "seven", "patient", "in", "room", "four", "asked", "water", "garden",
-        "gate", "stands", "open", "again", "tomorrow", "<NUM>", "weld", "seam",
+        "gate", "stands", "open", "again", "tomorrow", "<NUMBER>", "weld", "seam",
     ];
     let mut state = 1u64;
     let mut sentence = || {

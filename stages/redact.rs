@@ -1,35 +1,61 @@
 //! The redactor: personal data in a text becomes a tag, and raw rows become redacted ones.
 //!
-//! In: rows with a text column. Out: the same rows with every entity of that text replaced by its tag (`<PHONE>`), and a
-//! column `entities` that says what stood where (kind, start, end in the new text; never the value). Other text columns
-//! are redacted too, or their rows would be called redacted and hold raw text. A row whose text cannot be redacted is
-//! rejected, never passed. It must not know where the text comes from.
+//! In: rows with a text column. Out: the same rows with every entity of that text replaced by its tag (`<PHONE>`) or by what an operator
+//! makes of it, and a column `entities` that says what stood where (kind, start, end in the new text, rule, score; never the value).
+//! Other text columns are redacted too, or their rows would be called redacted and hold raw text. A row whose text cannot be redacted
+//! is rejected, never passed. It must not know where the text comes from.
 //!
-//! Inside, a text is cut into tokens once ([`token`]), finders take what is an address ([`address`]), an IBAN ([`iban`]),
-//! a date ([`calendar`]) or made of digits ([`numeric`]), and [`scanner`] puts the findings together. One entity of
-//! digits is one row of [`candidate::ROWS`]; one context phrase is one word in [`cue::PHRASES`].
+//! Inside, a text is cut into tokens once ([`token`]), finders take what is theirs, one family in one file, and [`scanner`] puts the
+//! findings together. One number is one row of a table below [`ids`]; one context phrase is one word in [`cue::PHRASES`];
+//! [`catalogue`] lists every recogniser.
+//!
+//! With `max_hold` a text whose end may go on is held until the next one of its device ([`utterances`]): then the stage has a state.
 
 pub mod address;
+pub mod age;
+pub mod base58;
 pub mod calendar;
 pub mod candidate;
 pub mod card;
+pub mod catalogue;
 pub mod checks;
+pub mod code;
 pub mod cue;
+pub mod custom;
+mod cutter;
 pub mod fuzz;
+pub mod gazetteer;
+pub mod geo;
 pub mod iban;
+pub mod ids;
 pub mod kind;
 pub mod label;
 pub mod lexicon;
 pub mod neighbours;
 pub mod network;
+pub mod normal;
 pub mod number;
 pub mod numeric;
+pub mod operator;
+mod options;
+pub mod organization;
+pub mod person;
+pub mod person_cue;
 pub mod phone;
+pub mod postal;
+pub mod postcode;
 pub mod quantity;
+mod rows;
+mod running;
+mod saved;
 pub mod scanner;
 pub mod scene;
+pub mod secret;
+pub mod spelled;
 pub mod ssn;
+mod tag;
 pub mod token;
+pub mod utterances;
 pub mod words;
 
 #[cfg(test)]
@@ -37,221 +63,145 @@ mod cases;
 #[cfg(test)]
 mod properties;
 
-use arrow::array::{ArrayRef, ListArray, StructArray, UInt32Array};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::Fields;
-use headwater_contract::prelude::*;
-use headwater_contract::{OptionType, Shape, identity, toml};
+use std::time::Duration;
 
+use headwater_contract::prelude::*;
+use headwater_vault::KeyFile;
+
+pub use custom::Custom;
 pub use kind::{Entities, Entity, UnknownEntity};
+pub use operator::{Keys, Operator, Scope};
+use options::{ByKind, Country, PatternOption};
+pub use rows::{ENTITIES, entities_field};
 pub use scanner::{Finding, Placed, Profile, Redacted, Scanner, Style};
 
 options! {
-    /// Replaces personal data in a text by tags such as <PHONE>: raw rows become redacted ones.
+    /// Replaces personal data in a text by tags such as <PHONE>: raw rows become redacted ones. Dates of birth and full dates are
+    /// replaced; bare years, days and times of day are not, unless `entities` names TIME.
     pub struct Redact {
         /// What the text is: "transcript" takes every six digits that are no time, price or quantity, since recognisers lose and
         /// split digits; "text" asks for a form, a checksum or a context phrase.
         profile: Profile = Profile::Transcript;
-        /// What is written in place of a value: "tag" the tag of its kind, "num" <NUM> for everything made of digits.
+        /// What is written in place of a value by the operator "tag": "tag" the tag of its kind, "num" <NUMBER> for everything made of
+        /// digits.
         style: Style = Style::Tag;
         /// The column whose entities are listed. Every other text column is redacted as well; sound and other lists are dropped.
         column: String = "text".into();
-        /// The kinds that are replaced. A card, phone, social security or bank number that is not wanted as such is still replaced
-        /// as a NUM if NUM is in the list.
-        entities: Vec<Entity> = Entity::ALL.to_vec();
+        /// The kinds that are replaced. A number of a kind that is not wanted is still replaced as a NUMBER if NUMBER is in the list.
+        entities: Vec<Entity> = Entity::ALL.iter().copied().filter(|entity| entity.is_default()).collect();
+        /// The countries whose national numbers are told by name; those of others are numbers.
+        countries: Vec<Country> = Country::all();
+        /// Values that are never replaced, in any case: the name of a product, the number of the own hotline.
+        allow: Vec<String> = Vec::new();
+        /// Words and phrases that are always replaced, as CUSTOM.
+        deny: Vec<String> = Vec::new();
+        /// Patterns of your own, each a table [[stage.redact.pattern]] with `name` (its tag), `regex`, and perhaps `checksum` ("luhn",
+        /// "mod97", "verhoeff") and `context` (words of which one must stand before it).
+        pattern: Vec<PatternOption> = Vec::new();
+        /// What is written in place of a value: see docs/redaction.md.
+        operator: Operator = Operator::Tag;
+        /// Another operator for some kinds, such as { CARD = "mask", PERSON = "pseudonym" }.
+        operators: ByKind = ByKind::default();
+        /// Within what the same value has the same pseudonym.
+        scope: Scope = Scope::Device;
+        /// A text whose end may go on, such as "my number is five five", waits for the next one of its device for at most this time of
+        /// capture: 30s in profile "transcript", 0s (never, and the stage has no state) in profile "text".
+        max_hold: Option<Duration>;
     }
 }
 
 /// The kind of this stage.
 pub const KIND: Kind = Kind::stage::<Redact>();
 
-/// The column that says what was replaced.
-pub const ENTITIES: &str = "entities";
+/// How long a recogniser's utterance waits for the next: longer pauses end a number.
+const TRANSCRIPT_HOLD: Duration = Duration::from_secs(30);
+
+impl Redact {
+    /// How long a text may be held; nothing if none is.
+    fn hold(&self) -> Option<Duration> {
+        let usual = match self.profile {
+            Profile::Transcript => TRANSCRIPT_HOLD,
+            Profile::Text => Duration::ZERO,
+        };
+        Some(self.max_hold.unwrap_or(usual)).filter(|hold| !hold.is_zero())
+    }
+
+    fn scanner(&self) -> std::result::Result<Scanner, Vec<Wrong>> {
+        let known =
+            |kind: &Entity| kind.country().is_none_or(|code| self.countries.iter().any(|c| c.code() == code));
+        let entities = self.entities.iter().copied().filter(known).collect();
+        let patterns: Vec<_> = self.pattern.iter().map(PatternOption::compiled).collect();
+        let (patterns, wrongs): (Vec<_>, Vec<_>) = patterns.into_iter().partition(std::result::Result::is_ok);
+        if !wrongs.is_empty() {
+            return Err(wrongs
+                .into_iter()
+                .filter_map(std::result::Result::err)
+                .map(|what| Wrong::new("pattern", what))
+                .collect());
+        }
+        let patterns = patterns.into_iter().flatten().collect();
+        let scanner = Scanner::new(self.profile, self.style, entities);
+        Ok(scanner.with(Custom::new(&self.allow, &self.deny, patterns)))
+    }
+
+    fn operators(&self, site: &Site) -> Result<operator::Operators> {
+        let needs_key =
+            self.operator.needs_key() || self.operators.0.iter().any(|(_, operator)| operator.needs_key());
+        let keys = if needs_key {
+            let (root, _) = KeyFile::at(&site.key_file).read_or_create().map_err(|error| {
+                StageError::new(format!("the root key cannot be read: {error}"))
+                    .expected("a key file for the operators that need a key")
+            })?;
+            Some(Keys::new(root.key()))
+        } else {
+            None
+        };
+        Ok(operator::Operators::new(self.operator, self.operators.0.clone(), self.scope, keys))
+    }
+}
 
 impl StageConfig for Redact {
     const KIND: &'static str = "redact";
 
     fn signature(&self) -> Signature {
-        Signature::map([utf8(&self.column)], [utf8(&self.column), entities_field()])
-            .label(LabelRule::Redactor)
+        let signature = Signature::map([utf8(&self.column)], [utf8(&self.column), entities_field()])
+            .label(LabelRule::Redactor);
+        if self.hold().is_none() {
+            return signature;
+        }
+        signature.routing(Routing::ByKey("device".into())).order(Order::Sorted).state(1, &["column"])
     }
 
     fn wrongs(&self) -> Vec<Wrong> {
-        let nothing = self.entities.is_empty();
-        nothing
-            .then(|| {
+        let mut wrongs = self.scanner().err().unwrap_or_default();
+        if self.entities.is_empty() {
+            wrongs.push(
                 Wrong::new("entities", "an empty list replaces nothing")
-                    .help("leave it out to replace every kind")
-            })
-            .into_iter()
-            .collect()
+                    .help("leave it out to replace every kind"),
+            );
+        }
+        if self.pattern.len() > usize::from(u8::MAX) {
+            wrongs.push(Wrong::new("pattern", "expected at most 255 patterns"));
+        }
+        wrongs
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        let entities = self.entities.iter().copied().collect();
-        let scanner = Scanner::new(self.profile, self.style, entities);
-        let schema = cx.output(0)?;
-        let named: Vec<Field> = [identity::fields(), vec![utf8(&self.column)]].concat();
-        let others = schema.fields().iter().filter(|f| *f.data_type() == DataType::Utf8);
-        let others =
-            others.map(|f| f.name().clone()).filter(|f| named.iter().all(|n| n.name() != f)).collect();
-        Ok(Redactor { scanner, column: self.column.clone(), others, schema })
+        let scanner = self.scanner().map_err(|_| StageError::new("a pattern is no regular expression"))?;
+        let operators = self.operators(cx.site)?;
+        running::Running::new(
+            running::Redactor::new(scanner, operators, &self.column, cx.output(0)?),
+            self.hold(),
+            &cx,
+        )
     }
 }
-
-struct Redactor {
-    scanner: Scanner,
-    column: String,
-    /// The other text columns.
-    others: Vec<String>,
-    schema: SchemaRef,
-}
-
-impl Stage for Redactor {
-    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        let clean = self.without_values_beside(batch)?;
-        let texts = text_column(batch, &self.column)?;
-        let mut redacted = Rows::default();
-        let mut run = 0..0;
-        for row in 0..batch.num_rows() {
-            let done = if texts.is_null(row) {
-                Err(("no_text", "the row has no text"))
-            } else {
-                redacted.push(self.scanner.redact(texts.value(row)))
-            };
-            match done {
-                Ok(()) => run.end = row + 1,
-                Err((code, reason)) => {
-                    self.send(&clean, run, &mut redacted, out)?;
-                    run = row + 1..row + 1;
-                    out.reject(input, batch, row, code, reason);
-                }
-            }
-        }
-        self.send(&clean, run, &mut redacted, out)
-    }
-}
-
-impl Redactor {
-    /// The batch with every text column redacted but the one whose entities are listed.
-    fn without_values_beside(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let redacted = |field: &Field, column: &ArrayRef| -> Result<ArrayRef> {
-            if !self.others.contains(field.name()) {
-                return Ok(column.clone());
-            }
-            let texts = text_column(batch, field.name())?.iter();
-            Ok(Arc::new(texts.map(|t| t.map(|t| self.scanner.redact(t).text)).collect::<StringArray>()))
-        };
-        let fields = batch.schema_ref().fields().iter();
-        let columns = fields.zip(batch.columns()).map(|(field, column)| redacted(field, column));
-        Ok(RecordBatch::try_new(batch.schema(), columns.collect::<Result<_>>()?)?)
-    }
-
-    /// Sends the rows `run` of a batch with their redacted texts.
-    fn send(
-        &self,
-        batch: &RecordBatch,
-        run: std::ops::Range<usize>,
-        redacted: &mut Rows,
-        out: &mut Outbox<'_>,
-    ) -> Result {
-        let rows = std::mem::take(redacted);
-        if run.is_empty() {
-            return Ok(());
-        }
-        out.count("entities", rows.kinds.len() as u64);
-        let (texts, entities) = rows.into_columns()?;
-        let part = batch.slice(run.start, run.len());
-        out.send(with_columns(&part, &self.schema, [(self.column.as_str(), texts), (ENTITIES, entities)])?);
-        Ok(())
-    }
-}
-
-/// The new columns of rows that follow each other.
-#[derive(Default)]
-struct Rows {
-    texts: Vec<String>,
-    lengths: Vec<usize>,
-    kinds: Vec<&'static str>,
-    starts: Vec<u32>,
-    ends: Vec<u32>,
-}
-
-impl Rows {
-    /// Adds a row, or says why it cannot be one.
-    fn push(&mut self, redacted: Redacted) -> std::result::Result<(), (&'static str, &'static str)> {
-        if u32::try_from(redacted.text.len()).is_err() {
-            return Err(("text_too_long", "the text is longer than offsets of 32 bits reach"));
-        }
-        self.lengths.push(redacted.entities.len());
-        for Placed { kind, start, end } in redacted.entities {
-            self.kinds.push(kind.name());
-            self.starts.push(u32::try_from(start).unwrap_or(u32::MAX));
-            self.ends.push(u32::try_from(end).unwrap_or(u32::MAX));
-        }
-        self.texts.push(redacted.text);
-        Ok(())
-    }
-
-    fn into_columns(self) -> Result<(ArrayRef, ArrayRef)> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(self.kinds)),
-            Arc::new(UInt32Array::from(self.starts)),
-            Arc::new(UInt32Array::from(self.ends)),
-        ];
-        let structs = StructArray::try_new(entity_fields(), columns, None)?;
-        let item = Arc::new(Field::new_list_field(DataType::Struct(entity_fields()), false));
-        let list =
-            ListArray::try_new(item, OffsetBuffer::from_lengths(self.lengths), Arc::new(structs), None)?;
-        Ok((Arc::new(StringArray::from(self.texts)), Arc::new(list)))
-    }
-}
-
-fn entity_fields() -> Fields {
-    vec![utf8("kind"), uint32("start"), uint32("end")].into()
-}
-
-/// The column `entities`: for each replaced value its kind, and the first and last byte offset of its tag in the new text.
-pub fn entities_field() -> Field {
-    let item = Field::new_list_field(DataType::Struct(entity_fields()), false);
-    Field::new(ENTITIES, DataType::List(Arc::new(item)), false)
-}
-
-/// Gives a plain enum the face of an option with a fixed set of words.
-macro_rules! words {
-    ($type:ty, $($word:literal => $value:expr),+ $(,)?) => {
-        impl OptionType for $type {
-            fn shape() -> Shape {
-                Shape::Choice(&[$($word),+])
-            }
-            fn read(value: &toml::Value) -> std::result::Result<Self, String> {
-                match value.as_str() {
-                    $(Some($word) => Ok($value),)+
-                    _ => Err(format!("expected {}", Self::shape().expected())),
-                }
-            }
-            fn show(&self) -> String {
-                $(if *self == $value {
-                    return format!("{:?}", $word);
-                })+
-                String::new()
-            }
-        }
-    };
-}
-
-words!(Profile, "transcript" => Profile::Transcript, "text" => Profile::Text);
-words!(Style, "tag" => Style::Tag, "num" => Style::Num);
-words!(
-    Entity,
-    "CARD" => Entity::Card, "DATE" => Entity::Date, "EMAIL" => Entity::Email, "IBAN" => Entity::Iban, "IP" => Entity::Ip,
-    "NUM" => Entity::Num, "PHONE" => Entity::Phone, "SSN" => Entity::Ssn, "URL" => Entity::Url,
-);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::AsArray;
+    use arrow::array::{AsArray, ListArray};
+    use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::UInt32Type;
     use headwater_contract::conformance::{Outcome, assert_stage, text_rows};
     use headwater_contract::{Label, Role};
@@ -281,7 +231,7 @@ mod tests {
         let outcome = played("", ROWS);
         assert_eq!(
             texts(&outcome),
-            ["call me at <PHONE> or <EMAIL>", "nothing to see", "the number is <NUM>", ""]
+            ["call me at <PHONE> or <EMAIL>", "nothing to see", "the number is <NUMBER>", ""]
         );
         assert_eq!(outcome.labels, [Label::Redacted]);
         assert!(outcome.rejected.is_empty());
@@ -305,7 +255,7 @@ mod tests {
                 seen.push(kind);
             }
         }
-        assert_eq!(seen, ["PHONE", "EMAIL", "NUM"]);
+        assert_eq!(seen, ["PHONE", "EMAIL", "NUMBER"]);
     }
 
     #[test]
@@ -313,11 +263,42 @@ mod tests {
         let check = |options: &str, expected: &str| {
             assert_eq!(texts(&played(options, &ROWS[..1])), [expected], "{options}");
         };
-        check("style = 'num'", "call me at <NUM> or <EMAIL>");
+        check("style = 'num'", "call me at <NUMBER> or <EMAIL>");
         check("entities = ['EMAIL']", "call me at 555-0147 or <EMAIL>");
-        check("entities = ['NUM']", "call me at <NUM> or john@example.com");
+        check("entities = ['NUMBER']", "call me at <NUMBER> or john@example.com");
         let clean = [("a", "the serial is long: 4820 1937")];
         assert_eq!(texts(&played("profile = 'text'\nentities = ['CARD']", &clean)), [clean[0].1]);
+    }
+
+    #[test]
+    fn a_number_goes_on_in_the_next_row_of_its_device() {
+        let rows = [
+            ("kitchen", "my number is five five five"),
+            ("shop", "we have five"),
+            ("kitchen", "oh one four seven"),
+            ("shop", "apples left"),
+        ];
+        let outcome = played("", &rows);
+        assert_eq!(texts(&outcome), ["my number is <PHONE>", "<PHONE>", "we have five", "apples left"]);
+        let apart = played("max_hold = '1s'", &rows[..1]);
+        assert_eq!(texts(&apart), ["my number is <NUMBER>"]);
+        assert!(config("").signature().stateful() && !config("max_hold = '0s'").signature().stateful());
+        assert!(!config("profile = 'text'").signature().stateful());
+    }
+
+    #[test]
+    fn operators_patterns_and_lists_choose_too() {
+        let check = |options: &str, text: &str, expected: &str| {
+            assert_eq!(texts(&played(options, &[("a", text)])), [expected], "{options}");
+        };
+        check("operators = { PHONE = 'mask' }", "call 555-0147 or a@b.com", "call ***-**** or <EMAIL>");
+        check("operator = 'drop'", "call 555-0147.", "call .");
+        check("allow = ['555-0147']", "call 555-0147 or 555-0148", "call 555-0147 or <PHONE>");
+        check("deny = ['Project Heron']", "about project heron", "about <CUSTOM>");
+        check("countries = ['UK']", "my SSN is 078-05-1120", "my SSN is <NUMBER>");
+        let pattern = "[[pattern]]\nname = 'TICKET'\nregex = 'T-[0-9]{4}'\ncontext = ['ticket']";
+        check(pattern, "ticket T-1234 and T-1234", "ticket <TICKET> and <TICKET>");
+        check(pattern, "part T-1234", "part T-1234");
     }
 
     #[test]
@@ -331,10 +312,9 @@ mod tests {
         };
         check("profile = 'loose'", r#"expected "transcript" | "text""#);
         check("entities = []", "an empty list replaces nothing");
-        check(
-            "entities = ['NAME']",
-            r#"expected "CARD" | "DATE" | "EMAIL" | "IBAN" | "IP" | "NUM" | "PHONE" | "SSN" | "URL""#,
-        );
+        check("pattern = [{ name = 'X', regex = '(' }]", "the `regex` of X is none, or too large");
+        let told = KIND.plan(&"entities = ['NAME']".parse().unwrap()).err().unwrap();
+        assert!(told[0].what.starts_with(r#"expected "CARD" | "CVV""#), "{}", told[0].what);
         assert!(matches!(KIND.sample(), Some(Role::Stage(_))));
     }
 

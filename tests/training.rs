@@ -65,7 +65,7 @@ fn pipeline(folder: &Path, tiers: &str, window: usize) -> PathBuf {
          [params]\ntalk = {{ default = 'talk.jsonl' }}\nstate = {{ default = 'state' }}\n
          [members]\ntable = 'datasets/personal/members.csv'\n
          [stage.talk]\ntype = 'capture'\npath = '${{talk}}'\ncolumns = ['split']\n
-         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
          [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\n\
          model = 'datasets/models/slm-nano'\nlr = 0.02\nr = 4\ngroups = 3\npublish = '${{state}}/adapters'\n
          [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n{tiers}"

@@ -254,7 +254,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Stages(args) => stages::run(&args, kinds, &mut out),
         Verb::New(args) => new::run(&args, kinds, &mut out),
         Verb::Schema(args) => schema::run(&args, kinds, &mut out),
-        Verb::Redact(verb) => redact::run(&verb, &mut out),
+        Verb::Redact(verb) => redact::run(&verb, &settings.key_file, &mut out),
         Verb::Store(verb) => store::run(&verb, &settings, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(verb) => adapter::run(&verb, &settings, &mut out),

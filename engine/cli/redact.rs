@@ -1,18 +1,21 @@
-//! `headwater redact scan`: a scanner for texts that come by a pipe.
+//! `headwater redact`: what the redactor finds in a text, why, and what it sealed.
 //!
-//! In: lines of text, or JSON lines `{"id", "text"}`. Out: the redacted texts, or `{"id", "spans": [[start, end, "KIND"], ...]}` a
-//! line. A line that cannot be read is reported by its number and never shown. It must not know pipelines.
+//! In: texts by a pipe or as an argument. Out: redacted texts, spans, reasons, lists. It must not know pipelines.
 
-use std::fmt;
-use std::io::{self, BufRead, Write};
+mod explain;
+mod reveal;
+pub mod scan;
 
-use headwater_stages::redact::{Entities, Finding, Profile, Scanner, Style};
-use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::Path;
+
+use headwater_stages::redact::{Entities, Profile, Scanner, Style, catalogue};
+use scan::{Input, Offsets, Output, ScanOptions, scan};
 
 /// The verbs of `headwater redact`.
 #[derive(Debug, clap::Subcommand)]
 pub enum RedactVerb {
-    /// Read lines, or JSON lines {"id", "text"}, and write them redacted, or the spans found
+    /// Read lines, or JSON lines {"id", "device"?, "text"}, and write them redacted, or the spans found
     Scan {
         /// Write {"id", "spans": [[start, end, "KIND"], ...]}
         #[arg(long)]
@@ -27,25 +30,55 @@ pub enum RedactVerb {
         #[arg(long, value_name = "STYLE", default_value = "tag", value_parser = ["tag", "num"])]
         style: String,
     },
+    /// Show why each part of a text is taken for personal data, or is not
+    Explain {
+        /// The text
+        text: String,
+        /// What the text is
+        #[arg(long, value_name = "PROFILE", default_value = "transcript", value_parser = ["transcript", "text"])]
+        profile: String,
+    },
+    /// Read texts in which the operator "encrypt" sealed values, and write them with the values
+    Reveal,
+    /// List the kinds of personal data: what each is, what tells it, what is said before it
+    Kinds,
 }
 
 /// Carries a verb out; gives the exit code.
-pub fn run(verb: &RedactVerb, out: &mut dyn Write) -> u8 {
-    let RedactVerb::Scan { json, offsets, profile, style } = verb;
-    let options = ScanOptions {
-        scanner: Scanner::new(
-            if profile == "text" { Profile::Text } else { Profile::Transcript },
-            if style == "num" { Style::Num } else { Style::Tag },
-            Entities::all(),
-        ),
-        input: Input::Detect,
-        output: match (json, offsets.as_str()) {
-            (true, "chars") => Output::Spans(Offsets::Chars),
-            (true, _) => Output::Spans(Offsets::Bytes),
-            (false, _) => Output::Text,
-        },
+pub fn run(verb: &RedactVerb, key_file: &Path, out: &mut dyn Write) -> u8 {
+    let done = match verb {
+        RedactVerb::Scan { json, offsets, profile, style } => {
+            return scan_standard_input(out, *json, offsets, scanner(profile, style));
+        }
+        RedactVerb::Explain { text, profile } => {
+            explain::explain(&scanner(profile, "tag"), text, out, explain::Colours::of_terminal()).map(|()| 0)
+        }
+        RedactVerb::Reveal => reveal::run(io::stdin().lock(), key_file, out),
+        RedactVerb::Kinds => write!(out, "{}", catalogue::markdown()).map(|()| 0),
     };
-    match scan(io::stdin().lock(), out, options) {
+    done.unwrap_or_else(told)
+}
+
+fn told(error: io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    eprintln!("error: {error}");
+    2
+}
+
+fn scanner(profile: &str, style: &str) -> Scanner {
+    let profile = if profile == "text" { Profile::Text } else { Profile::Transcript };
+    Scanner::new(profile, if style == "num" { Style::Num } else { Style::Tag }, Entities::usual())
+}
+
+fn scan_standard_input(out: &mut dyn Write, json: bool, offsets: &str, scanner: Scanner) -> u8 {
+    let output = match (json, offsets) {
+        (true, "chars") => Output::Spans(Offsets::Chars),
+        (true, _) => Output::Spans(Offsets::Bytes),
+        (false, _) => Output::Text,
+    };
+    match scan(io::stdin().lock(), out, ScanOptions { scanner, input: Input::Detect, output }) {
         Ok(report) => {
             for bad in &report.first_bad {
                 eprintln!("error: {bad}");
@@ -55,266 +88,6 @@ pub fn run(verb: &RedactVerb, out: &mut dyn Write) -> u8 {
             }
             report.exit_code()
         }
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(error) => {
-            eprintln!("error: {error}");
-            2
-        }
-    }
-}
-
-/// What the lines of the input are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Input {
-    /// JSON lines if the first line that is not blank begins with `{`, else lines of text.
-    #[default]
-    Detect,
-    /// Every line is a text.
-    Lines,
-    /// Every line is an object with `text` and perhaps `id`.
-    JsonLines,
-}
-
-/// What offsets count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Offsets {
-    /// Bytes of UTF-8.
-    #[default]
-    Bytes,
-    /// Unicode code points.
-    Chars,
-}
-
-/// What is written for each text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// The redacted text: a line, or `{"id", "text"}` for JSON lines.
-    #[default]
-    Text,
-    /// `{"id", "spans"}`, one object a line.
-    Spans(Offsets),
-}
-
-/// How to scan.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ScanOptions {
-    /// Finds the personal data.
-    pub scanner: Scanner,
-    /// What the lines are.
-    pub input: Input,
-    /// What is written.
-    pub output: Output,
-}
-
-/// A line that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadLine {
-    /// Its number, from 1.
-    pub line: u64,
-    /// What is wrong with it, in words that hold nothing of it.
-    pub reason: String,
-}
-
-impl fmt::Display for BadLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.reason)
-    }
-}
-
-/// What was read and found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScanReport {
-    /// Texts scanned.
-    pub texts: u64,
-    /// Entities found.
-    pub entities: u64,
-    /// Lines that could not be read.
-    pub bad: u64,
-    /// The first of them.
-    pub first_bad: Vec<BadLine>,
-}
-
-/// As many bad lines are kept for the report.
-const BAD_LINES_KEPT: usize = 20;
-
-impl ScanReport {
-    /// 0 if every line could be read, else 1.
-    pub fn exit_code(&self) -> u8 {
-        u8::from(self.bad > 0)
-    }
-
-    fn reject(&mut self, line: u64, reason: impl Into<String>) {
-        self.bad += 1;
-        if self.first_bad.len() < BAD_LINES_KEPT {
-            self.first_bad.push(BadLine { line, reason: reason.into() });
-        }
-    }
-}
-
-/// A text and what names it.
-struct Record {
-    id: Value,
-    text: String,
-}
-
-/// Scans every line of `input`. A text without an id has its place among the lines, from 0.
-///
-/// # Errors
-/// Reading or writing fails. A bad line is no error: it is counted in the report.
-pub fn scan(mut input: impl BufRead, mut output: impl Write, options: ScanOptions) -> io::Result<ScanReport> {
-    let mut report = ScanReport::default();
-    let mut kind = options.input;
-    let mut bytes = Vec::new();
-    for number in 0_u64.. {
-        bytes.clear();
-        if input.read_until(b'\n', &mut bytes)? == 0 {
-            break;
-        }
-        let line = without_line_end(&bytes);
-        if kind == Input::Detect && !is_blank(line) {
-            kind = if line.trim_ascii_start().starts_with(b"{") { Input::JsonLines } else { Input::Lines };
-        }
-        if kind == Input::JsonLines && is_blank(line) {
-            continue;
-        }
-        match read(kind, line, number) {
-            Ok(record) => {
-                report.texts += 1;
-                report.entities += write(&mut output, kind, options, &record)?;
-            }
-            Err(reason) => report.reject(number + 1, reason),
-        }
-    }
-    output.flush()?;
-    Ok(report)
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    line.trim_ascii().is_empty()
-}
-
-fn without_line_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// Reads a line. The reason of a failure holds nothing of the line: serde's messages may, its position does not.
-fn read(kind: Input, line: &[u8], number: u64) -> Result<Record, String> {
-    let line =
-        std::str::from_utf8(line).map_err(|e| format!("not UTF-8 from byte {} on", e.valid_up_to()))?;
-    if kind != Input::JsonLines {
-        return Ok(Record { id: number.into(), text: line.to_owned() });
-    }
-    let value: Value =
-        serde_json::from_str(line).map_err(|e| format!("not JSON at column {}", e.column()))?;
-    let Value::Object(mut object) = value else { return Err("expected an object with `text`".to_owned()) };
-    match object.remove("text") {
-        Some(Value::String(text)) => {
-            Ok(Record { id: object.remove("id").unwrap_or_else(|| number.into()), text })
-        }
-        Some(_) => Err("`text` is no string".to_owned()),
-        None => Err("the object has no `text`".to_owned()),
-    }
-}
-
-/// Writes what was found in a text; how many entities.
-fn write(output: &mut impl Write, kind: Input, options: ScanOptions, record: &Record) -> io::Result<u64> {
-    let entities = match options.output {
-        Output::Spans(offsets) => {
-            let found = options.scanner.scan(&record.text);
-            let spans = spans(&record.text, &found, offsets);
-            writeln!(output, "{}", json!({ "id": record.id, "spans": spans }))?;
-            found.len()
-        }
-        Output::Text => {
-            let redacted = options.scanner.redact(&record.text);
-            if kind == Input::JsonLines {
-                writeln!(output, "{}", json!({ "id": record.id, "text": redacted.text }))?;
-            } else {
-                writeln!(output, "{}", redacted.text)?;
-            }
-            redacted.entities.len()
-        }
-    };
-    Ok(entities as u64)
-}
-
-fn spans(text: &str, found: &[Finding], offsets: Offsets) -> Vec<Value> {
-    let (mut byte, mut chars) = (0, 0);
-    let mut place = |offset: usize| {
-        if offsets == Offsets::Bytes {
-            return offset;
-        }
-        chars += text.get(byte..offset).map_or(0, |piece| piece.chars().count());
-        byte = offset;
-        chars
-    };
-    found
-        .iter()
-        .map(|finding| json!([place(finding.start), place(finding.end), finding.kind.name()]))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(input: &[u8], output: Output) -> (String, ScanReport) {
-        let mut out = Vec::new();
-        let report = scan(input, &mut out, ScanOptions { output, ..ScanOptions::default() }).unwrap();
-        (String::from_utf8(out).unwrap(), report)
-    }
-
-    #[track_caller]
-    fn check(input: &str, output: Output, expected: &str) {
-        let (out, report) = run(input.as_bytes(), output);
-        assert_eq!(out, expected);
-        assert_eq!((report.bad, report.exit_code()), (0, 0));
-    }
-
-    #[test]
-    fn lines_in_redacted_lines_out() {
-        check("call 555-0147\r\n\nbye", Output::Text, "call <PHONE>\n\nbye\n");
-        check("", Output::Text, "");
-    }
-
-    #[test]
-    fn json_lines_in_spans_out() {
-        let input = "{\"id\": \"a\", \"text\": \"ü call 555-0147\"}\n\n{\"text\": \"bye\"}\n";
-        let bytes = "{\"id\":\"a\",\"spans\":[[8,16,\"PHONE\"]]}\n{\"id\":2,\"spans\":[]}\n";
-        let chars = "{\"id\":\"a\",\"spans\":[[7,15,\"PHONE\"]]}\n{\"id\":2,\"spans\":[]}\n";
-        check(input, Output::Spans(Offsets::Bytes), bytes);
-        check(input, Output::Spans(Offsets::Chars), chars);
-        check(
-            input,
-            Output::Text,
-            "{\"id\":\"a\",\"text\":\"ü call <PHONE>\"}\n{\"id\":2,\"text\":\"bye\"}\n",
-        );
-        check("call 555-0147\n", Output::Spans(Offsets::Bytes), "{\"id\":0,\"spans\":[[5,13,\"PHONE\"]]}\n");
-    }
-
-    #[test]
-    fn bad_lines_are_counted_by_number_and_not_shown() {
-        let input = b"{\"text\": \"ok\"}\n{\"text\": 5550147}\n{\"txt\": \"secret\"}\n[1]\n{\"text\": secret}\n\xff{}\n{\"text\": \"ok\"}\n";
-        let (out, report) = run(input, Output::Text);
-        assert_eq!(out, "{\"id\":0,\"text\":\"ok\"}\n{\"id\":6,\"text\":\"ok\"}\n");
-        let told: Vec<String> = report.first_bad.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "line 2: `text` is no string",
-                "line 3: the object has no `text`",
-                "line 4: expected an object with `text`",
-                "line 5: not JSON at column 10",
-                "line 6: not UTF-8 from byte 0 on",
-            ]
-        );
-        assert_eq!((report.texts, report.bad, report.exit_code()), (2, 5, 1));
-    }
-
-    #[test]
-    fn only_the_first_bad_lines_are_kept() {
-        let (_, report) = run("{}\n".repeat(100).as_bytes(), Output::Text);
-        assert_eq!((report.bad, report.first_bad.len()), (100, BAD_LINES_KEPT));
+        Err(error) => told(error),
     }
 }

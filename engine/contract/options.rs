@@ -29,6 +29,8 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// A list of values of one form.
     List(Box<Shape>),
+    /// A table, which the option's type reads itself; what it holds, in words.
+    Table(&'static str),
 }
 
 impl Shape {
@@ -44,6 +46,7 @@ impl Shape {
             Shape::Bytes => "a size such as \"64MiB\"".into(),
             Shape::Choice(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" | "),
             Shape::List(item) => format!("a list, each item {}", item.expected()),
+            Shape::Table(holds) => format!("a table of {holds}"),
         }
     }
 
@@ -59,6 +62,7 @@ impl Shape {
             Shape::Bytes => "\"64MiB\"".into(),
             Shape::Choice(words) => format!("\"{}\"", words.first().unwrap_or(&"")),
             Shape::List(item) => format!("[{}]", item.sample()),
+            Shape::Table(_) => "{ }".into(),
         }
     }
 }

@@ -202,6 +202,7 @@ fn form(shape: &Shape) -> Value {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$\\{" }] })
         }
         Shape::List(item) => json!({ "type": "array", "items": form(item) }),
+        Shape::Table(holds) => json!({ "type": "object", "description": format!("A table of {holds}.") }),
     }
 }
 

@@ -21,6 +21,7 @@ mod commit_log;
 mod disk;
 mod durable;
 mod error;
+mod ff1;
 mod file_check;
 mod frame_log;
 mod frames;

@@ -8,7 +8,7 @@ use super::kind::Entity;
 use super::label::{self, Domain, Ending, is_solid, is_spelled};
 use super::lexicon::{Flags, Sense};
 use super::scene::Scene;
-use super::token::Class;
+use super::token::{Class, seed};
 
 /// The most tokens of the name before an at sign.
 const NAME_TOKENS: usize = 64;
@@ -21,18 +21,21 @@ const PATH_TOKENS: usize = 512;
 
 /// Finds the addresses.
 pub fn find(scene: &mut Scene<'_>) {
-    find_schemes(scene);
-    for index in 0..scene.tokens.len() {
-        let token = scene.tokens.at(index);
-        if (token.is(b'@') || token.has(Flags::AT)) && !scene.is_taken(index) {
-            take_email(scene, index);
-        }
+    if scene.tokens.signals.colon {
+        find_schemes(scene);
     }
     let mut index = 0;
-    while index < scene.tokens.len() {
-        index = match label::after_dot(scene, index) {
-            Some(_) => take_domain(scene, index),
-            None => index + 1,
+    while let Some(at) = scene.tokens.seed(index, seed::AT) {
+        index = at + 1;
+        if !scene.is_taken(at) {
+            take_email(scene, at);
+        }
+    }
+    index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::DOT) {
+        index = match label::after_dot(scene, at) {
+            Some(_) => take_domain(scene, at),
+            None => at + 1,
         };
     }
 }
@@ -75,7 +78,7 @@ fn path_end(scene: &Scene<'_>, from: usize) -> usize {
 fn take_email(scene: &mut Scene<'_>, at: usize) {
     let spoken = scene.tokens.at(at).class == Class::Word;
     let Some(first) = name_start(scene, at) else { return };
-    let said = scene.context_for(first, |hint| hint == Hint::Email).is_some();
+    let said = scene.context_for(first, |hint| hint == Hint::Of(Entity::Email)).is_some();
     let glued = !spoken && scene.tokens.glued(at) && scene.tokens.glued(at + 1);
     if let Some(domain) = domain_after(scene, at + 1) {
         let sure = !spoken || domain.ending == Ending::Strong || said;
@@ -210,7 +213,9 @@ fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words:
         return true;
     }
     let written_at = scene.tokens.at(at).is(b'@');
-    if token.has(Flags::STOP | Flags::AT | Flags::FILLER) || token.meaning.cue || written_at && !scene.lenient
+    if token.has(Flags::STOP | Flags::AT | Flags::FILLER)
+        || token.meaning.cue > 0
+        || written_at && !scene.lenient
     {
         return false;
     }
@@ -223,14 +228,15 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
     let Some(first) = label_start(scene, dot) else { return dot + 1 };
     let Some(domain) = label::domain(scene, first) else { return dot + 1 };
     let www = is_www(scene, first) || scheme_start(scene, first) < first;
-    let said =
-        scene.context_for(first, |hint| matches!(hint, Hint::Email | Hint::Url)).map(|context| context.hint);
+    let said = scene
+        .context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url)))
+        .map(|context| context.hint);
     let written = scene.tokens.at(dot).is(b'.');
     let sure = domain.ending == Ending::Strong || www || said.is_some_and(|_| !written || scene.lenient);
     if !sure || is_stop_word(scene, first) && said.is_none() {
         return dot + 1;
     }
-    if said == Some(Hint::Email) && !www {
+    if said == Some(Hint::Of(Entity::Email)) && !www {
         let start = name_start(scene, first).unwrap_or(first);
         scene.take(Entity::Email, start, domain.last, 0.6, "e-mail without an at sign");
         return domain.last + 1;

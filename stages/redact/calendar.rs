@@ -81,7 +81,7 @@ fn find_at(scene: &mut Scene<'_>, month: usize) {
     let year = year_at(scene, after_day);
     let first = before.unwrap_or(month);
     let has_day = before.is_some() || day_after.is_some();
-    let born = scene.context_for(first, |hint| hint == Hint::Birth).is_some();
+    let born = scene.context_for(first, |hint| hint == Hint::Of(Entity::DateOfBirth)).is_some();
     let last = year.or(day_after).unwrap_or(month);
     if has_day && year.is_some() || born && (has_day || year.is_some()) {
         let first = if has_day && scene.free_before(first).has(Flags::LINK) && is_the(scene, first) {
@@ -89,7 +89,8 @@ fn find_at(scene: &mut Scene<'_>, month: usize) {
         } else {
             first
         };
-        scene.take(Entity::Date, first, last, 0.9, "date with month");
+        let kind = if born { Entity::DateOfBirth } else { Entity::Date };
+        scene.take(kind, first, last, 0.9, "date with month");
     }
 }
 

@@ -1,13 +1,14 @@
-//! A number that may be personal, and the table of what it may be.
+//! A number that may be personal, and the tables of what it may be.
 //!
-//! In: the groups of a run that are left when dates, times and quantities are cut off. Out: a kind and a score. One row of
-//! [`ROWS`] = one entity; its file holds its shape, its check and its weight of context.
+//! In: the groups of a run that are left when dates, times and quantities are cut off. Out: a kind and a score. One [`DigitRow`] = one
+//! entity; the rows stand with their families, below `ids`. A check or a form raises the score, context raises it more.
 
+use super::checks::Check;
 use super::cue::Hint;
+use super::ids;
 use super::kind::Entity;
 use super::number::{Form, Group};
 use super::scene::Context;
-use super::{card, phone, ssn};
 
 /// A number that may be personal.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Candidate<'a> {
     pub plus: bool,
     /// A parenthesis opens before its first group.
     pub parenthesis: bool,
-    /// What was said before.
+    /// What was said before, or right after.
     pub context: Option<Context>,
     /// A word after it says whose telephone it is.
     pub phone_after: bool,
@@ -42,56 +43,118 @@ impl Candidate<'_> {
         self.groups.iter().all(|group| group.form != Form::Written)
     }
 
-    /// What the context adds to the score of an entity that `hint` speaks of.
-    pub fn context_score(&self, hint: Hint) -> f32 {
+    /// What the context adds to the score of a kind.
+    pub fn context_score(&self, kind: Entity) -> f32 {
         match self.context {
-            Some(context) if context.hint == hint => {
-                if context.near {
+            Some(Context { hint: Hint::Of(said), near }) if said == kind => {
+                if near {
                     0.6
                 } else {
                     0.35
                 }
             }
-            Some(context) if context.near && context.hint != Hint::Any => -0.4,
+            Some(Context { hint: Hint::Of(_), near: true }) => -0.4,
             _ => 0.0,
         }
     }
 
-    /// Whether the phrase before it speaks of `hint` and only linking words lie between.
-    pub fn is_said_to_be(&self, hint: Hint) -> bool {
-        self.context == Some(Context { hint, near: true })
+    /// Whether the phrase before it speaks of `kind` and only linking words lie between.
+    pub fn is_said_to_be(&self, kind: Entity) -> bool {
+        self.context == Some(Context { hint: Hint::Of(kind), near: true })
     }
 }
 
+/// How sure a row is without context.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone {
+    /// In its form, and its check holds.
+    pub both: f32,
+    /// Its check holds.
+    pub check: f32,
+    /// In its form.
+    pub form: f32,
+}
+
 /// One entity made of digits.
-#[derive(Debug)]
-pub struct Row {
+#[derive(Clone, Copy, Debug)]
+pub struct DigitRow {
     /// What it is.
     pub kind: Entity,
     /// The name of the rule.
     pub rule: &'static str,
-    /// How sure it is, 0 to 1; at least 0.5 stands without context.
+    /// How many digits it has.
+    pub lengths: &'static [usize],
+    /// The groups that it is written in.
+    pub forms: &'static [&'static [usize]],
+    /// What tells a good one.
+    pub check: Check,
+    /// How sure it is without context.
+    pub alone: Alone,
+    /// The fewest and most digits, recognisers' mistakes included, of what is said to be one.
+    pub said: [usize; 2],
+}
+
+impl DigitRow {
+    /// How much a candidate looks like it, 0 to 1; at least 0.5 is enough.
+    pub fn score(&self, candidate: &Candidate<'_>) -> f32 {
+        let length = candidate.digits.len();
+        let fits = self.lengths.contains(&length);
+        let [fewest, most] = self.said;
+        let said = (fewest..=most).contains(&length) && candidate.is_said_to_be(self.kind);
+        if !fits && !said {
+            return 0.0;
+        }
+        let context = candidate.context_score(self.kind);
+        let valid = fits && (self.check.holds)(candidate.digits);
+        let form = self.forms.iter().any(|form| candidate.has_shape(form));
+        let alone = match (valid, form) {
+            (true, true) => self.alone.both,
+            (true, false) => self.alone.check,
+            (false, true) => self.alone.form,
+            (false, false) => 0.05,
+        };
+        let score = alone + context;
+        if said { score.max(0.55) } else { score }
+    }
+}
+
+/// A row that weighs a candidate in its own way.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnRow {
+    /// What it is.
+    pub kind: Entity,
+    /// The name of the rule.
+    pub rule: &'static str,
+    /// The name of its check.
+    pub check: &'static str,
+    /// How sure it is, 0 to 1.
     pub score: fn(&Candidate<'_>) -> f32,
 }
 
-/// Every entity made of digits.
-pub const ROWS: &[Row] = &[
-    Row { kind: Entity::Card, rule: "card", score: card::score },
-    Row { kind: Entity::Ssn, rule: "ssn", score: ssn::score },
-    Row { kind: Entity::Phone, rule: "phone", score: phone::score },
-];
+/// What a candidate is taken for.
+#[derive(Clone, Copy, Debug)]
+pub struct Guess {
+    /// The kind.
+    pub kind: Entity,
+    /// The rule.
+    pub rule: &'static str,
+    /// How sure it is.
+    pub score: f32,
+}
 
-/// The best row for a candidate, and its score.
-pub fn best(candidate: &Candidate<'_>) -> (&'static Row, f32) {
-    let mut best = (&NUMBER, 0.0);
-    for row in ROWS {
-        let score = (row.score)(candidate).clamp(0.0, 1.0);
-        if score > best.1 {
-            best = (row, score);
+/// The best row for a candidate among those that `wanted` lets take part.
+pub fn best(candidate: &Candidate<'_>, wanted: impl Fn(Entity) -> bool) -> Guess {
+    let mut best = Guess { kind: Entity::Number, rule: "number", score: 0.0 };
+    let mut offer = |kind, rule, score: f32| {
+        if score > best.score {
+            best = Guess { kind, rule, score: score.clamp(0.0, 1.0) };
         }
+    };
+    for row in ids::OWN {
+        offer(row.kind, row.rule, (row.score)(candidate));
+    }
+    for row in ids::DIGITS.iter().flat_map(|table| table.iter()).filter(|row| wanted(row.kind)) {
+        offer(row.kind, row.rule, row.score(candidate));
     }
     best
 }
-
-/// What a number is that no row knows.
-pub const NUMBER: Row = Row { kind: Entity::Num, rule: "number", score: |_| 0.0 };

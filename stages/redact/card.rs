@@ -2,18 +2,18 @@
 
 use super::candidate::Candidate;
 use super::checks;
-use super::cue::Hint;
+use super::kind::Entity;
 
 /// How much a candidate looks like a card number.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
-    let context = candidate.context_score(Hint::Card);
+    let context = candidate.context_score(Entity::Card);
     match candidate.digits.len() {
         12..=19 => {
             let check = if checks::luhn(candidate.digits) { 0.4 } else { 0.0 };
             let shape = if is_grouped(candidate) { 0.15 } else { 0.0 };
             0.1 + check + shape + context
         }
-        8..=24 if candidate.is_said_to_be(Hint::Card) => 0.55,
+        8..=24 if candidate.is_said_to_be(Entity::Card) => 0.55,
         _ => 0.0,
     }
 }

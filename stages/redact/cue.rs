@@ -1,91 +1,167 @@
 //! Context words: what a speaker says before giving a number or an address away.
 //!
-//! In: tokens. Out: [`Cues`], the places of the phrases of [`PHRASES`]. One row = one phrase. Must not know what follows it.
+//! In: tokens. Out: [`Cues`], the places of the phrases of [`PHRASES`]. One row = one kind. Must not know what follows it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::token::{Class, Tokens};
+use super::kind::Entity;
+use super::token::{Class, Tokens, seed};
 
 /// What a phrase promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// A payment card.
-    Card,
-    /// A telephone number.
-    Phone,
-    /// A social security number.
-    Ssn,
-    /// A bank account number.
-    Iban,
     /// Some number; a phrase before it says which.
     Any,
-    /// A personal number of another kind.
-    Number,
-    /// A date of birth.
-    Birth,
-    /// An e-mail address.
-    Email,
-    /// A web address.
-    Url,
+    /// A value of this kind.
+    Of(Entity),
 }
 
-/// The phrases, in lower case, words apart by one space.
+impl Hint {
+    /// Whether a value made of digits is promised.
+    #[inline]
+    pub const fn is_for_digits(self) -> bool {
+        !matches!(self, Self::Of(Entity::Email | Entity::Url | Entity::ApiKey | Entity::Username))
+    }
+}
+
+/// Phrases that promise some number.
+pub const VAGUE: &[&str] = &["number is", "numbers are", "number", "digits are", "numero", "nummer"];
+
+/// The phrases by kind, in lower case, words apart by one space. Apostrophes and hyphens are spaces.
 #[rustfmt::skip]
-pub const PHRASES: &[(Hint, &[&str])] = &[
-    (Hint::Card, &["card", "cards", "credit card", "debit card", "card number", "card no", "cc", "visa", "mastercard",
-        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "maestro"]),
-    (Hint::Phone, &["phone", "phones", "telephone", "phone number", "cell", "cell phone", "cellphone", "cell number",
+pub const PHRASES: &[(Entity, &[&str])] = &[
+    (Entity::Card, &["card", "cards", "credit card", "debit card", "card number", "card no", "cc", "visa", "mastercard",
+        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "maestro", "kreditkarte",
+        "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card"]),
+    (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
+        "digits on the back", "number on the back", "code on the back", "c v v", "c v c", "see vv", "cvv code"]),
+    (Entity::Pin, &["pin", "pin code", "pin number", "pin is", "passcode", "access code", "door code", "gate code",
+        "alarm code", "unlock code", "verification code", "one time code", "otp", "authentication code", "safe code",
+        "confirmation pin", "combination", "entry code", "keypad code", "2fa code"]),
+    (Entity::CardExpiry, &["expiry", "expires", "expiration", "expiry date", "expiration date", "exp", "exp date",
+        "valid until", "valid through", "valid thru", "good thru", "good through", "expiring", "expires on"]),
+    (Entity::Iban, &["iban", "i ban", "wire transfer", "eye ban", "i b a n"]),
+    (Entity::Bic, &["bic", "swift", "swift code", "bic code", "swift bic"]),
+    (Entity::Aba, &["routing", "routing number", "aba", "aba number", "routing transit number", "rtn", "transit number",
+        "routing code", "bank routing"]),
+    (Entity::BankAccount, &["account", "accounts", "account number", "acct", "account no", "bank account",
+        "checking account", "savings account", "sort code", "kontonummer", "konto", "bankleitzahl", "bsb", "giro",
+        "beneficiary account"]),
+    (Entity::Ssn, &["ssn", "social", "social security", "social security number", "s s n", "tax id", "taxpayer", "ss number",
+        "soc", "last four of my social", "socials"]),
+    (Entity::Itin, &["itin", "individual taxpayer", "taxpayer identification number", "individual taxpayer number"]),
+    (Entity::Ein, &["ein", "employer identification", "employer identification number", "fein", "federal tax id"]),
+    (Entity::Phone, &["phone", "phones", "telephone", "phone number", "cell", "cell phone", "cellphone", "cell number",
         "mobile", "mobile number", "landline", "call", "calling", "call me", "call me back", "call us", "call back",
         "call him", "call her", "ring", "ring me", "dial", "text", "text me", "text us", "reach me", "reach us",
         "reach me at", "reach him", "reach her", "reached at", "reach", "contact", "contact number", "callback",
         "fax", "tel", "desk", "hotline", "whatsapp", "home number", "work number", "office number", "answering",
         "answer at", "messages to", "message to", "sms", "voicemail", "my number", "extension", "pager", "direct line",
-        "registered number", "on my registered"]),
-    (Hint::Any, &["number is", "numbers are", "number"]),
-    (Hint::Ssn, &["ssn", "social", "social security", "social security number", "s s n", "tax id", "taxpayer"]),
-    (Hint::Iban, &["iban", "i ban", "wire transfer", "eye ban"]),
-    (Hint::Number, &["account", "accounts", "account number", "acct", "routing", "routing number", "sort code", "policy",
-        "policy number", "member number", "member id", "membership", "customer number", "client number", "reference",
-        "reference number", "confirmation", "confirmation number", "tracking number", "case number", "claim number",
-        "order number", "invoice number", "booking number", "reservation", "patient", "patient number", "patient id",
-        "record number", "mrn", "medical record", "chart number", "insurance", "insurance number", "medicare", "medicaid",
-        "passport", "passport number", "licence", "license", "licence number", "license number", "driver", "drivers",
-        "licence plate", "license plate", "serial", "serial number", "pin", "pin code", "pin number", "passcode",
-        "security code", "access code", "verification code", "door code", "gate code", "alarm code", "cvv", "cvc", "cvv2",
-        "expiry", "expires", "expiration", "zip", "zip code", "postcode", "postal code", "post code", "id number",
-        "student id", "employee id", "employee number", "badge number", "badge", "user id", "id is", "national insurance",
-        "nhs number", "combination", "locker", "code is", "tax number", "swift", "identification number"]),
-    (Hint::Birth, &["born", "born on", "born in", "date of birth", "dob", "d o b", "birthday", "birthdate", "birth date",
-        "birth"]),
-    (Hint::Email, &["email", "emails", "e mail", "mail", "gmail", "email address", "e mail address", "mail me", "write to me",
+        "registered number", "on my registered", "telefon", "handy", "telefonnummer", "rufnummer", "téléphone", "telefono",
+        "teléfono", "portable", "message me", "phoned", "called from", "number to reach", "mob", "helpline", "toll free",
+        "ph", "contact me", "our number", "his number", "her number", "their number", "your number"]),
+    (Entity::Imei, &["imei", "i m e i", "imei number"]),
+    (Entity::Vin, &["vin", "vin number", "vehicle identification number", "chassis number", "chassis"]),
+    (Entity::DateOfBirth, &["born", "born on", "born in", "date of birth", "dob", "d o b", "birthday", "birthdate",
+        "birth date", "birth", "geburtsdatum", "geboren", "né le", "née le", "date de naissance", "b day", "bday"]),
+    (Entity::Postcode, &["zip", "zip code", "zipcode", "postcode", "postal code", "post code", "plz", "postleitzahl",
+        "code postal", "zip is", "area zip"]),
+    (Entity::Passport, &["passport", "passport number", "passport no", "passport id", "reisepass", "passeport", "pasaporte",
+        "passnummer", "pass nr"]),
+    (Entity::DrivingLicence, &["licence", "license", "driver", "drivers", "driver s license", "driver s licence", "drivers license",
+        "drivers licence", "licence number", "license number", "driving licence", "driving license", "driver license", "dl",
+        "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id"]),
+    (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
+        "registration plate", "vehicle registration", "car registration", "tag number", "kennzeichen", "reg number",
+        "registration number", "matricula", "immatriculation", "car reg"]),
+    (Entity::MedicalRecord, &["mrn", "m r n", "medical record", "medical record number", "chart number", "patient", "patient number",
+        "patient id", "record number", "hospital number", "medical id", "patient identifier", "health record", "medical number"]),
+    (Entity::Mbi, &["mbi", "medicare beneficiary", "medicare beneficiary identifier", "medicare id", "medicare number", "medicare",
+        "medicare claim number"]),
+    (Entity::Npi, &["npi", "provider identifier", "provider number", "provider id", "npi number"]),
+    (Entity::Crypto, &["wallet", "bitcoin", "btc", "ethereum", "eth", "wallet address", "crypto"]),
+    (Entity::Coordinates, &["coordinates", "latitude", "longitude", "lat", "gps", "geolocation", "lat long"]),
+    (Entity::UkNhs, &["nhs", "nhs number", "national health service", "n h s", "nhs no"]),
+    (Entity::UkNino, &["national insurance", "national insurance number", "nino", "ni number", "n i number"]),
+    (Entity::InAadhaar, &["aadhaar", "aadhar", "adhar", "aadhaar number", "uidai", "aadhaar card", "aadhar card", "uid number"]),
+    (Entity::InPan, &["pan", "pan card", "pan number", "permanent account number", "pan no"]),
+    (Entity::InGstin, &["gst", "gstin", "gst number"]),
+    (Entity::PlPesel, &["pesel", "numer pesel"]),
+    (Entity::CaSin, &["sin", "social insurance", "social insurance number", "sin number", "s i n", "numéro d assurance sociale"]),
+    (Entity::EsNif, &["nif", "dni", "documento nacional", "número de identificación"]),
+    (Entity::EsNie, &["nie", "número de extranjero"]),
+    (Entity::DeTaxId, &["steuer id", "steueridentifikationsnummer", "steuer identifikationsnummer", "steuernummer", "idnr",
+        "tax identification number", "identifikationsnummer"]),
+    (Entity::DeSocial, &["sozialversicherungsnummer", "rentenversicherungsnummer", "rvnr", "versicherungsnummer",
+        "sozialversicherung"]),
+    (Entity::DeIdCard, &["personalausweis", "personalausweisnummer", "ausweisnummer", "identity card", "ausweis", "id card"]),
+    (Entity::FrInsee, &["insee", "numéro de sécurité sociale", "sécurité sociale", "securite sociale", "numéro insee", "nir"]),
+    (Entity::ItFiscalCode, &["codice fiscale", "fiscal code"]),
+    (Entity::AuTfn, &["tfn", "tax file number", "tax file"]),
+    (Entity::AuAbn, &["abn", "australian business number"]),
+    (Entity::AuAcn, &["acn", "australian company number"]),
+    (Entity::AuMedicare, &["medicare card", "medicare card number", "australian medicare"]),
+    (Entity::BrCpf, &["cpf"]),
+    (Entity::BrCnpj, &["cnpj"]),
+    (Entity::SgNric, &["nric", "fin number", "singpass", "nric number"]),
+    (Entity::SePersonnummer, &["personnummer", "personal identity number", "samordningsnummer"]),
+    (Entity::KrRrn, &["rrn", "resident registration", "resident registration number", "korean id"]),
+    (Entity::ThTnin, &["thai id", "thai national id", "thai identity"]),
+    (Entity::TrTckn, &["tckn", "tc kimlik", "kimlik", "kimlik no", "turkish id", "t c kimlik"]),
+    (Entity::ZaId, &["south african id", "sa id", "rsa id", "za id"]),
+    (Entity::Number, &["policy", "policy number", "member number", "member id", "membership", "customer number",
+        "client number", "reference", "reference number", "confirmation", "confirmation number", "tracking number",
+        "case number", "claim number", "order number", "invoice number", "booking number", "reservation", "insurance",
+        "insurance number", "medicaid", "serial", "serial number", "id number", "student id", "employee id",
+        "employee number", "badge number", "badge", "id is", "locker", "code is", "tax number", "identification number",
+        "customer id", "member", "group number", "national id", "national id number", "identity number", "personal id", "loyalty number", "frequent flyer",
+        "prescription", "prescription number", "rx number", "loan number", "beneficiary number", "confirmation code",
+        "ident", "kundennummer", "vertragsnummer", "matrikelnummer", "policyholder", "enrollment number", "voter id",
+        "ration card", "military id", "service number", "aktenzeichen", "booking reference", "record locator", "id no"]),
+    (Entity::Email, &["email", "emails", "e mail", "mail", "gmail", "email address", "e mail address", "mail me", "write to me",
         "write me", "inbox", "email is", "electronic mail", "contact me at", "reach me at", "login", "username"]),
-    (Hint::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit"]),
+    (Entity::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit",
+        "online at", "blog", "portfolio"]),
 ];
 
-/// Every phrase.
-pub fn phrases() -> impl Iterator<Item = &'static str> {
-    PHRASES.iter().flat_map(|(_, list)| list.iter().copied())
+/// Every phrase with what it promises.
+fn all() -> impl Iterator<Item = (&'static str, Hint)> {
+    let named = PHRASES.iter().flat_map(|(kind, list)| list.iter().map(|phrase| (*phrase, Hint::Of(*kind))));
+    VAGUE.iter().map(|phrase| (*phrase, Hint::Any)).chain(named)
 }
 
-type Heads = HashMap<&'static str, Vec<(Vec<&'static str>, Hint)>>;
+/// Phrases that begin with the same word, the longest first.
+struct Head {
+    word: &'static str,
+    phrases: Vec<(Vec<&'static str>, Hint)>,
+}
 
-/// The phrases by their first word, longest first.
-static HEADS: LazyLock<Heads> = LazyLock::new(|| {
-    let mut heads = Heads::new();
-    for &(hint, list) in PHRASES {
-        for phrase in list {
-            let words: Vec<_> = phrase.split(' ').collect();
-            if let Some(&first) = words.first() {
-                heads.entry(first).or_default().push((words, hint));
-            }
+/// The phrases by their first word.
+static HEADS: LazyLock<Vec<Head>> = LazyLock::new(|| {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut heads: Vec<Head> = Vec::new();
+    for (phrase, hint) in all() {
+        let words: Vec<_> = phrase.split(' ').collect();
+        let Some(&word) = words.first() else { continue };
+        let place = *places.entry(word).or_insert_with(|| {
+            heads.push(Head { word, phrases: Vec::new() });
+            heads.len() - 1
+        });
+        if let Some(head) = heads.get_mut(place) {
+            head.phrases.push((words, hint));
         }
     }
-    for rows in heads.values_mut() {
-        rows.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+    for head in &mut heads {
+        head.phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
     }
     heads
 });
+
+/// The first words of the phrases, in the order by which [`Meaning::cue`](super::lexicon::Meaning::cue) numbers them.
+pub fn heads() -> impl Iterator<Item = &'static str> {
+    HEADS.iter().map(|head| head.word)
+}
 
 /// A phrase found: its last token and what it promises.
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +182,13 @@ impl Cues {
     /// Finds the phrases; the longest wins where several begin with the same word.
     pub fn new(tokens: &Tokens<'_>) -> Self {
         let mut cues = Vec::new();
-        for index in 0..tokens.len() {
-            let token = tokens.at(index);
-            if token.meaning.cue {
-                let head = tokens.str(token).to_ascii_lowercase();
-                let rows = HEADS.get(head.as_str()).map_or(&[][..], Vec::as_slice);
-                cues.extend(rows.iter().filter_map(|(words, hint)| matched(tokens, index, words, *hint)));
-            }
+        let mut index = 0;
+        while let Some(at) = tokens.seed(index, seed::CUE) {
+            index = at + 1;
+            let number = usize::from(tokens.at(at).meaning.cue);
+            let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
+            let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
+            cues.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
         }
         Self(cues)
     }
@@ -129,12 +205,18 @@ impl Cues {
             .filter(move |cue| cue.last < index)
             .copied()
     }
+
+    /// The cues that begin at the token `index`, the longest first.
+    pub fn at(&self, index: usize) -> impl Iterator<Item = Cue> + '_ {
+        let from = self.0.partition_point(|cue| cue.first < index);
+        self.0.get(from..).unwrap_or(&[]).iter().take_while(move |cue| cue.first == index).copied()
+    }
 }
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {
-    let mut at = first;
-    for (place, word) in words.iter().enumerate() {
-        if place > 0 && tokens.at(at).is(b'-') {
+    let mut at = first + 1;
+    for word in words.iter().skip(1) {
+        if tokens.at(at).is(b'-') || tokens.at(at).is(b'\'') || tokens.at(at).is_apostrophe() {
             at += 1;
         }
         let token = tokens.at(at);
@@ -144,4 +226,18 @@ fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Opt
         at += 1;
     }
     Some(Cue { first, last: at - 1, hint })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_phrase_promises_two_kinds() {
+        let mut seen = HashMap::new();
+        for (phrase, hint) in all().filter(|(phrase, _)| *phrase != "reach me at") {
+            let before = seen.insert(phrase, hint);
+            assert!(before.is_none(), "{phrase}: {before:?} and {hint:?}");
+        }
+    }
 }

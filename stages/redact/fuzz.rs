@@ -46,7 +46,7 @@ pub fn check(scanner: &Scanner, text: &str) -> Result<(), &'static str> {
     if !tags_stand {
         return Err("an entity does not point at its tag");
     }
-    // <NUM> for everything does not say what stood there, and what stood there decides what its neighbours are.
+    // <NUMBER> for everything does not say what stood there, and what stood there decides what its neighbours are.
     if scanner.style() == Style::Tag && scanner.redact(&once.text).text != once.text {
         return Err("a redacted text is redacted again");
     }

@@ -9,7 +9,7 @@ use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::number::group_at;
 use super::scene::Scene;
-use super::token::{Class, Token};
+use super::token::{Class, Token, seed};
 
 /// The longest IBAN of any country.
 const LONGEST: usize = 34;
@@ -19,8 +19,8 @@ const SHORTEST: usize = 12;
 /// Finds the IBANs.
 pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
-    while index < scene.tokens.len() {
-        index = find_at(scene, index).unwrap_or(index + 1);
+    while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
+        index = find_at(scene, at).unwrap_or(at + 1);
     }
 }
 
@@ -42,14 +42,18 @@ struct Reading {
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
     let (country, after) = country(scene, first)?;
-    let length = checks::iban_length(country)?;
+    let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
+    if !scene.tokens.has_seed(digits, seed::NUMBER) {
+        return None;
+    }
+    let length = iban_length(country)?;
     let reading = read(scene, after, country);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {
         return None;
     }
     let whole = reading.ends.iter().find(|(symbols, _)| *symbols == length);
     let context = scene.context(first);
-    let said = context.is_some_and(|context| context.hint == Hint::Iban);
+    let said = context.is_some_and(|context| context.hint == Hint::Of(Entity::Iban));
     let doubtful = is_common_word(scene, first);
     if let Some(&(symbols, last)) = whole {
         let valid = checks::iban_mod97(reading.symbols.get(..symbols)?);
@@ -143,3 +147,30 @@ fn read_piece(scene: &Scene<'_>, at: usize, symbols: &mut Vec<u8>) -> Option<usi
         _ => None,
     }
 }
+
+/// Whether a country has IBANs.
+pub fn is_country(country: [u8; 2]) -> bool {
+    iban_length(country).is_some()
+}
+
+/// The length of a country's IBANs (SWIFT IBAN registry), or `None` if it has none.
+fn iban_length(country: [u8; 2]) -> Option<usize> {
+    let at = IBAN_LENGTHS.iter().position(|(code, _)| *code == &country.map(|c| c.to_ascii_uppercase()))?;
+    IBAN_LENGTHS.get(at).map(|&(_, length)| length)
+}
+
+#[rustfmt::skip]
+const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
+    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
+    (b"BH", 22), (b"BI", 27), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24),
+    (b"DE", 22), (b"DJ", 27), (b"DK", 18), (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18),
+    (b"FK", 18), (b"FO", 18), (b"FR", 27), (b"GB", 22), (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27),
+    (b"GT", 28), (b"HN", 28), (b"HR", 21), (b"HU", 28), (b"IE", 22), (b"IL", 23), (b"IQ", 23), (b"IS", 26),
+    (b"IT", 27), (b"JO", 30), (b"KW", 30), (b"KZ", 20), (b"LB", 28), (b"LC", 32), (b"LI", 21), (b"LT", 20),
+    (b"LU", 20), (b"LV", 21), (b"LY", 25), (b"MC", 27), (b"MD", 24), (b"ME", 22), (b"MK", 19), (b"MN", 20),
+    (b"MR", 27), (b"MT", 31), (b"MU", 30), (b"NI", 28), (b"NL", 18), (b"NO", 15), (b"OM", 23), (b"PK", 24),
+    (b"PL", 28), (b"PS", 29), (b"PT", 25), (b"QA", 29), (b"RO", 24), (b"RS", 22), (b"RU", 33), (b"SA", 24),
+    (b"SC", 31), (b"SD", 18), (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"SM", 27), (b"SO", 23), (b"ST", 25),
+    (b"SV", 28), (b"TL", 23), (b"TN", 24), (b"TR", 26), (b"UA", 29), (b"VA", 22), (b"VG", 24), (b"XK", 20),
+    (b"YE", 30),
+];

@@ -55,6 +55,7 @@ fn is_torn(scene: &Scene<'_>, index: usize) -> bool {
 }
 
 /// Whether it is a word or digits.
+#[inline]
 pub fn is_solid(token: Token) -> bool {
     matches!(token.class, Class::Word | Class::Digits)
 }
@@ -108,6 +109,7 @@ fn extends_label(scene: &Scene<'_>, first: usize, at: usize) -> bool {
 }
 
 /// A single letter, or a spoken digit.
+#[inline]
 pub fn is_spelled(token: Token) -> bool {
     token.is_letter()
         || token.class == Class::Digits && token.len() == 1

@@ -36,6 +36,7 @@ pub enum Sense {
 
 impl Sense {
     /// Whether the word is a number wherever it stands.
+    #[inline]
     pub const fn is_number(self) -> bool {
         matches!(self, Self::Digit(_) | Self::Teen(_) | Self::Ten(_) | Self::Repeat(_))
     }
@@ -43,7 +44,7 @@ impl Sense {
 
 /// The roles that a word may play. A word may have several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u32);
+pub struct Flags(u64);
 
 impl Flags {
     /// None.
@@ -96,10 +97,47 @@ impl Flags {
     pub const SCHEME: Self = Self(1 << 22);
     /// The dot of a decimal.
     pub const POINT: Self = Self(1 << 24);
+    /// Before a name: "mr", "doctor".
+    pub const TITLE: Self = Self(1 << 25);
+    /// Inside a name: "van", "de".
+    pub const PARTICLE: Self = Self(1 << 26);
+    /// Ends the name of a street: "street", "avenue".
+    pub const STREET: Self = Self(1 << 27);
+    /// Begins the name of a street: "rue", "via".
+    pub const STREET_BEFORE: Self = Self(1 << 28);
+    /// Names a part of a house before its number: "apartment", "suite".
+    pub const DOOR: Self = Self(1 << 29);
+    /// A state of the US, by name or by its two letters.
+    pub const STATE: Self = Self(1 << 30);
+    /// Ends the name of an organisation by law: "inc", "gmbh".
+    pub const FIRM: Self = Self(1 << 31);
+    /// Ends the name of an organisation: "bank", "university".
+    pub const BODY: Self = Self(1 << 32);
+    /// A day of the week.
+    pub const WEEKDAY: Self = Self(1 << 33);
+    /// A word that a name follows: "hi", "dear".
+    pub const GREETING: Self = Self(1 << 34);
+    /// What somebody does who is named: "said", "called".
+    pub const ACT: Self = Self(1 << 35);
+    /// A relation, after which a name may follow: "brother", "colleague".
+    pub const KIN: Self = Self(1 << 36);
+    /// North, east and so on.
+    pub const DIRECTION: Self = Self(1 << 37);
+    /// A word by which ages are told: "aged", "old".
+    pub const AGE: Self = Self(1 << 38);
+    /// A word that a secret or the name of a user may follow: "password".
+    pub const SECRET: Self = Self(1 << 41);
+    /// Begins a post box: "box", "po".
+    pub const BOX: Self = Self(1 << 42);
+    /// Ends a cue that the name of an organisation follows: "works for".
+    pub const FIRM_CUE: Self = Self(1 << 43);
+    /// A thing that carries a number of its own but is nobody's: "ticket", "pallet".
+    pub const THING: Self = Self(1 << 39);
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);
 
     /// Whether any flag of `other` is set.
+    #[inline]
     pub const fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -108,6 +146,7 @@ impl Flags {
 impl BitOr for Flags {
     type Output = Self;
 
+    #[inline]
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -120,26 +159,44 @@ pub struct Meaning {
     pub sense: Sense,
     /// The roles that it may play.
     pub flags: Flags,
-    /// Context phrases may begin with it.
-    pub cue: bool,
+    /// The number of the context phrases that begin with it, from 1; 0 if none does.
+    pub cue: u16,
+    /// The number of the cues of names that end with it, from 1; 0 if none does.
+    pub names: u16,
+    /// The letter that it spells ("bravo"), or 0.
+    pub letter: u8,
 }
 
 impl Meaning {
     /// Of a word that is in no list.
-    pub const NONE: Self = Self { sense: Sense::None, flags: Flags::NONE, cue: false };
+    pub const NONE: Self = Self { sense: Sense::None, flags: Flags::NONE, cue: 0, names: 0, letter: 0 };
 
     /// Whether the word is in any list.
+    #[inline]
     pub fn is_some(self) -> bool {
         self != Self::NONE
     }
 }
 
+/// Words of up to this many bytes are their own key.
+const WHOLE: usize = 16;
 /// Words longer than this many bytes are in no list.
-const LONGEST: usize = 16;
+const LONGEST: usize = 40;
 /// A power of two, several times the number of words.
 const SLOTS: usize = 1 << 13;
 
-struct Table(Vec<(u128, Meaning)>);
+/// The words, and for each hash which of them it may be: small, so that it stays in the cache.
+struct Table {
+    slots: Vec<Slot>,
+    words: Vec<(u128, Meaning)>,
+}
+
+/// The number of a word from 1, and 16 bits of its hash.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    word: u16,
+    print: u16,
+}
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
 
@@ -148,24 +205,32 @@ pub fn meaning(word: &str) -> Meaning {
     packed(word).map_or(Meaning::NONE, |key| TABLE.get(key))
 }
 
-/// Up to 16 bytes of a word in lower case as one number.
+/// A word in lower case as one number: itself, or for a long one its FNV-1a hash.
 fn packed(word: &str) -> Option<u128> {
-    let bytes = word.as_bytes();
-    if bytes.len() > LONGEST {
-        return None;
+    const BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+    let lower = word.bytes().map(|byte| u128::from(byte.to_ascii_lowercase()));
+    if word.len() <= 8 {
+        let key = word.bytes().fold(0, |key, byte| key << 8 | u64::from(byte.to_ascii_lowercase()));
+        return Some(u128::from(key));
     }
-    Some(bytes.iter().fold(0, |key, byte| key << 8 | u128::from(byte.to_ascii_lowercase())))
+    if word.len() <= WHOLE {
+        return Some(lower.fold(0, |key, byte| key << 8 | byte));
+    }
+    (word.len() <= LONGEST).then(|| lower.fold(BASIS, |key, byte| (key ^ byte).wrapping_mul(PRIME)))
 }
 
-fn slot(key: u128) -> usize {
-    let [a, b, c, d] = [key, key >> 32, key >> 64, key >> 96].map(|part| (part & 0xFFFF_FFFF) as u64);
-    let folded = (a | b << 32) ^ (c | d << 32).rotate_left(23);
-    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 51) as usize
+/// The first slot of a key, and its fingerprint.
+#[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
+fn place(key: u128) -> (usize, u16) {
+    let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(23);
+    let hash = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((hash >> 51) as usize, (hash >> 20) as u16)
 }
 
 impl Table {
     fn build() -> Self {
-        let mut table = Self(vec![(0, Meaning::NONE); SLOTS]);
+        let mut table = Self { slots: vec![Slot::default(); SLOTS], words: Vec::new() };
         for &(list, flags) in words::ROLES {
             for word in list.split_whitespace() {
                 table.edit(word, |meaning| meaning.flags = meaning.flags | flags);
@@ -174,33 +239,52 @@ impl Table {
         for &(word, sense) in words::NUMBERS {
             table.edit(word, |meaning| meaning.sense = sense);
         }
-        for phrase in super::cue::phrases() {
-            if let Some(first) = phrase.split(' ').next() {
-                table.edit(first, |meaning| meaning.cue = true);
-            }
+        for (place, word) in words::LETTERS.split_whitespace().enumerate() {
+            let letter = b'A' + u8::try_from(place).unwrap_or(0);
+            table.edit(word, |meaning| meaning.letter = letter);
+        }
+        for (number, word) in (1..).zip(super::person_cue::cue_ends()) {
+            table.edit(word, |meaning| meaning.names = number);
+        }
+        for word in super::organization::cue_ends() {
+            table.edit(word, |meaning| meaning.flags = meaning.flags | Flags::FIRM_CUE);
+        }
+        for (number, word) in (1..).zip(super::cue::heads()) {
+            table.edit(word, |meaning| meaning.cue = number);
         }
         table
     }
 
     fn get(&self, key: u128) -> Meaning {
-        let mut at = slot(key);
-        loop {
-            match self.0.get(at) {
-                Some((found, meaning)) if *found == key => return *meaning,
-                Some((0, _)) | None => return Meaning::NONE,
-                Some(_) => at = (at + 1) % SLOTS,
+        self.find(key).1.and_then(|word| self.words.get(word)).map_or(Meaning::NONE, |(_, meaning)| *meaning)
+    }
+
+    /// The slot where a key is or would be, and its word.
+    fn find(&self, key: u128) -> (usize, Option<usize>) {
+        let (mut at, print) = place(key);
+        while let Some(slot) = self.slots.get(at)
+            && slot.word > 0
+        {
+            let word = usize::from(slot.word) - 1;
+            if slot.print == print && self.words.get(word).is_some_and(|(known, _)| *known == key) {
+                return (at, Some(word));
             }
+            at = (at + 1) % SLOTS;
         }
+        (at, None)
     }
 
     fn edit(&mut self, word: &str, change: impl FnOnce(&mut Meaning)) {
         let Some(key) = packed(word) else { return };
-        let mut at = slot(key);
-        while self.0.get(at).is_some_and(|(found, _)| *found != key && *found != 0) {
-            at = (at + 1) % SLOTS;
-        }
-        if let Some((found, meaning)) = self.0.get_mut(at) {
-            *found = key;
+        let (at, known) = self.find(key);
+        let word = known.unwrap_or_else(|| {
+            self.words.push((key, Meaning::NONE));
+            if let Some(slot) = self.slots.get_mut(at) {
+                *slot = Slot { word: u16::try_from(self.words.len()).unwrap_or(0), print: place(key).1 };
+            }
+            self.words.len() - 1
+        });
+        if let Some((_, meaning)) = self.words.get_mut(word) {
             change(meaning);
         }
     }
@@ -217,9 +301,10 @@ mod tests {
         assert_eq!(to.sense, Sense::Homophone(2));
         assert!(to.flags.any(Flags::STOP) && to.flags.any(Flags::WEAK_TLD) && !to.flags.any(Flags::TLD));
         assert_eq!(meaning("march").sense, Sense::Month(3));
-        assert!(meaning("phone").cue);
+        assert!(meaning("phone").cue > 0);
         assert_eq!(meaning("zebra"), Meaning::NONE);
-        assert_eq!(meaning("a-word-that-is-longer-than-any"), Meaning::NONE);
+        assert!(meaning("Sozialversicherungsnummer").cue > 0);
+        assert_eq!(meaning(&"a".repeat(41)), Meaning::NONE);
     }
 
     #[test]
@@ -230,6 +315,6 @@ mod tests {
                 assert!(meaning(word).is_some(), "{word}");
             }
         }
-        assert!(TABLE.0.iter().filter(|(key, _)| *key != 0).count() * 4 < SLOTS);
+        assert!(TABLE.words.len() * 3 < SLOTS, "{} words", TABLE.words.len());
     }
 }

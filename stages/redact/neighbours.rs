@@ -8,7 +8,7 @@ use super::lexicon::Flags;
 use super::number::{Grammar, Group, Run, run_at};
 use super::quantity;
 use super::scene::Scene;
-use super::token::Class;
+use super::token::{Class, seed};
 
 /// The most words between two parts of one number.
 const WORDS: usize = 2;
@@ -19,7 +19,7 @@ struct Place {
     first: usize,
     last: usize,
     /// A number that was found now. A tag is none: its neighbours were looked at when it was written, and where every number
-    /// is written as <NUM> it may stand for a date or an address, which have no neighbours.
+    /// is written as <NUMBER> it may stand for a date or an address, which have no neighbours.
     personal: bool,
     /// A number that was left alone, and may be a part.
     loose: bool,
@@ -27,12 +27,27 @@ struct Place {
 
 /// Takes the parts; whether there were any.
 pub fn find(scene: &mut Scene<'_>) -> bool {
+    if !is_any_left(scene) {
+        return false;
+    }
     let before = scene.found.len();
     let mut places = places(scene);
     spread(scene, &mut places);
     places.reverse();
     spread(scene, &mut places);
     scene.found.len() > before
+}
+
+/// Whether a number was left alone at all.
+fn is_any_left(scene: &Scene<'_>) -> bool {
+    let mut index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
+        if !scene.is_taken(at) {
+            return true;
+        }
+        index = at + 1;
+    }
+    false
 }
 
 fn spread(scene: &mut Scene<'_>, places: &mut [Place]) {
@@ -46,7 +61,7 @@ fn spread(scene: &mut Scene<'_>, places: &mut [Place]) {
             continue;
         }
         let (first, last) = (place.first, place.last);
-        scene.take(Entity::Num, first, last, 0.4, "part of a number");
+        scene.take(Entity::Number, first, last, 0.4, "part of a number");
         if let Some(place) = places.get_mut(at) {
             (place.personal, place.loose) = (true, false);
         }

@@ -1,11 +1,12 @@
-//! IP addresses: IPv4 in runs of digits (written or with spoken dots), IPv6 as one glued span (RFC 4291 text forms).
+//! Addresses of machines: IPv4 in runs of digits (written or with spoken dots), IPv6 as one glued span (RFC 4291 text forms), and the
+//! hardware addresses of IEEE 802.
 
 use std::net::Ipv6Addr;
 
 use super::kind::Entity;
 use super::number::{Group, Run};
 use super::scene::Scene;
-use super::token::{Class, Tokens};
+use super::token::{Class, Tokens, seed};
 
 /// How many groups from `at` on are an IPv4 address; 0 if they are none.
 pub fn ipv4_len(run: &Run, at: usize) -> usize {
@@ -61,15 +62,57 @@ fn octet_values(run: &Run, range: std::ops::Range<usize>) -> bool {
 /// The longest text of an IPv6 address with an embedded IPv4 address.
 const LONGEST: usize = 45;
 
-/// Finds IPv6 addresses.
+/// The last token of six pairs of hexadecimal digits with colons or hyphens between ("00:1A:2b:3c:4d:5e"), or three of four with dots.
+fn mac_end(scene: &Scene<'_>, first: usize) -> Option<usize> {
+    const LENGTHS: [(usize, usize); 2] = [(3, 17), (5, 14)];
+    let token = scene.tokens.at(first);
+    if !token.is_solid() || scene.tokens.glued(first) || token.len() > 4 || scene.is_taken(first) {
+        return None;
+    }
+    let bytes = scene.tokens.text.as_bytes();
+    let (step, length) = LENGTHS.into_iter().find(|(step, _)| {
+        let sign = bytes.get(token.start + step - 1);
+        if *step == 3 { matches!(sign, Some(b':' | b'-')) } else { sign == Some(&b'.') }
+    })?;
+    let text = bytes.get(token.start..token.start + length)?;
+    let sign = text.get(step - 1)?;
+    let fits = text
+        .iter()
+        .enumerate()
+        .all(|(place, byte)| if place % step == step - 1 { byte == sign } else { byte.is_ascii_hexdigit() });
+    let end = token.start + length;
+    let last = (first..first + 18).find(|at| scene.tokens.at(*at).end == end)?;
+    let more = scene.tokens.glued(last + 1)
+        && (scene.tokens.at(last + 1).is_solid() || scene.tokens.is_inner(last + 1));
+    (fits && !more && !(first..=last).any(|at| scene.is_taken(at))).then_some(last)
+}
+
+/// Finds IPv6 and hardware addresses.
 pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
-    while index < scene.tokens.len() {
-        let end = cluster_end(&scene.tokens, index);
-        if end > index + 2 {
-            take_ipv6(scene, index, end);
+    while let Some(at) = scene.tokens.seed(index, seed::COLON | seed::ROW | seed::MIXED) {
+        index = at + 1;
+        if let Some(last) = mac_end(scene, at) {
+            scene.take(Entity::Mac, at, last, 0.95, "mac");
+            index = last + 1;
         }
-        index = end.max(index + 1);
+    }
+    if scene.tokens.signals.colon {
+        find_ipv6(scene);
+    }
+}
+
+fn find_ipv6(scene: &mut Scene<'_>) {
+    let mut index = 0;
+    while let Some(row) = scene.tokens.seed(index, seed::COLON) {
+        index = row;
+        while index == row || index < scene.tokens.len() && scene.tokens.glued(index) {
+            let end = cluster_end(&scene.tokens, index);
+            if end > index + 2 {
+                take_ipv6(scene, index, end);
+            }
+            index = end.max(index + 1);
+        }
     }
 }
 

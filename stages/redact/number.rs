@@ -29,16 +29,19 @@ pub struct Gap {
 
 impl Gap {
     /// Whether it is this sign alone, without white space.
+    #[inline]
     pub fn is(self, sign: u8) -> bool {
         self.sign == Some(sign) && !self.spaced && !self.mixed
     }
 
     /// Whether it is white space alone.
+    #[inline]
     pub fn is_space(self) -> bool {
         self.spaced && self.sign.is_none() && !self.mixed && !self.and && !self.dot_word && !self.extension
     }
 
     /// Whether a comma is in it, and white space after.
+    #[inline]
     pub fn is_list_comma(self) -> bool {
         self.sign == Some(b',') && self.spaced
     }
@@ -77,6 +80,7 @@ pub struct Group {
 impl Group {
     /// The number of digits.
     #[expect(clippy::len_without_is_empty, reason = "a group always has a digit")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.to - self.from
     }
@@ -93,11 +97,13 @@ pub struct Run {
 
 impl Run {
     /// The digits of a group.
+    #[inline]
     pub fn digits_of(&self, group: &Group) -> &[u8] {
         self.digits.get(group.from..group.to).unwrap_or(&[])
     }
 
     /// The value of a group of at most nine digits.
+    #[inline]
     pub fn value(&self, group: &Group) -> Option<u32> {
         let digits = self.digits_of(group);
         (digits.len() < 10).then(|| digits.iter().fold(0, |value, digit| value * 10 + u32::from(*digit)))
@@ -116,7 +122,8 @@ const WIDEST_GAP: usize = 6;
 
 /// Reads the run that begins at the token `index`, if one does; also the index of the token after it.
 pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Run, usize)> {
-    let mut reader = Reader { tokens, grammar, run: Run::default() };
+    let run = Run { groups: Vec::with_capacity(16), digits: Vec::with_capacity(24) };
+    let mut reader = Reader { tokens, grammar, run };
     let mut at = reader.group(index, Gap::default())?;
     while let Some((next, gap)) = reader.gap(at)
         && let Some(after) = reader.group(next, gap)

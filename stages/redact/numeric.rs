@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::calendar;
-use super::candidate::{self, Candidate};
+use super::candidate::{self, Candidate, Guess};
 use super::checks;
 use super::cue::Hint;
 use super::kind::Entity;
@@ -15,7 +15,7 @@ use super::network;
 use super::number::{Form, Grammar, Group, Run, run_at};
 use super::quantity;
 use super::scene::{Context, Scene};
-use super::token::Class;
+use super::token::{Class, seed};
 
 /// So many digits are personal in a transcript, whatever they look like.
 const TRANSCRIPT: usize = 6;
@@ -34,10 +34,9 @@ const LONGEST: usize = 19;
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
     let mut index = 0;
-    while index < scene.tokens.len() {
-        let token = scene.tokens.at(index);
-        let may_begin = token.class == Class::Digits || token.meaning.sense.is_number();
-        if !may_begin || scene.is_taken(index) {
+    while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
+        index = at;
+        if scene.is_taken(index) {
             index += 1;
             continue;
         }
@@ -92,13 +91,26 @@ fn judge(scene: &mut Scene<'_>, run: &Run, end: usize) {
         if let (Some(kind), Some(first), Some(last)) =
             (kind, run.groups.get(at), run.groups.get(at + length - 1))
         {
-            let rule = if kind == Entity::Ip { "ipv4" } else { "date" };
-            scene.take(kind, first.first, last.last, 0.9, rule);
+            take_special(scene, kind, first.first, last.last);
+        } else if let (Some(first), Some(last)) = (run.groups.get(at), run.groups.get(at + length - 1)) {
+            scene.pass(first.first, last.last, "a time of day");
         }
         at += length;
         start = at;
     }
     judge_rest(scene, run, start..end);
+}
+
+fn take_special(scene: &mut Scene<'_>, kind: Entity, first: usize, last: usize) {
+    let born =
+        |scene: &Scene<'_>| scene.context_for(first, |hint| hint == Hint::Of(Entity::DateOfBirth)).is_some();
+    let (kind, rule) = match kind {
+        Entity::Ip => (kind, "ipv4"),
+        Entity::Time => (kind, "time"),
+        _ if born(scene) => (Entity::DateOfBirth, "date of birth"),
+        _ => (kind, "date"),
+    };
+    scene.take(kind, first, last, 0.9, rule);
 }
 
 /// How many groups at `at` are a date, an IPv4 address or a time; times have no kind.
@@ -113,7 +125,7 @@ fn special(scene: &Scene<'_>, run: &Run, at: usize) -> (usize, Option<Entity>) {
     }
     let time = calendar::time_len(run, at);
     if time > 0 && stands_apart(scene, run, at..at + time) {
-        return (time, None);
+        return (time, scene.wants(Entity::Time).then_some(Entity::Time));
     }
     (0, None)
 }
@@ -136,8 +148,11 @@ fn stands_apart(scene: &Scene<'_>, run: &Run, range: Range<usize>) -> bool {
 /// Judges groups that hold no date, address or time.
 fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let Some(first) = run.groups.get(range.start).filter(|_| !range.is_empty()) else { return };
-    let near = scene.context(first.first).is_some_and(|context| context.near && is_for_digits(context.hint));
+    let near = scene.context(first.first).is_some_and(|context| context.near && context.hint.is_for_digits());
+    let whole = range.clone();
     let range = quantity::trim(scene, run, range, near);
+    pass(scene, run, whole.start..range.start, "a price or a measured quantity");
+    pass(scene, run, range.end..whole.end, "a price or a measured quantity");
     let range = if near { range } else { without_leading_year(run, range) };
     let mut rest = range;
     while !rest.is_empty() {
@@ -145,6 +160,15 @@ fn judge_rest(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
         let end = part.end;
         judge_part(scene, run, quantity::drop_homophones(run, part));
         rest = untaken(scene, run, end..rest.end);
+    }
+}
+
+fn pass(scene: &mut Scene<'_>, run: &Run, range: Range<usize>, reason: &'static str) {
+    if let (Some(first), Some(last)) =
+        (run.groups.get(range.start), range.end.checked_sub(1).and_then(|last| run.groups.get(last)))
+        && range.start < range.end
+    {
+        scene.pass(first.first, last.last, reason);
     }
 }
 
@@ -193,17 +217,16 @@ fn on_line(run: &Run, range: Range<usize>) -> usize {
     groups.iter().enumerate().take_while(same).map(|(_, group)| group.len()).sum()
 }
 
-const fn is_for_digits(hint: Hint) -> bool {
-    !matches!(hint, Hint::Email | Hint::Url)
-}
-
 fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let Some(groups) = run.groups.get(range.clone()) else { return };
     let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return };
-    let context = scene.context_for(first.first, is_for_digits);
+    let context = scene.context_for(first.first, Hint::is_for_digits);
+    let asked = context.is_none_or(|context| !context.near);
+    let after = if asked { scene.context_after(last.last + 1) } else { None };
+    let context = after.filter(|after| after.hint.is_for_digits()).or(context);
     let near = context.is_some_and(|context| context.near);
-    if !near && quantity::is_impersonal(scene, run, range) {
-        return;
+    if !near && quantity::is_impersonal(scene, run, range.clone()) {
+        return pass(scene, run, range, "a count, a score, a version, a year or a decimal");
     }
     let start = opening(scene, first.first);
     let sure = sure_digits(groups);
@@ -215,10 +238,9 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
         context,
         phone_after: has_phone_after(scene, last.last + 1),
     };
-    let (row, score) = candidate::best(&candidate);
-    let Some((kind, rule, score)) = verdict(scene.lenient, &candidate, sure, (row.kind, row.rule, score))
-    else {
-        return;
+    let best = candidate::best(&candidate, |kind| scene.wants(kind));
+    let Some(Guess { kind, rule, score }) = verdict(scene.lenient, &candidate, sure, best) else {
+        return pass(scene, run, range, "too few digits, and nothing before it says whose they are");
     };
     let start = if near { letters_before(scene, start) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
@@ -232,15 +254,13 @@ fn sure_digits(groups: &[Group]) -> usize {
     if one_by_one { groups.len() } else { groups.iter().filter(|group| !sounds(group)).map(Group::len).sum() }
 }
 
-type Verdict = (Entity, &'static str, f32);
-
 /// Whether a candidate is a finding, and of which kind.
-fn verdict(lenient: bool, candidate: &Candidate<'_>, sure: usize, best: Verdict) -> Option<Verdict> {
-    let number = |rule, score| Some((Entity::Num, rule, score));
-    if candidate.is_said_to_be(Hint::Birth) && (IN_CONTEXT..=8).contains(&sure) {
-        return Some((Entity::Date, "date of birth", 0.7));
+fn verdict(lenient: bool, candidate: &Candidate<'_>, sure: usize, best: Guess) -> Option<Guess> {
+    let number = |rule, score| Some(Guess { kind: Entity::Number, rule, score });
+    if candidate.is_said_to_be(Entity::DateOfBirth) && (IN_CONTEXT..=8).contains(&sure) {
+        return Some(Guess { kind: Entity::DateOfBirth, rule: "date of birth", score: 0.7 });
     }
-    if best.2 >= 0.5 {
+    if best.score >= 0.5 {
         return Some(best);
     }
     let near = candidate.context.is_some_and(|context| context.near);
@@ -248,13 +268,13 @@ fn verdict(lenient: bool, candidate: &Candidate<'_>, sure: usize, best: Verdict)
         return number("number in context", 0.6);
     }
     if lenient && sure >= TRANSCRIPT {
-        return if best.2 >= LIKELY { Some(best) } else { number("six digits", 0.4) };
+        return if best.score >= LIKELY { Some(best) } else { number("six digits", 0.4) };
     }
-    let named = matches!(candidate.context, Some(Context { hint, .. }) if hint != Hint::Any);
+    let named = matches!(candidate.context, Some(Context { hint: Hint::Of(_), .. }));
     if lenient && named && sure >= FAR_CONTEXT {
         return number("number after a phrase", 0.4);
     }
-    (candidate.is_spoken() && sure >= SPOKEN).then_some((Entity::Num, "spoken digits", 0.5))
+    if candidate.is_spoken() && sure >= SPOKEN { number("spoken digits", 0.5) } else { None }
 }
 
 /// The token where the number opens: its plus sign or parenthesis.

@@ -2,12 +2,12 @@
 
 use super::candidate::Candidate;
 use super::checks;
-use super::cue::Hint;
+use super::kind::Entity;
 use super::number::Form;
 
 /// How much a candidate looks like a telephone number.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
-    let mut context = candidate.context_score(Hint::Phone);
+    let mut context = candidate.context_score(Entity::Phone);
     if candidate.phone_after {
         context = context.max(0.5);
     }
@@ -21,6 +21,7 @@ pub fn score(candidate: &Candidate<'_>) -> f32 {
 fn plan(candidate: &Candidate<'_>) -> f32 {
     match candidate.digits {
         digits if checks::nanp(digits) => 0.15,
+        [0, 1..=9, rest @ ..] if candidate.groups.len() == 1 && (8..=9).contains(&rest.len()) => 0.2,
         [0, rest @ ..] if (8..=11).contains(&rest.len()) => 0.15,
         digits if digits.len() > 15 => -0.3,
         _ => 0.0,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::fuzz;
 use super::kind::Entities;
 use super::scanner::{Profile, Scanner, Style, find};
+use super::utterances::{self, Before};
 
 fn scanner(profile: Profile) -> Scanner {
     Scanner::new(profile, Style::Tag, Entities::all())
@@ -17,7 +18,7 @@ fn piece() -> impl Strategy<Value = String> {
         "for", "to", "ate", "won", "double", "triple", "fifty", "five", "hundred", "thousand", "and",
         "point", "dash", "march", "may", "third", "of", "nineteen", "born", "dollars", "people", "percent",
         "pm", "version", "score", "count", "gb", "de", "x", "ext", "the", "john", "example", "gmail",
-        "website", "slash", "colon", "http", "office", "social", "pin", "uh", "<NUM>", "<EMAIL>", "zebra",
+        "website", "slash", "colon", "http", "office", "social", "pin", "uh", "<NUMBER>", "<EMAIL>", "zebra",
         "ñandú", "e\u{301}", "🦀", "٣", "－",
     ];
     prop_oneof![
@@ -100,6 +101,60 @@ proptest! {
     }
 }
 
+/// Texts one after the other, each held for the next one where its end is open.
+fn in_utterances(texts: &[&str]) -> String {
+    let scanner = scanner(Profile::Transcript);
+    let mut before = Before::default();
+    let mut out = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        let after = if utterances::is_open(text) { texts.get(at + 1).copied() } else { None };
+        let found = utterances::scan(&scanner, &before, text, after);
+        out.push(scanner.tagged(text, &found).text);
+        before.said(text);
+    }
+    out.join(" ")
+}
+
+const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cutting_a_text_in_two_leaks_nothing(
+        cue in proptest::sample::select(vec!["my number is", "the card is", "call me at", "account number"]),
+        digits in proptest::collection::vec(0..10_usize, 7..17),
+        spoken in any::<bool>(),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let said: Vec<String> =
+            digits.iter().map(|digit| if spoken { WORDS[*digit].to_owned() } else { digit.to_string() }).collect();
+        let text = format!("well {cue} {} thanks", said.join(" "));
+        let spaces: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).collect();
+        let (first, second) = text.split_at(spaces[cut.index(spaces.len())]);
+        let out = in_utterances(&[first, second.trim_start()]);
+        let left = out.split_whitespace().filter(|word| WORDS.contains(word) || word.bytes().all(|b| b.is_ascii_digit())).count();
+        prop_assert!(left == 0, "{:?} | {:?} became {:?}", first, second, out);
+    }
+
+    #[test]
+    fn planted_entities_never_survive(
+        value in proptest::sample::select(vec![
+            "john.doe@example.com", "john dot doe at example dot com", "4111 1111 1111 1111", "GB29 NWBK 6016 1331 9268 19", "078-05-1120",
+            "192.168.10.20", "00:1a:2b:3c:4d:5e", "AB123456C", "https://example.com/a?b=c", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+            "12 Harbour Street", "2001:db8::8a2e:370:7334", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "52.52001, 13.40495",
+        ]),
+        before in text(),
+        after in "(|, thanks| and so on|\\.| -)",
+    ) {
+        let text = format!("{before} hello {value}{after}");
+        for profile in [Profile::Transcript, Profile::Text] {
+            let out = scanner(profile).redact(&text).text;
+            prop_assert!(!out.contains(value) , "{:?} became {:?}", text, out);
+        }
+    }
+}
+
 /// How many tokens were looked at, for each token of the text.
 fn steps_per_token(text: &str) -> u64 {
     let scene = find(text, Profile::Transcript);
@@ -142,8 +197,8 @@ fn time_is_linear_on_hostile_texts() {
         "card number ",
         "a",
         "<",
-        "<NUM>",
-        "<NUM> 777 ",
+        "<NUMBER>",
+        "<NUMBER> 777 ",
         "1.1.1.",
         "1 dot ",
         "one one dot ",

@@ -1,13 +1,20 @@
 //! The scanner: a text in, findings or the redacted text out.
 //!
-//! Order of the finders: addresses, IBANs, IPv6, dates with months, numbers. What one has taken, the next ones do not see. Every finder
-//! walks the tokens once and looks a bounded number of tokens around, so the time is linear in the length of the text.
+//! What one finder has taken, the next ones do not see. Every finder walks the tokens once and looks a bounded number of tokens
+//! around, so the time is linear in the length of the text. A text is scanned again with tags in place of its findings until nothing
+//! new is found: so a redacted text is never redacted again, whatever a tag hides from its neighbours.
 
+use std::sync::Arc;
+
+use super::custom::Custom;
 use super::kind::{Entities, Entity};
 pub use super::scene::Finding;
-use super::scene::Scene;
+use super::scene::{Passed, Scene};
 use super::token::Tokens;
-use super::{address, calendar, iban, neighbours, network, numeric};
+use super::{
+    address, age, calendar, code, geo, iban, neighbours, network, numeric, organization, person, postal,
+    secret,
+};
 
 /// How much is taken for personal data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,12 +32,12 @@ pub enum Style {
     /// The tag of its kind.
     #[default]
     Tag,
-    /// `<NUM>` for everything made of digits, else the tag of its kind.
+    /// `<NUMBER>` for everything made of digits, else the tag of its kind.
     Num,
 }
 
 /// An entity in a redacted text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placed {
     /// What stood here.
     pub kind: Entity,
@@ -38,10 +45,14 @@ pub struct Placed {
     pub start: usize,
     /// Byte offset after its tag.
     pub end: usize,
+    /// The rule that found it.
+    pub rule: &'static str,
+    /// How sure the rule is, 0 to 1.
+    pub score: f32,
 }
 
 /// A text without its personal data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Redacted {
     /// The text with a tag in place of each value.
     pub text: String,
@@ -50,69 +61,245 @@ pub struct Redacted {
 }
 
 /// Finds and replaces personal data.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scanner {
     profile: Profile,
     style: Style,
     entities: Entities,
+    custom: Option<Arc<Custom>>,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        Self::new(Profile::default(), Style::default(), Entities::all())
+        Self::new(Profile::default(), Style::default(), Entities::usual())
     }
 }
 
+/// A text is scanned at most so many times; what still changes then is replaced as a whole.
+const ROUNDS: usize = 6;
+
 impl Scanner {
+    /// A scanner for the kinds in `entities`.
+    pub const fn new(profile: Profile, style: Style, entities: Entities) -> Self {
+        Self { profile, style, entities, custom: None }
+    }
+
+    /// The same with what a pipeline file adds.
+    pub fn with(mut self, custom: Custom) -> Self {
+        self.custom = Some(Arc::new(custom));
+        self
+    }
+
     /// How entities are written.
     pub fn style(&self) -> Style {
         self.style
     }
 
-    /// A scanner for the kinds in `entities`.
-    pub const fn new(profile: Profile, style: Style, entities: Entities) -> Self {
-        Self { profile, style, entities }
+    /// The name of a finding: that of its kind, or of the pattern that found it.
+    pub fn name(&self, finding: &Finding) -> &str {
+        let pattern = finding.pattern.and_then(|place| self.names().get(usize::from(place)));
+        pattern.map_or(finding.kind.name(), String::as_str)
+    }
+
+    fn names(&self) -> &[String] {
+        self.custom.as_ref().map_or(&[], |custom| &custom.names)
     }
 
     /// The personal data of a text: sorted, apart from each other, on character boundaries.
     pub fn scan(&self, text: &str) -> Vec<Finding> {
-        let mut found = find(text, self.profile).found;
-        found.retain_mut(|finding| self.wants(finding));
+        let (mut found, restless) = self.pass(text);
+        if !restless || found.is_empty() {
+            return found;
+        }
+        for _ in 1..ROUNDS {
+            let (masked, places) = self.masked(text, &found);
+            let (fresh, restless) = self.pass(&masked);
+            if fresh.is_empty() {
+                return found;
+            }
+            for finding in fresh {
+                let (start, end) = (original(&places, finding.start), original(&places, finding.end));
+                found.push(Finding { start, end, ..finding });
+            }
+            found.sort_by_key(|finding| finding.start);
+            if !restless {
+                return found;
+            }
+        }
+        let (masked, _) = self.masked(text, &found);
+        if self.pass(&masked).0.is_empty() {
+            return found;
+        }
+        vec![Finding {
+            kind: Entity::Custom,
+            start: 0,
+            end: text.len(),
+            score: 0.5,
+            rule: "restless text",
+            pattern: None,
+        }]
+    }
+
+    /// One look at a text: what is wanted of what is found, and whether a second look may find more.
+    fn pass(&self, text: &str) -> (Vec<Finding>, bool) {
+        let scene = self.find(text);
+        let restless = !scene.found.is_empty() && scene.is_restless();
+        let mut found = scene.found;
+        found.retain_mut(|finding| self.wants(finding, text));
         found.sort_by_key(|finding| finding.start);
-        found
+        (found, restless)
+    }
+
+    /// The text with a tag for each finding; for each finding, where its tag ends and the value ended.
+    fn masked(&self, text: &str, found: &[Finding]) -> (String, Vec<(usize, usize)>) {
+        let mut out = String::with_capacity(text.len());
+        let mut places = Vec::with_capacity(found.len());
+        let mut at = 0;
+        for finding in found {
+            out.push_str(text.get(at..finding.start).unwrap_or(""));
+            self.push_tag(&mut out, finding);
+            places.push((out.len(), finding.end));
+            at = finding.end;
+        }
+        out.push_str(text.get(at..).unwrap_or(""));
+        (out, places)
+    }
+
+    fn push_tag(&self, out: &mut String, finding: &Finding) {
+        match finding.pattern {
+            Some(_) => {
+                out.push('<');
+                out.push_str(self.name(finding));
+                out.push('>');
+            }
+            None => out.push_str(self.written(finding.kind).tag()),
+        }
     }
 
     /// Replaces the personal data of a text.
     pub fn redact(&self, text: &str) -> Redacted {
-        let findings = self.scan(text);
+        self.tagged(text, &self.scan(text))
+    }
+
+    /// Replaces findings by their tags.
+    pub fn tagged(&self, text: &str, findings: &[Finding]) -> Redacted {
+        self.replace(text, findings, |finding, _, out| self.push_tag(out, finding))
+    }
+
+    /// Replaces the findings of a text by what `write` puts in their place.
+    pub fn replace(
+        &self,
+        text: &str,
+        findings: &[Finding],
+        mut write: impl FnMut(&Finding, &str, &mut String),
+    ) -> Redacted {
         let mut out = String::with_capacity(text.len());
         let mut entities = Vec::with_capacity(findings.len());
         let mut at = 0;
         for finding in findings {
             out.push_str(text.get(at..finding.start).unwrap_or(""));
             let start = out.len();
-            let kind = self.written(finding.kind);
-            out.push_str(kind.tag());
-            entities.push(Placed { kind, start, end: out.len() });
+            write(finding, text.get(finding.start..finding.end).unwrap_or(""), &mut out);
+            let Finding { rule, score, .. } = *finding;
+            entities.push(Placed { kind: self.written(finding.kind), start, end: out.len(), rule, score });
             at = finding.end;
         }
         out.push_str(text.get(at..).unwrap_or(""));
         Redacted { text: out, entities }
     }
 
-    fn written(self, kind: Entity) -> Entity {
-        if self.style == Style::Num && kind.is_numeric() { Entity::Num } else { kind }
+    /// The numbers of a text that were looked at and left alone, beside its findings.
+    pub fn passed(&self, text: &str, found: &[Finding]) -> Vec<Passed> {
+        let mut passed = self.look(text, Some(Vec::new())).passed.unwrap_or_default();
+        passed.retain(|passed| {
+            found.iter().all(|finding| finding.end <= passed.start || finding.start >= passed.end)
+        });
+        passed.sort_by_key(|passed| (passed.start, passed.end));
+        passed.dedup();
+        passed
+    }
+
+    fn written(&self, kind: Entity) -> Entity {
+        if self.style == Style::Num && kind.is_numeric() { Entity::Number } else { kind }
     }
 
     /// A number of a kind that is not wanted is still a number, if numbers are wanted.
-    fn wants(self, finding: &mut Finding) -> bool {
-        if self.entities.contains(finding.kind) {
+    fn wants(&self, finding: &mut Finding, text: &str) -> bool {
+        let value = text.get(finding.start..finding.end).unwrap_or("");
+        if self.custom.as_ref().is_some_and(|custom| custom.allows(value)) {
+            return false;
+        }
+        if self.entities.contains(finding.kind) || finding.kind == Entity::Custom {
             return true;
         }
-        let number = matches!(finding.kind, Entity::Card | Entity::Phone | Entity::Ssn | Entity::Iban);
-        finding.kind = Entity::Num;
-        number && self.entities.contains(Entity::Num)
+        let number = finding.kind.is_row_of_digits();
+        finding.kind = Entity::Number;
+        number && self.entities.contains(Entity::Number)
     }
+
+    /// Runs the finders over a text.
+    pub fn find<'a>(&self, text: &'a str) -> Scene<'a> {
+        self.look(text, None)
+    }
+
+    fn look<'a>(&self, text: &'a str, passed: Option<Vec<Passed>>) -> Scene<'a> {
+        let tokens = Tokens::with(text, self.names());
+        let signals = tokens.signals;
+        let wants = |kind| self.entities.contains(kind);
+        let numbers = signals.number;
+        let names = signals.capital || signals.word;
+        let custom = self.custom.as_deref().filter(|custom| !custom.finds_nothing());
+        if !(numbers || signals.address || signals.colon || signals.month || names || custom.is_some()) {
+            return Scene::empty(tokens);
+        }
+        let mut scene = Scene::new(tokens, self.profile == Profile::Transcript, self.entities);
+        scene.passed = passed;
+        if let Some(custom) = custom {
+            custom.find(&mut scene);
+        }
+        if signals.address || signals.colon {
+            address::find(&mut scene);
+        }
+        if signals.row || signals.address {
+            secret::find(&mut scene);
+        }
+        if numbers {
+            iban::find(&mut scene);
+            network::find(&mut scene);
+            geo::find(&mut scene);
+        } else if signals.colon {
+            network::find(&mut scene);
+        }
+        if signals.month {
+            calendar::find(&mut scene);
+        }
+        if numbers || signals.capital {
+            code::find(&mut scene);
+        }
+        if numbers && (wants(Entity::Address) || wants(Entity::Postcode)) {
+            postal::find(&mut scene);
+        }
+        if signals.capital && wants(Entity::Organization) {
+            organization::find(&mut scene);
+        }
+        if names && wants(Entity::Person) {
+            person::find(&mut scene);
+        }
+        if numbers {
+            if signals.age && wants(Entity::Age) {
+                age::find(&mut scene);
+            }
+            find_numbers(&mut scene);
+        }
+        scene
+    }
+}
+
+/// The offset in the first text of an offset in a masked one: `places` has for each tag its end there, and its value's end here.
+fn original(places: &[(usize, usize)], offset: usize) -> usize {
+    let before = places.partition_point(|(masked, _)| *masked <= offset);
+    let last = before.checked_sub(1).and_then(|last| places.get(last));
+    last.map_or(offset, |(masked, value)| value + (offset - masked))
 }
 
 /// Numbers and their parts. A part that is taken hides what stands before it, which may have spoken for the next number: so again.
@@ -126,29 +313,7 @@ fn find_numbers(scene: &mut Scene<'_>) {
     }
 }
 
-/// Runs the finders over a text.
+/// Runs the finders over a text, for every kind.
 pub fn find(text: &str, profile: Profile) -> Scene<'_> {
-    let tokens = Tokens::new(text);
-    let signals = tokens.signals;
-    let lenient = profile == Profile::Transcript;
-    if !(signals.number || signals.address || signals.colon || signals.month) {
-        return Scene::empty(tokens);
-    }
-    let mut scene = Scene::new(tokens, lenient);
-    if signals.address || signals.colon {
-        address::find(&mut scene);
-    }
-    if signals.number {
-        iban::find(&mut scene);
-    }
-    if signals.colon {
-        network::find(&mut scene);
-    }
-    if signals.month {
-        calendar::find(&mut scene);
-    }
-    if signals.number {
-        find_numbers(&mut scene);
-    }
-    scene
+    Scanner::new(profile, Style::Tag, Entities::all()).find(text)
 }

@@ -4,9 +4,9 @@
 //! found or tagged, so that redacting a redacted text finds nothing new; each looks at a bounded number of tokens.
 
 use super::cue::{Cue, Cues, Hint};
-use super::kind::Entity;
+use super::kind::{Entities, Entity};
 use super::lexicon::Flags;
-use super::token::{Class, Token, Tokens};
+use super::token::{Class, Token, Tokens, seed};
 
 /// A span that holds personal data.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +21,19 @@ pub struct Finding {
     pub score: f32,
     /// The rule that found it.
     pub rule: &'static str,
+    /// For a finding of a pattern: which one.
+    pub pattern: Option<u8>,
+}
+
+/// A number that was looked at and left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Byte offset of its first character.
+    pub start: usize,
+    /// Byte offset after its last character.
+    pub end: usize,
+    /// Why it is nobody's.
+    pub reason: &'static str,
 }
 
 /// How far from its value a context phrase still tells the kind, in tokens.
@@ -44,31 +57,45 @@ pub struct Scene<'a> {
     pub tokens: Tokens<'a>,
     /// Take what only looks like personal data (transcripts).
     pub lenient: bool,
+    /// The kinds that take part.
+    pub entities: Entities,
     /// What was found, in the order of finding.
     pub found: Vec<Finding>,
+    /// What was looked at and left alone, where that is asked for.
+    pub passed: Option<Vec<Passed>>,
     cues: Cues,
     taken: Vec<Option<Entity>>,
 }
 
 impl<'a> Scene<'a> {
     /// Prepares a text.
-    pub fn new(tokens: Tokens<'a>, lenient: bool) -> Self {
+    pub fn new(tokens: Tokens<'a>, lenient: bool, entities: Entities) -> Self {
         let taken = vec![None; tokens.len()];
         let cues = Cues::new(&tokens);
-        Self { tokens, lenient, found: Vec::new(), cues, taken }
+        Self { tokens, lenient, entities, found: Vec::new(), passed: None, cues, taken }
     }
 
     /// A text that holds nothing to look for.
     pub fn empty(tokens: Tokens<'a>) -> Self {
-        Self { tokens, lenient: false, found: Vec::new(), cues: Cues::default(), taken: Vec::new() }
+        Self {
+            tokens,
+            lenient: false,
+            entities: Entities::all(),
+            found: Vec::new(),
+            passed: None,
+            cues: Cues::default(),
+            taken: Vec::new(),
+        }
     }
 
     /// Whether the token belongs to something found, or is a tag.
+    #[inline]
     pub fn is_taken(&self, index: usize) -> bool {
         self.kind_at(index).is_some()
     }
 
     /// What was found at the token, or tagged.
+    #[inline]
     pub fn kind_at(&self, index: usize) -> Option<Entity> {
         match self.tokens.at(index).class {
             Class::Tag(kind) => Some(kind),
@@ -77,11 +104,15 @@ impl<'a> Scene<'a> {
     }
 
     /// Whether a personal number was found at the token, or tagged. A date is none.
+    #[inline]
     pub fn is_personal_number(&self, index: usize) -> bool {
-        matches!(
-            self.kind_at(index),
-            Some(Entity::Card | Entity::Iban | Entity::Num | Entity::Phone | Entity::Ssn)
-        )
+        self.kind_at(index).is_some_and(Entity::is_row_of_digits)
+    }
+
+    /// Whether numbers of this kind are looked for. Kinds that every number may be are always weighed.
+    #[inline]
+    pub fn wants(&self, kind: Entity) -> bool {
+        self.entities.contains(kind)
     }
 
     /// Records a finding over the tokens `first..=last`.
@@ -90,15 +121,38 @@ impl<'a> Scene<'a> {
         for taken in self.taken.iter_mut().take(last + 1).skip(first) {
             *taken = Some(kind);
         }
-        self.found.push(Finding { kind, start, end, score, rule });
+        self.found.push(Finding { kind, start, end, score, rule, pattern: None });
+    }
+
+    /// Notes why the tokens `first..=last` are left alone.
+    pub fn pass(&mut self, first: usize, last: usize, reason: &'static str) {
+        let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
+        if let Some(passed) = &mut self.passed {
+            passed.push(Passed { start, end, reason });
+        }
+    }
+
+    /// Whether anything is left from which a finder could begin once what was found is replaced by tags. Names are looked for before
+    /// numbers, so what follows them changes nothing for them.
+    pub fn is_restless(&self) -> bool {
+        let mut index = 0;
+        while let Some(at) = self.tokens.seed(index, seed::NUMBER | seed::AT | seed::DOT) {
+            index = at + 1;
+            if !self.is_taken(at) && (!self.tokens.at(at).is(b'.') || self.tokens.is_inner(at)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The free token after `index`, or the edge if it is taken.
+    #[inline]
     pub fn free(&self, index: usize) -> Token {
         if self.is_taken(index) { self.tokens.at(usize::MAX) } else { self.tokens.at(index) }
     }
 
     /// The free token before `index`, or the edge.
+    #[inline]
     pub fn free_before(&self, index: usize) -> Token {
         index.checked_sub(1).map_or_else(|| self.tokens.at(usize::MAX), |before| self.free(before))
     }
@@ -132,6 +186,25 @@ impl<'a> Scene<'a> {
         vague
     }
 
+    /// The context of a value that ends before the token `index`: "... is my phone number", "(home phone)".
+    pub fn context_after(&self, index: usize) -> Option<Context> {
+        let mut at = index + usize::from(self.free(index).is(b',') || self.free(index).is(b'('));
+        let is = self.tokens.str(self.free(at)).to_ascii_lowercase();
+        if !matches!(is.as_str(), "is" | "s" | "was") && at == index {
+            return None;
+        }
+        at += usize::from(at == index);
+        let owner = self.tokens.str(self.free(at)).to_ascii_lowercase();
+        at += usize::from(matches!(
+            owner.as_str(),
+            "my" | "his" | "her" | "their" | "our" | "the" | "your" | "that" | "s"
+        ));
+        (at..at + 2)
+            .take_while(|at| self.free(*at).class == Class::Word)
+            .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
+            .map(|cue| Context { hint: cue.hint, near: true })
+    }
+
     fn is_near(&self, cue: Cue, index: usize) -> bool {
         index - cue.last <= NEAR
             && (cue.last + 1..index).all(|between| {
@@ -139,7 +212,7 @@ impl<'a> Scene<'a> {
                 match token.class {
                     Class::Word => {
                         token.is_letter()
-                            || token.meaning.cue
+                            || token.meaning.cue > 0
                             || token.has(Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::EXTENSION)
                     }
                     Class::Sign(_) => true,

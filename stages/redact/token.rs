@@ -4,8 +4,9 @@
 //! [`Meaning`], and which [`Signals`] the text holds at all, so that most texts need no second look.
 //! Must not know what an entity is. Every byte is visited a fixed number of times.
 
+use super::cutter::{self, Cut};
 use super::kind::Entity;
-use super::lexicon::{self, Flags, Meaning, Sense};
+use super::lexicon::{Flags, Meaning};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Class {
 pub const OTHER_SIGN: u8 = 0x80;
 /// The class of currency signs beyond ASCII.
 pub const MONEY_SIGN: u8 = 0x81;
+/// The class of typographic apostrophes.
+pub const APOSTROPHE: u8 = 0x82;
 
 /// A piece of the text.
 #[derive(Clone, Copy, Debug)]
@@ -49,22 +52,38 @@ const EDGE: Token =
 
 impl Token {
     /// Whether it is this ASCII sign.
+    #[inline]
     pub fn is(self, sign: u8) -> bool {
         self.class == Class::Sign(sign)
     }
 
     /// Whether it is a word with any of `flags`.
+    #[inline]
     pub fn has(self, flags: Flags) -> bool {
         self.meaning.flags.any(flags)
     }
 
     /// Whether it is a word of one letter.
+    #[inline]
     pub fn is_letter(self) -> bool {
         self.class == Class::Word && self.end - self.start == 1
     }
 
+    /// Whether it is a typographic apostrophe.
+    #[inline]
+    pub fn is_apostrophe(self) -> bool {
+        self.class == Class::Sign(APOSTROPHE)
+    }
+
+    /// Whether it is a word or digits.
+    #[inline]
+    pub fn is_solid(self) -> bool {
+        matches!(self.class, Class::Word | Class::Digits)
+    }
+
     /// Bytes.
     #[expect(clippy::len_without_is_empty, reason = "a token is never empty")]
+    #[inline]
     pub fn len(self) -> usize {
         self.end - self.start
     }
@@ -81,6 +100,48 @@ pub struct Signals {
     pub colon: bool,
     /// The name of a month.
     pub month: bool,
+    /// A word with a capital.
+    pub capital: bool,
+    /// A word that is in no list: it may be a name in small letters.
+    pub word: bool,
+    /// A long row without white space, or a word that a secret may follow.
+    pub row: bool,
+    /// A word of streets.
+    pub street: bool,
+    /// A word by which ages are told.
+    pub age: bool,
+}
+
+/// What may begin at a token, as bits: so that a finder passes the tokens that do not concern it in a glance.
+pub mod seed {
+    /// Digits, or a word that says a number.
+    pub const NUMBER: u16 = 1;
+    /// Digits.
+    pub const FIGURES: u16 = 1 << 1;
+    /// A word with a capital.
+    pub const CAPITAL: u16 = 1 << 2;
+    /// A word that is in no list.
+    pub const UNLISTED: u16 = 1 << 3;
+    /// A letter alone, or a word that spells one.
+    pub const LETTER: u16 = 1 << 4;
+    /// An at sign, or the word.
+    pub const AT: u16 = 1 << 5;
+    /// A dot, or the word.
+    pub const DOT: u16 = 1 << 6;
+    /// The start of a long row without white space, or of a row behind a word that a secret follows.
+    pub const ROW: u16 = 1 << 7;
+    /// The start of a row without white space that holds a colon.
+    pub const COLON: u16 = 1 << 8;
+    /// The name of a month.
+    pub const MONTH: u16 = 1 << 9;
+    /// A word of two letters.
+    pub const PAIR: u16 = 1 << 10;
+    /// The start of a row that holds a digit behind its first token, or a short word before figures.
+    pub const MIXED: u16 = 1 << 11;
+    /// A word that context phrases begin with.
+    pub const CUE: u16 = 1 << 13;
+    /// A word that ends the name of an organisation.
+    pub const FIRM: u16 = 1 << 12;
 }
 
 /// The tokens of a text.
@@ -91,6 +152,7 @@ pub struct Tokens<'a> {
     /// What the text holds at all.
     pub signals: Signals,
     list: Vec<Token>,
+    seeds: Vec<u16>,
     #[cfg(test)]
     looks: std::cell::Cell<u64>,
 }
@@ -98,33 +160,53 @@ pub struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     /// Cuts `text`.
     pub fn new(text: &'a str) -> Self {
-        let mut cutter =
-            Cutter { text, at: 0, list: Vec::with_capacity(text.len() / 5 + 4), signals: Signals::default() };
-        cutter.run();
+        Self::with(text, &[])
+    }
+
+    /// Cuts `text`, in which tags may also have these names.
+    pub fn with(text: &'a str, names: &[String]) -> Self {
+        let Cut { list, seeds, signals } = cutter::cut(text, names);
         Self {
             text,
-            signals: cutter.signals,
-            list: cutter.list,
+            signals,
+            list,
+            seeds,
             #[cfg(test)]
             looks: std::cell::Cell::default(),
         }
     }
 
     /// How many tokens there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether the text is blank.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// The token at `index`, or the edge.
+    #[inline]
     pub fn at(&self, index: usize) -> Token {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);
         self.list.get(index).copied().unwrap_or(EDGE)
+    }
+
+    /// The first token from `from` on with any of the bits of `seeds`.
+    #[inline]
+    pub fn seed(&self, from: usize, seeds: u16) -> Option<usize> {
+        let rest = self.seeds.get(from..)?;
+        rest.iter().position(|bits| bits & seeds != 0).map(|place| from + place)
+    }
+
+    /// Whether the token has any of the bits of `seeds`.
+    #[inline]
+    pub fn has_seed(&self, index: usize, seeds: u16) -> bool {
+        self.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
     }
 
     /// How many tokens were looked at so far.
@@ -134,172 +216,44 @@ impl<'a> Tokens<'a> {
     }
 
     /// The token before `index`, or the edge.
+    #[inline]
     pub fn before(&self, index: usize) -> Token {
         index.checked_sub(1).map_or(EDGE, |before| self.at(before))
     }
 
     /// The text of a token.
+    #[inline]
     pub fn str(&self, token: Token) -> &'a str {
         self.text.get(token.start..token.end).unwrap_or("")
     }
 
+    /// Whether it is a word that begins with a capital.
+    #[inline]
+    pub fn is_capital(&self, token: Token) -> bool {
+        token.class == Class::Word
+            && match self.text.as_bytes().get(token.start) {
+                Some(byte) if byte.is_ascii() => byte.is_ascii_uppercase(),
+                _ => self.str(token).chars().next().is_some_and(char::is_uppercase),
+            }
+    }
+
     /// Whether nothing lies between the tokens `index - 1` and `index`, and both exist.
+    #[inline]
     pub fn glued(&self, index: usize) -> bool {
         let (left, right) = (self.before(index), self.at(index));
         left.class != Class::Edge && right.class != Class::Edge && left.end == right.start
     }
 
     /// Whether the sign at `index` has a letter or digit glued to both sides.
+    #[inline]
     pub fn is_inner(&self, index: usize) -> bool {
         let solid = |token: Token| matches!(token.class, Class::Word | Class::Digits);
         self.glued(index) && self.glued(index + 1) && solid(self.before(index)) && solid(self.at(index + 1))
     }
 }
 
-struct Cutter<'a> {
-    text: &'a str,
-    at: usize,
-    list: Vec<Token>,
-    signals: Signals,
-}
-
-impl Cutter<'_> {
-    fn run(&mut self) {
-        let bytes = self.text.as_bytes();
-        let (mut spaced, mut new_line) = (true, true);
-        while let Some(&byte) = bytes.get(self.at) {
-            let start = self.at;
-            let class = match BYTE_CLASS.get(usize::from(byte)) {
-                Some(ByteClass::Space) => {
-                    spaced = true;
-                    new_line |= byte == b'\n';
-                    self.at += 1;
-                    continue;
-                }
-                Some(ByteClass::Letter) => self.word(),
-                Some(ByteClass::Digit) => self.digits(),
-                Some(ByteClass::Sign) => self.sign(byte),
-                _ => {
-                    let Some(class) = self.beyond_ascii() else {
-                        spaced = true;
-                        continue;
-                    };
-                    class
-                }
-            };
-            self.push(start, class, spaced, new_line);
-            (spaced, new_line) = (false, false);
-        }
-    }
-
-    fn push(&mut self, start: usize, class: Class, spaced: bool, new_line: bool) {
-        let end = self.at;
-        let meaning = match class {
-            Class::Word => self.text.get(start..end).map_or(Meaning::NONE, lexicon::meaning),
-            _ => Meaning::NONE,
-        };
-        match class {
-            Class::Digits => self.signals.number = true,
-            Class::Word if meaning.is_some() => self.note(meaning),
-            Class::Sign(b'@') => self.signals.address = true,
-            Class::Sign(b'.') => self.signals.address |= !spaced && self.continues(),
-            Class::Sign(b':') => self.signals.colon = true,
-            _ => {}
-        }
-        self.list.push(Token { start, end, class, spaced, new_line, meaning });
-    }
-
-    fn note(&mut self, meaning: Meaning) {
-        self.signals.number |= meaning.sense.is_number();
-        self.signals.month |= matches!(meaning.sense, Sense::Month(_));
-        self.signals.address |= meaning.flags.any(Flags::DOT | Flags::PROVIDER | Flags::TLD);
-    }
-
-    /// Whether a letter or digit follows at once.
-    fn continues(&self) -> bool {
-        self.text.as_bytes().get(self.at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
-    }
-
-    fn word(&mut self) -> Class {
-        let bytes = self.text.as_bytes();
-        while let Some(&byte) = bytes.get(self.at) {
-            if byte.is_ascii_alphabetic() {
-                self.at += 1;
-            } else if byte < 0x80 {
-                break;
-            } else {
-                match self.next_char() {
-                    Some(c) if c.is_alphabetic() => self.at += c.len_utf8(),
-                    _ => break,
-                }
-            }
-        }
-        Class::Word
-    }
-
-    fn digits(&mut self) -> Class {
-        let bytes = self.text.as_bytes();
-        while let Some(&byte) = bytes.get(self.at) {
-            if byte.is_ascii_digit() {
-                self.at += 1;
-            } else if byte < 0x80 {
-                break;
-            } else {
-                match self.next_char() {
-                    Some(c) if digit_value(c).is_some() => self.at += c.len_utf8(),
-                    _ => break,
-                }
-            }
-        }
-        Class::Digits
-    }
-
-    fn sign(&mut self, byte: u8) -> Class {
-        if byte == b'<'
-            && let Some(tag) = self.text.get(self.at..).and_then(leading_tag)
-        {
-            self.at += tag.tag().len();
-            return Class::Tag(tag);
-        }
-        self.at += 1;
-        Class::Sign(byte)
-    }
-
-    /// A character beyond ASCII; `None` for white space.
-    fn beyond_ascii(&mut self) -> Option<Class> {
-        let Some(c) = self.next_char() else {
-            self.at = self.text.len();
-            return None;
-        };
-        if c.is_alphabetic() {
-            return Some(self.word());
-        }
-        if digit_value(c).is_some() {
-            return Some(self.digits());
-        }
-        self.at += c.len_utf8();
-        if c.is_whitespace() {
-            return None;
-        }
-        Some(Class::Sign(match c {
-            '€' | '£' | '¥' | '₹' | '₽' | '₩' | '₺' | '₴' | '₪' => MONEY_SIGN,
-            '°' | '‰' => b'%',
-            '．' | '。' => b'.',
-            '＠' => b'@',
-            _ => OTHER_SIGN,
-        }))
-    }
-
-    fn next_char(&self) -> Option<char> {
-        self.text.get(self.at..).and_then(|rest| rest.chars().next())
-    }
-}
-
-fn leading_tag(rest: &str) -> Option<Entity> {
-    Entity::ALL.into_iter().find(|entity| rest.starts_with(entity.tag()))
-}
-
 /// The value of a decimal digit of the scripts that people write numbers in.
+#[inline]
 pub fn digit_value(c: char) -> Option<u8> {
     const ZEROS: [u32; 14] =
         [0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xE50, 0x17E0, 0xFF10];
@@ -309,36 +263,6 @@ pub fn digit_value(c: char) -> Option<u8> {
         .find_map(|zero| code.checked_sub(*zero).filter(|value| *value < 10))
         .and_then(|v| u8::try_from(v).ok())
 }
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ByteClass {
-    Space,
-    Letter,
-    Digit,
-    Sign,
-    High,
-}
-
-const BYTE_CLASS: [ByteClass; 256] = {
-    let mut table = [ByteClass::High; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "evaluated at compile time; 0..128 lies inside the table"
-        )]
-        {
-            table[byte as usize] = match byte {
-                b'A'..=b'Z' | b'a'..=b'z' => ByteClass::Letter,
-                b'0'..=b'9' => ByteClass::Digit,
-                0..=32 | 127 => ByteClass::Space,
-                _ => ByteClass::Sign,
-            };
-        }
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {
@@ -353,13 +277,13 @@ mod tests {
     fn words_digits_signs_and_tags() {
         use Class::{Digits, Sign, Tag, Word};
         assert_eq!(
-            cut("Zoë: 12a <NUM>٣–x"),
+            cut("Zoë: 12a <NUMBER>٣–x"),
             [
                 ("Zoë", Word),
                 (":", Sign(b':')),
                 ("12", Digits),
                 ("a", Word),
-                ("<NUM>", Tag(Entity::Num)),
+                ("<NUMBER>", Tag(Entity::Number)),
                 ("٣", Digits),
                 ("–", Sign(OTHER_SIGN)),
                 ("x", Word),

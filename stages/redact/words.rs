@@ -6,7 +6,7 @@ use super::lexicon::Sense::{self, Digit, Homophone, Hundred, Month, Ordinal, Rep
 /// Words that say numbers, and words that recognisers write for them.
 #[rustfmt::skip]
 pub const NUMBERS: &[(&str, Sense)] = &[
-    ("zero", Digit(0)), ("oh", Digit(0)), ("o", Digit(0)), ("nought", Digit(0)), ("naught", Digit(0)),
+    ("zero", Digit(0)), ("oh", Digit(0)), ("o", Digit(0)), ("nought", Digit(0)), ("naught", Digit(0)), ("aught", Digit(0)),
     ("one", Digit(1)), ("two", Digit(2)), ("three", Digit(3)), ("four", Digit(4)), ("five", Digit(5)),
     ("six", Digit(6)), ("seven", Digit(7)), ("eight", Digit(8)), ("nine", Digit(9)), ("niner", Digit(9)),
     ("ten", Teen(10)), ("eleven", Teen(11)), ("twelve", Teen(12)), ("thirteen", Teen(13)), ("fourteen", Teen(14)),
@@ -19,7 +19,8 @@ pub const NUMBERS: &[(&str, Sense)] = &[
     ("or", Homophone(0)), ("owe", Homophone(0)), ("ohh", Homophone(0)), ("won", Homophone(1)), ("wun", Homophone(1)),
     ("to", Homophone(2)), ("too", Homophone(2)), ("tu", Homophone(2)), ("tree", Homophone(3)), ("free", Homophone(3)),
     ("for", Homophone(4)), ("fore", Homophone(4)), ("fife", Homophone(5)), ("sex", Homophone(6)),
-    ("sicks", Homophone(6)), ("ate", Homophone(8)), ("nein", Homophone(9)),
+    ("sicks", Homophone(6)), ("ate", Homophone(8)), ("nein", Homophone(9)), ("ought", Homophone(0)), ("nil", Homophone(0)), ("sero", Homophone(0)),
+    ("fower", Homophone(4)), ("quad", Repeat(4)), ("ohs", Homophone(0)),
     ("first", Ordinal(1)), ("second", Ordinal(2)), ("third", Ordinal(3)), ("fourth", Ordinal(4)),
     ("fifth", Ordinal(5)), ("sixth", Ordinal(6)), ("seventh", Ordinal(7)), ("eighth", Ordinal(8)),
     ("ninth", Ordinal(9)), ("tenth", Ordinal(10)), ("eleventh", Ordinal(11)), ("twelfth", Ordinal(12)),
@@ -67,8 +68,81 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("a an", Flags::ARTICLE),
     ("count counted counts counting countdown", Flags::COUNT),
     ("http https ftp", Flags::SCHEME),
-    ("office fax mobile cell home landline work", Flags::PHONE_AFTER),
+    ("office fax mobile cell home landline work desk", Flags::PHONE_AFTER),
+    (TITLES, Flags::TITLE),
+    (
+        "van von de da do dos das del della di du der den la le al el bin ibn ter ten zu san st mac af",
+        Flags::PARTICLE,
+    ),
+    (STREETS, Flags::STREET),
+    (
+        "rue avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
+        camino rua praca travessa largo ul ulica aleja",
+        Flags::STREET_BEFORE,
+    ),
+    ("apt apartment suite ste unit flat floor room house building bldg block door lot", Flags::DOOR),
+    (STATES, Flags::STATE),
+    (
+        "inc incorporated llc llp ltd limited plc corp corporation gmbh ag kg ohg sa sarl sas spa srl bv nv ab oy as aps pty \
+        pvt lp pllc kgaa",
+        Flags::FIRM,
+    ),
+    (BODIES, Flags::BODY),
+    (
+        "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun",
+        Flags::WEEKDAY,
+    ),
+    (
+        "hi hello hey dear hola howdy bonjour hallo goodbye bye cheers regards sincerely welcome",
+        Flags::GREETING,
+    ),
+    (ACTS, Flags::ACT),
+    (KINDRED, Flags::KIN),
+    (
+        "password passphrase passwort pwd secret token apikey key bearer credentials username login userid handle screenname nickname \
+        twitter instagram skype telegram snapchat discord",
+        Flags::SECRET,
+    ),
+    ("north south east west northeast northwest southeast southwest n s e w ne nw se sw", Flags::DIRECTION),
+    ("po box psc", Flags::BOX),
+    ("age aged ages old olds yo turn turned turning turns year years yr yrs am", Flags::AGE),
+    (
+        "ticket tickets pallet pallets box bag crate aisle shelf row seat train bus stop track bug pull request",
+        Flags::THING,
+    ),
 ];
+
+/// The words by which letters are spelled (ICAO), in the order of the alphabet.
+pub const LETTERS: &str = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa \
+    quebec romeo sierra tango uniform victor whiskey xray yankee zulu";
+
+const TITLES: &str = "mr mrs ms miss mister dr doctor prof professor sir madam madame mme mlle monsieur herr frau señor señora \
+    senor senora rev reverend father sister brother captain capt sergeant sgt lieutenant lt colonel col general officer \
+    detective judge senator president mayor congressman congresswoman governor chancellor lord lady dame king queen prince \
+    princess rabbi imam pastor nurse attorney coach";
+
+const STREETS: &str = "street st avenue ave av road rd lane ln drive dr boulevard blvd court ct way place pl square sq terrace ter \
+    highway hwy parkway pkwy circle cir close crescent cres gardens grove hill row mews walk trail trl alley plaza pike \
+    quay wharf bend crossing loop path run ridge heights mall esplanade promenade turnpike freeway expressway \
+    straße strasse str weg platz allee gasse ring damm ufer straat laan plein gatan vägen gade vej veien utca út ulica";
+
+const STATES: &str = "al ak az ar ca co ct de fl ga hi id il ia ks ky la ma md me mi mn mo ms mt nc nd ne nh nj nm nv ny oh ok or pa ri sc sd \
+    tn tx ut va vt wa wi wv wy dc aa ae ap alabama alaska arizona arkansas california colorado connecticut delaware florida \
+    georgia hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota \
+    mississippi missouri montana nebraska nevada ohio oklahoma oregon pennsylvania tennessee texas utah vermont virginia \
+    washington wisconsin wyoming";
+
+const BODIES: &str = "bank university college hospital clinic institute foundation association associates company group partners \
+    holdings industries technologies systems solutions services consulting insurance airlines hotel hotels school academy \
+    church trust union orchestra museum brothers sons ventures capital pharmacy restaurant agency society club";
+
+const ACTS: &str = "said says asked asks told tells called calls wrote writes replied replies answered thinks thought wants \
+    wanted lives lived works worked went goes came comes left met has had is was will would can could sent gave took made \
+    visited married joined died moved bought paid owes owned plays played sings sang stars starred wins won knows knew \
+    loves likes loved speaking here calling explained added mentioned confirmed agreed insisted claimed";
+
+const KINDRED: &str = "brother sister mother father mom mum dad son daughter wife husband uncle aunt cousin nephew niece boss \
+    colleague neighbor neighbour friend partner assistant girlfriend boyfriend fiance grandma grandpa manager nurse";
 
 const LINKS: &str = "is are was s it its that thats this these here at on to by me us my our your his her their the of \
     number numbers num no nr nos digits digit for be would actually please just again following as with and or \

@@ -225,6 +225,7 @@ fn has_form(node: &Node, shape: &Shape) -> bool {
         (Value::Boolean(_), Shape::Switch) => true,
         (Value::Integer(_), Shape::Integer | Shape::Number) | (Value::Float(_), Shape::Number) => true,
         (Value::Array(items), Shape::List(item)) => items.iter().all(|node| has_form(node, item)),
+        (Value::Table(_), Shape::Table(_)) => true,
         _ => false,
     }
 }

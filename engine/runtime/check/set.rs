@@ -78,8 +78,10 @@ fn read(value: &str, shape: Option<&Shape>) -> Value {
         .ok()
         .and_then(|table| crate::pipeline::node::entries(table.get_ref()).into_iter().next())
         .map_or(as_text.clone(), |entry| entry.node.value);
-    let wants_text =
-        !matches!(shape, None | Some(Shape::Integer | Shape::Number | Shape::Switch | Shape::List(_)));
+    let wants_text = !matches!(
+        shape,
+        None | Some(Shape::Integer | Shape::Number | Shape::Switch | Shape::List(_) | Shape::Table(_))
+    );
     if wants_text && !matches!(parsed, Value::String(_)) { as_text } else { parsed }
 }
 

@@ -1,0 +1,253 @@
+//! The finder of codes that mix letters and digits: national numbers, licences, passports, plates.
+//!
+//! In: a scene. Out: findings. A code has a form; where its check holds, the form is enough, else it needs a context phrase. What is
+//! said to be somebody's number and has letters is taken whole. Every token is read a bounded number of times.
+
+use super::checks::Check;
+use super::cue::Hint;
+use super::ids;
+use super::kind::Entity;
+use super::lexicon::{Flags, Meaning};
+use super::scene::{Context, Scene};
+use super::spelled::Spelling;
+use super::token::{Class, Token, seed};
+
+/// One kind of code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeRow {
+    /// What it is.
+    pub kind: Entity,
+    /// The name of the rule.
+    pub rule: &'static str,
+    /// Its symbols: A a letter, 9 a figure, X either.
+    pub form: &'static str,
+    /// What tells a good one.
+    pub check: Check,
+    /// How sure it is without context: when the check holds, and in its form alone.
+    pub alone: [f32; 2],
+}
+
+impl CodeRow {
+    fn fits(&self, symbols: &[u8]) -> bool {
+        self.form.len() == symbols.len()
+            && self.form.bytes().zip(symbols).all(|(place, symbol)| match place {
+                b'A' => symbol.is_ascii_uppercase(),
+                b'9' => symbol.is_ascii_digit(),
+                _ => true,
+            })
+    }
+}
+
+/// The fewest symbols of a code that only context speaks for.
+const FEWEST: usize = 4;
+/// The most.
+const MOST: usize = 20;
+
+/// Finds the codes.
+pub fn find(scene: &mut Scene<'_>) {
+    let mut spelling = Spelling::default();
+    let mut index = 0;
+    while let Some(at) =
+        scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
+    {
+        index = at + 1;
+        if may_begin(scene, at) && !scene.is_taken(at) {
+            spelling.read(scene, at);
+            index = find_at(scene, at, &spelling).unwrap_or(index);
+        }
+    }
+}
+
+/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    const SPELLED: u16 = seed::FIGURES | seed::LETTER | seed::NUMBER;
+    let tokens = &scene.tokens;
+    let spelled = |at: usize| tokens.has_seed(at, SPELLED);
+    let before = |back: usize| index.checked_sub(back).is_some_and(spelled);
+    if is_continued(scene, index) || before(1) && before(2) {
+        return false;
+    }
+    let token = tokens.at(index);
+    if spelled(index) && !tokens.has_seed(index, seed::MIXED) {
+        // What is written or said in figures alone is no code.
+        return (index..index + FAR)
+            .take_while(|at| {
+                let capitals = tokens.has_seed(*at, seed::CAPITAL) && tokens.at(*at).len() <= 4;
+                spelled(*at)
+                    || capitals
+                    || matches!(tokens.at(*at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
+            })
+            .any(|at| {
+                tokens.has_seed(at, seed::LETTER | seed::CAPITAL) && !tokens.has_seed(at, seed::NUMBER)
+            });
+    }
+    let next = tokens.at(index + 1);
+    tokens.has_seed(index, seed::MIXED)
+        || token.len() <= 6 && next.class == Class::Digits
+        || matches!(token.len(), 8 | 11) && token.meaning == Meaning::NONE && is_capital(scene, token)
+}
+
+/// How far a code is looked for a letter.
+const FAR: usize = 12;
+
+fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
+    scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether something solid is glued before the token: then a code began earlier.
+fn is_continued(scene: &Scene<'_>, index: usize) -> bool {
+    scene.tokens.glued(index) && scene.tokens.before(index).is_solid()
+}
+
+fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
+    let letters = spelling.symbols.iter().any(u8::is_ascii_uppercase);
+    if spelling.symbols.len() < FEWEST || !letters {
+        return None;
+    }
+    let context = scene.context_for(first, Hint::is_for_digits);
+    if let Some(last) = take_row(scene, first, spelling, context) {
+        return Some(last + 1);
+    }
+    take_said(scene, first, spelling, context)
+}
+
+/// Takes the row that is surest of the symbols from `first` on.
+fn take_row(
+    scene: &mut Scene<'_>,
+    first: usize,
+    spelling: &Spelling,
+    context: Option<Context>,
+) -> Option<usize> {
+    let mut best: Option<(f32, usize, &CodeRow)> = None;
+    let rows = ids::CODES.iter().flat_map(|table| table.iter());
+    for row in rows.filter(|row| row.form.len() <= spelling.symbols.len()) {
+        let Some((place, piece)) = spelling.end_of(row.form.len()) else { continue };
+        let Some(symbols) = spelling.symbols.get(..row.form.len()).filter(|symbols| row.fits(symbols)) else {
+            continue;
+        };
+        let next_glued = spelling.pieces.get(place + 1).is_some_and(|next| next.glued)
+            || scene.tokens.glued(piece.last + 1) && scene.tokens.at(piece.last + 1).is_solid();
+        if next_glued || !scene.wants(row.kind) {
+            continue;
+        }
+        let [valid, form] = row.alone;
+        let alone = if (row.check.holds)(symbols) { valid } else { form };
+        let told = match context {
+            Some(Context { hint: Hint::Of(kind), near }) if kind == row.kind => {
+                if near {
+                    0.6
+                } else {
+                    0.35
+                }
+            }
+            Some(Context { hint: Hint::Of(_), near: true }) => -0.2,
+            _ => 0.0,
+        };
+        let mut loose = 0.0;
+        for piece in spelling.pieces.get(..=place).unwrap_or(&[]) {
+            loose += if piece.capital || piece.said { 0.0 } else { 0.1 };
+        }
+        let score = alone + told - f32::min(loose, 0.2);
+        if score >= 0.5 && best.is_none_or(|(known, ..)| score > known) {
+            best = Some((score, piece.last, row));
+        }
+    }
+    let (score, last, row) = best?;
+    scene.take(row.kind, first, last, score.min(1.0), row.rule);
+    Some(last)
+}
+
+/// Takes what a context phrase right before it says to be a number, and has letters and figures.
+fn take_said(
+    scene: &mut Scene<'_>,
+    first: usize,
+    spelling: &Spelling,
+    context: Option<Context>,
+) -> Option<usize> {
+    let context = context.filter(|context| context.near)?;
+    let kind = match context.hint {
+        Hint::Of(kind) if is_code_kind(kind) => kind,
+        Hint::Of(
+            Entity::Phone
+            | Entity::Card
+            | Entity::Iban
+            | Entity::Cvv
+            | Entity::DateOfBirth
+            | Entity::CardExpiry
+            | Entity::Crypto
+            | Entity::Coordinates,
+        ) => return None,
+        Hint::Of(_) | Hint::Any => Entity::Number,
+    };
+    let place = said_end(scene, spelling)?;
+    let piece = spelling.pieces.get(place)?;
+    let symbols = spelling.symbols.get(..piece.upto)?;
+    let digits = symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
+    let letters = symbols.len() - digits;
+    let clear =
+        digits >= 2 || digits >= 1 && symbols.len() >= 5 || kind == Entity::Bic && matches!(letters, 8 | 11);
+    if !(FEWEST..=MOST).contains(&symbols.len())
+        || letters == 0
+        || !clear
+        || is_measured(scene, first, piece.last)
+    {
+        return None;
+    }
+    scene.take(kind, first, piece.last, 0.6, "code in context");
+    Some(piece.last + 1)
+}
+
+/// The last piece of a code that only context speaks for: what is glued, what was said letter by letter, groups of capitals and figures.
+fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
+    let mut end = None;
+    for (place, piece) in spelling.pieces.iter().enumerate() {
+        let next = scene.tokens.at(piece.last + 1);
+        let word = piece.said
+            && matches!(scene.tokens.str(scene.tokens.at(piece.last)), "a" | "i" | "I")
+            && !piece.glued;
+        if place > 0 && !piece.glued && !piece.said && !piece.capital {
+            break;
+        }
+        if word
+            && !(next.is_solid()
+                && (next.is_letter() || next.meaning.sense.is_number() || next.class == Class::Digits))
+        {
+            break;
+        }
+        end = Some(place);
+    }
+    end
+}
+
+/// "12 mm", "5 pm": a quantity.
+fn is_measured(scene: &Scene<'_>, first: usize, last: usize) -> bool {
+    let unit = scene.tokens.at(last);
+    last == first + 1
+        && scene.tokens.at(first).class == Class::Digits
+        && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY)
+}
+
+const fn is_code_kind(kind: Entity) -> bool {
+    matches!(
+        kind,
+        Entity::Passport
+            | Entity::DrivingLicence
+            | Entity::VehiclePlate
+            | Entity::MedicalRecord
+            | Entity::BankAccount
+            | Entity::Bic
+            | Entity::Vin
+            | Entity::Mbi
+            | Entity::UkNino
+            | Entity::InPan
+            | Entity::InGstin
+            | Entity::EsNif
+            | Entity::EsNie
+            | Entity::DeSocial
+            | Entity::DeIdCard
+            | Entity::ItFiscalCode
+            | Entity::SgNric
+            | Entity::Postcode
+            | Entity::Number
+    )
+}

@@ -1,0 +1,139 @@
+//! Which words are names of people, places, or plain English words.
+//!
+//! In: a word. Out: [`Known`]. The list is `gazetteer/names.z`, made of lists with free licences (gazetteer/PROVENANCE.md). It is unpacked
+//! once, into a table of fingerprints: of a million words that are in no list, fewer than one is taken for one that is.
+
+use std::sync::LazyLock;
+
+/// What is known of a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known(u8);
+
+impl Known {
+    /// Whether it is in the list of given names.
+    #[inline]
+    pub const fn is_first(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether it is in the list of family names.
+    #[inline]
+    pub const fn is_last(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Whether it is an English word that is no name.
+    #[inline]
+    pub const fn is_common(self) -> bool {
+        self.0 & 4 != 0
+    }
+
+    /// Whether it is a country or a large city, or part of the name of one.
+    #[inline]
+    pub const fn is_place(self) -> bool {
+        self.0 & 8 != 0
+    }
+
+    /// Whether it is a name and nothing else that is known.
+    #[inline]
+    pub const fn is_name_alone(self) -> bool {
+        self.0 & 0b11 != 0 && self.0 & 0b1100 == 0
+    }
+
+    /// Whether nothing is known of it.
+    #[inline]
+    pub const fn is_unknown(self) -> bool {
+        self.0 == 0
+    }
+}
+
+const PACKED: &[u8] = include_bytes!("gazetteer/names.z");
+/// A power of two, twice the number of words.
+const SLOTS: usize = 1 << 18;
+/// Words longer than this many bytes are in no list.
+const LONGEST: usize = 60;
+
+/// Fingerprints of 28 bits, and 4 bits of what is known.
+struct Table(Vec<u32>);
+
+static TABLE: LazyLock<Table> = LazyLock::new(Table::unpack);
+
+/// Looks a word up, in any case.
+pub fn known(word: &str) -> Known {
+    if word.len() > LONGEST {
+        return Known::default();
+    }
+    if word.is_ascii() {
+        return TABLE.get(hash(word.bytes().map(|byte| byte.to_ascii_lowercase())));
+    }
+    TABLE.get(hash(word.to_lowercase().bytes()))
+}
+
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    for byte in bytes {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    }
+    (hash ^ hash >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// The first slot and the fingerprint, which is never 0.
+#[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
+fn place(hash: u64) -> (usize, u32) {
+    ((hash >> 46) as usize, (hash as u32 | 1) << 4)
+}
+
+impl Table {
+    fn unpack() -> Self {
+        let mut table = Self(vec![0; SLOTS]);
+        let list = miniz_oxide::inflate::decompress_to_vec(PACKED).unwrap_or_default();
+        for line in std::str::from_utf8(&list).unwrap_or_default().lines() {
+            if let Some((word, flags)) = line.rsplit_once(' ')
+                && let Ok(flags) = flags.parse::<u32>()
+            {
+                table.put(hash(word.bytes()), flags & 15);
+            }
+        }
+        table
+    }
+
+    fn put(&mut self, hash: u64, flags: u32) {
+        let (mut at, print) = place(hash);
+        while self.0.get(at).is_some_and(|slot| *slot != 0) {
+            at = (at + 1) % SLOTS;
+        }
+        if let Some(slot) = self.0.get_mut(at) {
+            *slot = print | flags;
+        }
+    }
+
+    fn get(&self, hash: u64) -> Known {
+        let (mut at, print) = place(hash);
+        loop {
+            match self.0.get(at) {
+                Some(&slot) if slot & !15 == print => return Known((slot & 15) as u8),
+                Some(0) | None => return Known::default(),
+                Some(_) => at = (at + 1) % SLOTS,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_known_in_any_case() {
+        assert!(known("John").is_first() && known("SMITH").is_last() && known("JOSÉ").is_first());
+        assert!(known("table").is_common() && !known("table").is_first());
+        assert!(known("Germany").is_place() && known("Xqzzv").is_unknown() && known("").is_unknown());
+        assert!(known("Sarah").is_name_alone() && !known("Mark").is_name_alone());
+    }
+
+    #[test]
+    fn the_list_is_whole() {
+        let words = TABLE.0.iter().filter(|slot| **slot != 0).count();
+        assert!(words > 100_000 && words * 3 < SLOTS * 2, "{words} words");
+    }
+}

@@ -1,0 +1,91 @@
+//! What is said before the name of a person.
+//!
+//! In: a scene and a place. Out: the cue that ends there. It must not know what a name looks like.
+
+use std::sync::LazyLock;
+
+use super::scene::Scene;
+use super::token::Class;
+
+/// How much a cue says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cue {
+    /// What follows is a name whatever it looks like.
+    Strong,
+    /// What follows is a name if it looks like one.
+    Weak,
+}
+
+/// What is said before a name, in small letters; the last words before it.
+#[rustfmt::skip]
+const CUES: &[(&str, Cue)] = &[
+    ("my name is", Cue::Strong), ("name is", Cue::Strong), ("name's", Cue::Strong), ("name s", Cue::Strong), ("names", Cue::Weak),
+    ("my name", Cue::Weak), ("full name", Cue::Strong), ("first name", Cue::Strong), ("last name", Cue::Strong),
+    ("surname", Cue::Strong), ("family name", Cue::Strong), ("given name", Cue::Strong), ("name on the card", Cue::Weak),
+    ("name", Cue::Weak), ("patient name", Cue::Strong), ("customer name", Cue::Strong), ("account holder", Cue::Weak),
+    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Weak), ("i m", Cue::Weak), ("i am", Cue::Weak),
+    ("this is", Cue::Weak), ("it is", Cue::Weak), ("it's", Cue::Weak), ("it s", Cue::Weak), ("here is", Cue::Weak),
+    ("speaking with", Cue::Weak), ("spoke with", Cue::Weak), ("spoke to", Cue::Weak), ("speak with", Cue::Weak),
+    ("speak to", Cue::Weak), ("talk to", Cue::Weak), ("talked to", Cue::Weak), ("talking to", Cue::Weak), ("ask for", Cue::Weak),
+    ("asked for", Cue::Weak), ("named", Cue::Weak), ("called", Cue::Weak), ("call me", Cue::Weak), ("calls me", Cue::Weak),
+    ("known as", Cue::Weak), ("goes by", Cue::Weak), ("signed", Cue::Weak), ("signed by", Cue::Weak), ("regards", Cue::Weak),
+    ("sincerely", Cue::Weak), ("yours", Cue::Weak), ("attn", Cue::Weak), ("attention", Cue::Weak), ("contact", Cue::Weak),
+    ("patient", Cue::Weak), ("employee", Cue::Weak), ("customer", Cue::Weak), ("client", Cue::Weak), ("agent", Cue::Weak),
+    ("with", Cue::Weak), ("by", Cue::Weak), ("from", Cue::Weak), ("for", Cue::Weak), ("and", Cue::Weak), ("to", Cue::Weak),
+    ("tell", Cue::Weak), ("ask", Cue::Weak), ("met", Cue::Weak), ("meet", Cue::Weak), ("thanks", Cue::Weak), ("thank you", Cue::Weak),
+    ("starring", Cue::Weak), ("says", Cue::Weak), ("said", Cue::Weak), ("son of", Cue::Weak), ("daughter of", Cue::Weak),
+    ("ich heiße", Cue::Strong), ("mein name ist", Cue::Strong), ("je m'appelle", Cue::Strong), ("me llamo", Cue::Strong),
+    ("mi chiamo", Cue::Strong), ("meu nome é", Cue::Strong), ("spell it", Cue::Weak), ("under the name", Cue::Strong),
+    ("in the name of", Cue::Strong), ("maiden name", Cue::Strong), ("maiden name is", Cue::Strong), ("name of", Cue::Weak),
+    ("reservation for", Cue::Weak), ("message for", Cue::Weak), ("booked for", Cue::Weak), ("reach", Cue::Weak),
+];
+
+type Phrases = Vec<(&'static str, Cue)>;
+
+/// The cues by their last word.
+static ENDS: LazyLock<Vec<(&'static str, Phrases)>> = LazyLock::new(|| {
+    let mut ends: Vec<(&str, Phrases)> = Vec::new();
+    for &(phrase, cue) in CUES {
+        let word = phrase.rsplit([' ', '\'']).next().unwrap_or(phrase);
+        match ends.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, cues)) => cues.push((phrase, cue)),
+            None => ends.push((word, vec![(phrase, cue)])),
+        }
+    }
+    ends
+});
+
+/// The words that end a cue, in the order by which [`Meaning::names`](super::lexicon::Meaning::names) numbers them.
+pub fn cue_ends() -> impl Iterator<Item = &'static str> {
+    ENDS.iter().map(|(word, _)| *word)
+}
+
+/// The longest cue whose last word lies before `end`, and how many words it has.
+pub fn matching(scene: &Scene<'_>, end: usize) -> Option<(usize, Cue)> {
+    let number = usize::from(scene.free_before(end).meaning.names);
+    let (_, cues) = ENDS.get(number.checked_sub(1)?)?;
+    let mut best: Option<(usize, Cue)> = None;
+    for &(phrase, cue) in cues {
+        let words = phrase.split([' ', '\'']).count();
+        if best.is_none_or(|(known, _)| words > known) && is_said_before(scene, end, phrase) {
+            best = Some((words, cue));
+        }
+    }
+    best
+}
+
+fn is_said_before(scene: &Scene<'_>, end: usize, phrase: &str) -> bool {
+    let mut at = end;
+    for word in phrase.rsplit([' ', '\'']) {
+        let mut token = scene.free_before(at);
+        if (token.is(b'\'') || token.is_apostrophe()) && at < end {
+            at -= 1;
+            token = scene.free_before(at);
+        }
+        if token.class != Class::Word || !scene.tokens.str(token).eq_ignore_ascii_case(word) {
+            return false;
+        }
+        at -= 1;
+    }
+    true
+}

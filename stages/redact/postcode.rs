@@ -1,0 +1,135 @@
+//! Postcodes: in the forms of the UK and Canada, behind a state of the US, beside a town.
+//!
+//! In: a scene and a place. Out: the tokens of a postcode. What is said to be one is a row of `ids::bank`.
+
+use super::gazetteer::known;
+use super::lexicon::Flags;
+use super::scene::Scene;
+use super::token::{Class, Token};
+
+/// A postcode whose form says what it is, or that stands behind a town: first and last token and score.
+pub fn postcode_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32)> {
+    let token = scene.free(index);
+    if scene.tokens.glued(index) && scene.tokens.before(index).is_solid() {
+        return None;
+    }
+    match token.class {
+        Class::Word if scene.tokens.is_capital(token) => british(scene, index)
+            .or_else(|| canadian(scene, index))
+            .or_else(|| after_state(scene, index, token)),
+        Class::Digits => zip_plus_four(scene, index, token)
+            .or_else(|| before_town(scene, index, token))
+            .or_else(|| after_town(scene, index, token)),
+        _ => None,
+    }
+}
+
+/// The symbols of up to four tokens from `index` on, glued but for one space, as "A9A 9A9" with letters and figures told apart.
+fn shape(scene: &Scene<'_>, index: usize, tokens: usize) -> Option<String> {
+    let mut shape = String::new();
+    for at in index..index + tokens {
+        let token = scene.free(at);
+        if at > index && token.spaced {
+            shape.push(' ');
+        }
+        let text = scene.tokens.str(token);
+        let symbol = match token.class {
+            Class::Word if text.bytes().all(|byte| byte.is_ascii_uppercase()) => 'A',
+            Class::Digits if text.is_ascii() => '9',
+            _ => return None,
+        };
+        shape.extend(std::iter::repeat_n(symbol, token.len()));
+        if shape.len() > 10 {
+            return None;
+        }
+    }
+    let last = index + tokens;
+    (!scene.tokens.glued(last) || !scene.tokens.at(last).is_solid()).then_some(shape)
+}
+
+/// "SW1A 1AA", "M1 1AE".
+fn british(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32)> {
+    const FORMS: [&str; 6] = ["A9 9AA", "A99 9AA", "AA9 9AA", "AA99 9AA", "A9A 9AA", "AA9A 9AA"];
+    const AREAS: &str = " AB AL B BA BB BD BH BL BN BR BS BT CA CB CF CH CM CO CR CT CV CW DA DD DE DG DH DL DN DT DY E EC EH EN EX FK FY G \
+        GL GU HA HD HG HP HR HS HU HX IG IP IV KA KT KW KY L LA LD LE LL LN LS LU M ME MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR \
+        RG RH RM S SA SE SG SK SL SM SN SO SP SR SS ST SW SY TA TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV YO ZE GY JE IM ";
+    if scene.tokens.at(index).len() > 2 || scene.tokens.at(index + 1).class != Class::Digits {
+        return None;
+    }
+    let tokens = (4..=5)
+        .find(|tokens| shape(scene, index, *tokens).is_some_and(|shape| FORMS.contains(&shape.as_str())))?;
+    let area = scene.tokens.str(scene.tokens.at(index));
+    AREAS.contains(&format!(" {area} ")).then_some((index, index + tokens - 1, 0.8))
+}
+
+/// "K1A 0B1".
+fn canadian(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32)> {
+    let first = scene.tokens.str(scene.tokens.at(index));
+    if first.len() != 1
+        || scene.tokens.at(index + 1).class != Class::Digits
+        || !"ABCEGHJKLMNPRSTVXY".contains(first)
+    {
+        return None;
+    }
+    (shape(scene, index, 6)? == "A9A 9A9").then_some((index, index + 5, 0.8))
+}
+
+/// "IL 62704", "Texas 75001": the code.
+fn after_state(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let capital = token.len() > 2 || scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase());
+    let code = scene.free(index + 1);
+    let fits = token.has(Flags::STATE)
+        && capital
+        && code.class == Class::Digits
+        && code.len() == 5
+        && !code.new_line
+        && code.spaced;
+    fits.then_some((index + 1, index + 1, 0.7))
+}
+
+/// "12345-6789".
+fn zip_plus_four(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let four = scene.free(index + 2);
+    let fits = token.len() == 5
+        && scene.free(index + 1).is(b'-')
+        && scene.tokens.is_inner(index + 1)
+        && four.class == Class::Digits
+        && four.len() == 4
+        && !(scene.free(index + 3).is(b'-') && scene.tokens.is_inner(index + 3));
+    fits.then_some((index, index + 2, 0.6))
+}
+
+/// "10115 Berlin", "75001 Paris": a large town after five figures.
+fn before_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let town = scene.free(index + 1);
+    let fits = matches!(token.len(), 4..=6)
+        && !matches!(scene.tokens.str(token).as_bytes(), [b'1', b'9', _, _] | [b'2', b'0', _, _])
+        && town.class == Class::Word
+        && !town.new_line
+        && scene.tokens.is_capital(town)
+        && known(scene.tokens.str(town)).is_place()
+        && !known(scene.tokens.str(town)).is_common()
+        && !town.has(Flags::MONEY | Flags::UNIT);
+    fits.then_some((index, index, 0.6))
+}
+
+/// "Costamezzana 43015", "Springfield, 62704": five or six figures right after a word with a capital that is no common one.
+fn after_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let comma = scene.free_before(index).is(b',');
+    let town = scene.free_before(index - usize::from(comma && index > 0));
+    let about = known(scene.tokens.str(town));
+    let next = scene.free(index + 1);
+    let fits = matches!(token.len(), 5 | 6)
+        && town.class == Class::Word
+        && !token.new_line
+        && scene.tokens.is_capital(town)
+        && town.len() > 3
+        && !about.is_common()
+        && !town.has(Flags::MODEL | Flags::UNIT | Flags::THING)
+        && (!comma || about.is_place())
+        && !next.has(Flags::UNIT | Flags::MONEY)
+        && !(scene.tokens.glued(index + 1)
+            && matches!(next.class, Class::Sign(b'.' | b',' | b'-'))
+            && scene.tokens.is_inner(index + 1));
+    fits.then_some((index, index, 0.55))
+}

@@ -1,0 +1,264 @@
+//! The running redactor: rows in, rows with new texts out, at once or after the next row of the same device.
+//!
+//! In: batches, and the marks that end epochs. Out: redacted batches. Without holding it keeps nothing between two batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use arrow::array::Array;
+use arrow::compute::interleave_record_batch;
+use headwater_contract::identity::{self, IdentityColumns};
+use headwater_contract::prelude::*;
+use headwater_contract::units::Micros;
+
+use super::operator::{Operators, Owner};
+use super::rows::{ENTITIES, Rows};
+use super::saved;
+use super::scanner::{Finding, Redacted, Scanner};
+use super::utterances::{self, Before};
+
+/// A row that waits for the next one of its device.
+pub struct Held {
+    /// The row, with the input's columns.
+    pub row: RecordBatch,
+}
+
+/// What is kept of a device.
+pub struct Talk {
+    /// What was said before the row that waits, or before the next one.
+    pub before: Before,
+    /// When the last row was captured.
+    pub at: Micros,
+    /// The row that waits.
+    pub held: Option<Held>,
+}
+
+/// The stage.
+pub struct Running {
+    redactor: Redactor,
+    input: SchemaRef,
+    hold: Option<Duration>,
+    talks: BTreeMap<String, Talk>,
+    changed: BTreeSet<String>,
+}
+
+/// Rows that are ready, in order: where each lies, and its new text.
+struct Ready<'b> {
+    batches: Vec<RecordBatch>,
+    places: Vec<(usize, usize)>,
+    rows: Rows,
+    current: &'b RecordBatch,
+}
+
+impl<'b> Ready<'b> {
+    fn new(current: &'b RecordBatch) -> Self {
+        Self { batches: vec![current.clone()], places: Vec::new(), rows: Rows::default(), current }
+    }
+
+    fn push_current(&mut self, row: usize, redacted: Redacted) {
+        self.places.push((0, row));
+        self.rows.push(redacted);
+    }
+
+    fn push_held(&mut self, held: Held, redacted: Redacted) {
+        self.places.push((self.batches.len(), 0));
+        self.batches.push(held.row);
+        self.rows.push(redacted);
+    }
+
+    /// All rows as one batch with the input's columns.
+    fn together(&self) -> Result<RecordBatch> {
+        let all = self.batches.len() == 1 && self.places.len() == self.current.num_rows();
+        if all && self.places.iter().enumerate().all(|(at, (_, row))| at == *row) {
+            return Ok(self.current.clone());
+        }
+        Ok(interleave_record_batch(&self.batches.iter().collect::<Vec<_>>(), &self.places)?)
+    }
+}
+
+impl Running {
+    /// With what was saved.
+    pub fn new(redactor: Redactor, hold: Option<Duration>, cx: &BuildContext<'_>) -> Result<Self> {
+        let input = cx.input(0)?;
+        let talks = if hold.is_some() { saved::restore(cx.saved, &input)? } else { Vec::new() };
+        Ok(Self { redactor, input, hold, talks: talks.into_iter().collect(), changed: BTreeSet::new() })
+    }
+
+    /// Takes a row of a device: what waited goes first, now that it is known what follows; the row waits if it may go on.
+    fn take(&mut self, batch: &RecordBatch, row: usize, hold: Duration, ready: &mut Ready<'_>) -> Result {
+        let ids = IdentityColumns::of(batch)?;
+        let (device, at) = (ids.device(row), ids.captured_at(row));
+        let text = text_column(batch, &self.redactor.column)?.value(row);
+        let mut talk = self
+            .talks
+            .remove(device)
+            .filter(|talk| !is_over(talk.at, at, hold) || talk.held.is_some())
+            .unwrap_or(Talk { before: Before::default(), at, held: None });
+        let late = is_over(talk.at, at, hold);
+        if let Some(held) = talk.held.take() {
+            let waiting = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
+            let found = utterances::scan(
+                &self.redactor.scanner,
+                &talk.before,
+                &waiting,
+                Some(text).filter(|_| !late),
+            );
+            let redacted = self.redactor.written(&held.row, 0, &waiting, &found)?;
+            ready.push_held(held, redacted);
+            talk.before.said(&waiting);
+        }
+        if late {
+            talk.before = Before::default();
+        }
+        talk.at = at;
+        if utterances::is_open(text) {
+            talk.held = Some(Held { row: batch.slice(row, 1) });
+        } else {
+            let found = utterances::scan(&self.redactor.scanner, &talk.before, text, None);
+            ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
+            talk.before.said(text);
+        }
+        self.changed.insert(device.to_owned());
+        self.talks.insert(device.to_owned(), talk);
+        Ok(())
+    }
+
+    /// Lets go what waited too long, or everything at the end of the input.
+    fn release(&mut self, mark: &Mark, hold: Duration, out: &mut Outbox<'_>) -> Result {
+        let over =
+            |talk: &Talk| mark.end_of_input || mark.watermark.is_some_and(|now| is_over(talk.at, now, hold));
+        let devices: Vec<String> =
+            self.talks.iter().filter(|(_, talk)| over(talk)).map(|(device, _)| device.clone()).collect();
+        let empty = RecordBatch::new_empty(self.input.clone());
+        let mut ready = Ready::new(&empty);
+        for device in devices {
+            let Some(talk) = self.talks.remove(&device) else { continue };
+            if let Some(held) = talk.held {
+                let text = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
+                let found = utterances::scan(&self.redactor.scanner, &talk.before, &text, None);
+                let redacted = self.redactor.written(&held.row, 0, &text, &found)?;
+                ready.push_held(held, redacted);
+            }
+            self.changed.insert(device);
+        }
+        self.redactor.send(ready, out)
+    }
+}
+
+/// Whether more than `hold` lies between two times.
+fn is_over(from: Micros, to: Micros, hold: Duration) -> bool {
+    i128::from(to.0) - i128::from(from.0) > i128::try_from(hold.as_micros()).unwrap_or(i128::MAX)
+}
+
+impl Stage for Running {
+    fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        let mut ready = Ready::new(batch);
+        for row in 0..batch.num_rows() {
+            if let Some((code, reason)) = self.redactor.refused(batch, row)? {
+                out.reject(input, batch, row, code, reason);
+                continue;
+            }
+            if let Some(hold) = self.hold {
+                self.take(batch, row, hold, &mut ready)?;
+            } else {
+                let text = text_column(batch, &self.redactor.column)?.value(row);
+                let found = self.redactor.scanner.scan(text);
+                ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
+            }
+        }
+        self.redactor.send(ready, out)
+    }
+
+    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        match self.hold {
+            Some(hold) => self.release(mark, hold, out),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        for device in std::mem::take(&mut self.changed) {
+            saved::save(state, &device, self.talks.get(&device))?;
+        }
+        Ok(())
+    }
+}
+
+/// Finds in texts and writes them anew.
+pub struct Redactor {
+    scanner: Scanner,
+    operators: Operators,
+    column: String,
+    /// The other text columns.
+    others: Vec<String>,
+    schema: SchemaRef,
+}
+
+impl Redactor {
+    /// For a text column; every other text column of the output is redacted as well.
+    pub fn new(scanner: Scanner, operators: Operators, column: &str, schema: SchemaRef) -> Self {
+        let named: Vec<Field> = [identity::fields(), vec![utf8(column)]].concat();
+        let texts = schema.fields().iter().filter(|f| *f.data_type() == DataType::Utf8);
+        let others =
+            texts.map(|f| f.name().clone()).filter(|name| named.iter().all(|n| n.name() != name)).collect();
+        Self { scanner, operators, column: column.to_owned(), others, schema }
+    }
+
+    /// Why a row cannot be redacted.
+    fn refused(&self, batch: &RecordBatch, row: usize) -> Result<Option<(&'static str, &'static str)>> {
+        let texts = text_column(batch, &self.column)?;
+        if texts.is_null(row) {
+            return Ok(Some(("no_text", "the row has no text")));
+        }
+        let long = texts.value(row).len() > (u32::MAX / 64) as usize;
+        Ok(long.then_some(("text_too_long", "the text is longer than offsets of 32 bits reach")))
+    }
+
+    /// A text with its findings replaced.
+    fn written(&self, batch: &RecordBatch, row: usize, text: &str, found: &[Finding]) -> Result<Redacted> {
+        if self.operators.are_tags() {
+            return Ok(self.scanner.tagged(text, found));
+        }
+        let ids = IdentityColumns::of(batch)?;
+        let id = ids.id(row);
+        let owner = Owner { device: ids.device(row), source: &id.source, row: (id.seq, id.part) };
+        let write = |finding: &Finding, value: &str, out: &mut String| {
+            self.operators.write(finding, self.scanner.name(finding), value, owner, out);
+        };
+        Ok(self.scanner.replace(text, found, write))
+    }
+
+    /// Sends the rows that are ready.
+    fn send(&self, ready: Ready<'_>, out: &mut Outbox<'_>) -> Result {
+        if ready.rows.len() == 0 {
+            return Ok(());
+        }
+        let batch = self.without_values_beside(&ready.together()?)?;
+        out.count("entities", ready.rows.entities());
+        let (texts, entities) = ready.rows.into_columns()?;
+        out.send(with_columns(&batch, &self.schema, [(self.column.as_str(), texts), (ENTITIES, entities)])?);
+        Ok(())
+    }
+
+    /// The batch with every text column redacted but the one whose entities are listed.
+    fn without_values_beside(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let redacted = |field: &Field, column: &ArrayRef| -> Result<ArrayRef> {
+            if !self.others.contains(field.name()) {
+                return Ok(column.clone());
+            }
+            let texts = text_column(batch, field.name())?;
+            let mut out = Vec::with_capacity(texts.len());
+            for row in 0..texts.len() {
+                let text = (!texts.is_null(row)).then(|| texts.value(row));
+                out.push(match text {
+                    Some(text) => Some(self.written(batch, row, text, &self.scanner.scan(text))?.text),
+                    None => None,
+                });
+            }
+            Ok(Arc::new(StringArray::from(out)))
+        };
+        let fields = batch.schema_ref().fields().iter();
+        let columns = fields.zip(batch.columns()).map(|(field, column)| redacted(field, column));
+        Ok(RecordBatch::try_new(batch.schema(), columns.collect::<Result<_>>()?)?)
+    }
+}

@@ -1,0 +1,241 @@
+//! Keys, tokens, passwords, wallets and user names: what opens something, or points at somebody's account.
+//!
+//! In: a scene. Out: findings. A known prefix or a checksum is enough; a row of letters and figures without either must be long and
+//! without order; after "password" the next word goes.
+
+use super::base58;
+use super::kind::Entity;
+use super::scene::Scene;
+use super::token::{Class, Token, seed};
+
+/// The longest secret that is looked at for a prefix or its order; the rest of a longer one is taken with it.
+const LONGEST: usize = 4096;
+
+/// Prefixes of keys and the fewest symbols behind them.
+#[rustfmt::skip]
+const PREFIXES: &[(&str, usize)] = &[
+    ("AKIA", 16), ("ASIA", 16), ("AGPA", 16), ("AROA", 16), ("AIza", 30), ("ghp_", 30), ("gho_", 30), ("ghu_", 30), ("ghs_", 30), ("ghr_", 30),
+    ("github_pat_", 20), ("glpat-", 15), ("sk_live_", 10), ("sk_test_", 10), ("pk_live_", 10), ("pk_test_", 10), ("rk_live_", 10), ("sk-", 20),
+    ("xoxb-", 10), ("xoxp-", 10), ("xoxa-", 10), ("xoxs-", 10), ("xapp-", 10), ("SG.", 20), ("ya29.", 20), ("eyJ", 20), ("npm_", 30), ("pypi-", 20),
+    ("dop_v1_", 30), ("shpat_", 20), ("shpss_", 20), ("hf_", 20), ("AC", 32), ("SK", 32), ("key-", 24), ("EAAC", 20), ("sq0atp-", 15), ("sq0csp-", 15), ("GOCSPX-", 15),
+    ("ops_", 30), ("dckr_pat_", 20), ("lin_api_", 20), ("figd_", 20), ("whsec_", 20),
+];
+
+/// What is said before a secret.
+const PASSWORDS: &[&str] = &[
+    "password",
+    "passphrase",
+    "passwort",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "bearer",
+    "credentials",
+];
+/// What is said before the name of a user.
+const USERS: &[&str] = &[
+    "username",
+    "login",
+    "userid",
+    "handle",
+    "screenname",
+    "nickname",
+    "twitter",
+    "instagram",
+    "skype",
+    "telegram",
+    "snapchat",
+    "discord",
+];
+
+/// Finds the secrets.
+pub fn find(scene: &mut Scene<'_>) {
+    let mut index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::ROW | seed::AT) {
+        index = at;
+        let token = scene.tokens.at(index);
+        let starts = !scene.is_taken(index)
+            && (!scene.tokens.glued(index) || !token.is_solid() || !is_inside(scene.tokens.before(index)));
+        if starts && token.is(b'@') && take_handle(scene, index) {
+            index += 2;
+            continue;
+        }
+        if starts && token.is_solid() {
+            let end = cluster_end(scene, index);
+            index = take_cluster(scene, index, end).unwrap_or(index).max(index) + 1;
+            continue;
+        }
+        index += 1;
+    }
+}
+
+fn is_inside(token: Token) -> bool {
+    token.is_solid()
+        || matches!(
+            token.class,
+            Class::Sign(
+                b'_' | b'-'
+                    | b'.'
+                    | b'+'
+                    | b'/'
+                    | b'='
+                    | b'$'
+                    | b'#'
+                    | b'!'
+                    | b'@'
+                    | b'*'
+                    | b'&'
+                    | b'^'
+                    | b'%'
+            )
+        )
+}
+
+/// The end of what is glued from `index` on.
+fn cluster_end(scene: &Scene<'_>, index: usize) -> usize {
+    let mut end = index + 1;
+    while scene.tokens.glued(end) && !scene.is_taken(end) && is_inside(scene.tokens.at(end)) {
+        end += 1;
+    }
+    while end > index + 1 && matches!(scene.tokens.at(end - 1).class, Class::Sign(b'.' | b'!' | b'&' | b'-'))
+    {
+        end -= 1;
+    }
+    end
+}
+
+/// Takes the cluster of tokens `index..end` if it is a secret; its last token.
+fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize> {
+    let (start, stop) = (scene.tokens.at(index).start, scene.tokens.at(end - 1).end);
+    let text = scene.tokens.text.get(start..stop)?;
+    if text.len() >= 12 && text.is_ascii() {
+        let head = text.get(..text.len().min(LONGEST))?;
+        if let Some((kind, score, rule)) = recognised(head) {
+            scene.take(kind, index, end - 1, score, rule);
+            return Some(end - 1);
+        }
+    }
+    let (kind, rule) = said(scene, index, text)?;
+    scene.take(kind, index, end - 1, 0.7, rule);
+    Some(end - 1)
+}
+
+type Known = (Entity, f32, &'static str);
+
+/// What a cluster is without context.
+fn recognised(text: &str) -> Option<Known> {
+    let solid = |rest: &str| {
+        rest.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=')
+        })
+    };
+    for (prefix, fewest) in PREFIXES {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            let mixed = rest.bytes().any(|byte| byte.is_ascii_digit())
+                && rest.bytes().any(|byte| byte.is_ascii_alphabetic());
+            if rest.len() >= *fewest && solid(rest) && mixed {
+                return Some((Entity::ApiKey, 0.95, "known prefix"));
+            }
+        }
+    }
+    if is_wallet(text) {
+        return Some((Entity::Crypto, 0.95, "wallet"));
+    }
+    is_random(text).then_some((Entity::ApiKey, 0.6, "without order"))
+}
+
+/// Bitcoin (base58check, bech32) and Ethereum.
+fn is_wallet(text: &str) -> bool {
+    match text.as_bytes() {
+        [b'0', b'x', rest @ ..] => rest.len() == 40 && rest.iter().all(u8::is_ascii_hexdigit),
+        [b'1' | b'3' | b'L' | b'D', ..] => (26..=35).contains(&text.len()) && base58::is_checked(text),
+        [b'b' | b'B', b'c' | b'C', b'1', ..] => (14..=90).contains(&text.len()) && base58::is_bech32(text),
+        _ => false,
+    }
+}
+
+/// Whether a long row has small letters, capitals and figures in no order, as keys have; words and numbers have not.
+fn is_random(text: &str) -> bool {
+    const FEWEST: usize = 20;
+    let bytes = text.as_bytes();
+    if bytes.len() < FEWEST
+        || !bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-'))
+    {
+        return false;
+    }
+    let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();
+    let (digits, lower, upper) =
+        (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+    let class = |byte: u8| (byte.is_ascii_digit(), byte.is_ascii_lowercase(), byte.is_ascii_uppercase());
+    let changes = bytes.windows(2).filter(|pair| matches!(pair, [a, b] if class(*a) != class(*b))).count();
+    let hexadecimal = bytes.iter().all(u8::is_ascii_hexdigit)
+        && matches!(bytes.len(), 32 | 40 | 64)
+        && digits >= 4
+        && lower + upper >= 4;
+    digits >= 3 && lower >= 3 && upper >= 3 && changes * 3 >= bytes.len() || hexadecimal
+}
+
+/// What a cluster is because of what was said before it.
+fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+    let mut at = index;
+    let mut linked = false;
+    for _ in 0..2 {
+        let token = scene.free_before(at);
+        let word = scene.tokens.str(token);
+        if token.is(b':')
+            || token.is(b'=')
+            || token.is(b'"')
+            || token.is(b'\'')
+            || ["is", "s"].iter().any(|link| word.eq_ignore_ascii_case(link))
+        {
+            linked = true;
+            at -= 1;
+        }
+    }
+    let cue = scene.tokens.str(scene.free_before(at)).to_ascii_lowercase();
+    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
+    let pair = ["user", "screen", "pass", "api", "access", "secret"]
+        .iter()
+        .any(|word| scene.tokens.str(scene.free_before(at.saturating_sub(1))).eq_ignore_ascii_case(word));
+    let password = PASSWORDS.contains(&cue.as_str()) && (cue != "key" || pair) || cue == "word" && pair;
+    if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
+        return Some((Entity::ApiKey, "said to be a secret"));
+    }
+    let user = USERS.contains(&cue.as_str()) || pair && matches!(cue.as_str(), "name" | "id");
+    let fits = text.len() >= 3 && (mixed || linked && is_no_plain_word(scene, index));
+    (user && fits).then_some((Entity::Username, "said to be a user"))
+}
+
+fn is_no_plain_word(scene: &Scene<'_>, index: usize) -> bool {
+    let token = scene.tokens.at(index);
+    token.class == Class::Word
+        && token.meaning == super::lexicon::Meaning::NONE
+        && !super::gazetteer::known(scene.tokens.str(token)).is_common()
+}
+
+/// "@jane_doe".
+fn take_handle(scene: &mut Scene<'_>, at: usize) -> bool {
+    let before = scene.tokens.glued(at) && scene.tokens.before(at).is_solid();
+    if before || !scene.tokens.glued(at + 1) || scene.free(at + 1).class != Class::Word {
+        return false;
+    }
+    let mut last = at + 1;
+    while scene.tokens.glued(last + 1)
+        && (scene.free(last + 1).is_solid() || scene.free(last + 1).is(b'_'))
+        && last - at < 16
+    {
+        last += 1;
+    }
+    let length = scene.tokens.at(last).end - scene.tokens.at(at + 1).start;
+    if length < 3 || scene.free(last + 1).is(b'.') && scene.tokens.is_inner(last + 1) {
+        return false;
+    }
+    scene.take(Entity::Username, at, last, 0.7, "handle");
+    true
+}

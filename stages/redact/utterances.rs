@@ -1,0 +1,156 @@
+//! Utterances that follow each other: a number begun in one and finished in the next is one number.
+//!
+//! In: the texts of one device, one after the other. Out: the findings of each, made with its neighbours in sight. A text whose end may
+//! go on is held until the next one is there; what was said before is remembered for a few words. It must not know rows or clocks.
+
+use super::lexicon::Flags;
+use super::scanner::{Finding, Scanner};
+use super::token::{Class, Tokens, seed};
+
+/// So much of what was said before is remembered, in bytes.
+const REMEMBERED: usize = 240;
+/// How far from the end of a text something may begin that goes on in the next one, in tokens.
+const TAIL: usize = 14;
+/// How far from its end a name may.
+const NAME_TAIL: usize = 3;
+
+/// What was said before, for those who speak next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before(String);
+
+impl Before {
+    /// What was kept of it.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The words themselves: raw, so they must be kept as such.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// After this text was said too.
+    pub fn said(&mut self, text: &str) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(text);
+        if self.0.len() > REMEMBERED {
+            let from = self.0.len() - REMEMBERED;
+            let rest = self.0.char_indices().find(|(at, c)| *at >= from && c.is_whitespace());
+            self.0 = rest.and_then(|(at, _)| self.0.get(at..)).unwrap_or("").trim_start().to_owned();
+        }
+    }
+}
+
+/// The findings of `text` between what was said before it and after it.
+pub fn scan(scanner: &Scanner, before: &Before, text: &str, after: Option<&str>) -> Vec<Finding> {
+    let after = after.map_or("", |after| head(after));
+    if before.0.is_empty() && after.is_empty() {
+        return scanner.scan(text);
+    }
+    let mut joined = String::with_capacity(before.0.len() + text.len() + after.len() + 2);
+    if !before.0.is_empty() {
+        joined.push_str(&before.0);
+        joined.push(' ');
+    }
+    let start = joined.len();
+    joined.push_str(text);
+    let end = joined.len();
+    if !after.is_empty() {
+        joined.push(' ');
+        joined.push_str(after);
+    }
+    let inside =
+        scanner.scan(&joined).into_iter().filter(|finding| finding.start < end && finding.end > start);
+    inside
+        .map(|finding| Finding {
+            start: finding.start.max(start) - start,
+            end: trimmed(&joined, finding.start.max(start), finding.end.min(end)) - start,
+            ..finding
+        })
+        .filter(|finding| finding.start < finding.end)
+        .collect()
+}
+
+/// The end of a piece without the white space that lay between two texts.
+fn trimmed(joined: &str, start: usize, end: usize) -> usize {
+    joined.get(start..end).map_or(end, |piece| start + piece.trim_end().len())
+}
+
+/// The start of a text, as far as it may belong to what was said before.
+fn head(text: &str) -> &str {
+    const LONGEST: usize = 400;
+    let end = (text.len().min(LONGEST)..=text.len()).find(|at| {
+        text.get(..*at).is_some()
+            && text.get(*at..).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+    });
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Whether something may begin in a text that goes on in the next one: a number, letters, an address, a date, a name.
+pub fn is_open(text: &str) -> bool {
+    let tokens = Tokens::new(text);
+    let from = tokens.len().saturating_sub(TAIL);
+    let name_from = tokens.len().saturating_sub(NAME_TAIL);
+    (from..tokens.len()).any(|at| {
+        let token = tokens.at(at);
+        tokens.has_seed(at, seed::NUMBER | seed::AT | seed::DOT | seed::MONTH)
+            || token.meaning.cue > 0 && token.has(Flags::PROVIDER)
+            || at >= name_from
+                && tokens.has_seed(at, seed::LETTER | seed::CAPITAL)
+                && token.class == Class::Word
+            || token.is_letter() && !matches!(tokens.str(token), "a" | "I" | "i")
+    }) || is_address_spoken_of(&tokens, from)
+}
+
+/// "my email is john smith": what follows may be a domain.
+fn is_address_spoken_of(tokens: &Tokens<'_>, from: usize) -> bool {
+    (from..tokens.len()).any(|at| {
+        let token = tokens.at(at);
+        token.meaning.cue > 0
+            && ["email", "mail", "e", "username", "login", "address", "name"]
+                .iter()
+                .any(|word| tokens.str(token).eq_ignore_ascii_case(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Redacts texts one after the other, each held for the next one where its end is open.
+    fn redacted(texts: &[&str]) -> Vec<String> {
+        let scanner = Scanner::default();
+        let mut before = Before::default();
+        let mut out = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            let after = if is_open(text) { texts.get(at + 1).copied() } else { None };
+            let found = scan(&scanner, &before, text, after);
+            let tag = |finding: &Finding, _: &str, out: &mut String| out.push_str(finding.kind.tag());
+            out.push(scanner.replace(text, &found, tag).text);
+            before.said(text);
+        }
+        out
+    }
+
+    #[test]
+    fn a_number_in_two_utterances_is_found() {
+        let check = |texts: &[&str], expected: &[&str]| assert_eq!(redacted(texts), expected);
+        check(&["my number is five five", "five oh one four seven"], &["my number is <PHONE>", "<PHONE>"]);
+        check(&["my number is", "555 0147"], &["my number is", "<PHONE>"]);
+        check(&["card 4539 1488", "0343 6467 thanks"], &["card <CARD>", "<CARD> thanks"]);
+        check(&["email me at john dot", "doe at example dot com"], &["email me at <EMAIL>", "<EMAIL>"]);
+        check(&["it weighs 5", "kilograms"], &["it weighs 5", "kilograms"]);
+        check(&["it is fine", "see you"], &["it is fine", "see you"]);
+    }
+
+    #[test]
+    fn little_is_remembered() {
+        let mut before = Before::default();
+        before.said(&"word ".repeat(500));
+        assert!(before.as_str().len() <= REMEMBERED && before.as_str().starts_with("word"));
+        before.said(&"a".repeat(500));
+        assert_eq!(before.as_str(), "");
+    }
+}
