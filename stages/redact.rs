@@ -293,7 +293,8 @@ mod tests {
         };
         check("operators = { PHONE = 'mask' }", "call 555-0147 or a@b.com", "call ***-**** or <EMAIL>");
         check("operator = 'drop'", "call 555-0147.", "call .");
-        check("allow = ['555-0147']", "call 555-0147 or 555-0148", "call 555-0147 or <PHONE>");
+        check("allow = ['555-0147']", "call 555-0147", "call 555-0147");
+        check("allow = ['555-0147']", "call 555-0148", "call <PHONE>");
         check("deny = ['Project Heron']", "about project heron", "about <CUSTOM>");
         check("countries = ['UK']", "my SSN is 078-05-1120", "my SSN is <NUMBER>");
         let pattern = "[[pattern]]\nname = 'TICKET'\nregex = 'T-[0-9]{4}'\ncontext = ['ticket']";

@@ -205,7 +205,7 @@ fn transcripts_take_six_digits() {
         "Read me the card for triple 0, 0, 5, double, 6, 5, 5, double, 6, triple, 5, 6.",
         "Read me the card for <CARD>.",
     );
-    transcript("Text the driver at 0-007-W-O 9-W-O 4-6-1", "Text the driver at <DRIVING_LICENCE>");
+    transcript("Text the driver at 0-007-W-O 9-W-O 4-6-1", "Text the driver at <PHONE>");
     transcript(
         "The card was declined for 539 148 go 3 4 3 6 4 6 8",
         "The card was declined for <NUMBER> go <NUMBER>",

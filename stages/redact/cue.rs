@@ -69,7 +69,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "code postal", "zip is", "area zip"]),
     (Entity::Passport, &["passport", "passport number", "passport no", "passport id", "reisepass", "passeport", "pasaporte",
         "passnummer", "pass nr"]),
-    (Entity::DrivingLicence, &["licence", "license", "driver", "drivers", "driver s license", "driver s licence", "drivers license",
+    (Entity::DrivingLicence, &["licence", "license", "driver s license", "driver s licence", "drivers license",
         "drivers licence", "licence number", "license number", "driving licence", "driving license", "driver license", "dl",
         "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id"]),
     (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
