@@ -176,9 +176,10 @@ impl SourceConfig for Capture {
     }
 
     fn pace(&self) -> Pace {
+        // What comes by the standard input cannot be read again.
         match self.source {
-            Origin::Files => Pace::Recorded,
-            Origin::Microphone => Pace::Live,
+            Origin::Files if !self.reads_standard_input() => Pace::Recorded,
+            Origin::Files | Origin::Microphone => Pace::Live,
         }
     }
 

@@ -62,8 +62,13 @@ impl Site {
     fn run(&self, pipeline: &Path, more: &[&str]) -> Value {
         let summary = self.path("summary.json");
         let mut command = self.headwater(&["run"]);
-        let output =
-            command.arg(pipeline).args(["--quiet", "--summary"]).arg(&summary).args(more).output().unwrap();
+        let output = command
+            .arg(pipeline)
+            .args(["--quiet", "--fresh", "--yes", "--summary"])
+            .arg(&summary)
+            .args(more)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{more:?}: {}", told(&output));
         serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap()
     }

@@ -37,7 +37,12 @@ impl Site {
             .unwrap()
     }
 
+    /// A run from the beginning of the input.
     fn run(&self, state: &str, workers: u32) -> Value {
+        self.run_with(state, workers, &["--fresh", "--yes"])
+    }
+
+    fn run_with(&self, state: &str, workers: u32, more: &[&str]) -> Value {
         let summary = self.path("summary.json");
         let (state, workers) = (format!("state={}", self.path(state).display()), workers.to_string());
         let file = summary.display().to_string();
@@ -52,7 +57,7 @@ impl Site {
             "--summary",
             &file,
         ];
-        let output = self.headwater(&args);
+        let output = self.headwater(&[args.as_slice(), more].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_str(&std::fs::read_to_string(summary).unwrap()).unwrap()
     }
@@ -144,6 +149,9 @@ fn quickstart_hears_redacts_and_repeats() {
     assert_eq!(again["digest"]["vault"], first["digest"]["vault"], "the second run");
     assert_eq!(&again["stages"]["vault"]["figures"]["stored_before"], rows, "{}", again["stages"]["vault"]);
     assert_eq!(again["stages"]["vault"]["figures"]["new_rows"].as_u64().unwrap_or(0), 0);
+    let later = site.run_with("one", 2, &[]);
+    assert_eq!(later["stages"]["mic"]["rows_out"], 0, "the input was finished before");
+    assert!(later["epochs_before"].as_u64().unwrap() > 5 && later["epochs"] == 0, "{later}");
 }
 
 fn nothing_personal_left(texts: &[String]) {

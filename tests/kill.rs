@@ -1,0 +1,248 @@
+//! Runs that are killed at random moments and started again, on any number of workers: what they leave in stores and adapters
+//! is what one undisturbed run leaves, to the bit.
+//!
+//! `HEADWATER_KILLS` says how often (20), `HEADWATER_SEED` when (1): scripts/kill-test sets them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
+/// Kills of one run before it may come to its end.
+const KILLS_OF_A_RUN: u32 = 4;
+
+/// A pipeline, and what it needs in a folder of its own.
+struct Subject {
+    name: &'static str,
+    /// Writes what it reads into the folder; gives the pipeline file.
+    lay: fn(&Path) -> PathBuf,
+}
+
+const SUBJECTS: &[Subject] = &[
+    Subject { name: "recordings", lay: recordings },
+    Subject { name: "many rows", lay: many_rows },
+    #[cfg(feature = "train")]
+    Subject { name: "a loop that learns", lay: learning },
+];
+
+fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Some recordings through the recogniser into a store.
+fn recordings(folder: &Path) -> PathBuf {
+    let voice = Path::new(HOUSE).join("datasets/voice");
+    let mut found = files(&voice).into_iter().filter(|path| {
+        path.extension().is_some_and(|suffix| ["wav", "flac", "ogg", "mp3"].iter().any(|s| suffix == *s))
+    });
+    for number in 0..10 {
+        let from = found.next().unwrap();
+        let to = folder.join("recordings").join(format!("device-{}", number % 3));
+        std::fs::create_dir_all(&to).unwrap();
+        std::fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+    }
+    let text = format!(
+        "[pipeline]\nname = 'killed'\nepoch = {{ rows = 2 }}\ncommit = {{ every = '1ms' }}\n
+         [stage.mic]\ntype = 'capture'\npath = '{}'\n
+         [stage.asr]\ntype = 'transcribe'\nfrom = 'mic'\nmodel = 'datasets/models/whisper-tiny.en'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'asr'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
+        folder.join("recordings").display(),
+        folder.join("vault").display()
+    );
+    written(folder, "pipeline.toml", &text)
+}
+
+/// Much text, in small epochs, into a store that seals often.
+fn many_rows(folder: &Path) -> PathBuf {
+    let mut talk = String::new();
+    for n in 0..6000 {
+        let text =
+            format!("order {n} of {} goes to the harbour, call 555-01{:02}", ["Ann", "Bo"][n % 2], n % 100);
+        writeln!(talk, "{{\"device\": \"device-{}\", \"text\": \"{text}\"}}", n % 11).unwrap();
+    }
+    let talk = written(folder, "talk.jsonl", &talk);
+    let text = format!(
+        "[pipeline]\nname = 'killed'\nepoch = {{ rows = 40 }}\ncommit = {{ epochs = 2 }}\n
+         [stage.talk]\ntype = 'capture'\npath = '{}'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\nseal_rows = 700\n",
+        talk.display(),
+        folder.join("vault").display()
+    );
+    written(folder, "pipeline.toml", &text)
+}
+
+/// Talk of eight devices, three rounds of training, two tiers with momentum, adapters published; texts in a store beside.
+#[cfg(feature = "train")]
+fn learning(folder: &Path) -> PathBuf {
+    let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
+    let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for line in all.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
+    }
+    let rounds = 0..3;
+    let talk: Vec<&str> = rounds
+        .flat_map(|round| {
+            by_device.values().take(8).flat_map(move |lines| &lines[round * 6..(round + 1) * 6])
+        })
+        .copied()
+        .collect();
+    let talk = written(folder, "talk.jsonl", &(talk.join("\n") + "\n"));
+    let text = format!(
+        "[pipeline]\nname = 'killed'\nepoch = {{ rows = 12 }}\nround = {{ rows = 48 }}\ncommit = {{ epochs = 1 }}\n
+         [members]\ntable = 'datasets/personal/members.csv'\n
+         [stage.talk]\ntype = 'capture'\npath = '{}'\ncolumns = ['split']\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
+         [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\nmodel = 'datasets/models/slm-nano'\n\
+         lr = 0.02\nr = 4\ngroups = 3\npublish = '{}'\n
+         [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n
+         [stage.gateway]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\n
+         [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\nrule = 'momentum'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
+        talk.display(),
+        folder.join("adapters").display(),
+        folder.join("vault").display()
+    );
+    written(folder, "pipeline.toml", &text)
+}
+
+/// All files below a folder, sorted.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// A folder with a pipeline in it, and the program that runs it.
+struct Place {
+    folder: tempfile::TempDir,
+    pipeline: PathBuf,
+}
+
+impl Place {
+    fn new(subject: &Subject) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = (subject.lay)(folder.path());
+        Place { folder, pipeline }
+    }
+
+    fn headwater(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+        command
+            .current_dir(HOUSE)
+            .env("HEADWATER_KEY_FILE", self.folder.path().join("root.key"))
+            .env("HEADWATER_STATE", self.folder.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn start(&self, workers: u64) -> Child {
+        let mut command = self.headwater();
+        command.arg("run").arg(&self.pipeline).args(["--quiet", "--workers", &workers.to_string()]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn finish(&self, workers: u64) {
+        let ended = self.start(workers).wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// What it left: the digest of the store, and of every file of adapters.
+    fn left(&self) -> BTreeMap<String, String> {
+        let mut left = BTreeMap::new();
+        let vault = self.folder.path().join("vault");
+        let digest = self.headwater().args(["store", "digest"]).arg(&vault).output().unwrap();
+        assert!(digest.status.success(), "{}", String::from_utf8_lossy(&digest.stderr));
+        left.insert("vault".into(), String::from_utf8(digest.stdout).unwrap().trim().to_owned());
+        let adapters = self.folder.path().join("adapters");
+        if adapters.exists() {
+            let weights =
+                files(&adapters).into_iter().filter(|path| path.ends_with("adapter_model.safetensors"));
+            for path in weights {
+                let name = path.strip_prefix(&adapters).unwrap().display().to_string();
+                left.insert(
+                    name,
+                    format!("{:016x}", headwater_contract::hash::stable(&std::fs::read(&path).unwrap())),
+                );
+            }
+        }
+        left
+    }
+}
+
+/// Numbers by chance, the same for the same seed (Steele, Lea, Flood: SplitMix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+/// Kills a run now and then, then lets it come to its end; says how often it was killed.
+fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
+    let most = u64::try_from(usual.as_millis()).unwrap().max(20);
+    for kills in 0..KILLS_OF_A_RUN {
+        let mut running = place.start(1 + chance.below(3));
+        std::thread::sleep(Duration::from_millis(chance.below(most)));
+        if let Some(status) = running.try_wait().unwrap() {
+            let ended = running.wait_with_output().unwrap();
+            assert!(status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+            return kills;
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+    place.finish(1 + chance.below(3));
+    KILLS_OF_A_RUN
+}
+
+fn asked(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable)
+        .ok()
+        .map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+}
+
+#[test]
+fn killed_runs_leave_what_an_undisturbed_one_leaves() {
+    let (wanted, seed) = (asked("HEADWATER_KILLS", 20), asked("HEADWATER_SEED", 1));
+    let mut chance = Chance(seed);
+    let mut expected = Vec::new();
+    for subject in SUBJECTS {
+        let place = Place::new(subject);
+        let begun = Instant::now();
+        place.finish(2);
+        expected.push((place.left(), begun.elapsed()));
+    }
+    let (mut kills, mut runs) = (0, 0);
+    while kills < wanted {
+        let at = runs % SUBJECTS.len();
+        let place = Place::new(&SUBJECTS[at]);
+        let (left, usual) = &expected[at];
+        let of_this = disturb(&place, *usual, &mut chance);
+        assert_eq!(place.left(), *left, "{}, killed {of_this} times, seed {seed}", SUBJECTS[at].name);
+        kills += u64::from(of_this);
+        runs += 1;
+        println!("{}: killed {of_this} times, the same ({kills} of {wanted})", SUBJECTS[at].name);
+        assert!(runs < 100 + 4 * usize::try_from(wanted).unwrap(), "runs end before they are killed");
+    }
+}
