@@ -186,7 +186,7 @@ fn a_loop_learns_the_same_adapter_in_several_processes() {
             "[pipeline]\nname = 'loop'\nepoch = {{ rows = 8 }}\nround = {{ rows = 32 }}\nwindow = 8\n
              [members]\ntable = 'datasets/personal/members.csv'\n
              [stage.talk]\ntype = 'capture'\npath = {talk}\ncolumns = ['split']\n
-             [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+             [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
              [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\n\
              model = 'datasets/models/slm-nano'\nlr = 0.02\nr = 4\ngroups = 3\npublish = {published}\n
              [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n

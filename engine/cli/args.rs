@@ -11,8 +11,8 @@ use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, cluster, explain, graph, key, model, new, plan, quarantine, redact, run, schema, stages,
-    state, store,
+    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, redact, run, schema,
+    stages, state, store,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -74,7 +74,7 @@ enum Verb {
     Model(model::ModelVerb),
     /// Adapters that a loop published: list, show, export, import, roll back
     #[command(subcommand)]
-    Adapter(adapter::AdapterVerb),
+    Adapter(AdapterVerb),
     /// What a pipeline remembers from run to run
     #[command(subcommand)]
     State(state::StateVerb),
@@ -163,6 +163,20 @@ struct ProcessArgs {
     /// Home started this process
     #[arg(long, hide = true)]
     child: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdapterVerb {
+    #[command(flatten)]
+    Published(adapter::AdapterVerb),
+    /// Take what a device gave out of every sum and of the adapter, as if it had never been there
+    Forget {
+        /// The device's name
+        #[arg(long, value_name = "NAME")]
+        device: String,
+        #[command(flatten)]
+        run: RunVerb,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -257,7 +271,10 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Redact(verb) => redact::run(&verb, &settings.key_file, &mut out),
         Verb::Store(verb) => store::run(&verb, &settings, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
-        Verb::Adapter(verb) => adapter::run(&verb, &settings, &mut out),
+        Verb::Adapter(AdapterVerb::Published(verb)) => adapter::run(&verb, &settings, &mut out),
+        Verb::Adapter(AdapterVerb::Forget { device, run }) => {
+            forget::run(&run.args(log_json), &device, &settings, kinds, &mut out)
+        }
         Verb::State(verb) => state::run(&verb, &settings, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings, &mut out),
         Verb::Quarantine(verb) => {

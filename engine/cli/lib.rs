@@ -16,6 +16,7 @@ mod args;
 pub mod check;
 pub mod cluster;
 pub mod explain;
+pub mod forget;
 pub mod graph;
 pub mod key;
 pub mod model;

@@ -89,6 +89,17 @@ impl Folder {
         self.log.note().map(Record::decode).transpose()
     }
 
+    /// Makes all rows about a device unreadable, in the state and in the log of live input; says how many were in the state.
+    ///
+    /// # Errors
+    /// A key could not be deleted for good.
+    pub fn forget(&mut self, device: &str) -> Result<u64> {
+        if self.intake.exists() {
+            self.live()?.forget(device).map_err(of_vault)?;
+        }
+        self.log.forget(device).map_err(of_vault)
+    }
+
     fn live(&mut self) -> Result<&mut IntakeLog> {
         if self.live.is_none() {
             self.live = Some(IntakeLog::open(&self.intake, &self.key, real_disk()).map_err(of_vault)?);

@@ -7,6 +7,7 @@
 //! cycles in e, and how far the intake had come when it closed e. A life that begins from it does what an undisturbed run
 //! would have done from e + 1 on.
 
+mod forget;
 mod record;
 mod restore;
 mod state_row;
@@ -150,6 +151,17 @@ impl Life {
             Err(_) => Restored::default(),
         };
         Ok(Life { folder, restored })
+    }
+
+    /// The same, but it takes in nothing: it forgets a device, ends the open round and whatever delays what comes of it. Gives
+    /// the stages that are asked to forget.
+    ///
+    /// # Errors
+    /// An input asks for more than the device's name.
+    pub fn forgetting(mut self, plan: &Plan, device: &str) -> Result<(Life, Vec<String>)> {
+        let asked = forget::ask(plan, &mut self.restored, device)?;
+        self.restored.takes_nothing();
+        Ok((self, asked))
     }
 
     /// The first epoch that it opens: those before are committed.

@@ -330,9 +330,10 @@ fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
     };
     let mut pools = Vec::new();
     let mut sources = Vec::new();
+    let reads = !options.site.away && !restored.closes_only;
     for (index, stage) in plan.stages.iter().enumerate() {
         pools.push(pool(&plan, index, &options.site)?);
-        if let (Role::Source(source), false) = (&stage.role, options.site.away) {
+        if let (Role::Source(source), true) = (&stage.role, reads) {
             let schema = stage
                 .outputs
                 .first()

@@ -30,6 +30,8 @@ pub(crate) struct Restored {
     back_keys: BTreeSet<Vec<u8>>,
     /// What changed the members.
     pub(crate) members: Vec<KeptRow>,
+    /// Whether this life takes in nothing.
+    pub(crate) closes_only: bool,
 }
 
 impl Restored {
@@ -48,6 +50,17 @@ impl Restored {
             _ => true,
         };
         StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
+    }
+
+    /// Puts a row on the way to a feedback input.
+    pub(super) fn put_back(&mut self, edge: String, row: RecordBatch) {
+        self.back.entry(edge).or_default().push(row);
+    }
+
+    /// Nothing is taken in.
+    pub(super) fn takes_nothing(&mut self) {
+        self.closes_only = true;
+        self.replayed.clear();
     }
 
     /// Whether an earlier life came to the end of its input.

@@ -97,6 +97,9 @@ pub(super) fn wire<'s>(
             if let Some((progress, replayed)) = shared.restored.intake() {
                 intake = intake.resume(progress, replayed);
             }
+            if shared.restored.closes_only {
+                intake = intake.ending_a_round();
+            }
             // Nothing comes of the epochs of an earlier life: the window begins with this one's first.
             let first = shared.restored.first_epoch();
             capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));

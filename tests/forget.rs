@@ -1,0 +1,137 @@
+//! A device is forgotten while its pipeline is at rest: its updates leave every sum, its rows the state, and the adapter is another
+//! one, the same whatever else was forgotten before.
+
+#![cfg(feature = "train")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
+
+struct Place {
+    folder: tempfile::TempDir,
+    devices: Vec<String>,
+}
+
+impl Place {
+    /// A loop of three rounds over the talk of six devices.
+    fn new(keep: bool) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
+        let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for line in all.lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
+        }
+        let devices: Vec<String> = by_device.keys().take(6).cloned().collect();
+        let mut talk = Vec::new();
+        for round in 0..3 {
+            for device in &devices {
+                talk.extend(by_device[device][round * 6..(round + 1) * 6].iter().copied());
+            }
+        }
+        std::fs::write(folder.path().join("talk.jsonl"), talk.join("\n") + "\n").unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let text = format!(
+            "[pipeline]\nname = 'loop'\nepoch = {{ rows = 12 }}\nround = {{ rows = 36 }}\n
+             [members]\ntable = 'datasets/personal/members.csv'\n
+             [stage.talk]\ntype = 'capture'\npath = '{}'\ncolumns = ['split']\n
+             [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
+             [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\nmodel = 'datasets/models/slm-nano'\n\
+             lr = 0.02\nr = 4\npublish = '{}'\n
+             [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n
+             [stage.gateway]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\nkeep_updates = {keep}\n
+             [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\nrule = 'momentum'\n",
+            at("talk.jsonl"),
+            at("adapters")
+        );
+        std::fs::write(folder.path().join("loop.toml"), text).unwrap();
+        Place { folder, devices }
+    }
+
+    fn pipeline(&self) -> PathBuf {
+        self.folder.path().join("loop.toml")
+    }
+
+    fn headwater(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .current_dir(HOUSE)
+            .env("HEADWATER_KEY_FILE", self.folder.path().join("root.key"))
+            .env("HEADWATER_STATE", self.folder.path().join("state"))
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    fn run(&self) {
+        let ended = self.headwater(&["run", &self.pipeline().display().to_string(), "--quiet"]);
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    fn forget(&self, device: &str, workers: &str) -> Output {
+        let file = self.pipeline().display().to_string();
+        self.headwater(&["adapter", "forget", &file, "--device", device, "--workers", workers])
+    }
+
+    /// The weights of every adapter that is published.
+    fn adapters(&self) -> BTreeMap<String, Vec<u8>> {
+        let folder = std::fs::read_dir(self.folder.path().join("adapters")).unwrap();
+        let rounds =
+            folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir() && !path.is_symlink());
+        rounds
+            .map(|path| {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, std::fs::read(path.join("adapter_model.safetensors")).unwrap())
+            })
+            .collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_device_is_forgotten_at_rest() {
+    let place = Place::new(true);
+    place.run();
+    let before = place.adapters();
+    let first = &place.devices[0];
+    let done = place.forget(first, "2");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let receipt = text(&done.stdout);
+    let said = |words: &str| assert!(receipt.contains(words), "{words}: {receipt}");
+    said("updates      3 taken out at gateway");
+    said("rows are unreadable for good");
+    assert!(!receipt.contains("state        0 rows"), "{receipt}");
+    let one = place.adapters();
+    assert!(one != before && before.keys().all(|name| one.contains_key(name)), "the adapter is another one");
+    assert!(text(&std::fs::read(place.folder.path().join("state/audit.log")).unwrap()).contains("forget"));
+
+    // It is gone: a second time nothing is left to take out, and nothing moves.
+    let again = place.forget(first, "1");
+    assert!(text(&again.stdout).contains("updates      0 taken out"), "{}", text(&again.stdout));
+    assert_eq!(place.adapters(), one);
+
+    // Two devices, in either order and on any number of workers: the same adapter in the end.
+    let second = &place.devices[1];
+    assert!(place.forget(second, "1").status.success());
+    let other = Place::new(true);
+    other.run();
+    assert_eq!(other.adapters(), before, "the run itself is the same");
+    assert!(other.forget(second, "3").status.success());
+    assert!(other.forget(first, "1").status.success());
+    assert_eq!(place.adapters().values().last(), other.adapters().values().last());
+}
+
+#[test]
+fn what_cannot_be_forgotten_is_told() {
+    let place = Place::new(false);
+    let told = place.forget("anybody", "1");
+    assert!(text(&told.stderr).contains("nothing is kept of the pipeline `loop`"), "{}", text(&told.stderr));
+    place.run();
+    let told = place.forget(&place.devices[0], "1");
+    assert!(!told.status.success() && text(&told.stderr).contains("keep_updates"), "{}", text(&told.stderr));
+}
