@@ -130,8 +130,11 @@ fn special(scene: &Scene<'_>, run: &Run, at: usize) -> (usize, Option<Entity>) {
     (0, None)
 }
 
+/// "version 1.2.3.4", "version: 1.2.3.4", "version is 1.2.3.4".
 fn is_versioned(scene: &Scene<'_>, group: &Group) -> bool {
-    scene.spoken_before(group.first, 2, Flags::MODEL)
+    let before = scene.free_before(group.first);
+    let linked = before.has(Flags::LINK) || matches!(before.class, Class::Sign(_));
+    before.has(Flags::MODEL) || linked && scene.free_before(group.first.saturating_sub(1)).has(Flags::MODEL)
 }
 
 /// A time inside a number that a recogniser split is no time: it must stand apart, or say that it is one.
