@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use headwater_contract::units::Epoch;
 use headwater_contract::{Kind, Site};
 use headwater_runtime::check::{self, Settings as CheckSettings};
-use headwater_runtime::commit::Life;
+use headwater_runtime::commit::{self, Life};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, Report, RunOptions};
@@ -120,7 +120,7 @@ fn life_of(
         return Ok(None);
     }
     let wrong = |error: headwater_contract::StageError| {
-        vec![Failure { stage: "[state]".into(), epoch: None, row: None, what: error.to_string() }]
+        vec![Failure { stage: commit::NAME.into(), epoch: None, row: None, what: error.to_string() }]
     };
     let folder = state::for_run(site, args.fresh).map_err(wrong)?;
     Life::begin(plan, folder, &args.drop_state).map(Some)

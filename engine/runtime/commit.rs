@@ -32,7 +32,7 @@ use restore::restore;
 pub(crate) use state_row::{StateRow, Table};
 
 /// What a failure of the folder is told of.
-pub(crate) const NAME: &str = "[state]";
+pub const NAME: &str = "[state]";
 
 /// The table of rows that came back over cycles.
 pub(crate) const BACK: &str = "[back]";
@@ -130,6 +130,11 @@ impl Default for CommitRule {
     }
 }
 
+/// What went wrong with the folder.
+fn of_folder(what: &str) -> Failure {
+    Failure { stage: NAME.into(), epoch: None, row: None, what: what.to_owned() }
+}
+
 /// One life of a pipeline: its open state folder, and what earlier lives left there.
 pub struct Life {
     folder: Arc<Mutex<dyn StateFolder>>,
@@ -148,7 +153,7 @@ impl Life {
     ) -> std::result::Result<Life, Vec<Failure>> {
         let restored = match folder.lock() {
             Ok(mut open) => restore(plan, &mut *open, dropped)?,
-            Err(_) => Restored::default(),
+            Err(_) => return Err(vec![of_folder("a thread died while it held the state folder")]),
         };
         Ok(Life { folder, restored })
     }

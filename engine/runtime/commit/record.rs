@@ -108,3 +108,46 @@ impl Shape {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a state folder of this version holds it.
+    const KEPT: &str = r#"{"version":1,"record":{"stages":{"mic":{"kind":"capture","version":0,"options":{}},
+        "train":{"kind":"train","version":1,"options":{"r":"8"}}},"intake":{"epoch":7,
+        "round":{"round":2,"epochs":1,"rows":12,"until":86400000000},"watermark":null,"turn":null,"finish":"No",
+        "sources":{"mic":{"position":[9],"rows":0,"rejects":0}},"live":false}}}"#;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record = Record::decode(KEPT.as_bytes()).unwrap();
+        assert_eq!(record.stages["train"].options["r"], "8");
+        assert_eq!((record.intake.next_epoch().0, record.intake.is_finished()), (7, false));
+        let plain: String = KEPT.split_whitespace().collect();
+        assert_eq!(String::from_utf8(record.encode().unwrap()).unwrap(), plain);
+        let newer = KEPT.replacen("\"version\":1", "\"version\":2", 1);
+        let told = Record::decode(newer.as_bytes()).unwrap_err().to_string();
+        assert!(told.contains("version is 2") && told.contains("--fresh"), "{told}");
+        for wrong in ["", "[]", "{\"version\":1}"] {
+            assert!(Record::decode(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_told() {
+        let shape = |kind: &str, version: u32, rank: &str| Shape {
+            kind: kind.into(),
+            version,
+            options: [("r".to_owned(), rank.to_owned())].into(),
+        };
+        let was = shape("train", 1, "8");
+        let check =
+            |now: Shape, expected: Option<&str>| assert_eq!(was.difference(&now).as_deref(), expected);
+        check(was.clone(), None);
+        check(shape("store", 1, "8"), Some("it was a `train`, and is a `store` now"));
+        check(shape("train", 2, "8"), Some("its format has version 1, and 2 now"));
+        check(shape("train", 1, "16"), Some("it was made with `r` = `8`, and the file says `16` now"));
+        check(shape("train", 1, ""), Some("it was made with `r` = `8`, and the file says nothing now"));
+    }
+}

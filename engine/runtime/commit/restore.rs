@@ -10,7 +10,7 @@ use headwater_contract::units::Epoch;
 use headwater_contract::{Position, Result, Routing, StateTable};
 
 use super::record::{Record, Shape, shapes};
-use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, NAME, StateFolder};
+use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
 use crate::instance::Failure;
 use crate::intake::{Closing, Port, Progress, Replayed};
 use crate::parcel::Router;
@@ -177,10 +177,6 @@ fn misfit(id: &str, kept: &Shape, now: Option<&Shape>) -> Option<Failure> {
 fn unknown(id: &str) -> Failure {
     let what = "no state is kept of it that could be dropped".to_owned();
     Failure { stage: id.into(), epoch: None, row: None, what }
-}
-
-fn of_folder(what: &str) -> Failure {
-    Failure { stage: NAME.into(), epoch: None, row: None, what: what.to_owned() }
 }
 
 /// Takes states out: their rows, what is under way to them, and the positions of sources.

@@ -145,7 +145,8 @@ impl Closing {
     /// # Errors
     /// None that it can have.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|e| StageError::new(format!("the end of an epoch: {e}")))
+        let versioned = Versioned { version: VERSION, closing: self.clone() };
+        serde_json::to_vec(&versioned).map_err(|e| StageError::new(format!("the end of an epoch: {e}")))
     }
 
     /// From bytes.
@@ -153,7 +154,50 @@ impl Closing {
     /// # Errors
     /// They are something else.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|e| StageError::new(format!("the log of live input holds no end of an epoch: {e}")))
+        let wrong =
+            |what: String| StageError::new(format!("the log of live input holds no end of an epoch: {what}"));
+        let Versioned { version, closing } =
+            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        if version == VERSION {
+            Ok(closing)
+        } else {
+            Err(wrong(format!("its version is {version}, not {VERSION}")))
+        }
+    }
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Versioned {
+    version: u32,
+    closing: Closing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a log of this version holds it.
+    const KEPT: &str = r#"{"version":1,"closing":{"round":2,"watermark":5000000,"round_end":true,"end_of_input":false,
+        "after":{"epoch":8,"round":{"round":3,"epochs":0,"rows":0,"until":null},"watermark":5000000,"turn":"mic",
+        "finish":{"Rounds":1},"sources":{"mic":{"position":[1,2,3],"rows":4,"rejects":1},"door":{"position":null,"rows":0,"rejects":0}},
+        "live":true}}}"#;
+
+    #[test]
+    fn the_end_of_an_epoch_is_read_as_it_was_written() {
+        let closing = Closing::decode(KEPT.as_bytes()).unwrap();
+        let mark = closing.mark();
+        assert_eq!((mark.epoch, mark.round, mark.watermark), (Epoch(7), Round(2), Some(Micros(5_000_000))));
+        assert!(mark.round_end && !mark.end_of_input && mark.checkpoint);
+        let mic = closing.after.source("mic");
+        assert_eq!((mic.position(), mic.rows, mic.rejects), (Some(Position(vec![1, 2, 3])), 4, 1));
+        assert_eq!(closing.after.finish, Finish::Rounds(1));
+        let plain: String = KEPT.split_whitespace().collect();
+        assert_eq!(String::from_utf8(closing.encode().unwrap()).unwrap(), plain);
+        let newer = KEPT.replacen("\"version\":1", "\"version\":2", 1);
+        for wrong in ["", "{}", newer.as_str()] {
+            assert!(Closing::decode(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 }
