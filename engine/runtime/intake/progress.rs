@@ -181,7 +181,7 @@ mod tests {
     /// As a log of this version holds it.
     const KEPT: &str = r#"{"version":1,"closing":{"round":2,"watermark":5000000,"round_end":true,"end_of_input":false,
         "after":{"epoch":8,"round":{"round":3,"epochs":0,"rows":0,"until":null},"watermark":5000000,"turn":"mic",
-        "finish":{"Rounds":1},"sources":{"mic":{"position":[1,2,3],"rows":4,"rejects":1},"door":{"position":null,"rows":0,"rejects":0}},
+        "finish":{"Rounds":1},"sources":{"door":{"position":null,"rows":0,"rejects":0},"mic":{"position":[1,2,3],"rows":4,"rejects":1}},
         "live":true}}}"#;
 
     #[test]
