@@ -26,7 +26,7 @@ mod saved;
 mod up;
 
 use headwater_contract::columns::{binary, u32_list};
-use headwater_contract::{choice, prelude::*};
+use headwater_contract::{Contribution, choice, prelude::*};
 use headwater_federation::aggregate::judge::Condition;
 
 choice! {
@@ -107,6 +107,14 @@ impl Aggregate {
         }
     }
 
+    fn contribution(&self) -> Contribution {
+        match (self.up_ratio, self.keep_updates) {
+            (Some(_), _) => Contribution::Mixed("no `up_ratio`: exact sums can be corrected"),
+            (None, true) => Contribution::TakenOut,
+            (None, false) => Contribution::Corrected("`keep_updates = true`"),
+        }
+    }
+
     /// Whether devices' evaluations are read.
     fn evaluates(&self) -> bool {
         self.accept_if.is_some() || self.min_eval.is_some()
@@ -145,9 +153,9 @@ impl StageConfig for Aggregate {
             }
         }
         if self.keep_updates {
-            signature = signature.input(Input::new("forget", []).routing(to_all).feedback());
+            signature = signature.input(Input::forget(to_all));
         }
-        signature
+        signature.contribution(self.contribution())
     }
 
     fn wrongs(&self) -> Vec<Wrong> {

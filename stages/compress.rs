@@ -1,8 +1,8 @@
 //! Compression of updates: the largest values are sent, the rest is kept for later rounds (top-k with error feedback).
 //!
 //! In: updates as flat lists of f32, with the lengths of their tensors; and, optionally, payloads that a reader refused. Out: the
-//! same rows with a `payload` (docs/formats/payload.md) in place of the list. What is kept back of a device is state. It must
-//! not know what the parameters mean, nor how updates are added up.
+//! same rows with a `payload` (docs/formats/payload.md) in place of the list. What is kept back of a device is state, and goes
+//! when the device is forgotten. It must not know what the parameters mean, nor how updates are added up.
 
 mod residuals;
 
@@ -61,6 +61,7 @@ impl StageConfig for Compress {
             .minus(&["delta"])
             .routing(Routing::ByKey("device".into()))
             .input(returned.routing(Routing::ByKey("device".into())).feedback())
+            .input(Input::forget(Routing::ByKey("device".into())))
             .order(Order::Sorted)
             .state(1, &[])
     }
@@ -118,10 +119,15 @@ struct Payloads {
 
 impl Stage for Compressor {
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        if input == 1 {
-            return self.take_back(batch, out);
-        }
         let ids = IdentityColumns::of(batch)?;
+        match input {
+            0 => {}
+            1 => return self.take_back(batch, out),
+            _ => {
+                (0..ids.len()).for_each(|row| self.waiting.forget(ids.device(row)));
+                return Ok(());
+            }
+        }
         let tensors: &ListArray = typed_column(batch, "tensors")?;
         let deltas: &ListArray = typed_column(batch, "delta")?;
         let mut run = 0..0;

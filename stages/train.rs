@@ -9,6 +9,9 @@
 //! At the next mark the stage first starts a job that still waits, then waits for it, sends its updates, and takes the closed
 //! round. At most one round is pending, and a pending round is state: after a crash it is run again, to the same bits.
 //!
+//! **Forgetting.** A device that is to be forgotten takes no part in a round that has not started; one that has is sent without
+//! its update. Then its texts and its own adapter are gone. What others learnt from adapters that it helped to make stays.
+//!
 //! **Groups.** Devices are joined in groups by a stable hash: a group trains in one joined step. How a sum is rounded depends on
 //! what is computed together, so groups depend on the file alone and all devices of one are on one worker.
 
@@ -256,11 +259,12 @@ impl StageConfig for Train {
     const KIND: &'static str = "train";
 
     fn signature(&self) -> Signature {
-        let by_group = Routing::ByGroup { column: "device".into(), groups: self.options.groups };
+        let by_group = || Routing::ByGroup { column: "device".into(), groups: self.options.groups };
         let adapter = Input::new("adapter", [uint64("round"), u32_list("tensors"), f32_list("adapter")]);
         let evaluation = Output::new("evaluation", Rows::Exactly(evaluation_columns()));
-        let text = Input::new("in", [utf8("text")]).routing(by_group).members();
-        let inputs = vec![text, adapter.routing(Routing::Broadcast).feedback()];
+        let text = Input::new("in", [utf8("text")]).routing(by_group()).members();
+        let adapter = adapter.routing(Routing::Broadcast).feedback();
+        let inputs = vec![text, adapter, Input::forget(by_group())];
         Signature { inputs, ..Signature::default() }
             .output(
                 Output::new("update", Rows::Exactly(update_columns())).optional().label(LabelRule::Trainer),

@@ -169,11 +169,14 @@ struct ProcessArgs {
 enum AdapterVerb {
     #[command(flatten)]
     Published(adapter::AdapterVerb),
-    /// Take what a device gave out of every sum and of the adapter, as if it had never been there
+    /// Take what a device gave out of every sum and of the adapter
     Forget {
         /// The device's name
         #[arg(long, value_name = "NAME")]
         device: String,
+        /// Learn everything anew from the recorded input, as if the device had never been there
+        #[arg(long)]
+        retrain: bool,
         #[command(flatten)]
         run: RunVerb,
     },
@@ -272,8 +275,9 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Store(verb) => store::run(&verb, &settings, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(AdapterVerb::Published(verb)) => adapter::run(&verb, &settings, &mut out),
-        Verb::Adapter(AdapterVerb::Forget { device, run }) => {
-            forget::run(&run.args(log_json), &device, &settings, kinds, &mut out)
+        Verb::Adapter(AdapterVerb::Forget { device, retrain, run }) => {
+            let way = if retrain { forget::Way::Retrain } else { forget::Way::TakeOut };
+            forget::run(&run.args(log_json), &device, way, &settings, kinds, &mut out)
         }
         Verb::State(verb) => state::run(&verb, &settings, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings, &mut out),

@@ -1,40 +1,73 @@
 //! The verb `adapter forget`: a device that took part is taken out of what was learnt, while the pipeline is at rest.
 //!
-//! In: a pipeline and the device's name. Out: corrected sums and a new adapter, the device's rows in the state unreadable, and a
-//! receipt that says what was done and what was not. It must not know how a stage forgets: it is asked over its input `forget`.
+//! In: a pipeline and the device's name. Out: corrected sums and a new adapter, or all of it learnt anew without the device; its
+//! rows in state and quarantine gone; and a receipt that says what was done and what was not. It must not know how a stage
+//! forgets: it is asked over its input `forget`.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use headwater_contract::{Kind, Result, StageError};
-use headwater_runtime::commit::Life;
+use headwater_contract::{Kind, Pace, Result, Role, Site, StageError};
+use headwater_runtime::commit::{self, Life};
+use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
-use headwater_runtime::run::{self, Report, RunOptions};
+use headwater_runtime::run::{self, BeforeForgetting, Report, RunOptions};
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
 use crate::quarantine::Keeper;
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
-use crate::state::Folder;
+use crate::state::{self, Folder};
+
+/// How a device is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// What it gave is taken out of the sums; what others learnt from it stays.
+    TakeOut,
+    /// All is learnt anew from recorded input, as if the device had never been there.
+    Retrain,
+}
 
 /// What was done.
 struct Receipt {
-    /// The stages that keep updates of single devices.
-    asked: Vec<String>,
+    done: Done,
     report: Report,
-    /// Rows of the state that cannot be read any more.
-    rows: u64,
+    /// Rows of the quarantine that cannot be read any more.
+    set_aside: u64,
+}
+
+enum Done {
+    TakenOut {
+        /// The stages that keep updates of single devices.
+        at: Vec<String>,
+        /// Rows of the state that cannot be read any more.
+        rows: u64,
+    },
+    Retrained {
+        /// What the state said before it was thrown away.
+        before: String,
+    },
 }
 
 /// Forgets a device; gives the exit code.
-pub fn run(args: &RunArgs, device: &str, settings: &Settings, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+pub fn run(
+    args: &RunArgs,
+    device: &str,
+    way: Way,
+    settings: &Settings,
+    kinds: &[Kind],
+    out: &mut dyn Write,
+) -> u8 {
     let plan = match plan_of(args, kinds) {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
     };
-    let done =
-        forget(&plan, device, settings).and_then(|receipt| told(&plan, device, settings, &receipt, out));
-    match done {
+    let site = settings.site(&plan.name);
+    let done = run::ready(&plan, &site).map_err(all).and_then(|()| match way {
+        Way::TakeOut => take_out(&plan, device, settings, &site),
+        Way::Retrain => retrain(&plan, device, settings, &site),
+    });
+    match done.and_then(|receipt| told(&plan, device, settings, &receipt, out)) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error}");
@@ -43,46 +76,87 @@ pub fn run(args: &RunArgs, device: &str, settings: &Settings, kinds: &[Kind], ou
     }
 }
 
-fn forget(plan: &Arc<Plan>, device: &str, settings: &Settings) -> Result<Receipt> {
-    let site = settings.site(&plan.name);
-    run::ready(plan, &site).map_err(all)?;
-    let folder = Arc::new(Mutex::new(Folder::open(&site)?));
-    let held = |work: &mut dyn FnMut(&mut Folder) -> Result<u64>| match folder.lock() {
-        Ok(mut folder) => work(&mut folder),
-        Err(_) => Err(StageError::new("a thread died while it held the state folder")),
-    };
-    if held(&mut |folder| Ok(folder.last()?.map_or(0, |_| 1)))? == 0 {
-        return Err(StageError::new(format!(
-            "nothing is kept of the pipeline `{}` in {}",
-            plan.name,
-            site.state.display()
-        ))
-        .expected("a pipeline that was run with this --state"));
+/// Writes a device's name into the audit log, before it is forgotten: what is not written down is not done.
+pub fn writer(plan: &Plan, settings: &Settings, why: &'static str) -> BeforeForgetting {
+    let (folder, key) = (settings.state.clone(), KeyFile::at(&settings.site(&plan.name).key_file));
+    let pipeline = plan.name.clone();
+    Arc::new(move |device: &str| {
+        let log = AuditLog::at(&folder, &key, real_disk());
+        let facts = [("pipeline", pipeline.as_str().into()), ("device", device.into()), ("why", why.into())];
+        log.record(Deed::Forget, &facts).map_err(|e| StageError::new(e.to_string()))
+    })
+}
+
+fn of_thread<T>(_: T) -> StageError {
+    StageError::new("a thread died while it held the state folder")
+}
+
+fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
+    let folder = Arc::new(Mutex::new(Folder::open(site)?));
+    if folder.lock().map_err(of_thread)?.last()?.is_none() {
+        return Err(nothing_kept(plan, site));
     }
-    let (life, asked) = Life::begin(plan, folder.clone(), &[]).map_err(all)?.forgetting(plan, device)?;
-    if asked.is_empty() {
+    let (life, at) = Life::begin(plan, folder.clone(), &[]).map_err(all)?.forgetting(plan, device)?;
+    if at.is_empty() {
         return Err(StageError::new(
             "no stage of the pipeline keeps what single devices gave: its share cannot be taken out",
         )
         .expected("an `aggregate` with `keep_updates = true`, before the device takes part")
-        .help("its rows in a store can still go: headwater store forget"));
+        .help("recorded input can be learnt from anew without it: --retrain"));
     }
-    let mut options = RunOptions::new(plan, site.clone());
-    options.workers = settings.workers;
-    options.quarantine = Some(Arc::new(Mutex::new(Keeper::open(&site)?)));
-    options.life = Some(life);
-    // Before the deed: what is not written down is not done.
-    let key = KeyFile::at(&site.key_file);
-    let facts = [("pipeline", plan.name.as_str().into()), ("device", device.into())];
-    AuditLog::at(&settings.state, &key, real_disk())
-        .record(Deed::Forget, &facts)
-        .map_err(|e| StageError::new(e.to_string()))?;
-    let report = run::run(plan.clone(), options).map_err(|failure| StageError::new(failure.to_string()))?;
-    let rows = held(&mut |folder| folder.forget(device))?;
-    Ok(Receipt { asked, report, rows })
+    writer(plan, settings, "adapter forget")(device)?;
+    let (report, set_aside) = live(plan, device, settings, site, life)?;
+    let rows = folder.lock().map_err(of_thread)?.forget(device)?;
+    Ok(Receipt { done: Done::TakenOut { at, rows }, report, set_aside })
 }
 
-fn all(failures: Vec<headwater_runtime::instance::Failure>) -> StageError {
+fn retrain(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
+    let live_sources = plan.sources().filter(|stage| match &stage.role {
+        Role::Source(source) => source.pace() == Pace::Live,
+        Role::Stage(_) => false,
+    });
+    if let Some(stage) = live_sources.into_iter().next() {
+        return Err(StageError::new(format!("`{}` hears live input, which is not kept", stage.id))
+            .expected("recorded input, which can be read again")
+            .help("leave out --retrain: what the device gave is taken out of the sums"));
+    }
+    if Folder::open(site)?.last()?.is_none() {
+        return Err(nothing_kept(plan, site));
+    }
+    writer(plan, settings, "adapter forget --retrain")(device)?;
+    let before = state::begin_anew(site, true)?;
+    let folder = Arc::new(Mutex::new(Folder::open(site)?));
+    let life = Life::begin(plan, folder.clone(), &[]).map_err(all)?.leaving_out(plan, device)?;
+    let (report, set_aside) = live(plan, device, settings, site, life)?;
+    commit::end_leaving_out(&mut *folder.lock().map_err(of_thread)?, device)?;
+    Ok(Receipt { done: Done::Retrained { before }, report, set_aside })
+}
+
+/// Runs the pipeline for one life, and deletes the device's rows from the quarantine; gives their number too.
+fn live(
+    plan: &Arc<Plan>,
+    device: &str,
+    settings: &Settings,
+    site: &Site,
+    life: Life,
+) -> Result<(Report, u64)> {
+    let keeper = Arc::new(Mutex::new(Keeper::open(site)?));
+    let mut options = RunOptions::new(plan, site.clone());
+    options.workers = settings.workers;
+    options.quarantine = Some(keeper.clone());
+    options.before_forgetting = Some(writer(plan, settings, "consent withdrawn"));
+    options.life = Some(life);
+    let report = run::run(plan.clone(), options).map_err(|failure| StageError::new(failure.to_string()))?;
+    let set_aside = keeper.lock().map_err(of_thread)?.forget(device)?;
+    Ok((report, set_aside))
+}
+
+fn nothing_kept(plan: &Plan, site: &Site) -> StageError {
+    let what = format!("nothing is kept of the pipeline `{}` in {}", plan.name, site.state.display());
+    StageError::new(what).expected("a pipeline that was run with this --state")
+}
+
+fn all(failures: Vec<Failure>) -> StageError {
     let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
     StageError::new(lines.join("; "))
 }
@@ -94,19 +168,38 @@ fn told(
     receipt: &Receipt,
     out: &mut dyn Write,
 ) -> Result<()> {
-    let Receipt { asked, report, rows } = receipt;
+    let Receipt { done, report, set_aside } = receipt;
     let figure = |name: &str| -> u64 {
-        let counts = plan.stages.iter().zip(&report.counts.stages);
-        counts.filter_map(|(_, counts)| counts.figures.get(name)).sum()
+        report.counts.stages.iter().filter_map(|counts| counts.figures.get(name)).sum()
     };
     let mut text = format!("forgotten    {device}, in the pipeline {}\n", plan.name);
-    text += &format!("updates      {} taken out at {}\n", figure("forgotten_updates"), asked.join(", "));
-    text += &format!(
-        "sums         {} corrected; the adapters follow from what is left, to the bit\n",
-        figure("corrections")
-    );
-    text += &format!("state        {rows} rows are unreadable for good\n");
-    text += "not done     what others learnt from adapters that it had helped to make: only training again removes that\n";
+    match done {
+        Done::TakenOut { at, rows } => {
+            text += &format!("updates      {} taken out at {}\n", figure("forgotten_updates"), at.join(", "));
+            text += &format!(
+                "sums         {} corrected; the adapters follow from what is left, to the bit\n",
+                figure("corrections")
+            );
+            text += &format!("state        {rows} rows are unreadable for good\n");
+        }
+        Done::Retrained { before } => {
+            text += &format!("thrown away  all that was kept: {before}\n");
+            text += &format!(
+                "learnt anew  {} rounds, without {} rows of it\n",
+                figure("rounds"),
+                figure("left_out")
+            );
+        }
+    }
+    text += &format!("quarantine   {set_aside} rows are unreadable for good\n");
+    match done {
+        Done::TakenOut { .. } => {
+            text += "not done     what others learnt from adapters that it had helped to make: --retrain removes that too\n";
+        }
+        Done::Retrained { .. } => {
+            text += "not done     it is heard again in the next run, unless the members say that its consent is withdrawn\n";
+        }
+    }
     for stage in plan.stages.iter().filter(|stage| stage.kind.name() == "store") {
         let path = stage.options.get("path").and_then(|path| path.as_str()).unwrap_or_default();
         text +=

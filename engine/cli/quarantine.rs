@@ -65,6 +65,25 @@ impl Keeper {
         Ok(Keeper { folder, key, log: None, known, counts: KeptCounts::default() })
     }
 
+    /// Makes a device's rows unreadable; says how many there were.
+    ///
+    /// # Errors
+    /// The device's key could not be deleted for good.
+    pub fn forget(&mut self, device: &str) -> Result<u64, StageError> {
+        if !self.folder.exists() {
+            return Ok(0);
+        }
+        self.known.retain(|(_, id)| &*id.device != device);
+        self.open_log()?.forget(device).map_err(of_vault)
+    }
+
+    fn open_log(&mut self) -> Result<&mut FrameLog, StageError> {
+        if self.log.is_none() {
+            self.log = Some(FrameLog::open(&self.folder, &self.key).map_err(of_vault)?);
+        }
+        self.log.as_mut().ok_or_else(|| StageError::new("the quarantine is not open"))
+    }
+
     /// What was kept since it was opened.
     pub fn counts(&self) -> KeptCounts {
         self.counts
@@ -89,12 +108,7 @@ impl Quarantine for Keeper {
         let mut positions: Vec<u32> = fresh.values().copied().collect();
         positions.sort_unstable();
         let kept = take_record_batch(rows, &UInt32Array::from(positions))?;
-        if self.log.is_none() {
-            self.log = Some(FrameLog::open(&self.folder, &self.key).map_err(of_vault)?);
-        }
-        if let Some(log) = &mut self.log {
-            log.append(&kept).map_err(of_vault)?;
-        }
+        self.open_log()?.append(&kept).map_err(of_vault)?;
         // Only now: what could not be kept may come again.
         self.counts.new += fresh.len() as u64;
         self.known.extend(fresh.into_keys());

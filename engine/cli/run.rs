@@ -27,6 +27,7 @@ use headwater_runtime::{cluster, diagnostic};
 pub use processes::ClusterArgs;
 use processes::Company;
 
+use crate::forget;
 use crate::quarantine::{Keeper, KeptCounts};
 use crate::site::Settings;
 use crate::state::{self, Fresh};
@@ -157,6 +158,7 @@ fn run_at_home(
     let mut options = RunOptions::new(&plan, site);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
+    options.before_forgetting = Some(forget::writer(&plan, settings, "consent withdrawn"));
     let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
     options.life = life;
     listen(&mut options, hearing.as_ref(), rounds.as_ref());

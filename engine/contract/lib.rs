@@ -60,7 +60,7 @@ pub use identity::RowId;
 pub use kind::{Kind, PlannedSource, PlannedStage, Role};
 pub use options::{OptionSpec, OptionType, Options, Shape, Wrong};
 pub use signature::{
-    Input, Label, LabelRule, Misfit, Order, Output, Routing, Rows, Signature, StateFormat, Work,
+    Contribution, Input, Label, LabelRule, Misfit, Order, Output, Routing, Rows, Signature, StateFormat, Work,
 };
 pub use source::{Feed, FeedSink, Pace, Position, Source, SourceConfig, SourceContext};
 pub use stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site, Stage, StageConfig};

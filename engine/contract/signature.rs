@@ -178,6 +178,21 @@ pub struct StateFormat {
     pub shaped_by: Vec<Cow<'static, str>>,
 }
 
+/// What becomes of a device's contribution to a stage when the device is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contribution {
+    /// It lies apart from those of others, or there is none: an input [`Input::FORGET`], if the stage has one, drops it.
+    #[default]
+    Apart,
+    /// It is mixed with those of others, and is taken out over the input [`Input::FORGET`]; corrections follow.
+    TakenOut,
+    /// It is mixed with those of others, and corrections from a stage above are taken in. Where none come: the line of the
+    /// pipeline file that lets the stage take shares out itself.
+    Corrected(&'static str),
+    /// It is mixed with those of others for good. The line of the pipeline file that would change this.
+    Mixed(&'static str),
+}
+
 /// What a stage needs and gives. Sources have no input.
 #[derive(Clone, Debug, Default)]
 pub struct Signature {
@@ -195,6 +210,8 @@ pub struct Signature {
     /// The state, if there is any. A stage without one is stateless: it holds nothing between two batches, is told no end of
     /// an epoch, and is built anew when it panics.
     pub state: Option<StateFormat>,
+    /// What becomes of what a forgotten device gave.
+    pub contribution: Contribution,
 }
 
 /// A column that an input needs and does not get.
@@ -280,6 +297,12 @@ impl Signature {
         self
     }
 
+    /// The same with another fate of what a forgotten device gave.
+    pub fn contribution(mut self, contribution: Contribution) -> Self {
+        self.contribution = contribution;
+        self
+    }
+
     /// The same with one more input.
     pub fn input(mut self, input: Input) -> Self {
         self.inputs.push(input);
@@ -341,6 +364,20 @@ pub const REJECTED_CODE: &str = "rejected_code";
 pub const REJECTED_REASON: &str = "rejected_reason";
 
 impl Input {
+    /// The name of an input whose rows name devices that are to be forgotten.
+    pub const FORGET: &str = "forget";
+
+    /// An input whose rows name devices that are to be forgotten. It need not be connected: the members and the program ask
+    /// over it too.
+    pub fn forget(routing: Routing) -> Self {
+        Input::new(Input::FORGET, []).routing(routing).feedback()
+    }
+
+    /// Whether rows of this input name devices that are to be forgotten.
+    pub fn forgets(&self) -> bool {
+        self.feedback && self.name == Input::FORGET
+    }
+
     /// An input that takes rows wherever they are.
     pub fn new(name: &'static str, needs: impl Into<Vec<Field>>) -> Self {
         let (name, needs) = (name.into(), needs.into());

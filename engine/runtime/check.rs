@@ -13,6 +13,7 @@ mod assemble;
 pub mod column;
 mod draft;
 mod flow;
+mod forgetting;
 mod head;
 pub mod ids;
 mod members;
@@ -97,6 +98,7 @@ fn check_with(
     let changes = members.as_ref().and_then(|m| m.changes.as_ref());
     let (flows, wrong_flows) = flow::follow(&drafts, &order, kinds, (reach, members.as_ref()));
     diagnostics.extend(wrong_flows);
+    diagnostics.extend(forgetting::tell(&drafts, &order, members.as_ref().and_then(|m| m.forget.as_ref())));
     diagnostics.extend(unread::tell(&drafts, changes, unread::lost(&diagnostics)));
 
     holes.hide_confusion(&mut diagnostics);

@@ -24,6 +24,7 @@ use crate::instance::Failure;
 use crate::intake::Progress;
 use crate::plan::Plan;
 
+pub(crate) use forget::{FORGET, named};
 use record::shapes;
 pub use record::{Record, Shape};
 pub(crate) use restore::Restored;
@@ -38,6 +39,9 @@ pub const NAME: &str = "[state]";
 pub(crate) const BACK: &str = "[back]";
 /// The table of what changed the members.
 pub(crate) const MEMBERS: &str = "[members]";
+
+/// The table of devices whose rows are left out.
+pub(crate) const LEFT_OUT: &str = "[left out]";
 
 /// One row of a table that is kept.
 #[derive(Clone, Debug)]
@@ -158,15 +162,30 @@ impl Life {
         Ok(Life { folder, restored })
     }
 
-    /// The same, but it takes in nothing: it forgets a device, ends the open round and whatever delays what comes of it. Gives
-    /// the stages that are asked to forget.
+    /// The same, but it takes in nothing new: it forgets a device, ends the open round and whatever delays what comes of it. Gives
+    /// the stages that take out the device's share of what is mixed.
     ///
     /// # Errors
-    /// An input asks for more than the device's name.
+    /// What an earlier life logged cannot be read.
     pub fn forgetting(mut self, plan: &Plan, device: &str) -> Result<(Life, Vec<String>)> {
         let asked = forget::ask(plan, &mut self.restored, device)?;
-        self.restored.takes_nothing();
+        self.restored.takes_nothing_of(device)?;
         Ok((self, asked))
+    }
+
+    /// The same, as if a device had never said anything: what sources give of it is left out, in this life and in every later one,
+    /// until [`end_leaving_out`]. Of what earlier lives did nothing may be kept.
+    ///
+    /// # Errors
+    /// Something is kept, or it cannot be written down whom is left out.
+    pub fn leaving_out(mut self, plan: &Plan, device: &str) -> Result<Life> {
+        forget::ask(plan, &mut self.restored, device)?;
+        match self.folder.lock() {
+            Ok(mut folder) => forget::leave_out(plan, &mut *folder, device)?,
+            Err(_) => return Err(StageError::new("a thread died while it held the state folder")),
+        }
+        self.restored.left_out.insert(device.to_owned());
+        Ok(self)
     }
 
     /// The first epoch that it opens: those before are committed.
@@ -183,6 +202,14 @@ impl Life {
         let commits = Commits { folder: self.folder, closed: Mutex::default(), shapes: shapes(plan) };
         (self.restored, commits)
     }
+}
+
+/// What sources give of a device is taken in again.
+///
+/// # Errors
+/// It cannot be written down.
+pub fn end_leaving_out(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+    forget::let_in(folder, device)
 }
 
 /// The open state folder of a run, and what waits to be committed.

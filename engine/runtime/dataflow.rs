@@ -26,7 +26,7 @@ use headwater_contract::units::Epoch;
 use timely::communication::WorkerGuards;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback, Probe, feedback, probe};
 use timely::dataflow::{Scope, Stream};
 use timely::progress::frontier::AntichainRef;
 use timely::worker::Worker;
@@ -243,9 +243,16 @@ impl<'s> Wiring<'s> {
                 let union = if input.feedback {
                     let (handle, rows) = self.scope.feedback::<Parcels>(1);
                     let edge = format!("{}.{}", stage.id, planned.name);
+                    let rows = match input.forgets() && !planned.from.is_empty() {
+                        true => back::identities(self.scope, &self.shared, rows),
+                        false => rows,
+                    };
                     let rows = back::with_restored(self.scope, &self.shared, rows, &edge);
                     self.feedback.push(Closing { handle, from: planned.from.clone(), edge: Some(edge) });
-                    rows
+                    match self.relation.as_ref().filter(|_| input.forgets()) {
+                        Some(relation) => rows.concat(relation.withdrawn.clone()),
+                        None => rows,
+                    }
                 } else {
                     self.union(&planned.from)
                 };

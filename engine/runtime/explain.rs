@@ -62,6 +62,7 @@ pub const ENTRIES: &[Entry] = &[
     entry!("H0402"),
     entry!("H0501"),
     entry!("H0502"),
+    entry!("H0503"),
 ];
 
 impl Entry {

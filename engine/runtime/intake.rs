@@ -12,7 +12,7 @@ mod progress;
 mod rounds;
 mod size;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -76,8 +76,12 @@ pub struct Intake {
     complete: bool,
     /// What followed the input when it was left, in a life that takes in nothing.
     before: Option<Finish>,
-    /// How far sources had come that this life does not open.
-    absent: BTreeMap<String, SourceProgress>,
+    /// How far the life before had come: it holds for sources that this one does not open.
+    left: Progress,
+    /// The ids of all sources of the plan, in the order in which they are opened.
+    sources: Vec<String>,
+    /// Whether nothing is taken in but what an earlier life closed.
+    ends_a_round: bool,
     /// Epochs of live input that an earlier life closed and did not commit.
     replayed: VecDeque<Replayed>,
     due: Option<Due>,
@@ -116,7 +120,9 @@ impl Intake {
             finishing: Finish::No,
             complete: false,
             before: None,
-            absent: BTreeMap::new(),
+            left: Progress::default(),
+            sources: plan.sources().map(|stage| stage.id.clone()).collect(),
+            ends_a_round: false,
             replayed: VecDeque::new(),
             due: None,
         }
@@ -141,6 +147,7 @@ impl Intake {
         if let Some(cut) = self.replay() {
             return cut;
         }
+        self.end_a_round();
         match self.finishing {
             Finish::End => return Cut::End,
             Finish::EndOfInput => return Cut::Close(self.end_of_input()),

@@ -207,6 +207,11 @@ impl Plan {
         self.stages.iter().find(|stage| stage.id == id)
     }
 
+    /// Its sources, in the order in which they are opened.
+    pub fn sources(&self) -> impl Iterator<Item = &PlanStage> {
+        self.stages.iter().filter(|stage| matches!(stage.role, Role::Source(_)))
+    }
+
     /// How a port is written in a pipeline file: `asr`, `asr.rejected`.
     pub fn port_name(&self, at: PortRef) -> String {
         let Some(stage) = self.stages.get(at.stage) else { return String::new() };

@@ -12,6 +12,7 @@ mod join;
 mod kept;
 pub mod members;
 mod table;
+mod withdrawn;
 
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub(crate) struct Relation<'s> {
     pub(crate) rejected: Option<Rows<'s>>,
     /// What changes in it, where that is committed.
     pub(crate) state: Option<StateRows<'s>>,
+    /// Rows that name devices which are forgotten, from the epoch on in which they are members no more.
+    pub(crate) withdrawn: Rows<'s>,
     /// Whether it is the same in all epochs.
     fixed: bool,
 }
@@ -76,12 +79,12 @@ pub(crate) fn wire<'s>(
 ) -> Option<Relation<'s>> {
     let members = shared.plan.members.as_ref()?;
     let fixed = changes.is_none();
-    let (facts, rejected, state) = match changes {
+    let changes::Changed { facts, withdrawn, rejected, state } = match changes {
         Some(rows) => changes::wire(scope, shared, members, rows, marks),
-        None => (changes::once(scope, shared), None, None),
+        None => changes::once(scope, shared),
     };
     let groups = u32::try_from(members.groups).unwrap_or(u32::MAX);
-    Some(Relation { known: known(facts, groups), rejected, state, fixed })
+    Some(Relation { known: known(facts, groups), withdrawn, rejected, state, fixed })
 }
 
 fn known(facts: Stream<'_, u64, Vec<Fact>>, groups: u32) -> Arranged<'_, Trace> {
@@ -105,6 +108,11 @@ fn known(facts: Stream<'_, u64, Vec<Fact>>, groups: u32) -> Arranged<'_, Trace> 
         .concat(groups.map(|(name, cells)| (name, (true, cells))));
     let everywhere = all.inner.broadcast().as_collection();
     arrange_core(everywhere.inner, Pipeline, "members", ValBatcher::new)
+}
+
+/// The word of a consent.
+fn word_of(consents: bool) -> String {
+    if consents { "yes" } else { "no" }.to_owned()
 }
 
 /// For each group that a device is in, the group's name with its own column and those of the larger groups.

@@ -60,6 +60,9 @@ pub trait Notes: Send + Sync {
     fn add(&self, part: &[u8]) -> Result<(), StageError>;
 }
 
+/// Called at home with the name of a device.
+pub type BeforeForgetting = Arc<dyn Fn(&str) -> Result<(), StageError> + Send + Sync>;
+
 /// How to run a plan.
 pub struct RunOptions {
     /// Worker threads.
@@ -74,6 +77,8 @@ pub struct RunOptions {
     pub life: Option<Life>,
     /// Where rejected rows go; without one they are only counted.
     pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
+    /// Writes down that a device is about to be forgotten. What cannot be written down is not done.
+    pub before_forgetting: Option<BeforeForgetting>,
     /// Set it to stop: open epochs are carried through.
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
@@ -94,6 +99,7 @@ impl RunOptions {
             taps: Vec::new(),
             life: None,
             quarantine: None,
+            before_forgetting: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
             notes: BTreeMap::new(),

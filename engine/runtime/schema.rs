@@ -128,7 +128,7 @@ fn members() -> Value {
             "groups": names("groups"),
             "columns": names("columns"),
             "changes": { "type": "string", "description": about("changes") },
-            "forget": { "const": false, "description": about("forget") },
+            "forget": { "type": "boolean", "description": about("forget") },
         },
     })
 }

@@ -33,8 +33,8 @@ fn key(device: &str, layout: &Layout) -> Key {
 }
 
 /// Whose a key's row is: the id of a layout has eight bytes.
-fn device_of(key: &Key) -> Owner {
-    Owner::device(String::from_utf8_lossy(key.get(8..).unwrap_or_default()))
+fn name_of(key: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(key.get(8..).unwrap_or_default())
 }
 
 impl Residuals {
@@ -62,13 +62,25 @@ impl Residuals {
         self.changed.insert(key(device, layout));
     }
 
+    /// Nothing waits of a device any more.
+    pub(super) fn forget(&mut self, device: &str) {
+        let ours: Vec<Key> = self.waiting.keys().filter(|key| name_of(key) == device).cloned().collect();
+        for key in ours {
+            self.waiting.remove(&key);
+            self.changed.insert(key);
+        }
+    }
+
     pub(super) fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
         let schema = Arc::new(Schema::new(vec![uint64("rounds"), f32_list("residual")]));
         for key in std::mem::take(&mut self.changed) {
-            let Some(Wait { rounds, residual }) = self.waiting.get(&key) else { continue };
+            let Some(Wait { rounds, residual }) = self.waiting.get(&key) else {
+                state.delete(key);
+                continue;
+            };
             let list = list_row(Float32Array::from(residual.values().to_vec()))?;
             let columns: Vec<ArrayRef> = vec![Arc::new(UInt64Array::from(vec![*rounds])), list];
-            let owner = device_of(&key);
+            let owner = Owner::device(name_of(&key));
             state.put(owner, key, RecordBatch::try_new(schema.clone(), columns)?)?;
         }
         Ok(())

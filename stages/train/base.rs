@@ -102,13 +102,30 @@ impl LoadedBase {
             let PeftFiles { config, weights } = self.peft.files(&self.layout, &adapter)?;
             kept.push((device, Personal { round, config, weights }));
         }
+        self.with_personal(folder, key, |personal| personal.put(kept))
+    }
+
+    /// Deletes a device's own adapter.
+    pub(super) fn forget_own(&self, folder: &Path, key: &Path, device: &str) -> Result {
+        if !folder.exists() {
+            return Ok(());
+        }
+        self.with_personal(folder, key, |personal| personal.forget(device))
+    }
+
+    fn with_personal(
+        &self,
+        folder: &Path,
+        key: &Path,
+        work: impl FnOnce(&mut PersonalAdapters) -> Result,
+    ) -> Result {
         let mut personal = self.personal.lock().unwrap_or_else(PoisonError::into_inner);
         if personal.is_none() {
             let key = KeyFile::at(key);
             key.read_or_create().map_err(|e| StageError::new(e.to_string()))?;
             *personal = Some(PersonalAdapters::open(folder, &key)?);
         }
-        personal.as_mut().map_or(Ok(()), |personal| personal.put(kept))
+        personal.as_mut().map_or(Ok(()), work)
     }
 
     /// Whether an adapter changes nothing yet: all its B are zero.

@@ -40,6 +40,8 @@ pub(super) struct Learner {
     global: Global,
     own: BTreeMap<String, Adapter>,
     progress: Progress,
+    /// Devices that are forgotten once the pending round, which began with them, has ended.
+    leaving: BTreeSet<String>,
     running: Option<Running>,
     /// A hash of what the running round measures.
     measuring: u64,
@@ -53,6 +55,7 @@ struct Unsaved {
     devices: BTreeSet<String>,
     texts: BTreeSet<(String, u64)>,
     own: BTreeSet<String>,
+    leaving: BTreeSet<String>,
     global: bool,
 }
 
@@ -80,6 +83,7 @@ impl Learner {
             global,
             own: saved.own,
             progress: saved.progress,
+            leaving: saved.leaving,
             running: None,
             measuring: 0,
             news: Vec::new(),
@@ -156,6 +160,29 @@ impl Learner {
         Ok(())
     }
 
+    /// A device is to be forgotten. A round that began with its texts would round otherwise without them, and may be run again:
+    /// until that has ended they stay.
+    fn forget(&mut self, device: &str, out: &mut Outbox<'_>) -> Result {
+        if !self.devices.contains_key(device) && !self.own.contains_key(device) {
+            return self.base.forget_own(&self.personal.0, &self.personal.1, device);
+        }
+        if self.progress.pending.as_ref().is_some_and(|pending| pending.start.is_some()) {
+            self.leaving.insert(device.to_owned());
+            self.unsaved.leaving.insert(device.to_owned());
+            return Ok(());
+        }
+        self.drop_device(device, out)
+    }
+
+    fn drop_device(&mut self, device: &str, out: &mut Outbox<'_>) -> Result {
+        let texts = self.devices.remove(device).unwrap_or_default().texts;
+        self.unsaved.texts.extend(texts.into_iter().map(|said| (device.to_owned(), said.number)));
+        self.unsaved.devices.insert(device.to_owned());
+        self.own.remove(device);
+        out.count("forgotten_devices", 1);
+        self.base.forget_own(&self.personal.0, &self.personal.1, device)
+    }
+
     /// Starts the pending round, if it is not at work already.
     fn start(&mut self) -> Result {
         if self.running.is_some() {
@@ -190,7 +217,8 @@ impl Learner {
         self.progress.measured = self.measuring;
         out.count("training_ms", u64::try_from(outcome.cpu.as_millis()).unwrap_or(u64::MAX));
         let mut moved = Vec::new();
-        for learnt in outcome.learnt {
+        let leaving = std::mem::take(&mut self.leaving);
+        for learnt in outcome.learnt.into_iter().filter(|learnt| !leaving.contains(&learnt.name)) {
             moved.extend(matches!(learnt.update, Some(Ok(_))).then(|| learnt.name.clone()));
             self.send(&pending, learnt, mark, out)?;
         }
@@ -200,6 +228,10 @@ impl Learner {
                 Some((name, pending.round, adapter))
             });
             self.base.keep_own(&self.personal.0, &self.personal.1, own)?;
+        }
+        for device in leaving {
+            self.drop_device(&device, out)?;
+            self.unsaved.leaving.insert(device);
         }
         Ok(())
     }
@@ -331,7 +363,14 @@ fn narrow(value: f64) -> f32 {
 
 impl Stage for Learner {
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        if input == 1 { self.take_adapter(batch, out) } else { self.hear(batch, out) }
+        match input {
+            0 => self.hear(batch, out),
+            1 => self.take_adapter(batch, out),
+            _ => {
+                let ids = IdentityColumns::of(batch)?;
+                (0..ids.len()).try_for_each(|row| self.forget(ids.device(row), out))
+            }
+        }
     }
 
     fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
@@ -346,11 +385,15 @@ impl Stage for Learner {
     }
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
-        let Unsaved { devices, texts, own, global } = std::mem::take(&mut self.unsaved);
+        let Unsaved { devices, texts, own, leaving, global } = std::mem::take(&mut self.unsaved);
         for name in devices {
-            if let Some(device) = self.devices.get(&name) {
-                state::put_device(state, &name, device)?;
+            match self.devices.get(&name) {
+                Some(device) => state::put_device(state, &name, device)?,
+                None => state::delete_device(state, &name),
             }
+        }
+        for name in leaving {
+            state::put_leaving(state, &name, self.leaving.contains(&name))?;
         }
         for (name, number) in texts {
             let texts = self.devices.get(&name).map(|device| &device.texts);

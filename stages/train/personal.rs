@@ -66,6 +66,21 @@ impl PersonalAdapters {
     /// The vault's, and the disk's.
     pub fn put(&mut self, adapters: impl IntoIterator<Item = (String, Personal)>) -> Result {
         self.all.extend(adapters);
+        self.write()
+    }
+
+    /// Deletes a device's adapter, if there is one, in one durable step.
+    ///
+    /// # Errors
+    /// The vault's, and the disk's.
+    pub fn forget(&mut self, device: &str) -> Result {
+        if self.all.remove(device).is_none() {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> Result {
         let batches = self.all.iter().map(|(device, own)| row(device, own)).collect::<Result<Vec<_>>>()?;
         self.log.replace(&batches).map_err(of_vault)
     }

@@ -1,9 +1,9 @@
 //! What the stage keeps between two lives: texts of devices, own adapters, changes of the global one, the pending round.
 //!
 //! In: the stage's parts. Out: one Arrow row for each key, and the parts again. Keys: `device/` and a name; `text/`, a name, a
-//! zero byte and a number; `own/` and a name; `change/` and tensors; `round`. It must not know how any of it is used.
+//! zero byte and a number; `own/` and a name; `leaving/` and a name; `change/` and tensors; `round`. It must not know how any of it is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Float32Array, ListArray, UInt32Array, UInt64Array};
@@ -41,6 +41,8 @@ pub(super) struct Saved {
     pub(super) own: BTreeMap<String, Adapter>,
     pub(super) changes: Vec<(Tensors, Vec<f32>)>,
     pub(super) progress: Progress,
+    /// Devices that are forgotten once the pending round has ended.
+    pub(super) leaving: BTreeSet<String>,
 }
 
 const ROUND: &[u8] = b"round";
@@ -88,6 +90,8 @@ impl Saved {
                 (device.next, device.learnt) = (first(row, "next")?, first(row, "learnt")?);
             } else if let Some(own) = key.strip_prefix(b"own/") {
                 all.own.insert(name(own), Arc::new(floats(row, "adapter")?));
+            } else if let Some(leaving) = key.strip_prefix(b"leaving/") {
+                all.leaving.insert(name(leaving));
             } else if key.starts_with(b"change/") {
                 let lists: &ListArray = typed_column(row, "tensors")?;
                 all.changes.push((list_items::<UInt32Type>(lists, 0), floats(row, "change")?));
@@ -149,6 +153,21 @@ pub(super) fn put_own(state: &mut StateWriter<'_>, device: &str, adapter: &Adapt
     let list = list_row(Float32Array::from(Vec::clone(adapter)))?;
     let own = row(vec![(f32_list("adapter"), list)])?;
     state.put(Owner::device(device), [b"own/", device.as_bytes()].concat(), own)
+}
+
+pub(super) fn put_leaving(state: &mut StateWriter<'_>, device: &str, leaves: bool) -> Result {
+    let key = [b"leaving/", device.as_bytes()].concat();
+    if leaves {
+        return state.put(Owner::device(device), key, row(vec![(uint64("leaves"), number(1))])?);
+    }
+    state.delete(key);
+    Ok(())
+}
+
+/// Nothing is kept of a device but what [`delete_text`] deletes.
+pub(super) fn delete_device(state: &mut StateWriter<'_>, device: &str) {
+    state.delete([b"device/", device.as_bytes()].concat());
+    state.delete([b"own/", device.as_bytes()].concat());
 }
 
 pub(super) fn put_change(state: &mut StateWriter<'_>, tensors: &Tensors, change: &[f32]) -> Result {

@@ -67,8 +67,8 @@ pub(super) fn plan(
     }
     let Head { name, epoch, round, window, commit, epoch_bytes } = head;
     let members = match members {
-        Some(MembersDraft { columns, groups, given, .. }) => {
-            Some(Members { columns, groups, given: given?, changes })
+        Some(MembersDraft { columns, groups, given, forget, .. }) => {
+            Some(Members { columns, groups, given: given?, changes, forget: forget.is_some() })
         }
         None => None,
     };

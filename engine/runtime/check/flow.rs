@@ -118,7 +118,8 @@ impl Walk<'_, '_> {
                 self.crossings(draft, &flow, true);
             }
             let Some(flow) = self.flows.get_mut(at) else { continue };
-            if let (Some(slot), Some(schema)) = (flow.inputs.get_mut(port), schema) {
+            // Of rows that ask to forget, the identity alone goes on.
+            if let (Some(slot), Some(schema), false) = (flow.inputs.get_mut(port), schema, input.forgets()) {
                 *slot = Some(schema);
             }
             if let (Some(slot), Some(label)) = (flow.input_labels.get_mut(port), label) {

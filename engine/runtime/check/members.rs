@@ -26,7 +26,10 @@ pub const KEYS: [(&str, &str); 6] = [
     ),
     ("columns", "Further text columns of the table that inputs may ask for."),
     ("changes", "The output whose rows change the members, from the end of the round on: \"stage.port\"."),
-    ("forget", "Reserved; only `false`."),
+    (
+        "forget",
+        "Whether a device whose consent is withdrawn is forgotten: what it gave is taken out. Default: false",
+    ),
 ];
 
 /// What `[members]` says.
@@ -37,6 +40,8 @@ pub(super) struct MembersDraft {
     pub(super) groups: usize,
     pub(super) given: Option<Given>,
     pub(super) changes: Option<Read>,
+    /// Where it says that devices which withdraw are forgotten.
+    pub(super) forget: Option<Span>,
 }
 
 /// Reads `[members]`, if it is there.
@@ -61,8 +66,14 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
             of_groups += usize::from(at < groups.len());
         }
     }
-    let mut draft =
-        MembersDraft { span: span.clone(), groups: of_groups, columns, given: None, changes: None };
+    let mut draft = MembersDraft {
+        span: span.clone(),
+        groups: of_groups,
+        columns,
+        given: None,
+        changes: None,
+        forget: None,
+    };
     distinct([get("groups"), get("columns")], &mut found);
     draft.given = draft.given(get("table"), get("devices"), &mut found);
     if let Some(entry) = get("changes") {
@@ -74,9 +85,14 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
             first.meant.extend(meant);
         }
     }
-    if let Some(entry) = get("forget").filter(|e| e.node.value != Value::Boolean(false)) {
-        let error = entry.node.error("H0005", "members cannot be forgotten from here");
-        found.push(error.expected("`false`, or no such line"));
+    if let Some(entry) = get("forget") {
+        match entry.node.value {
+            Value::Boolean(forgets) => draft.forget = forgets.then(|| entry.node.span.clone()),
+            _ => {
+                let error = entry.node.error("H0005", format!("`forget` is {}", entry.node.type_name()));
+                found.push(error.expected("true or false"));
+            }
+        }
     }
     (Some(draft), found)
 }

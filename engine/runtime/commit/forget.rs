@@ -1,51 +1,69 @@
-//! Asking a pipeline at rest to forget a device.
+//! Rows that ask stages to forget a device.
 //!
 //! In: a plan, what its last life left, a device's name. Out: the same, with a row under way to every input that takes names of
-//! devices to forget. It must not know what a stage does with it.
+//! devices to forget; and the row itself, for members whose consent is withdrawn. It must not know what a stage does with it.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
-use arrow::datatypes::SchemaRef;
-use headwater_contract::{Result, StageError, identity};
+use headwater_contract::{Contribution, Owner, Result, StageError, identity};
 
+use super::record::{Record, shapes};
 use super::restore::Restored;
+use super::{KeptChange, LEFT_OUT, StateFolder};
+use crate::intake::Progress;
 use crate::plan::Plan;
 
-/// The name of an input that takes devices to forget.
-const FORGET: &str = "forget";
-
 /// Who names the device, where a source would stand.
-const ASKED: &str = "[forget]";
+pub(crate) const FORGET: &str = "[forget]";
 
-/// Puts a row of the device on the way to each such input; gives the stages that have one.
+/// Puts a row of the device on the way to each such input; gives the stages that take out its share of what is mixed.
 pub(super) fn ask(plan: &Plan, restored: &mut Restored, device: &str) -> Result<Vec<String>> {
     let epoch = restored.first_epoch().0;
     let mut asked = Vec::new();
     for stage in &plan.stages {
-        let inputs = stage.inputs.iter().zip(&stage.signature.inputs);
-        for (input, _) in inputs.filter(|(input, signed)| input.name == FORGET && signed.feedback) {
-            restored.put_back(format!("{}.{FORGET}", stage.id), row(&input.schema, device, epoch)?);
-            asked.push(stage.id.clone());
+        for input in stage.signature.inputs.iter().filter(|input| input.forgets()) {
+            restored.put_back(format!("{}.{}", stage.id, input.name), named(device, epoch)?);
         }
+        asked.extend((stage.signature.contribution == Contribution::TakenOut).then(|| stage.id.clone()));
     }
     Ok(asked)
 }
 
-fn row(schema: &SchemaRef, device: &str, epoch: u64) -> Result<RecordBatch> {
-    let column = |name: &str| -> Option<ArrayRef> {
-        Some(match name {
+/// The row that names a device which is to be forgotten, numbered by the epoch it is sent in.
+pub(crate) fn named(device: &str, epoch: u64) -> Result<RecordBatch> {
+    let columns = identity::fields().into_iter().map(|field| {
+        let column: ArrayRef = match field.name().as_str() {
             identity::DEVICE => Arc::new(StringArray::from(vec![device])),
-            identity::SOURCE => Arc::new(StringArray::from(vec![ASKED])),
+            identity::SOURCE => Arc::new(StringArray::from(vec![FORGET])),
             identity::SEQ => Arc::new(UInt64Array::from(vec![epoch])),
             identity::PART => Arc::new(UInt32Array::from(vec![0])),
             identity::CAPTURED_AT => Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
-            _ => return None,
-        })
-    };
-    let columns = schema.fields().iter().map(|field| {
-        let unknown = || StageError::new(format!("an input `{FORGET}` asks for a column `{}`", field.name()));
-        column(field.name()).ok_or_else(unknown)
+            other => return Err(StageError::new(format!("the identity has an unknown column `{other}`"))),
+        };
+        Ok((field, column))
     });
-    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<_>>()?)?)
+    let (fields, columns): (Vec<_>, Vec<_>) = columns.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
+}
+
+/// Writes down, as the first thing that is kept, that a device's rows are left out.
+pub(super) fn leave_out(plan: &Plan, folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+    if folder.record()?.is_some() {
+        return Err(
+            StageError::new("something is kept of the pipeline already").expected("an empty state folder")
+        );
+    }
+    let record = Record { stages: shapes(plan), intake: Progress::default() };
+    // Who is left out is still known when all rows about a device have become unreadable.
+    let row = Some((Owner::everyone(), named(device, 0)?));
+    let change = KeptChange { table: LEFT_OUT.into(), key: device.as_bytes().to_vec(), row };
+    folder.commit(&record.encode()?, vec![change])
+}
+
+/// The device's rows are taken in again.
+pub(super) fn let_in(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+    let Some(record) = folder.record()? else { return Ok(()) };
+    let change = KeptChange { table: LEFT_OUT.into(), key: device.as_bytes().to_vec(), row: None };
+    folder.commit(&record, vec![change])
 }

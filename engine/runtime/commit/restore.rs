@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Position, Result, Routing, StateTable};
 
 use super::record::{Record, Shape, shapes};
-use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
+use super::{BACK, KeptChange, KeptRow, LEFT_OUT, Logged, MEMBERS, StateFolder, of_folder};
 use crate::instance::Failure;
 use crate::intake::{Closing, Port, Progress, Replayed};
 use crate::parcel::Router;
@@ -30,6 +32,8 @@ pub(crate) struct Restored {
     back_keys: BTreeSet<Vec<u8>>,
     /// What changed the members.
     pub(crate) members: Vec<KeptRow>,
+    /// Devices whose rows sources give in vain.
+    pub(crate) left_out: BTreeSet<String>,
     /// Whether this life takes in nothing.
     pub(crate) closes_only: bool,
 }
@@ -57,10 +61,27 @@ impl Restored {
         self.back.entry(edge).or_default().push(row);
     }
 
-    /// Nothing is taken in.
-    pub(super) fn takes_nothing(&mut self) {
+    /// Nothing is taken in but what an earlier life closed, and of that nothing of the device.
+    pub(super) fn takes_nothing_of(&mut self, device: &str) -> Result<()> {
         self.closes_only = true;
-        self.replayed.clear();
+        for (_, rows) in self.replayed.iter_mut().flat_map(|replayed| &mut replayed.rows) {
+            *rows = without(rows, |other| other == device)?;
+        }
+        Ok(())
+    }
+
+    /// Rows that a source gives, without those of devices that are left out.
+    pub(crate) fn taken_in(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        if self.left_out.is_empty() {
+            Ok(rows)
+        } else {
+            without(&rows, |device| self.left_out.contains(device))
+        }
+    }
+
+    /// Whether something of a device is kept.
+    pub(crate) fn keeps(&self, device: &str) -> bool {
+        self.states.values().flatten().any(|kept| kept.owner.of_device() == Some(device))
     }
 
     /// Whether an earlier life came to the end of its input.
@@ -88,6 +109,13 @@ impl Restored {
     pub(crate) fn back(&self, edge: &str) -> &[RecordBatch] {
         self.back.get(edge).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// The rows whose device is none of these.
+fn without(rows: &RecordBatch, gone: impl Fn(&str) -> bool) -> Result<RecordBatch> {
+    let ids = IdentityColumns::of(rows)?;
+    let others: BooleanArray = (0..ids.len()).map(|row| Some(!gone(ids.device(row)))).collect();
+    Ok(filter_record_batch(rows, &others)?)
 }
 
 /// Reads what is kept for a plan. States of the stages in `dropped` are taken out first.
@@ -139,6 +167,8 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
         restored.back_keys.insert(kept.key);
     }
     restored.members = folder.rows(MEMBERS)?;
+    let left_out = folder.rows(LEFT_OUT)?;
+    restored.left_out = left_out.iter().map(|kept| String::from_utf8_lossy(&kept.key).into_owned()).collect();
     if record.intake.live {
         restored.replayed = replayed(folder.logged(record.intake.committed())?)?;
     }

@@ -24,7 +24,7 @@ use super::{Rows, WireMark};
 use crate::commit;
 use crate::instance::Failure;
 use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, SourceReject};
-use crate::metrics::CpuShare;
+use crate::metrics::{CpuShare, StageMetrics};
 use crate::offload::Wake;
 use crate::parcel::Parcels;
 use crate::plan::PlanStage;
@@ -253,6 +253,14 @@ impl Taking {
     }
 
     fn add(&mut self, source: usize, rows: RecordBatch, log: bool) {
+        let given = rows.num_rows();
+        let rows = match self.shared.restored.taken_in(rows) {
+            Ok(rows) => rows,
+            Err(error) => return self.fail(&error),
+        };
+        if let Some(metrics) = self.metrics_of(source).filter(|_| rows.num_rows() < given) {
+            metrics.add_figure("left_out", (given - rows.num_rows()) as u64);
+        }
         if log {
             self.note_rows(&Port::Rows(self.id_of(source)), &rows);
         }
@@ -276,6 +284,10 @@ impl Taking {
         }
     }
 
+    fn metrics_of(&self, source: usize) -> Option<&StageMetrics> {
+        self.shared.options.metrics.stage(self.outs.get(source)?.index)
+    }
+
     fn id_of(&self, source: usize) -> String {
         let stage = self.outs.get(source).and_then(|out| self.shared.plan.stages.get(out.index));
         stage.map(|stage| stage.id.clone()).unwrap_or_default()
@@ -292,6 +304,9 @@ impl Taking {
     fn reject(&mut self, source: usize, reject: &SourceReject, log: bool) {
         let Some(out) = self.outs.get(source) else { return };
         let Some(stage) = self.shared.plan.stages.get(out.index) else { return };
+        if self.shared.restored.left_out.contains(&*reject.id.device) {
+            return;
+        }
         if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
             metrics.add_rejected(1);
         }

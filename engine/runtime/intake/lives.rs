@@ -77,13 +77,21 @@ impl Intake {
         for inlet in &mut self.inlets {
             inlet.resume(from.source(&inlet.id));
         }
-        self.absent = from.sources;
+        self.left = from;
     }
 
     /// The same, but it takes in nothing: it ends the open round, and as many more as delay what comes of it.
+    /// What an earlier life closed comes first.
     pub fn ending_a_round(self) -> Self {
-        let before = if self.complete { Finish::Rounds(0) } else { self.finishing };
-        Intake { finishing: Finish::Rounds(self.flush.saturating_add(1)), before: Some(before), ..self }
+        Intake { ends_a_round: true, ..self }
+    }
+
+    /// Ends the open round, if it was asked to: no row is taken in any more.
+    pub(super) fn end_a_round(&mut self) {
+        if std::mem::take(&mut self.ends_a_round) {
+            self.before = Some(if self.complete { Finish::Rounds(0) } else { self.finishing });
+            self.finishing = Finish::Rounds(self.flush.saturating_add(1));
+        }
     }
 
     /// How far it has come: to be asked for when an epoch was closed.
@@ -95,10 +103,13 @@ impl Intake {
             epoch: self.epoch.0,
             round: self.rounds.progress(),
             watermark: self.watermark.map(|watermark| watermark.0),
-            turn: self.inlets.get(turn).map(|inlet| inlet.id.clone()),
+            turn: self
+                .inlets
+                .get(turn)
+                .map_or_else(|| self.left.turn.clone(), |inlet| Some(inlet.id.clone())),
             finish: self.before.unwrap_or(self.finishing),
-            sources: self.absent.clone().into_iter().chain(sources).collect(),
-            live: self.has_live(),
+            sources: self.left.sources.clone().into_iter().chain(sources).collect(),
+            live: if self.inlets.is_empty() { self.left.live } else { self.has_live() },
         }
     }
 
@@ -115,7 +126,8 @@ impl Intake {
             self.adopt(closed.after.clone());
             return Some(Cut::Close(closed.mark()));
         };
-        let place = |id: &String| self.inlets.iter().position(|inlet| inlet.id == *id);
+        let opened = |id: &String| self.inlets.iter().position(|inlet| inlet.id == *id);
+        let place = |id: &String| opened(id).or_else(|| self.sources.iter().position(|source| source == id));
         Some(match port {
             Port::Rows(id) => Cut::Rows(place(&id)?, rows),
             Port::Rejected(id) => Cut::RejectedRows(place(&id)?, rows),

@@ -1,7 +1,7 @@
 //! The facts: what the table says, and what changes it.
 //!
-//! In: the members at the start, rows that change them, and marks. Out: facts, each at the first epoch for which it holds;
-//! rows that cannot be understood. Changes are gathered at home. They hold from the first epoch of the next round on, or in
+//! In: the members at the start, rows that change them, and marks. Out: facts, each at the first epoch for which it holds; who
+//! is forgotten; rows that cannot be understood. Changes are gathered at home. They hold from the first epoch of the next round on, or in
 //! a pipeline without rounds from the next epoch on, so that no round sees two memberships. It must not know stages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,7 +20,7 @@ use timely::progress::Antichain;
 
 use super::kept::{self, Cells, When};
 use super::members::{CONSENT, Device, Members, consent};
-use super::{COLUMNS, CONSENTS, Fact, Key, MEMBER, Marks, NAME, Rows, StateRows};
+use super::{COLUMNS, CONSENTS, Fact, Key, MEMBER, Marks, NAME, Rows, StateRows, withdrawn, word_of};
 use crate::check::ids::is_pipeline_name as is_name;
 use crate::commit::{StateRow, Table};
 use crate::dataflow::Route;
@@ -29,6 +29,8 @@ use crate::parcel::Parcels;
 use crate::run::Shared;
 
 type Facts<'s> = Stream<'s, u64, Vec<Fact>>;
+type FactsOut = OutputBuilder<u64, CapacityContainerBuilder<Vec<Fact>>>;
+type RowsOut = OutputBuilder<u64, NoopBuilder<Parcels>>;
 
 /// What devices are from the start; what rows of an earlier life changed counts more than what the table says.
 fn facts_of(devices: &[Device], changed: Cells) -> Vec<Fact> {
@@ -45,29 +47,47 @@ fn facts_of(devices: &[Device], changed: Cells) -> Vec<Fact> {
     facts.into_iter().map(|(key, word)| (key, word, 0)).collect()
 }
 
-fn word_of(consents: bool) -> String {
-    if consents { "yes" } else { "no" }.to_owned()
+/// What is sent at the start, with the rights to send it.
+struct First {
+    facts: Capability<u64>,
+    withdrawn: Capability<u64>,
+}
+
+impl First {
+    /// Of the rights of an operator whose first outputs are facts and names of forgotten devices.
+    fn of(rights: Vec<Capability<u64>>) -> Option<Self> {
+        let mut rights = rights.into_iter();
+        Some(First { facts: rights.next()?, withdrawn: rights.next()? })
+    }
+
+    /// Sends facts; and of devices without consent, who is forgotten now, since something is still kept of it.
+    fn send(self, reader: &Reader, holds: Cells, facts: &mut FactsOut, withdrawn: &mut RowsOut) {
+        let shared = &reader.shared;
+        let mut all = facts_of(&shared.members, holds);
+        let epoch = shared.restored.first_epoch().0;
+        let kept = withdrawn::of(&all).into_iter().filter(|device| shared.restored.keeps(device));
+        reader.forget(kept.collect::<Vec<_>>(), &self.withdrawn.delayed(&epoch), withdrawn);
+        facts.activate().session(&self.facts).give_container(&mut all);
+    }
 }
 
 /// Members that never change.
-pub(super) fn once<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>) -> Facts<'s> {
+pub(super) fn once<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>) -> Changed<'s> {
     let mut builder = OperatorBuilder::new("members given".into(), scope);
     let (output, facts) = builder.new_output::<Vec<Fact>>();
+    let (names, withdrawn) = builder.new_output::<Parcels>();
     let home = scope.worker().index() == 0;
-    let shared = shared.clone();
-    builder.build(move |capabilities| {
-        let mut first = capabilities.into_iter().next().filter(|_| home);
-        let mut output = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(output);
+    let reader = Reader { shared: shared.clone(), columns: Vec::new() };
+    builder.build(move |rights| {
+        let mut first = First::of(rights).filter(|_| home);
+        let (mut output, mut names) = (FactsOut::from(output), RowsOut::from(names));
         move |_| {
             if let Some(first) = first.take() {
-                output
-                    .activate()
-                    .session(&first)
-                    .give_container(&mut facts_of(&shared.members, Cells::new()));
+                first.send(&reader, Cells::new(), &mut output, &mut names);
             }
         }
     });
-    facts
+    Changed { facts, withdrawn, rejected: None, state: None }
 }
 
 /// Members that change with rows. These come back over an edge that delays them: rows of epoch e arrive at e + 1, and no
@@ -82,26 +102,27 @@ pub(super) fn wire<'s>(
 ) -> Changed<'s> {
     let mut builder = OperatorBuilder::new("members".into(), scope);
     let (facts, facts_stream) = builder.new_output::<Vec<Fact>>();
+    let (withdrawn, withdrawn_stream) = builder.new_output::<Parcels>();
     let (rejected, rejected_stream) = builder.new_output::<Parcels>();
     let (state, state_stream) = builder.new_output::<Vec<StateRow>>();
     let (same, next) = (Antichain::from_elem(0), Antichain::from_elem(1));
-    let ways = [(0, same.clone()), (1, same.clone())];
+    let ways = [(FACTS, same.clone()), (WITHDRAWN, same.clone()), (REJECTED, same.clone())];
     let mut changes = builder.new_input_connection(changes, Route(Routing::Gather), ways);
-    let mut marks = builder.new_input_connection(marks, Pipeline, [(0, next), (2, same)]);
+    let ways = [(FACTS, next.clone()), (WITHDRAWN, next), (STATE, same)];
+    let mut marks = builder.new_input_connection(marks, Pipeline, ways);
     let home = scope.worker().index() == 0;
     let mut reader = Reader { shared: shared.clone(), columns: members.columns.clone() };
-    builder.build(move |capabilities| {
-        let mut first = capabilities.into_iter().next().filter(|_| home);
-        let mut facts = OutputBuilder::<u64, CapacityContainerBuilder<Vec<Fact>>>::from(facts);
-        let mut rejected = OutputBuilder::<u64, NoopBuilder<Parcels>>::from(rejected);
+    builder.build(move |rights| {
+        let mut first = First::of(rights).filter(|_| home);
+        let (mut facts, mut withdrawn) = (FactsOut::from(facts), RowsOut::from(withdrawn));
+        let mut rejected = RowsOut::from(rejected);
         let mut state = OutputBuilder::<u64, CapacityContainerBuilder<Vec<StateRow>>>::from(state);
         let [mut holds, next] = reader.kept();
         let rounds = reader.shared.plan.round.is_some();
         let mut open = Open { rounds, changed: next, ..Open::default() };
         move |frontiers| {
             if let Some(first) = first.take() {
-                let mut all = facts_of(&reader.shared.members, std::mem::take(&mut holds));
-                facts.activate().session(&first).give_container(&mut all);
+                first.send(&reader, std::mem::take(&mut holds), &mut facts, &mut withdrawn);
             }
             changes.for_each(|capability, parcels| {
                 let Some(epoch) = capability.least().and_then(|time| time.checked_sub(1)) else { return };
@@ -118,13 +139,15 @@ pub(super) fn wire<'s>(
                         epoch: mark.0,
                         round_end: mark.4,
                         checkpoint: mark.3,
-                        facts: capability.delayed(&from, 0),
-                        state: capability.delayed(&at, 2),
+                        facts: capability.delayed(&from, FACTS),
+                        withdrawn: capability.delayed(&from, WITHDRAWN),
+                        state: capability.delayed(&at, STATE),
                     });
                 }
             });
             let until = frontiers.first().and_then(|f| f.frontier().first().copied());
             open.settle(until, |closed, mut changed, touched| {
+                reader.forget(withdrawn::of(&changed), &closed.withdrawn, &mut withdrawn);
                 facts.activate().session(&closed.facts).give_container(&mut changed);
                 let mut rows = reader.saved(touched);
                 if !rows.is_empty() {
@@ -134,11 +157,25 @@ pub(super) fn wire<'s>(
         }
     });
     let state = shared.commits.is_some().then_some(state_stream);
-    (facts_stream, Some(rejected_stream), state)
+    Changed { facts: facts_stream, withdrawn: withdrawn_stream, rejected: Some(rejected_stream), state }
 }
 
-/// Facts, wrong rows, and what changes in the kept table.
-pub(super) type Changed<'s> = (Facts<'s>, Option<Rows<'s>>, Option<StateRows<'s>>);
+/// What comes of the members.
+pub(super) struct Changed<'s> {
+    pub(super) facts: Facts<'s>,
+    /// Rows that name devices which are forgotten.
+    pub(super) withdrawn: Rows<'s>,
+    /// Wrong rows.
+    pub(super) rejected: Option<Rows<'s>>,
+    /// What changes in the kept table.
+    pub(super) state: Option<StateRows<'s>>,
+}
+
+/// The operator's outputs.
+const FACTS: usize = 0;
+const WITHDRAWN: usize = 1;
+const REJECTED: usize = 2;
+const STATE: usize = 3;
 
 /// An epoch that was closed.
 struct Closed {
@@ -147,6 +184,8 @@ struct Closed {
     checkpoint: bool,
     /// The right to send facts at the epoch after it.
     facts: Capability<u64>,
+    /// The right to name, at the epoch after it, who is forgotten.
+    withdrawn: Capability<u64>,
     /// The right to send changes of the state at it.
     state: Capability<u64>,
 }
@@ -235,6 +274,22 @@ impl Reader {
             }
         }
         wrong
+    }
+
+    /// Sends names of devices that are forgotten.
+    fn forget<'d>(
+        &self,
+        devices: impl IntoIterator<Item = &'d str>,
+        right: &Capability<u64>,
+        out: &mut RowsOut,
+    ) {
+        match withdrawn::named(&self.shared, devices, *right.time()) {
+            Ok(mut named) if !named.is_empty() => {
+                out.activate().session_with_builder(right).give_container(&mut named);
+            }
+            Ok(_) => {}
+            Err(error) => self.fail(error.to_string()),
+        }
     }
 
     /// What an earlier life kept: cells that hold, and those of the open round.

@@ -75,7 +75,11 @@ pub(super) fn put(
         Arc::new(schema),
         vec![column(Some(device)), column(Some(named)), column(word)],
     )?;
-    let owner = Owner::everyone().about(device);
+    // Who is a member and who withdrew is still known when all rows about a device have become unreadable.
+    let owner = match *cell {
+        MEMBER | CONSENTS => Owner::everyone(),
+        _ => Owner::everyone().about(device),
+    };
     Ok(Some(Change { key: key(when, device, named), row: Some((owner, row)) }))
 }
 
@@ -109,7 +113,7 @@ mod tests {
     fn members(columns: &[&str]) -> Members {
         let columns = columns.iter().map(ToString::to_string).collect();
         let given = super::super::members::Given::Devices(Vec::new());
-        Members { columns, groups: 1, given, changes: None }
+        Members { columns, groups: 1, given, changes: None, forget: false }
     }
 
     #[test]
@@ -123,7 +127,8 @@ mod tests {
                 let when = if *cell == CONSENTS { When::NextRound } else { When::Now };
                 let change = put(when, &("porch".into(), *cell), *word, &then).unwrap().unwrap();
                 let (owner, row) = change.row.unwrap();
-                assert_eq!(owner.of_device(), Some("porch"));
+                let about = matches!(*cell, MEMBER | CONSENTS).then_some(None).unwrap_or(Some("porch"));
+                assert_eq!(owner.of_device(), about);
                 KeptRow { key: change.key, owner, row }
             })
             .collect();

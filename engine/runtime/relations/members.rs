@@ -27,6 +27,8 @@ pub struct Members {
     pub given: Given,
     /// The output whose rows change who they are.
     pub changes: Option<PortRef>,
+    /// Whether a device whose consent is withdrawn is forgotten.
+    pub forget: bool,
 }
 
 /// Where the members stand.
