@@ -187,7 +187,7 @@ fn told(
             text += &format!(
                 "learnt anew  {} rounds, without {} rows of it\n",
                 figure("rounds"),
-                figure("left_out")
+                figure("forgotten_rows")
             );
         }
     }

@@ -169,6 +169,9 @@ impl StateFolder for Folder {
     }
 
     fn logged(&mut self, after: Option<Epoch>) -> Result<Vec<Logged>> {
+        if self.live.is_none() && !self.intake.exists() {
+            return Ok(Vec::new());
+        }
         let entries = self.live()?.content(after.map(|epoch| epoch.0)).map_err(of_vault)?;
         let logged = |Intake { epoch, content }| match content {
             // Rows of devices that were forgotten are gone.

@@ -103,3 +103,47 @@ fn wrong_options_are_told() {
     check("warm_up = 0.005", "expected more than `ratio`, and at most 1");
     check("warm_up = 0.2\nbudget = '1KiB'", "a budget in bytes holds from the first round on");
 }
+
+#[test]
+fn nothing_waits_of_a_device_that_is_forgotten() {
+    let config = config("ratio = 0.3\nvalues = 'f32'");
+    let rows = updates(&[("a", delta(1.0)), ("b", delta(1.0))]);
+    let schema = StageConfig::signature(&config).apply(&[rows.schema()]).unwrap();
+    let site = headwater_contract::Site::default();
+    let mut state = StateTable::default();
+    let mut waits = |forgets: Option<&str>| -> Vec<String> {
+        let cx = BuildContext {
+            id: "small",
+            inputs: &[rows.schema()],
+            outputs: &schema,
+            saved: &state,
+            site: &site,
+        };
+        let mut stage = config.build(cx).unwrap();
+        let mut nowhere = Nowhere;
+        let mut out = Outbox::new(&mut nowhere);
+        match forgets {
+            None => stage.batch(0, &rows, &mut out).unwrap(),
+            Some(device) => {
+                stage.batch(2, &text_rows(&[(device, "")]).unwrap(), &mut out).unwrap();
+            }
+        }
+        let mut writer = StateWriter::default();
+        stage.save(&mut writer).unwrap();
+        state.apply(writer.into_changes());
+        state.iter().map(|(key, _)| String::from_utf8_lossy(&key[8..]).into_owned()).collect()
+    };
+    assert_eq!(waits(None), ["a", "b"]);
+    assert_eq!(waits(Some("nobody")), ["a", "b"]);
+    assert_eq!(waits(Some("a")), ["b"]);
+}
+
+struct Nowhere;
+
+impl headwater_contract::Emit for Nowhere {
+    fn emit(&mut self, _: Port, _: RecordBatch) {}
+    fn reject(&mut self, rejected: headwater_contract::Rejected) {
+        panic!("{}", rejected.reason);
+    }
+    fn count(&mut self, _: &'static str, _: u64) {}
+}

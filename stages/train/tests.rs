@@ -47,11 +47,12 @@ impl Emit for Made {
 /// (device, split, text)
 type Said = (&'static str, &'static str, &'static str);
 
-/// What an epoch brings: texts, perhaps an adapter of a round, and whether the round ends.
+/// What an epoch brings: texts, perhaps an adapter of a round, who is forgotten, and whether the round ends.
 #[derive(Clone, Default)]
 struct Brought {
     said: Vec<Said>,
     adapter: Option<(u64, Vec<u32>, Vec<f32>)>,
+    forget: Vec<&'static str>,
     round_end: bool,
 }
 
@@ -101,8 +102,13 @@ fn play(config: &Train, epochs: &[Brought], restart: bool) -> Vec<Made> {
 }
 
 fn play_at(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> Vec<Made> {
+    play_on(site, config, epochs, restart).0
+}
+
+/// The same, with the state in the end.
+fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (Vec<Made>, StateTable) {
     let signature = StageConfig::signature(config);
-    let inputs = [rows(&mut 0, &[]).schema(), signature.inputs[1].needed()];
+    let inputs = [rows(&mut 0, &[]).schema(), signature.inputs[1].needed(), signature.inputs[2].needed()];
     let outputs = signature.apply(&inputs).unwrap();
     let mut state = StateTable::default();
     let build = |saved: &StateTable| -> Box<dyn Stage> {
@@ -120,6 +126,10 @@ fn play_at(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> Ve
         }
         if let Some((round, tensors, values)) = brought.adapter.clone() {
             stage.batch(1, &adapter_row(round, tensors, values), &mut out).unwrap();
+        }
+        for device in &brought.forget {
+            let named = rows(&mut 0, &[(*device, "", "")]).project(&[0, 1, 2, 3, 4]).unwrap();
+            stage.batch(2, &named, &mut out).unwrap();
         }
         let mark = Mark {
             epoch: Epoch(number),
@@ -139,7 +149,7 @@ fn play_at(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> Ve
         }
         all.push(made);
     }
-    all
+    (all, state)
 }
 
 /// One update: device, round, examples, tensors, delta.
@@ -172,7 +182,7 @@ fn evaluations(made: &Made) -> Vec<(String, u64, u64, [f64; 3])> {
 }
 
 fn epoch(said: &[Said], round_end: bool) -> Brought {
-    Brought { said: said.to_vec(), adapter: None, round_end }
+    Brought { said: said.to_vec(), round_end, ..Brought::default() }
 }
 
 /// Three rounds of two devices, and two marks to flush.
@@ -345,4 +355,34 @@ fn options_are_held_to_what_can_be_trained() {
     assert!(told("layers = 'top:99'").contains("top:99"));
     assert!(told("max_tokens = 9999").contains("at most 256"));
     assert!(told("adapter = 'nowhere'").contains("adapter_config.json"));
+}
+
+#[test]
+fn a_forgotten_device_takes_no_part_and_leaves_nothing() {
+    let of = |made: &[Made], device: &str| -> Vec<Update> {
+        made.iter().flat_map(updates).filter(|update| update.0 == device).collect()
+    };
+    let whole = play(&config("personal = true"), &three_rounds(), false);
+    // Round 0 closes in epoch 1, and starts at the end of epoch 2.
+    for (at, sent) in [(2, 1), (3, 0), (4, 1), (6, 2)] {
+        let mut epochs = three_rounds();
+        epochs[at].forget = vec!["hall", "nobody"];
+        for restart in [false, true] {
+            let place = tempfile::tempdir().unwrap();
+            let site =
+                Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
+            let (made, state) = play_on(&site, &config("personal = true"), &epochs, restart);
+            let key = headwater_vault::KeyFile::at(&site.key_file);
+            let own = personal::PersonalAdapters::read(&personal::folder(&site, "train"), &key).unwrap();
+            let said_later = at == 2;
+            assert_eq!(of(&made, "hall").len(), sent, "forgotten in epoch {at}");
+            assert_eq!(own.contains_key("hall"), said_later, "forgotten in epoch {at}");
+            let kept = state.iter().any(|(key, _)| key.windows(4).any(|word| word == b"hall"));
+            assert_eq!(kept, said_later, "forgotten in epoch {at}");
+            // The round that had begun with its texts rounds as it did; groups are those of before.
+            assert_eq!(of(&made, "loft")[0], of(&whole, "loft")[0], "forgotten in epoch {at}");
+            let forgotten: u64 = made.iter().filter_map(|m| m.figures.get("forgotten_devices")).sum();
+            assert_eq!(forgotten, 1);
+        }
+    }
 }

@@ -130,7 +130,7 @@ pub(crate) fn restore(
     let failed = |e: headwater_contract::StageError| vec![of_folder(&e.to_string())];
     let Some(record) = folder.record().map_err(failed)? else {
         let unknown = dropped.iter().map(|id| unknown(id)).collect::<Vec<_>>();
-        return if unknown.is_empty() { Ok(Restored::default()) } else { Err(unknown) };
+        return if unknown.is_empty() { before_the_first(folder).map_err(failed) } else { Err(unknown) };
     };
     let mut record = Record::decode(&record).map_err(failed)?;
     let unknown: Vec<_> =
@@ -152,6 +152,13 @@ pub(crate) fn restore(
         drop_states(folder, &mut record, dropped).map_err(failed)?;
     }
     read(plan, folder, record).map_err(failed)
+}
+
+/// What there is before the first commit: live input that was logged.
+fn before_the_first(folder: &mut dyn StateFolder) -> Result<Restored> {
+    let replayed = replayed(folder.logged(None)?)?;
+    let intake = (!replayed.is_empty()).then(Progress::default);
+    Ok(Restored { intake, replayed, ..Restored::default() })
 }
 
 fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Restored> {

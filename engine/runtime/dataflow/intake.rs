@@ -259,7 +259,7 @@ impl Taking {
             Err(error) => return self.fail(&error),
         };
         if let Some(metrics) = self.metrics_of(source).filter(|_| rows.num_rows() < given) {
-            metrics.add_figure("left_out", (given - rows.num_rows()) as u64);
+            metrics.add_figure("forgotten_rows", (given - rows.num_rows()) as u64);
         }
         if log {
             self.note_rows(&Port::Rows(self.id_of(source)), &rows);

@@ -187,8 +187,10 @@ fn live_rows_come_again_from_the_log() {
     let mut draft = totals("live = true\nbatch = 4", 8);
     draft.commit(CommitRule::Epochs(3));
     let plan = draft.plan();
-    for power in 1..6 {
+    for power in 0..6 {
         let (folder, stored) = (memory(), Stored::default());
+        // What was logged before the first commit comes again too.
+        folder.lock().unwrap().logs_on = power < 3;
         assert!(live(&plan, &folder, Some(power), 1 + power % 2, ("t", &stored)).is_none());
         let before = stored.lock().unwrap().clone();
         let mut options = workers(&plan, 2);
@@ -214,6 +216,46 @@ fn live_rows_come_again_from_the_log() {
             assert_eq!(value, total, "{id}");
             *next += 1;
         }
+        assert!(folder.lock().unwrap().released.is_some());
+    }
+}
+
+/// A device is forgotten while live rows of others are in the log and not committed yet: these come first, and none of its own.
+#[test]
+fn live_rows_of_others_outlive_a_forgetting() {
+    let mut draft = totals("live = true\nbatch = 4", 8);
+    draft.commit(CommitRule::Epochs(3));
+    let plan = draft.plan();
+    let gone = "device-2";
+    for power in 1..4 {
+        let (folder, stored) = (memory(), Stored::default());
+        folder.lock().unwrap().logs_on = true;
+        assert!(live(&plan, &folder, Some(power), 2, ("t", &stored)).is_none());
+        let logged = folder.lock().unwrap().logged_rows();
+        assert!(logged.len() > 8, "{} rows are logged", logged.len());
+        let (forgetting, asked) = life(&plan, &folder, None, &[]).unwrap().forgetting(&plan, gone).unwrap();
+        assert!(asked.is_empty(), "nothing mixes what devices give");
+        let mut options = workers(&plan, 1 + power % 3);
+        options.life = Some(forgetting);
+        let replayed = Stored::default();
+        options.taps = vec![storing("t", &replayed)];
+        finish(&plan, options).unwrap();
+        let replayed: Vec<RowId> = replayed.lock().unwrap().keys().cloned().collect();
+        let mut expected: Vec<RowId> = logged.into_iter().filter(|id| &*id.device != gone).collect();
+        expected.sort();
+        assert_eq!(replayed, expected, "cut after {power}");
+        assert!(folder.lock().unwrap().logged_rows().is_empty(), "they are committed");
+        // The next life hears again.
+        let mut options = workers(&plan, 2);
+        options.life = Some(life(&plan, &folder, None, &[]).unwrap());
+        let (stopping, seen) = (options.stopping.clone(), std::sync::atomic::AtomicUsize::new(0));
+        let look = Arc::new(move |batch: &RecordBatch| {
+            if seen.fetch_add(batch.num_rows(), Relaxed) > 40 {
+                stopping.store(true, Relaxed);
+            }
+        });
+        options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+        finish(&plan, options).unwrap();
         assert!(folder.lock().unwrap().released.is_some());
     }
 }

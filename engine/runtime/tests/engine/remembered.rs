@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
+use headwater_contract::RowId;
+use headwater_contract::identity::IdentityColumns;
 use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError};
@@ -23,6 +25,8 @@ pub struct Memory {
     synced: usize,
     /// Commits that still succeed.
     power: Option<usize>,
+    /// Whether the log goes on where commits fail.
+    pub logs_on: bool,
     pub commits: usize,
     pub released: Option<Epoch>,
 }
@@ -50,8 +54,27 @@ pub fn life(
 }
 
 impl Memory {
+    fn check_log(&self) -> Result {
+        if self.logs_on { Ok(()) } else { self.check_power() }
+    }
+
     fn check_power(&self) -> Result {
         if self.power == Some(0) { Err(StageError::new("the power is gone")) } else { Ok(()) }
+    }
+
+    /// The rows of closed epochs that are logged and not committed.
+    pub fn logged_rows(&self) -> Vec<RowId> {
+        let last = self.log.iter().rposition(|entry| matches!(entry, Logged::Closed(..)));
+        let closed = self.log.iter().take(last.map_or(0, |last| last.min(self.synced)));
+        let rows = closed.filter_map(|entry| match entry {
+            Logged::Rows(_, _, rows) => Some(rows),
+            Logged::Closed(..) => None,
+        });
+        let ids = |rows: &RecordBatch| -> Vec<RowId> {
+            let ids = IdentityColumns::of(rows).unwrap();
+            (0..ids.len()).map(|row| ids.id(row)).collect()
+        };
+        rows.flat_map(ids).collect()
     }
 
     /// The tables that hold rows.
@@ -97,13 +120,13 @@ impl StateFolder for Memory {
     }
 
     fn log_rows(&mut self, epoch: Epoch, source: &str, rows: &RecordBatch) -> Result<()> {
-        self.check_power()?;
+        self.check_log()?;
         self.log.push(Logged::Rows(epoch, source.into(), rows.clone()));
         Ok(())
     }
 
     fn log_mark(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
-        self.check_power()?;
+        self.check_log()?;
         self.log.push(Logged::Closed(epoch, intake.to_vec()));
         self.synced = self.log.len();
         Ok(())

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use arrow::datatypes::Int64Type;
-use headwater_contract::Input;
 use headwater_contract::prelude::*;
+use headwater_contract::{Contribution, Input};
 
 use crate::kinds::{NUMBERS, WATCH};
 
@@ -16,6 +16,7 @@ pub const KINDS: &[Kind] = &[
     Kind::stage::<Sum>(),
     Kind::stage::<Study>(),
     Kind::stage::<Moves>(),
+    Kind::stage::<Diary>(),
 ];
 
 fn value() -> Field {
@@ -177,6 +178,95 @@ impl Stage for Moving {
         };
         let new = [("gateway", cell(0)), ("region", cell(1)), ("consent", cell(2))];
         out.send(with_columns(&kept, &self.schema, new)?);
+        Ok(())
+    }
+}
+
+options! {
+    /// Keeps the rows of members until their device is forgotten: then a row of it leaves, numbered by the epoch, with the sum of what
+    /// was kept.
+    pub struct Diary {
+        /// Whether it could take out of a mixture what a device gave.
+        mixes: bool = false;
+    }
+}
+
+impl StageConfig for Diary {
+    const KIND: &'static str = "diary";
+    fn signature(&self) -> Signature {
+        let mut diary = Signature::sink([value()]).order(Order::Sorted);
+        let by_device = Routing::ByKey("device".into());
+        diary.inputs =
+            vec![Input::new("in", [value()]).routing(by_device.clone()).members(), Input::forget(by_device)];
+        let way = if self.mixes { Contribution::Mixed("no mixture") } else { Contribution::Apart };
+        let left = Output::new("out", headwater_contract::Rows::Exactly(vec![value()])).optional();
+        diary.output(left).state(1, &[]).contribution(way)
+    }
+    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
+        let kept = cx
+            .saved
+            .iter()
+            .map(|(key, row)| (String::from_utf8_lossy(key).into_owned(), values(row).value(0)));
+        Ok(Writing {
+            id: cx.id.into(),
+            schema: cx.output(0)?,
+            kept: kept.collect(),
+            changed: Vec::new(),
+            gone: Vec::new(),
+        })
+    }
+}
+
+struct Writing {
+    id: String,
+    schema: SchemaRef,
+    kept: BTreeMap<String, i64>,
+    changed: Vec<String>,
+    gone: Vec<(String, i64)>,
+}
+
+impl Stage for Writing {
+    fn batch(&mut self, input: Port, batch: &RecordBatch, _: &mut Outbox<'_>) -> Result {
+        let ids = headwater_contract::identity::IdentityColumns::of(batch)?;
+        for row in 0..ids.len() {
+            let device = ids.device(row).to_owned();
+            if input == 0 {
+                *self.kept.entry(device.clone()).or_default() += values(batch).value(row);
+            } else {
+                assert_eq!(batch.num_columns(), 5, "the identity alone");
+                self.gone.extend(self.kept.remove(&device).map(|kept| (device.clone(), kept)));
+            }
+            self.changed.push(device);
+        }
+        Ok(())
+    }
+    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+        for (device, kept) in std::mem::take(&mut self.gone) {
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(StringArray::from(vec![device])),
+                Arc::new(StringArray::from(vec![self.id.as_str()])),
+                Arc::new(UInt64Array::from(vec![mark.epoch.0])),
+                Arc::new(UInt32Array::from(vec![0])),
+                Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
+                Arc::new(Int64Array::from(vec![kept])),
+            ];
+            out.send(RecordBatch::try_new(self.schema.clone(), columns)?);
+        }
+        Ok(())
+    }
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        let schema = Arc::new(Schema::new(vec![value()]));
+        for device in std::mem::take(&mut self.changed) {
+            let key = device.as_bytes().to_vec();
+            match self.kept.get(&device) {
+                Some(kept) => {
+                    let row =
+                        RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![*kept]))])?;
+                    state.put(Owner::device(&device), key, row)?;
+                }
+                None => state.delete(key),
+            }
+        }
         Ok(())
     }
 }
