@@ -32,6 +32,7 @@ pub mod kind;
 pub mod label;
 pub mod lexicon;
 pub mod neighbours;
+pub mod ner;
 pub mod network;
 pub mod normal;
 pub mod number;
@@ -70,6 +71,7 @@ use headwater_vault::KeyFile;
 
 pub use custom::Custom;
 pub use kind::{Entities, Entity, UnknownEntity};
+use ner::Ner;
 pub use operator::{Keys, Operator, Scope};
 use options::{ByKind, Country, PatternOption};
 pub use rows::{ENTITIES, entities_field};
@@ -104,6 +106,10 @@ options! {
         operators: ByKind = ByKind::default();
         /// Within what the same value has the same pseudonym.
         scope: Scope = Scope::Device;
+        /// A neural tagger beside the patterns: a folder with a BERT or DistilBERT for token classification, as optimum exports it to ONNX.
+        ner: Option<Ner>;
+        /// The probability below which a label of the tagger counts for nothing.
+        ner_score: f64 = 0.5, in 0.0 ..= 1.0;
         /// A text whose end may go on, such as "my number is five five", waits for the next one of its device for at most this time of
         /// capture: 30s in profile "transcript", 0s (never, and the stage has no state) in profile "text".
         max_hold: Option<Duration>;
@@ -186,11 +192,20 @@ impl StageConfig for Redact {
         wrongs
     }
 
+    fn models(&self) -> Vec<std::path::PathBuf> {
+        self.ner.iter().map(|ner| ner.path().to_owned()).collect()
+    }
+
+    fn ready(&self, _: &Site) -> Result {
+        self.ner.as_ref().map_or(Ok(()), |ner| ner.tagger().map(drop))
+    }
+
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let scanner = self.scanner().map_err(|_| StageError::new("a pattern is no regular expression"))?;
         let operators = self.operators(cx.site)?;
         running::Running::new(
-            running::Redactor::new(scanner, operators, &self.column, cx.output(0)?),
+            running::Redactor::new(scanner, operators, &self.column, cx.output(0)?)
+                .with_tagger(self.ner.as_ref().map(Ner::tagger).transpose()?, self.ner_score),
             self.hold(),
             &cx,
         )

@@ -1,5 +1,5 @@
-//! A device is forgotten while its pipeline is at rest: its updates leave every sum, its rows the state, and the adapter is another
-//! one, the same whatever else was forgotten before.
+//! A device is forgotten. At rest: its updates leave every sum, its rows the state, and the adapter is another one, the same whatever
+//! else was forgotten before; or all is learnt anew without it. In a run: when it withdraws, nothing of it is left.
 
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,9 +15,24 @@ struct Place {
     devices: Vec<String>,
 }
 
+/// What of the pipeline differs.
+#[derive(Clone, Copy, Default)]
+struct Loop {
+    /// Whether updates of single devices are kept.
+    keep: bool,
+    /// Whether the first device may take part.
+    without_first: bool,
+    /// Whether the first device withdraws in the first round, and is forgotten for it.
+    withdraws: bool,
+}
+
 impl Place {
-    /// A loop of three rounds over the talk of six devices.
     fn new(keep: bool) -> Place {
+        Place::of(Loop { keep, ..Loop::default() })
+    }
+
+    /// A loop of three rounds over the talk of six devices.
+    fn of(Loop { keep, without_first, withdraws }: Loop) -> Place {
         let folder = tempfile::tempdir().unwrap();
         let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
         let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -33,17 +48,37 @@ impl Place {
             }
         }
         std::fs::write(folder.path().join("talk.jsonl"), talk.join("\n") + "\n").unwrap();
+        let members =
+            std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/members.csv")).unwrap();
+        let withdrawn = |line: &str| match line.strip_suffix(",yes") {
+            Some(line) if without_first && line.starts_with(&format!("{},", devices[0])) => {
+                format!("{line},no\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        let members: String = members.lines().map(withdrawn).collect();
+        std::fs::write(folder.path().join("members.csv"), members).unwrap();
+        let wish = serde_json::json!({ "device": devices[0], "text": "please", "consent": "no" });
+        std::fs::write(folder.path().join("wishes.jsonl"), format!("{wish}\n")).unwrap();
+        let wishes = match withdraws {
+            true => {
+                "changes = 'wishes'\nforget = true\n\n[stage.wishes]\ntype = 'capture'\npath = 'WISHES'\ncolumns = ['consent']\n"
+            }
+            false => "\n",
+        };
         let at = |name: &str| folder.path().join(name).display().to_string();
         let text = format!(
             "[pipeline]\nname = 'loop'\nepoch = {{ rows = 12 }}\nround = {{ rows = 36 }}\n
-             [members]\ntable = 'datasets/personal/members.csv'\n
+             [members]\ntable = '{}'\n{}
              [stage.talk]\ntype = 'capture'\npath = '{}'\ncolumns = ['split']\n
              [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
              [stage.train]\ntype = 'train'\nfrom = 'redact'\nfeedback = 'global.adapter'\nmodel = 'datasets/models/slm-nano'\n\
-             lr = 0.02\nr = 4\npublish = '{}'\n
+             lr = 0.02\nr = 4\npersonal = true\npublish = '{}'\n
              [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n
              [stage.gateway]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\nkeep_updates = {keep}\n
              [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\nrule = 'momentum'\n",
+            at("members.csv"),
+            wishes.replace("WISHES", &at("wishes.jsonl")),
             at("talk.jsonl"),
             at("adapters")
         );
@@ -104,7 +139,7 @@ fn a_device_is_forgotten_at_rest() {
     let receipt = text(&done.stdout);
     let said = |words: &str| assert!(receipt.contains(words), "{words}: {receipt}");
     said("updates      3 taken out at gateway");
-    said("rows are unreadable for good");
+    said("rows are gone, and the key");
     assert!(!receipt.contains("state        0 rows"), "{receipt}");
     let one = place.adapters();
     assert!(one != before && before.keys().all(|name| one.contains_key(name)), "the adapter is another one");
@@ -134,4 +169,45 @@ fn what_cannot_be_forgotten_is_told() {
     place.run();
     let told = place.forget(&place.devices[0], "1");
     assert!(!told.status.success() && text(&told.stderr).contains("keep_updates"), "{}", text(&told.stderr));
+}
+
+#[test]
+fn all_is_learnt_anew_without_a_device() {
+    let place = Place::new(false);
+    place.run();
+    let (file, first) = (place.pipeline().display().to_string(), place.devices[0].clone());
+    let own = |place: &Place| {
+        let listed = place.headwater(&["adapter", "own", "loop"]);
+        text(&listed.stdout)
+    };
+    let before = place.adapters();
+    assert!(own(&place).contains(&first), "{}", own(&place));
+    let done =
+        place.headwater(&["adapter", "forget", &file, "--device", &first, "--retrain", "--workers", "2"]);
+    let receipt = text(&done.stdout);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(receipt.contains("3 rounds, without 18 rows of it"), "{receipt}");
+    let never = Place::of(Loop { without_first: true, ..Loop::default() });
+    never.run();
+    assert!(place.adapters() == never.adapters() && place.adapters() != before);
+    assert!(!own(&place).contains(&first), "{}", own(&place));
+    let shown = text(&place.headwater(&["state", "show", "loop"]).stdout);
+    assert!(shown.contains("of 5 devices"), "{shown}");
+    // Nothing is new for the next run, and the device is heard again.
+    place.run();
+    assert!(place.adapters() == never.adapters());
+}
+
+#[test]
+fn a_device_that_withdraws_is_forgotten_in_the_run() {
+    let place = Place::of(Loop { keep: true, withdraws: true, ..Loop::default() });
+    place.run();
+    let never = Place::of(Loop { keep: true, withdraws: true, without_first: true });
+    never.run();
+    assert!(place.adapters() == never.adapters(), "it withdrew before its first round began");
+    let shown = text(&place.headwater(&["state", "show", "loop"]).stdout);
+    assert!(shown.contains("of 5 devices") && !shown.contains("of 6 devices"), "{shown}");
+    let written =
+        |place: &Place| text(&std::fs::read(place.folder.path().join("state/audit.log")).unwrap_or_default());
+    assert!(written(&place).contains("consent withdrawn"), "{}", written(&place));
 }

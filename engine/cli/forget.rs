@@ -40,7 +40,7 @@ enum Done {
     TakenOut {
         /// The stages that keep updates of single devices.
         at: Vec<String>,
-        /// Rows of the state that cannot be read any more.
+        /// Rows about it that the state held.
         rows: u64,
     },
     Retrained {
@@ -97,6 +97,7 @@ fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) ->
         return Err(nothing_kept(plan, site));
     }
     let (life, at) = Life::begin(plan, folder.clone(), &[]).map_err(all)?.forgetting(plan, device)?;
+    let rows = life.rows_about(device);
     if at.is_empty() {
         return Err(StageError::new(
             "no stage of the pipeline keeps what single devices gave: its share cannot be taken out",
@@ -106,7 +107,8 @@ fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) ->
     }
     writer(plan, settings, "adapter forget")(device)?;
     let (report, set_aside) = live(plan, device, settings, site, life)?;
-    let rows = folder.lock().map_err(of_thread)?.forget(device)?;
+    // Stages have dropped their rows: with the key go those of copies and of older files.
+    folder.lock().map_err(of_thread)?.forget(device)?;
     Ok(Receipt { done: Done::TakenOut { at, rows }, report, set_aside })
 }
 
@@ -180,7 +182,7 @@ fn told(
                 "sums         {} corrected; the adapters follow from what is left, to the bit\n",
                 figure("corrections")
             );
-            text += &format!("state        {rows} rows are unreadable for good\n");
+            text += &format!("state        {rows} rows are gone, and the key that they were written with\n");
         }
         Done::Retrained { before } => {
             text += &format!("thrown away  all that was kept: {before}\n");

@@ -11,6 +11,10 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use crate::identity;
 
+pub use contribution::Contribution;
+
+mod contribution;
+
 /// How private rows are. Ordered: raw is the most private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
@@ -176,21 +180,6 @@ pub struct StateFormat {
     pub version: u32,
     /// The options that shape the state: another value means another state.
     pub shaped_by: Vec<Cow<'static, str>>,
-}
-
-/// What becomes of a device's contribution to a stage when the device is forgotten.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Contribution {
-    /// It lies apart from those of others, or there is none: an input [`Input::FORGET`], if the stage has one, drops it.
-    #[default]
-    Apart,
-    /// It is mixed with those of others, and is taken out over the input [`Input::FORGET`]; corrections follow.
-    TakenOut,
-    /// It is mixed with those of others, and corrections from a stage above are taken in. Where none come: the line of the
-    /// pipeline file that lets the stage take shares out itself.
-    Corrected(&'static str),
-    /// It is mixed with those of others for good. The line of the pipeline file that would change this.
-    Mixed(&'static str),
 }
 
 /// What a stage needs and gives. Sources have no input.

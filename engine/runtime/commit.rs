@@ -193,6 +193,11 @@ impl Life {
         self.restored.first_epoch()
     }
 
+    /// How many rows about a device the states of stages hold.
+    pub fn rows_about(&self, device: &str) -> u64 {
+        self.restored.rows_about(device)
+    }
+
     /// Whether an earlier life came to the end of its input.
     pub fn found_finished(&self) -> bool {
         self.restored.is_finished()

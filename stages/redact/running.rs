@@ -11,6 +11,7 @@ use headwater_contract::identity::{self, IdentityColumns};
 use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 
+use super::ner::{self, Tagger};
 use super::operator::{Operators, Owner};
 use super::rows::{ENTITIES, Rows};
 use super::saved;
@@ -103,6 +104,7 @@ impl Running {
                 &waiting,
                 Some(text).filter(|_| !late),
             );
+            let found = self.redactor.with_tagged(&waiting, found)?;
             let redacted = self.redactor.written(&held.row, 0, &waiting, &found)?;
             ready.push_held(held, redacted);
             talk.before.said(&waiting);
@@ -115,6 +117,7 @@ impl Running {
             talk.held = Some(Held { row: batch.slice(row, 1) });
         } else {
             let found = utterances::scan(&self.redactor.scanner, &talk.before, text, None);
+            let found = self.redactor.with_tagged(text, found)?;
             ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
             talk.before.said(text);
         }
@@ -136,6 +139,7 @@ impl Running {
             if let Some(held) = talk.held {
                 let text = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
                 let found = utterances::scan(&self.redactor.scanner, &talk.before, &text, None);
+                let found = self.redactor.with_tagged(&text, found)?;
                 let redacted = self.redactor.written(&held.row, 0, &text, &found)?;
                 ready.push_held(held, redacted);
             }
@@ -153,7 +157,15 @@ fn is_over(from: Micros, to: Micros, hold: Duration) -> bool {
 impl Stage for Running {
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
         let mut ready = Ready::new(batch);
+        let texts = text_column(batch, &self.redactor.column)?;
+        // Held texts are tagged when they go.
+        let mut tagged = match self.hold {
+            Some(_) => Vec::new(),
+            None => self.redactor.tagged(texts)?,
+        }
+        .into_iter();
         for row in 0..batch.num_rows() {
+            let tagged = tagged.next().unwrap_or_default();
             if let Some((code, reason)) = self.redactor.refused(batch, row)? {
                 out.reject(input, batch, row, code, reason);
                 continue;
@@ -161,8 +173,8 @@ impl Stage for Running {
             if let Some(hold) = self.hold {
                 self.take(batch, row, hold, &mut ready)?;
             } else {
-                let text = text_column(batch, &self.redactor.column)?.value(row);
-                let found = self.redactor.scanner.scan(text);
+                let text = texts.value(row);
+                let found = ner::merged(text, self.redactor.scanner.scan(text), &tagged);
                 ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
             }
         }
@@ -192,6 +204,8 @@ pub struct Redactor {
     /// The other text columns.
     others: Vec<String>,
     schema: SchemaRef,
+    /// A tagger beside the patterns, and the least probability that counts.
+    tagger: Option<(Arc<Tagger>, f64)>,
 }
 
 impl Redactor {
@@ -201,7 +215,32 @@ impl Redactor {
         let texts = schema.fields().iter().filter(|f| *f.data_type() == DataType::Utf8);
         let others =
             texts.map(|f| f.name().clone()).filter(|name| named.iter().all(|n| n.name() != name)).collect();
-        Self { scanner, operators, column: column.to_owned(), others, schema }
+        Self { scanner, operators, column: column.to_owned(), others, schema, tagger: None }
+    }
+
+    /// The same with a tagger.
+    pub fn with_tagger(self, tagger: Option<Arc<Tagger>>, least: f64) -> Self {
+        Self { tagger: tagger.map(|tagger| (tagger, least)), ..self }
+    }
+
+    /// What the tagger finds in each text of a column; nothing where there is no tagger or no text.
+    fn tagged(&self, texts: &StringArray) -> Result<Vec<Vec<Finding>>> {
+        let Some((tagger, least)) = &self.tagger else { return Ok(vec![Vec::new(); texts.len()]) };
+        let read: Vec<&str> = texts.iter().map(Option::unwrap_or_default).collect();
+        let mut found = tagger.tag(&read, *least)?;
+        for (text, found) in read.iter().zip(&mut found) {
+            found.retain_mut(|finding| self.scanner.wants(finding, text));
+        }
+        Ok(found)
+    }
+
+    /// Findings of the patterns in a text, and what the tagger finds beside them.
+    fn with_tagged(&self, text: &str, found: Vec<Finding>) -> Result<Vec<Finding>> {
+        if self.tagger.is_none() {
+            return Ok(found);
+        }
+        let tagged = self.tagged(&StringArray::from(vec![text]))?;
+        Ok(tagged.iter().fold(found, |found, tagged| ner::merged(text, found, tagged)))
     }
 
     /// Why a row cannot be redacted.
@@ -251,7 +290,10 @@ impl Redactor {
             for row in 0..texts.len() {
                 let text = (!texts.is_null(row)).then(|| texts.value(row));
                 out.push(match text {
-                    Some(text) => Some(self.written(batch, row, text, &self.scanner.scan(text))?.text),
+                    Some(text) => {
+                        let found = self.with_tagged(text, self.scanner.scan(text))?;
+                        Some(self.written(batch, row, text, &found)?.text)
+                    }
                     None => None,
                 });
             }

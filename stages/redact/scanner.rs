@@ -224,7 +224,7 @@ impl Scanner {
     }
 
     /// A number of a kind that is not wanted is still a number, if numbers are wanted.
-    fn wants(&self, finding: &mut Finding, text: &str) -> bool {
+    pub(super) fn wants(&self, finding: &mut Finding, text: &str) -> bool {
         let value = text.get(finding.start..finding.end).unwrap_or("");
         if self.custom.as_ref().is_some_and(|custom| custom.allows(value)) {
             return false;

@@ -79,9 +79,10 @@ impl Restored {
         }
     }
 
-    /// Whether something of a device is kept.
-    pub(crate) fn keeps(&self, device: &str) -> bool {
-        self.states.values().flatten().any(|kept| kept.owner.of_device() == Some(device))
+    /// How many rows about a device stages keep.
+    pub(crate) fn rows_about(&self, device: &str) -> u64 {
+        let rows = self.states.values().flatten();
+        rows.filter(|kept| kept.owner.of_device() == Some(device)).count() as u64
     }
 
     /// Whether an earlier life came to the end of its input.

@@ -65,7 +65,7 @@ impl First {
         let shared = &reader.shared;
         let mut all = facts_of(&shared.members, holds);
         let epoch = shared.restored.first_epoch().0;
-        let kept = withdrawn::of(&all).into_iter().filter(|device| shared.restored.keeps(device));
+        let kept = withdrawn::of(&all).into_iter().filter(|device| shared.restored.rows_about(device) > 0);
         reader.forget(kept.collect::<Vec<_>>(), &self.withdrawn.delayed(&epoch), withdrawn);
         facts.activate().session(&self.facts).give_container(&mut all);
     }

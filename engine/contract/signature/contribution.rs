@@ -1,0 +1,16 @@
+//! What becomes of what a device gave when it is forgotten: nothing flows here, stages say it of themselves.
+
+/// What becomes of a device's contribution to a stage when the device is forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contribution {
+    /// It lies apart from those of others, or there is none: an input [`Input::FORGET`](super::Input::FORGET), if the stage has one, drops it.
+    #[default]
+    Apart,
+    /// It is mixed with those of others, and is taken out over the input [`Input::FORGET`](super::Input::FORGET); corrections follow.
+    TakenOut,
+    /// It is mixed with those of others, and corrections from a stage above are taken in. Where none come: the line of the
+    /// pipeline file that lets the stage take shares out itself.
+    Corrected(&'static str),
+    /// It is mixed with those of others for good. The line of the pipeline file that would change this.
+    Mixed(&'static str),
+}
