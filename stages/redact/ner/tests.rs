@@ -19,7 +19,8 @@ struct Case {
 
 fn cases(name: &str) -> Vec<Case> {
     use serde_json::Value;
-    let all: Value = serde_json::from_slice(&std::fs::read(place(name).join("golden.json")).unwrap()).unwrap();
+    let all: Value =
+        serde_json::from_slice(&std::fs::read(place(name).join("golden.json")).unwrap()).unwrap();
     let list = |value: &Value| value.as_array().unwrap().clone();
     let whole = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
     let case = |case: &Value| Case {
