@@ -108,22 +108,19 @@ fn is_ready(plan: &Plan, site: &Site, company: Option<&Company>) -> bool {
     missing.is_empty()
 }
 
-/// The life that a run is. One in several processes is none: it begins at the beginning.
-fn life_of(
-    args: &RunArgs,
-    plan: &Plan,
-    site: &Site,
-    company: Option<&Company>,
-    memory: Memory,
-) -> Result<Option<Life>, Vec<Failure>> {
-    if memory == Memory::None || company.is_some() {
+/// The life that a run is. One that follows a fall goes on from there, whatever the first was told to begin anew.
+fn life_of(args: &RunArgs, plan: &Plan, site: &Site, memory: Memory) -> Result<Option<Life>, Vec<Failure>> {
+    if memory == Memory::None {
         return Ok(None);
     }
+    let follows = args.cluster.generation.is_some_and(|generation| generation > 0);
+    let (fresh, dropped) =
+        if follows { (Fresh::No, Vec::new()) } else { (args.fresh, args.drop_state.clone()) };
     let wrong = |error: headwater_contract::StageError| {
         vec![Failure { stage: commit::NAME.into(), epoch: None, row: None, what: error.to_string() }]
     };
-    let folder = state::for_run(site, args.fresh).map_err(wrong)?;
-    Life::begin(plan, folder, &args.drop_state).map(Some)
+    let folder = state::for_run(site, fresh).map_err(wrong)?;
+    Life::begin(plan, folder, &dropped).map(Some)
 }
 
 /// Runs a plan where its input is read, its rows are kept and its summary is told.
@@ -138,7 +135,7 @@ fn run_at_home(
     if !is_ready(&plan, &site, company) {
         return FAILED;
     }
-    let life = match life_of(args, &plan, &site, company, memory) {
+    let life = match life_of(args, &plan, &site, memory) {
         Ok(life) => life,
         Err(unfit) => {
             tell_all(&unfit);
@@ -190,13 +187,14 @@ fn meet(
     company: Option<&Company>,
 ) -> Result<(), Failure> {
     let Some(company) = company else { return Ok(()) };
+    let begin = options.life.as_ref().map(Life::first_epoch).unwrap_or_default();
     company.start(args, settings).map_err(|e| Failure {
         stage: cluster::NAME.into(),
         epoch: None,
         row: None,
         what: format!("a process cannot be started: {e}"),
     })?;
-    let member = company.join(args, plan, &options.stopping)?;
+    let member = company.join(args, plan, &options.stopping, begin)?;
     options.workers = member.workers();
     options.cluster = Some(Arc::new(member));
     Ok(())
@@ -212,7 +210,7 @@ fn run_away(args: &RunArgs, plan: &Arc<Plan>, company: &Company) -> u8 {
     let mut options = RunOptions::new(plan, site);
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
-    let ended = company.join(args, plan, &options.stopping).and_then(|member| {
+    let ended = company.join(args, plan, &options.stopping, Epoch(0)).and_then(|member| {
         options.workers = member.workers();
         options.cluster = Some(Arc::new(member));
         run::run(plan.clone(), options)

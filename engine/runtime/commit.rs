@@ -8,6 +8,7 @@
 //! would have done from e + 1 on.
 
 mod forget;
+mod portion;
 mod record;
 mod restore;
 mod state_row;
@@ -24,6 +25,7 @@ use crate::instance::Failure;
 use crate::intake::Progress;
 use crate::plan::Plan;
 
+pub(crate) use portion::Portion;
 use record::shapes;
 pub use record::{Record, Shape};
 pub(crate) use restore::Restored;

@@ -207,7 +207,7 @@ impl<'s> Wiring<'s> {
         }
         let ends = self.scope.concatenate(self.ends);
         frontier_only(self.scope, ends.clone()).connect_loop(back);
-        let last = if self.shared.commits.is_some() {
+        let last = if self.shared.committing {
             let from = commit::Sources { ends, states: self.states, back: under_way, marks };
             commit::wire(self.scope, &self.shared, from)
         } else {

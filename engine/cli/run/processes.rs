@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use headwater_contract::units::Epoch;
 use headwater_runtime::cluster::hosts::Hosts;
 use headwater_runtime::cluster::{Facts, Member, Setup};
 use headwater_runtime::instance::Failure;
@@ -92,8 +93,14 @@ impl Company {
         Ok(())
     }
 
-    /// Waits until the cluster stands.
-    pub(super) fn join(&self, args: &RunArgs, plan: &Plan, stopping: &AtomicBool) -> Result<Member, Failure> {
+    /// Waits until the cluster stands. It begins with the epoch that home says.
+    pub(super) fn join(
+        &self,
+        args: &RunArgs,
+        plan: &Plan,
+        stopping: &AtomicBool,
+        begin: Epoch,
+    ) -> Result<Member, Failure> {
         let failed = |what: String| Failure {
             stage: headwater_runtime::cluster::NAME.into(),
             epoch: None,
@@ -111,7 +118,7 @@ impl Company {
             index: self.index,
             facts,
             mixed_cpus: args.cluster.mixed_cpus,
-            begin: 0,
+            begin: begin.0,
             hopeless: &|| self.hopeless(stopping),
         })
     }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use headwater_contract::units::Epoch;
+
 use super::NAME;
 use super::frame::{Frame, Unread};
 use super::hosts::Hosts;
@@ -36,6 +38,8 @@ const PIECE: usize = 1 << 18;
 pub(super) struct Attached {
     pub(super) metrics: Arc<Metrics>,
     pub(super) stopping: Arc<AtomicBool>,
+    /// The epoch that home leaves open, once it does.
+    pub(super) end: Arc<OnceLock<Epoch>>,
 }
 
 /// What each process gives at the end: by process and name.
@@ -50,6 +54,10 @@ struct State {
     /// At home: processes that have given everything.
     done: Vec<usize>,
     parts: Parts,
+    /// At home: somebody asked to stop.
+    stop: bool,
+    /// Elsewhere: what came so far of what this process begins with, and whether it is all.
+    portion: (Vec<u8>, bool),
     /// Elsewhere: home said that the run is over.
     bye: bool,
 }
@@ -120,7 +128,11 @@ impl Lines {
     }
 
     pub(super) fn attach(&self, attached: Attached) {
-        self.attached.get_or_init(|| attached);
+        let attached = self.attached.get_or_init(|| attached);
+        // Somebody may have asked before there was anything to stop.
+        if self.state().stop {
+            attached.stopping.store(true, SeqCst);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -236,6 +248,7 @@ impl Lines {
             Message::Beat(counts) => self.counted(peer, counts),
             Message::Failed(failure) => self.fall(peer, &failure.to_string()),
             Message::Stop => {
+                self.state().stop = true;
                 if let Some(attached) = self.attached.get() {
                     attached.stopping.store(true, SeqCst);
                 }
@@ -267,6 +280,18 @@ impl Lines {
             Message::Bye => {
                 self.state().bye = true;
                 self.changed.notify_all();
+            }
+            Message::Portion { last, bytes } => {
+                let mut state = self.state();
+                state.portion.0.extend_from_slice(&bytes);
+                state.portion.1 |= last;
+                drop(state);
+                self.changed.notify_all();
+            }
+            Message::LeftOpen(epoch) => {
+                if let Some(attached) = self.attached.get() {
+                    attached.end.get_or_init(|| epoch);
+                }
             }
             _ => return false,
         }
@@ -323,6 +348,33 @@ impl Lines {
             self.fall(peer, why);
         } else {
             self.end(peer, why.to_owned());
+        }
+    }
+
+    /// At home: gives another process what it begins with.
+    pub(super) fn hand(&self, peer: usize, portion: &[u8]) -> Result<(), Failure> {
+        let pieces = portion.len().div_ceil(PIECE).max(1);
+        for piece in 0..pieces {
+            let from = piece.saturating_mul(PIECE);
+            let bytes = portion.get(from..portion.len().min(from.saturating_add(PIECE))).unwrap_or_default();
+            let message = Message::Portion { last: piece + 1 == pieces, bytes: bytes.to_vec() };
+            if let Err(error) = self.say(peer, &message.frame()) {
+                self.fall(peer, &format!("it takes nothing: {error}"));
+            }
+        }
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Elsewhere: waits for what this process begins with.
+    pub(super) fn portion(&self) -> Result<Vec<u8>, Failure> {
+        self.wait(|state| state.portion.1)?;
+        Ok(std::mem::take(&mut self.state().portion.0))
+    }
+
+    /// At home: an epoch is left open, and nobody waits for it.
+    pub(super) fn leaves_open(&self, epoch: Epoch) {
+        if self.index == 0 {
+            self.say_all(&Message::LeftOpen(epoch), None);
         }
     }
 

@@ -94,6 +94,13 @@ pub(super) enum Message {
     End(String),
     /// Home: the run is over.
     Bye,
+    /// Home: a piece of what a process begins with.
+    Portion {
+        last: bool,
+        bytes: Vec<u8>,
+    },
+    /// Home: this epoch is left open; the run is over when all before it have taken effect.
+    LeftOpen(Epoch),
 }
 
 impl Message {
@@ -138,6 +145,15 @@ impl Message {
                 12
             }
             Message::Bye => 13,
+            Message::Portion { last, bytes } => {
+                body.push(u8::from(*last));
+                put_bytes(&mut body, bytes);
+                14
+            }
+            Message::LeftOpen(epoch) => {
+                put_u64(&mut body, epoch.0);
+                15
+            }
         };
         Frame { kind, body }
     }
@@ -158,9 +174,19 @@ impl Message {
             11 => Message::Done(Counts::decode(&mut fields)?),
             12 => Message::End(fields.text()?.to_owned()),
             13 => Message::Bye,
+            14 => Message::Portion { last: flag(&mut fields)?, bytes: fields.bytes()?.to_vec() },
+            15 => Message::LeftOpen(Epoch(fields.u64()?)),
             _ => return None,
         };
         fields.end().map(|()| message)
+    }
+}
+
+fn flag(fields: &mut Fields<'_>) -> Option<bool> {
+    match fields.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }
 

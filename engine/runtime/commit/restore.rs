@@ -4,11 +4,13 @@
 //! stage whose state does not fit the plan, by name.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Position, Result, Routing, StateTable};
 
+use super::portion::Portion;
 use super::record::{Record, Shape, shapes};
 use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
 use crate::instance::Failure;
@@ -19,6 +21,8 @@ use crate::plan::{Plan, PlanStage};
 /// What a life begins with; of the first life nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
+    /// The first epoch, where home alone knows how far the intake had come.
+    first: Option<Epoch>,
     /// How far the intake had come.
     intake: Option<Progress>,
     /// Epochs of live input that were closed and not committed.
@@ -37,18 +41,31 @@ pub(crate) struct Restored {
 impl Restored {
     /// The first epoch of this life.
     pub(crate) fn first_epoch(&self) -> Epoch {
-        self.intake.as_ref().map_or(Epoch(0), Progress::next_epoch)
+        self.first.or_else(|| self.intake.as_ref().map(Progress::next_epoch)).unwrap_or_default()
+    }
+
+    /// What a process has that is not home.
+    pub(crate) fn elsewhere(first: Epoch, portion: Portion) -> Self {
+        let back = portion.edges.into_iter().map(|edge| (edge, Vec::new())).collect();
+        Restored { first: Some(first), states: portion.states, back, ..Restored::default() }
+    }
+
+    /// What the process with these workers begins with, of `workers` in all.
+    pub(crate) fn portion(&self, plan: &Plan, of: &Range<u64>, workers: u64, commits: bool) -> Portion {
+        let stages = plan.stages.iter().filter_map(|stage| Some((stage, self.states.get(&stage.id)?)));
+        let there = |stage: &PlanStage, rows: &[KeptRow]| {
+            let holds =
+                |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|worker| of.contains(&worker));
+            rows.iter().filter(holds).cloned().collect()
+        };
+        let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows))).collect();
+        Portion { commits, edges: self.back.keys().cloned().collect(), states }
     }
 
     /// The rows of a stage's state that its instance on a worker holds.
     pub(crate) fn table(&self, stage: &PlanStage, worker: u64, workers: u64) -> StateTable {
         let rows = self.states.get(&stage.id).map(Vec::as_slice).unwrap_or_default();
-        let gathered = stage.signature.inputs.iter().any(|input| input.routing == Routing::Gather);
-        let routing = stage.signature.inputs.first().map_or(Routing::Gather, |input| input.routing.clone());
-        let here = |row: &&KeptRow| match row.owner.routed_by() {
-            Some(value) if !gathered => Router::worker_of(&routing, value, workers) == worker,
-            _ => true,
-        };
+        let here = |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|holder| holder == worker);
         StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
     }
 
@@ -84,10 +101,19 @@ impl Restored {
         last.or(self.intake.as_ref())?.source(id).position()
     }
 
-    /// The rows that were under way to a feedback input.
-    pub(crate) fn back(&self, edge: &str) -> &[RecordBatch] {
-        self.back.get(edge).map(Vec::as_slice).unwrap_or_default()
+    /// The rows that were under way to a feedback input, if there were any: they are at home, and elsewhere there are none of them.
+    pub(crate) fn back(&self, edge: &str) -> Option<&[RecordBatch]> {
+        self.back.get(edge).map(Vec::as_slice)
     }
+}
+
+/// The worker whose instance holds a row of a stage's state; nothing if all hold it.
+fn holder(stage: &PlanStage, kept: &KeptRow, workers: u64) -> Option<u64> {
+    if stage.signature.inputs.iter().any(|input| input.routing == Routing::Gather) {
+        return Some(0);
+    }
+    let routing = stage.signature.inputs.first().map_or(&Routing::Gather, |input| &input.routing);
+    kept.owner.routed_by().map(|value| Router::worker_of(routing, value, workers))
 }
 
 /// Reads what is kept for a plan. States of the stages in `dropped` are taken out first.

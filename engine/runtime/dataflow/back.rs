@@ -19,10 +19,7 @@ pub(super) fn with_restored<'s>(
     rows: Rows<'s>,
     edge: &str,
 ) -> Rows<'s> {
-    let left = shared.restored.back(edge);
-    if left.is_empty() {
-        return rows;
-    }
+    let Some(left) = shared.restored.back(edge) else { return rows };
     let mut parcels = Parcels::default();
     left.iter().for_each(|batch| parcels.push(batch.clone()));
     let first = shared.restored.first_epoch().0;

@@ -109,7 +109,7 @@ pub(super) fn wire<'s>(
     if stage.is_sink() {
         wired.end = Some(outputs.open(&mut builder, Slot::End));
     }
-    if stage.signature.stateful() && shared.commits.is_some() {
+    if stage.signature.stateful() && shared.committing {
         wired.state = Some(outputs.open_state(&mut builder));
     }
 

@@ -133,7 +133,7 @@ pub(super) fn wire<'s>(
             });
         }
     });
-    let state = shared.commits.is_some().then_some(state_stream);
+    let state = shared.committing.then_some(state_stream);
     (facts_stream, Some(rejected_stream), state)
 }
 

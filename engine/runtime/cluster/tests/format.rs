@@ -65,6 +65,8 @@ fn messages() -> Vec<Message> {
         Message::Done(counts),
         Message::End("process 1 (`west`): went away".into()),
         Message::Bye,
+        Message::Portion { last: true, bytes: vec![1, 2, 3] },
+        Message::LeftOpen(Epoch(12)),
     ]
 }
 
