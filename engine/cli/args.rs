@@ -1,6 +1,7 @@
 //! The arguments of every verb, and which function carries it out.
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -114,6 +115,9 @@ struct RunVerb {
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Serve counters for Prometheus: a port of this machine, or an address with a port
+    #[arg(long, value_name = "ADDRESS", value_parser = run::metrics_address)]
+    metrics: Option<SocketAddr>,
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
@@ -219,6 +223,7 @@ impl RunVerb {
             params: self.params.clone(),
             set: self.set.clone(),
             summary: self.summary.clone(),
+            metrics: self.metrics,
             log_json,
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
@@ -256,7 +261,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Run(run) => {
             drop(out);
             if run.processes.supervise {
-                run::supervise::run(run.processes.restarts)
+                run::supervise::run(run.processes.restarts, run.processes.generation)
             } else {
                 run::run(&run.args(log_json), &settings, kinds)
             }

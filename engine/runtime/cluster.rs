@@ -68,7 +68,7 @@ pub struct Member {
 }
 
 fn failed(what: impl Into<String>) -> Failure {
-    Failure { stage: NAME.into(), epoch: None, row: None, what: what.into() }
+    Failure::new(NAME, what)
 }
 
 impl Member {

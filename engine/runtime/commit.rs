@@ -8,6 +8,7 @@
 //! would have done from e + 1 on.
 
 mod forget;
+mod panics;
 mod portion;
 mod record;
 mod restore;
@@ -21,10 +22,11 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError};
 
-use crate::instance::Failure;
+use crate::instance::{Failure, Suspect};
 use crate::intake::Progress;
 use crate::plan::Plan;
 
+pub(crate) use panics::{PANICS, Suspected, epoch_of};
 pub(crate) use portion::Portion;
 use record::shapes;
 pub use record::{Record, Shape};
@@ -134,7 +136,7 @@ impl Default for CommitRule {
 
 /// What went wrong with the folder.
 fn of_folder(what: &str) -> Failure {
-    Failure { stage: NAME.into(), epoch: None, row: None, what: what.to_owned() }
+    Failure::new(NAME, what)
 }
 
 /// One life of a pipeline: its open state folder, and what earlier lives left there.
@@ -219,6 +221,11 @@ impl Commits {
             folder.commit(&record, changes)?;
             if live { folder.release(epoch) } else { Ok(()) }
         })
+    }
+
+    /// Notes where a stage panicked, for the lives that follow.
+    pub(crate) fn note_panic(&self, plan: &Plan, suspect: &Suspect) -> Result<()> {
+        self.with(|folder| panics::note(plan, folder, suspect))
     }
 
     /// Works on the folder.

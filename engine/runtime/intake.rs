@@ -80,6 +80,8 @@ pub struct Intake {
     absent: BTreeMap<String, SourceProgress>,
     /// Epochs of live input that an earlier life closed and did not commit.
     replayed: VecDeque<Replayed>,
+    /// Bytes that were taken in and not asked for yet.
+    bytes: u64,
     due: Option<Due>,
 }
 
@@ -118,6 +120,7 @@ impl Intake {
             before: None,
             absent: BTreeMap::new(),
             replayed: VecDeque::new(),
+            bytes: 0,
             due: None,
         }
     }
@@ -130,6 +133,19 @@ impl Intake {
     /// The epoch that is open.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Whether the next rows that it takes in are the first of an epoch.
+    pub fn would_open_an_epoch(&self) -> bool {
+        self.open.rows == 0
+            && self.finishing == Finish::No
+            && !self.is_replaying()
+            && !self.stopping.load(Relaxed)
+    }
+
+    /// Bytes that were taken in since this was last asked.
+    pub fn bytes_since(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
     }
 
     fn live(&self) -> bool {
@@ -267,6 +283,7 @@ impl Intake {
         }
         self.open.rows += fits as u64;
         self.open.bytes = self.open.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.watermark = self.watermark.max(captured);
         Cut::Rows(source, rows)
     }

@@ -17,7 +17,7 @@ use headwater_contract::{Port, Site, Source, StageError};
 use crate::cluster::{self, Member};
 use crate::commit::{Commits, Life, Restored};
 use crate::digest::SinkDigest;
-use crate::instance::{Failure, Panicked, quietly};
+use crate::instance::{Cause, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
 use crate::plan::{OutPort, Plan, PlanStage};
@@ -62,6 +62,9 @@ pub trait Notes: Send + Sync {
     fn add(&self, part: &[u8]) -> Result<(), StageError>;
 }
 
+/// Tells what lacks room for more, if something does.
+pub type LacksRoom = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// How to run a plan.
 pub struct RunOptions {
     /// Worker threads.
@@ -76,6 +79,8 @@ pub struct RunOptions {
     pub life: Option<Life>,
     /// Where rejected rows go; without one they are only counted.
     pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
+    /// Asked before an epoch is opened: what lacks room, if something does. Nothing is taken in while it says so.
+    pub lacks_room: Option<LacksRoom>,
     /// Set it to stop: open epochs are carried through.
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
@@ -96,6 +101,7 @@ impl RunOptions {
             taps: Vec::new(),
             life: None,
             quarantine: None,
+            lacks_room: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
             notes: BTreeMap::new(),
@@ -208,7 +214,7 @@ impl Shared {
 }
 
 fn failure(stage: &str, what: impl Into<String>) -> Failure {
-    Failure { stage: stage.into(), epoch: None, row: None, what: what.into() }
+    Failure::new(stage, what)
 }
 
 /// Whether every stage could run here and now: models load, inputs exist. What only home does is not asked elsewhere.
@@ -282,6 +288,7 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
         Some(failure) => Err(failure),
         None => together(&shared),
     };
+    let ended = ended.map_err(|failure| noted(&shared, failure));
     match (ended, &shared.options.cluster) {
         (Ok(()), _) => Ok(report(&shared, started.elapsed())),
         (Err(failure), None) => Err(failure),
@@ -289,6 +296,19 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
             member.linger();
             Err(failure)
         }
+    }
+}
+
+/// Notes a panic for the next life. Where that fails, or nothing is kept, a next life would only panic again.
+fn noted(shared: &Shared, failure: Failure) -> Failure {
+    let Cause::Panic(suspect) = &failure.cause else { return failure };
+    match shared.commits.as_ref().map(|commits| commits.note_panic(&shared.plan, suspect)) {
+        Some(Ok(())) => failure,
+        Some(Err(error)) => {
+            tracing::error!(%error, "the panic cannot be noted for the next run");
+            Failure { cause: Cause::Lasting, ..failure }
+        }
+        None => Failure { cause: Cause::Lasting, ..failure },
     }
 }
 

@@ -101,12 +101,7 @@ impl Company {
         stopping: &AtomicBool,
         begin: Epoch,
     ) -> Result<Member, Failure> {
-        let failed = |what: String| Failure {
-            stage: headwater_runtime::cluster::NAME.into(),
-            epoch: None,
-            row: None,
-            what,
-        };
+        let failed = |what: String| Failure::new(headwater_runtime::cluster::NAME, what);
         let text =
             fs::read_to_string(&args.file).map_err(|e| failed(format!("{}: {e}", args.file.display())))?;
         let params = args.params.iter().map(|(name, value)| (format!("param {name}"), value.clone()));

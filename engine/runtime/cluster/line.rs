@@ -17,7 +17,7 @@ use super::frame::{Frame, Unread};
 use super::hosts::Hosts;
 use super::message::Message;
 use super::stream::Wire;
-use crate::instance::Failure;
+use crate::instance::{Cause, Failure};
 use crate::metrics::{Counts, Metrics};
 
 /// How often a process says that it is alive.
@@ -49,6 +49,8 @@ pub(crate) type Parts = BTreeMap<(usize, String), Vec<u8>>;
 #[derive(Default)]
 struct State {
     failure: Option<Failure>,
+    /// At home: what another process said about the cause, before it said what failed.
+    cause: Cause,
     /// A link that broke, when, and why.
     suspect: Option<(usize, Instant, String)>,
     /// At home: processes that have given everything.
@@ -176,7 +178,8 @@ impl Lines {
         if state.failure.is_some() || self.over.load(SeqCst) {
             return;
         }
-        state.failure = Some(Failure { stage: NAME.into(), epoch: None, row: None, what: what.clone() });
+        let cause = std::mem::take(&mut state.cause);
+        state.failure = Some(Failure { cause, ..Failure::new(NAME, what.clone()) });
         drop(state);
         self.failed.store(true, SeqCst);
         if let Some(attached) = self.attached.get() {
@@ -192,6 +195,9 @@ impl Lines {
     pub(super) fn tell(&self, failure: &Failure) {
         if self.failed() || self.over.load(SeqCst) {
             return;
+        }
+        if self.index != 0 && failure.cause != Cause::Lasting {
+            self.say_all(&Message::Cause(failure.cause.clone()), None);
         }
         let message = if self.index == 0 {
             Message::End(format!("{}: {failure}", self.hosts.called(0)))
@@ -246,6 +252,7 @@ impl Lines {
     fn hear_other(&self, peer: usize, message: Message) -> bool {
         match message {
             Message::Beat(counts) => self.counted(peer, counts),
+            Message::Cause(cause) => self.state().cause = cause,
             Message::Failed(failure) => self.fall(peer, &failure.to_string()),
             Message::Stop => {
                 self.state().stop = true;
@@ -342,7 +349,7 @@ impl Lines {
 
     /// No process fell, and yet a link is broken: home ends the run, another process asks it to.
     fn suspected(&self, peer: usize, why: &str) {
-        let failure = Failure { stage: NAME.into(), epoch: None, row: None, what: why.to_owned() };
+        let failure = Failure::new(NAME, why);
         self.tell(&failure);
         if self.index == 0 {
             self.fall(peer, why);

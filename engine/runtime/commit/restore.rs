@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Position, Result, Routing, StateTable};
 
+use super::panics::{self, PANICS, Suspected};
 use super::portion::Portion;
 use super::record::{Record, Shape, shapes};
 use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
@@ -34,6 +35,8 @@ pub(crate) struct Restored {
     back_keys: BTreeSet<Vec<u8>>,
     /// What changed the members.
     pub(crate) members: Vec<KeptRow>,
+    /// Notes of panics of earlier lives.
+    pub(crate) panics: Vec<KeptRow>,
     /// Whether this life takes in nothing.
     pub(crate) closes_only: bool,
 }
@@ -47,7 +50,9 @@ impl Restored {
     /// What a process has that is not home.
     pub(crate) fn elsewhere(first: Epoch, portion: Portion) -> Self {
         let back = portion.edges.into_iter().map(|edge| (edge, Vec::new())).collect();
-        Restored { first: Some(first), states: portion.states, back, ..Restored::default() }
+        let mut states = portion.states;
+        let panics = states.remove(PANICS).unwrap_or_default();
+        Restored { first: Some(first), states, back, panics, ..Restored::default() }
     }
 
     /// What the process with these workers begins with, of `workers` in all.
@@ -58,7 +63,8 @@ impl Restored {
                 |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|worker| of.contains(&worker));
             rows.iter().filter(holds).cloned().collect()
         };
-        let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows))).collect();
+        let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows)));
+        let states = states.chain([(PANICS.to_owned(), self.panics.clone())]).collect();
         Portion { commits, edges: self.back.keys().cloned().collect(), states }
     }
 
@@ -67,6 +73,11 @@ impl Restored {
         let rows = self.states.get(&stage.id).map(Vec::as_slice).unwrap_or_default();
         let here = |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|holder| holder == worker);
         StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
+    }
+
+    /// What is known of a stage's panics.
+    pub(crate) fn suspected(&self, stage: &PlanStage) -> Suspected {
+        panics::by_stage(&self.panics).remove(&stage.id).unwrap_or_default()
     }
 
     /// Puts a row on the way to a feedback input.
@@ -165,6 +176,7 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
         restored.back_keys.insert(kept.key);
     }
     restored.members = folder.rows(MEMBERS)?;
+    restored.panics = folder.rows(PANICS)?;
     if record.intake.live {
         restored.replayed = replayed(folder.logged(record.intake.committed())?)?;
     }
@@ -197,12 +209,12 @@ fn misfit(id: &str, kept: &Shape, now: Option<&Shape>) -> Option<Failure> {
         Some(now) => format!("its state does not fit: {}", kept.difference(now)?),
     };
     let what = format!("{what}; `--drop-state {id}` begins it anew, `--fresh` begins everything anew");
-    Some(Failure { stage: id.into(), epoch: None, row: None, what })
+    Some(Failure::new(id, what))
 }
 
 fn unknown(id: &str) -> Failure {
     let what = "no state is kept of it that could be dropped".to_owned();
-    Failure { stage: id.into(), epoch: None, row: None, what }
+    Failure::new(id, what)
 }
 
 /// Takes states out: their rows, what is under way to them, and the positions of sources.

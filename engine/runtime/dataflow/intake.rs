@@ -4,6 +4,8 @@
 //! marks. A new epoch is opened only while fewer than `window` are in flight; the frontier comes back on an input that is
 //! disconnected from the outputs, so that it never holds them back.
 
+mod room;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,6 +21,8 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 use timely::progress::frontier::Antichain;
+
+use room::Room;
 
 use super::{Rows, WireMark};
 use crate::commit;
@@ -102,9 +106,11 @@ pub(super) fn wire<'s>(
             }
             // Nothing comes of the epochs of an earlier life: the window begins with this one's first.
             let first = shared.restored.first_epoch();
+            shared.options.metrics.committed(first.0);
             capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));
             let log = shared.commits.is_some() && intake.has_live();
-            Taking { intake, capabilities, marks: OutputBuilder::from(marks_out), outs, workers, shared, log }
+            let (marks, room) = (OutputBuilder::from(marks_out), Room::default());
+            Taking { intake, capabilities, marks, outs, workers, shared, log, room }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -149,12 +155,7 @@ fn start_sources(shared: &Shared, wake: &Wake) -> Vec<Inlet> {
             };
             intake::start(source, cx)
                 .map_err(|e| {
-                    shared.fail(Failure {
-                        stage: stage.id.clone(),
-                        epoch: None,
-                        row: None,
-                        what: format!("no thread: {e}"),
-                    });
+                    shared.fail(Failure::new(stage.id.clone(), format!("no thread: {e}")));
                 })
                 .ok()
         })
@@ -179,6 +180,7 @@ struct Taking {
     shared: Arc<Shared>,
     /// Whether what is taken in is noted before its epoch is closed.
     log: bool,
+    room: Room,
 }
 
 impl Taking {
@@ -198,6 +200,11 @@ impl Taking {
                 } else {
                     Next::WhenWoken
                 };
+            }
+            if self.intake.would_open_an_epoch()
+                && let Some(time) = self.room.lacks(&self.shared.options)
+            {
+                return Next::Later(time);
             }
             let log = self.log && !self.intake.is_replaying();
             match self.intake.cut() {
@@ -248,8 +255,7 @@ impl Taking {
     }
 
     fn fail(&self, error: &StageError) {
-        let what = error.to_string();
-        self.shared.fail(Failure { stage: commit::NAME.into(), epoch: None, row: None, what });
+        self.shared.fail(Failure::new(commit::NAME, error.to_string()).because(error));
     }
 
     fn add(&mut self, source: usize, rows: RecordBatch, log: bool) {
@@ -303,18 +309,21 @@ impl Taking {
                 }
                 self.send_rejected(source, row);
             }
-            Err(error) => self.shared.fail(Failure {
-                stage: stage.id.clone(),
-                epoch: None,
-                row: Some(reject.id.clone()),
-                what: error.to_string(),
-            }),
+            Err(error) => {
+                let row = Some(reject.id.clone());
+                self.shared.fail(Failure { row, ..Failure::new(&stage.id, error.to_string()) });
+            }
         }
     }
 
     fn close(&mut self, mark: &Mark) {
         self.send();
-        self.shared.options.metrics.opened(mark.epoch.0 + 1);
+        let metrics = &self.shared.options.metrics;
+        metrics.opened(mark.epoch.0 + 1);
+        metrics.taken_in(self.intake.bytes_since());
+        if mark.round_end {
+            metrics.round_ended();
+        }
         let Mark { epoch, round, watermark, checkpoint, round_end, end_of_input } = mark.clone();
         let wire: WireMark = (epoch.0, round.0, watermark.map(|w| w.0), checkpoint, round_end, end_of_input);
         if let Some(capability) = self.capabilities.first() {

@@ -224,7 +224,7 @@ fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &I
         Err(_) => Some("the source panicked".to_owned()),
     };
     if let Some(what) = what {
-        sink.put(Item::Failed(Failure { stage: cx.id.clone(), epoch: None, row: None, what }));
+        sink.put(Item::Failed(Failure::new(cx.id.clone(), what)));
     }
     // The channel closes before the intake is woken: it then sees the end.
     drop(sink);

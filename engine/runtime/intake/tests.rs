@@ -266,7 +266,7 @@ fn rejects_belong_to_the_open_epoch_and_count_as_rows() {
 
 #[test]
 fn a_failure_comes_after_what_was_given_before_it() {
-    let failure = Failure { stage: "s".into(), epoch: None, row: None, what: "broken".into() };
+    let failure = Failure::new("s", "broken");
     let items =
         vec![Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default()), Item::Failed(failure.clone())];
     let (inlet, _) = inlet(Script { items, pace: Pace::Recorded });

@@ -271,7 +271,7 @@ impl Reader {
     }
 
     fn fail(&self, what: String) {
-        self.shared.fail(Failure { stage: NAME.into(), epoch: None, row: None, what });
+        self.shared.fail(Failure::new(NAME, what));
     }
 
     fn batch(&self, batch: &RecordBatch, changes: &mut Vec<Change>, wrong: &mut Parcels) -> Result {
