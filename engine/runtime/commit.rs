@@ -189,30 +189,43 @@ impl Life {
     }
 }
 
+/// An epoch that is to be committed, as the intake left it.
+struct Closed {
+    progress: Progress,
+    /// What sources want remembered.
+    kept: Vec<KeptChange>,
+}
+
 /// The open state folder of a run, and what waits to be committed.
 pub(crate) struct Commits {
     folder: Arc<Mutex<dyn StateFolder>>,
     /// How far the intake had come when it closed an epoch that is to be committed.
-    closed: Mutex<BTreeMap<u64, Progress>>,
+    closed: Mutex<BTreeMap<u64, Closed>>,
     /// By stage: what its state hangs on.
     shapes: BTreeMap<String, Shape>,
 }
 
 impl Commits {
     /// The intake closed an epoch that is to be committed.
-    pub(crate) fn closed(&self, epoch: Epoch, progress: Progress) {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch.0, progress);
+    pub(crate) fn closed(&self, epoch: Epoch, progress: Progress, kept: Vec<KeptChange>) {
+        let closed = Closed { progress, kept };
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch.0, closed);
     }
 
     /// Commits an epoch, with the changes of all epochs since the last commit.
-    pub(crate) fn commit(&self, epoch: Epoch, changes: Vec<KeptChange>) -> Result<()> {
-        let progress = {
+    pub(crate) fn commit(&self, epoch: Epoch, mut changes: Vec<KeptChange>) -> Result<()> {
+        let last = {
             let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
             let later = closed.split_off(&epoch.0.saturating_add(1));
             let upto = std::mem::replace(&mut *closed, later);
-            upto.into_iter().next_back().filter(|(of, _)| *of == epoch.0)
+            let mut last = None;
+            for (of, Closed { progress, kept }) in upto {
+                changes.extend(kept);
+                last = Some(progress).filter(|_| of == epoch.0);
+            }
+            last
         };
-        let Some((_, intake)) = progress else {
+        let Some(intake) = last else {
             return Err(StageError::new("an epoch was to be committed that the intake did not close"));
         };
         let live = intake.live;

@@ -279,7 +279,7 @@ impl Instance {
         made: &mut Made,
     ) -> Result<(), Failure> {
         if !self.stateless {
-            let what = "it panicked (its state is lost since the last commit; what is in the store stays)";
+            let what = "it panicked (its state is lost; what is in the store stays)";
             return Err(self.panicked(epoch, Some((port, batch)), what));
         }
         self.stage = self.builder.build()?;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use crossbeam_channel::TryRecvError;
 use headwater_contract::identity::IdentityColumns;
+use headwater_contract::state::Change;
 use headwater_contract::units::{Bytes, Epoch, Micros};
 use headwater_contract::{Mark, Pace, Position};
 
@@ -27,6 +28,7 @@ use due::Due;
 pub use feed::{Inlet, InletContext, SourceReject, start};
 use feed::{Item, Measured};
 pub use lives::{Port, Replayed};
+pub(crate) use lives::{with_key, without_key};
 use progress::Finish;
 pub use progress::{Closing, Progress, SourceProgress};
 use rounds::Rounds;
@@ -47,6 +49,8 @@ pub enum Cut {
     Rejected(usize, SourceReject),
     /// The same from the log of an earlier life, as rows of the `rejected` port.
     RejectedRows(usize, RecordBatch),
+    /// Something that a source wants remembered, in the open epoch.
+    Kept(usize, Change),
     /// The open epoch is closed.
     Close(Mark),
     /// Nothing comes any more.
@@ -127,7 +131,7 @@ impl Intake {
 
     /// Whether some source is live, still or not.
     pub fn has_live(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.pace == Pace::Live)
+        self.inlets.iter().any(|inlet| inlet.pace.is_endless())
     }
 
     /// The epoch that is open.
@@ -149,7 +153,7 @@ impl Intake {
     }
 
     fn live(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.pace == Pace::Live && !inlet.ended)
+        self.inlets.iter().any(|inlet| inlet.pace.is_endless() && !inlet.ended)
     }
 
     /// The next thing, without waiting.
@@ -220,6 +224,9 @@ impl Intake {
                     self.complete = false;
                     self.open.rows += 1;
                     return Cut::Rejected(turn, reject);
+                }
+                Ok(Item::Kept(change)) => {
+                    return Cut::Kept(turn, change);
                 }
                 Ok(Item::Failed(failure)) => return Cut::Failed(failure),
                 // Recorded sources take turns: which rows meet in an epoch must not depend on who is faster.

@@ -65,8 +65,7 @@ pub(super) fn note(plan: &Plan, folder: &mut dyn StateFolder, suspect: &Suspect)
 }
 
 fn is_live(plan: &Plan) -> bool {
-    let live =
-        |role: &Role| matches!(role, Role::Source(source) if source.pace() == headwater_contract::Pace::Live);
+    let live = |role: &Role| matches!(role, Role::Source(source) if source.pace().is_endless());
     plan.stages.iter().any(|stage| live(&stage.role))
 }
 

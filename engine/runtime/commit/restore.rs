@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Position, Result, Routing, StateTable};
+use headwater_contract::{Position, Result, Role, Routing, StateTable};
 
 use super::panics::{self, PANICS, Suspected};
 use super::portion::Portion;
 use super::record::{Record, Shape, shapes};
 use super::{BACK, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
 use crate::instance::Failure;
-use crate::intake::{Closing, Port, Progress, Replayed};
+use crate::intake::{Closing, Port, Progress, Replayed, without_key};
 use crate::parcel::Router;
 use crate::plan::{Plan, PlanStage};
 
@@ -57,7 +57,8 @@ impl Restored {
 
     /// What the process with these workers begins with, of `workers` in all.
     pub(crate) fn portion(&self, plan: &Plan, of: &Range<u64>, workers: u64, commits: bool) -> Portion {
-        let stages = plan.stages.iter().filter_map(|stage| Some((stage, self.states.get(&stage.id)?)));
+        let stages = plan.stages.iter().filter(|stage| stage.signature.stateful());
+        let stages = stages.filter_map(|stage| Some((stage, self.states.get(&stage.id)?)));
         let there = |stage: &PlanStage, rows: &[KeptRow]| {
             let holds =
                 |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|worker| of.contains(&worker));
@@ -66,6 +67,15 @@ impl Restored {
         let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows)));
         let states = states.chain([(PANICS.to_owned(), self.panics.clone())]).collect();
         Portion { commits, edges: self.back.keys().cloned().collect(), states }
+    }
+
+    /// What a source asked to be remembered.
+    pub(crate) fn saved(&self, source: &str) -> StateTable {
+        let committed = self.states.get(source).into_iter().flatten();
+        let committed = committed.map(|kept| (kept.key.clone(), kept.row.clone()));
+        let port = Port::Kept(source.to_owned());
+        let logged = self.replayed.iter().flat_map(|epoch| &epoch.rows).filter(|(of, _)| *of == port);
+        StateTable::of(committed.chain(logged.filter_map(|(_, rows)| without_key(rows))))
     }
 
     /// The rows of a stage's state that its instance on a worker holds.
@@ -165,7 +175,8 @@ pub(crate) fn restore(
 
 fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Restored> {
     let mut restored = Restored::default();
-    for stage in plan.stages.iter().filter(|stage| stage.signature.stateful()) {
+    let keeps = |stage: &&PlanStage| stage.signature.stateful() || matches!(stage.role, Role::Source(_));
+    for stage in plan.stages.iter().filter(keeps) {
         restored.states.insert(stage.id.clone(), folder.rows(&stage.id)?);
     }
     let mut back = folder.rows(BACK)?;

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use headwater_contract::identity;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::state::Change;
 use headwater_contract::{Mark, Role, StageError};
 use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::channels::pact::Pipeline;
@@ -25,7 +26,7 @@ use timely::progress::frontier::Antichain;
 use room::Room;
 
 use super::{Rows, WireMark};
-use crate::commit;
+use crate::commit::{self, KeptChange};
 use crate::instance::Failure;
 use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, SourceReject};
 use crate::metrics::CpuShare;
@@ -110,7 +111,7 @@ pub(super) fn wire<'s>(
             capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));
             let log = shared.commits.is_some() && intake.has_live();
             let (marks, room) = (OutputBuilder::from(marks_out), Room::default());
-            Taking { intake, capabilities, marks, outs, workers, shared, log, room }
+            Taking { intake, capabilities, marks, outs, workers, shared, log, room, kept: Vec::new() }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -181,6 +182,8 @@ struct Taking {
     /// Whether what is taken in is noted before its epoch is closed.
     log: bool,
     room: Room,
+    /// What sources want remembered with the next commit.
+    kept: Vec<KeptChange>,
 }
 
 impl Taking {
@@ -211,6 +214,7 @@ impl Taking {
                 Cut::Rows(source, rows) => self.add(source, rows, log),
                 Cut::Rejected(source, reject) => self.reject(source, &reject, log),
                 Cut::RejectedRows(source, rows) => self.send_rejected(source, rows),
+                Cut::Kept(source, change) => self.keep(source, change, log),
                 Cut::Close(mark) => {
                     if let Err(error) = self.note_end(&mark, log) {
                         self.fail(&error);
@@ -231,7 +235,7 @@ impl Taking {
     }
 
     /// What of live input is noted before its epoch is closed, and what a commit of the epoch needs.
-    fn note_end(&self, mark: &Mark, log: bool) -> Result<(), StageError> {
+    fn note_end(&mut self, mark: &Mark, log: bool) -> Result<(), StageError> {
         let Some(commits) = self.shared.commits.as_ref().filter(|_| log || mark.checkpoint) else {
             return Ok(());
         };
@@ -241,9 +245,24 @@ impl Taking {
             commits.with(|folder| folder.log_mark(mark.epoch, &closing))?;
         }
         if mark.checkpoint {
-            commits.closed(mark.epoch, progress);
+            commits.closed(mark.epoch, progress, std::mem::take(&mut self.kept));
         }
         Ok(())
+    }
+
+    /// Keeps what a source wants remembered for the next commit.
+    fn keep(&mut self, source: usize, change: Change, log: bool) {
+        if self.shared.commits.is_none() {
+            return;
+        }
+        let (table, Change { key, row }) = (self.id_of(source), change);
+        if let (true, Some((_, row))) = (log, &row) {
+            match intake::with_key(&key, row) {
+                Ok(rows) => self.note_rows(&Port::Kept(table.clone()), &rows),
+                Err(error) => self.fail(&error),
+            }
+        }
+        self.kept.push(KeptChange { table, key, row });
     }
 
     fn note_rows(&self, port: &Port, rows: &RecordBatch) {

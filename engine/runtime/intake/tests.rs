@@ -106,7 +106,7 @@ fn drain(intake: &mut Intake) -> Cuts {
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
             Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
-            Cut::RejectedRows(..) => panic!("no earlier life noted anything"),
+            Cut::RejectedRows(..) | Cut::Kept(..) => panic!("no earlier life noted anything"),
             Cut::Close(mark) => {
                 cuts.epochs.push(std::mem::take(&mut rows));
                 cuts.rejects.push(std::mem::take(&mut rejects));
@@ -311,6 +311,7 @@ fn from_position(items: &[Item], progress: &SourceProgress) -> Script {
         Item::Rows(rows, position) => Item::Rows(Measured::of(rows.rows.clone()), position.clone()),
         Item::Rejected(reject) => Item::Rejected(reject.clone()),
         Item::Failed(failure) => Item::Failed(failure.clone()),
+        Item::Kept(change) => Item::Kept(change.clone()),
     };
     Script { items: items.iter().skip(given).map(again).collect(), pace: Pace::Recorded }
 }
@@ -334,7 +335,7 @@ fn some(intake: &mut Intake, marks: usize) -> (Vec<Whole>, Progress) {
                 progress = intake.progress();
             }
             Cut::End => break,
-            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Failed(_) => {}
+            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Kept(..) | Cut::Failed(_) => {}
         }
     }
     (told, progress)

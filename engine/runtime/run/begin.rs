@@ -40,6 +40,7 @@ pub(super) fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, 
                 pipeline: &plan.name,
                 schema,
                 position: restored.position(&stage.id),
+                saved: &restored.saved(&stage.id),
                 site: &options.site,
             };
             match quietly(|| source.open(cx)) {
