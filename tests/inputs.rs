@@ -1,5 +1,5 @@
 //! What a folder of recordings holds, from one run to the next: what is new is taken in, what is known is not, whatever it is called
-//! now; and a folder that is watched.
+//! now; a folder that is watched; and a state that is damaged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -103,6 +103,41 @@ fn a_rerun_takes_in_what_is_new_and_says_so() {
     assert!(rows >= 4, "{rows}");
     let (figures, rows) = place.run();
     assert_eq!((told(&figures), rows), ([0, 6, 0, 0], 0), "{figures}");
+}
+
+/// What is damaged is moved aside, and the next run stores nothing twice.
+#[test]
+fn a_damaged_state_can_be_repaired() {
+    let place = Place::new();
+    place.put(1, "den/1.flac");
+    assert!(place.run().1 > 0);
+    let verb = |args: &[&str]| {
+        let output = place.headwater().args(args).stdout(Stdio::piped()).output().unwrap();
+        let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), told(&output.stdout) + &told(&output.stderr))
+    };
+    let check = |args: &[&str], code: i32, expected: &str| {
+        let (found, told) = verb(args);
+        assert!(
+            found == Some(code) && told.contains(expected),
+            "{args:?}: {found:?} {told}, expected {expected}"
+        );
+    };
+    check(&["state", "repair", "inputs"], 0, "nothing is damaged");
+    let kept = fs::read_dir(place.path("state/inputs/commits")).unwrap().map(|entry| entry.unwrap().path());
+    let log =
+        kept.filter(|path| path.is_file()).max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    check(&["state", "verify", "inputs"], 1, "DAMAGED");
+    check(&["state", "repair", "inputs"], 1, "add --yes");
+    check(&["state", "verify", "inputs"], 1, "DAMAGED");
+    check(&["state", "repair", "inputs", "--yes"], 1, "commits.damaged-1");
+    let pipeline = place.pipeline("").display().to_string();
+    check(&["run", &pipeline], 0, "stored before");
+    check(&["state", "verify", "inputs"], 0, "whole");
 }
 
 /// A number of the page of metrics.

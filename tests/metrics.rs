@@ -47,7 +47,7 @@ fn counters_are_served_while_it_runs() {
     let text = format!(
         "[pipeline]\nname = 'lines'\nepoch = {{ rows = 2 }}\n
          [stage.talk]\ntype = 'capture'\npath = '-'\n
-         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
          [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
         folder.path().join("vault").display()
     );

@@ -116,8 +116,8 @@ struct RunVerb {
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
     /// Serve counters for Prometheus: a port of this machine, or an address with a port
-    #[arg(long, value_name = "ADDRESS", value_parser = run::metrics_address)]
-    metrics: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS", value_parser = metrics_address)]
+    metrics: Option<Box<SocketAddr>>,
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
@@ -211,6 +211,10 @@ enum QuarantineVerb {
     },
 }
 
+fn metrics_address(text: &str) -> Result<Box<SocketAddr>, String> {
+    run::metrics_address(text).map(Box::new)
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -223,7 +227,7 @@ impl RunVerb {
             params: self.params.clone(),
             set: self.set.clone(),
             summary: self.summary.clone(),
-            metrics: self.metrics,
+            metrics: self.metrics.as_deref().copied(),
             log_json,
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },

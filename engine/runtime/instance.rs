@@ -33,7 +33,7 @@ pub struct Failure {
     /// The first row of the batch, where there is one.
     pub row: Option<RowId>,
     /// What happened: no value of any row.
-    pub what: String,
+    pub what: Box<str>,
     /// What another life can do about it.
     pub cause: Cause,
 }
@@ -45,7 +45,7 @@ pub enum Cause {
     #[default]
     Lasting,
     /// A stage with a state panicked: its state is what was committed last.
-    Panic(Suspect),
+    Panic(Box<Suspect>),
     /// A disk is full: there may be room again.
     Room,
 }
@@ -65,7 +65,7 @@ pub struct Suspect {
 impl Failure {
     /// Something that happened to a stage, or to what stands in brackets.
     pub fn new(stage: impl Into<String>, what: impl Into<String>) -> Self {
-        let (stage, what) = (stage.into(), what.into());
+        let (stage, what) = (stage.into(), what.into().into_boxed_str());
         Failure { stage, epoch: None, row: None, what, cause: Cause::Lasting }
     }
 
@@ -219,7 +219,7 @@ impl Instance {
         let alone =
             given.filter(|(_, batch)| batch.num_rows() == 1 && self.builder.suspected.gives_alone(epoch));
         let row = alone.and_then(|(port, batch)| Some((port, row_id(batch, 0)?)));
-        let cause = Cause::Panic(Suspect { stage: self.builder.id().into(), epoch, row });
+        let cause = Cause::Panic(Box::new(Suspect { stage: self.builder.id().into(), epoch, row }));
         Failure { cause, ..self.failure(epoch, given.map(|(_, batch)| batch), what) }
     }
 

@@ -43,7 +43,7 @@ struct Entry {
 pub struct Found {
     /// Never seen.
     pub new: u64,
-    /// Heard to their end before.
+    /// Begun before.
     pub known: u64,
     /// Another content at a known place.
     pub changed: u64,
@@ -130,7 +130,7 @@ impl Book {
     }
 
     /// Those of a list that are to be heard after this place, in order: what was begun before, then the rest as it is listed.
-    pub fn to_hear(&mut self, takes: Vec<Take>, place: Place) -> (Vec<Take>, Found) {
+    pub fn unheard(&mut self, takes: Vec<Take>, place: Place) -> (Vec<Take>, Found) {
         let listed: HashSet<Content> = takes.iter().map(|take| self.below(&take.path)).collect();
         let by_path: HashMap<Content, u64> =
             self.entries.iter().map(|(number, e)| (e.path, *number)).collect();
@@ -138,25 +138,20 @@ impl Book {
         let mut gone: Vec<u64> = self.entries.iter().filter(|(_, e)| gone(e)).map(|(n, _)| *n).collect();
         let (mut begun, mut rest, mut found) = (BTreeMap::new(), Vec::new(), Found::default());
         for take in takes {
-            let renamed_before = found.renamed;
-            let known = match by_path.get(&self.below(&take.path)) {
-                Some(number) => {
-                    let content = self.content(&take.path);
-                    let same = self.entries.get(number).is_some_and(|entry| entry.content == content);
-                    found.changed += u64::from(!same);
-                    same.then_some(*number)
-                }
-                None => {
-                    let renamed = self.renamed(&take, &mut gone);
-                    let count = if renamed.is_some() { &mut found.renamed } else { &mut found.new };
-                    *count += 1;
-                    renamed
-                }
+            let known = if let Some(number) = by_path.get(&self.below(&take.path)) {
+                let content = self.content(&take.path);
+                let same = self.entries.get(number).is_some_and(|entry| entry.content == content);
+                let count = if same { &mut found.known } else { &mut found.changed };
+                *count += 1;
+                same.then_some(*number)
+            } else {
+                let renamed = self.renamed(&take, &mut gone);
+                let count = if renamed.is_some() { &mut found.renamed } else { &mut found.new };
+                *count += 1;
+                renamed
             };
             match known {
-                Some(number) if number < place.file => {
-                    found.known += u64::from(found.renamed == renamed_before);
-                }
+                Some(number) if number < place.file => {}
                 Some(number) => drop(begun.insert(number, take)),
                 None => rest.push(take),
             }

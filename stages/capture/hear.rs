@@ -52,7 +52,7 @@ impl Hearing {
             book.adopt(&takes, place);
         }
         let listed = takes.len() as u64;
-        let (queue, found) = book.to_hear(takes, place);
+        let (queue, found) = book.unheard(takes, place);
         let known = listed.saturating_sub(queue.len() as u64);
         let found = if later { found } else { Found::default() };
         if later {
@@ -75,7 +75,7 @@ impl Hearing {
     /// Takes in another list: what of it is not known will be heard.
     pub fn hear_of(&mut self, takes: Vec<Take>) {
         let place = Place { file: self.at, ..Place::default() };
-        let (queue, found) = self.book.to_hear(takes, place);
+        let (queue, found) = self.book.unheard(takes, place);
         let Found { new, changed, renamed, .. } = found;
         if new + changed + renamed > 0 {
             tell(&found);

@@ -118,7 +118,6 @@ type OfStage = (&'static str, &'static str, &'static str, fn(&StageCounts) -> f6
 /// The same of the whole run.
 type OfRun = (&'static str, &'static str, &'static str, fn(&Counts) -> f64);
 
-#[expect(clippy::cast_precision_loss, reason = "what Prometheus reads is a float")]
 const OF_STAGES: [OfStage; 5] = [
     ("rows_in_total", "counter", "Rows that came into a stage", |s| s.rows_in as f64),
     ("rows_out_total", "counter", "Rows that a stage gave", |s| s.rows_out as f64),
@@ -127,7 +126,6 @@ const OF_STAGES: [OfStage; 5] = [
     ("queued_rows", "gauge", "Rows that wait for a thread of a stage", |s| s.queued as f64),
 ];
 
-#[expect(clippy::cast_precision_loss, reason = "what Prometheus reads is a float")]
 const OF_RUN: [OfRun; 8] = [
     ("epochs_opened_total", "counter", "Epochs that were opened", |c| c.epochs_opened as f64),
     ("epochs_done_total", "counter", "Epochs that have taken effect everywhere", |c| c.epochs_done as f64),
@@ -174,7 +172,6 @@ impl Page {
             for (figure, n) in &of.figures {
                 let labels =
                     format!("pipeline=\"{pipeline}\",stage=\"{stage}\",figure=\"{}\"", escaped(figure));
-                #[expect(clippy::cast_precision_loss, reason = "what Prometheus reads is a float")]
                 line(&mut text, "stage_figure_total", &labels, *n as f64);
             }
         }

@@ -95,8 +95,9 @@ impl Lines {
             let Some(wire) = wire else { continue };
             wire.set_read_timeout(None)?;
             wire.set_write_timeout(Some(SENDING))?;
-            readers.push((peer, wire.another()?));
-            writers.insert(peer, Mutex::new(wire));
+            // What came behind the last word of the meeting may be read already: it is in this handle.
+            writers.insert(peer, Mutex::new(wire.another()?));
+            readers.push((peer, wire));
         }
         let heard = writers.keys().map(|peer| (*peer, AtomicU64::new(0))).collect();
         let lines = Arc::new(Lines {

@@ -280,6 +280,7 @@ fn put_row(body: &mut Vec<u8>, row: Option<&RowId>) {
     }
 }
 
+#[expect(clippy::option_option, reason = "a row that is not there is no broken one")]
 fn row(fields: &mut Fields<'_>) -> Option<Option<RowId>> {
     if !flag(fields)? {
         return Some(None);
@@ -291,7 +292,8 @@ fn row(fields: &mut Fields<'_>) -> Option<Option<RowId>> {
 fn put_cause(body: &mut Vec<u8>, cause: &Cause) {
     match cause {
         Cause::Lasting => body.push(0),
-        Cause::Panic(Suspect { stage, epoch, row }) => {
+        Cause::Panic(suspect) => {
+            let Suspect { stage, epoch, row } = &**suspect;
             body.push(1);
             put_text(body, stage);
             put_u64(body, epoch.0);
@@ -311,7 +313,7 @@ fn cause(fields: &mut Fields<'_>) -> Option<Cause> {
             if row.is_none() && port != 0 {
                 return None;
             }
-            Cause::Panic(Suspect { stage, epoch, row })
+            Cause::Panic(Box::new(Suspect { stage, epoch, row }))
         }
         2 => Cause::Room,
         _ => return None,

@@ -111,6 +111,7 @@ fn piece(fields: &mut Fields<'_>) -> Option<Vec<KeptRow>> {
     Some(kept.map(|(row, (key, owner))| KeptRow { key, owner, row: rows.slice(row, 1) }).collect())
 }
 
+#[expect(clippy::option_option, reason = "a word that is not there is no broken one")]
 fn word(fields: &mut Fields<'_>) -> Option<Option<String>> {
     let there = fields.u8()? != 0;
     let word = fields.text()?;

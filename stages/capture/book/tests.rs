@@ -29,7 +29,7 @@ impl Folder {
         if book.is_empty() {
             book.adopt(&takes, place);
         }
-        let (queue, found) = book.to_hear(takes, place);
+        let (queue, found) = book.unheard(takes, place);
         let (mut heard, mut place) = (Vec::new(), place);
         for mut take in queue.into_iter().take(most) {
             book.begin(&mut take);
@@ -38,7 +38,7 @@ impl Folder {
             place = Place { file: take.number.unwrap() + 1, ..Place::default() };
         }
         while let Some((key, row)) = book.note() {
-            let change = headwater_contract::state::Change { key, row: Some((Default::default(), row)) };
+            let change = headwater_contract::state::Change { key, row: Some((Owner::default(), row)) };
             saved.apply(vec![change]);
         }
         (heard, found, place)
@@ -90,7 +90,7 @@ fn what_was_begun_comes_first() {
     folder.put("den/1.wav", "one");
     let (heard, found, _) = folder.life(&mut saved, place, 9);
     assert_eq!(heard, ["den/4.wav den 1", "den/1.wav den 2", "den/6.wav den 3"]);
-    assert_eq!(found, Found { new: 2, known: 1, ..Found::default() });
+    assert_eq!(found, Found { new: 2, known: 2, ..Found::default() });
 }
 
 /// What a life without notes took in is known by its place in the list.
@@ -100,7 +100,7 @@ fn lives_without_notes_are_adopted() {
     let mut saved = StateTable::default();
     let (heard, found, place) = folder.life(&mut saved, Place { file: 1, items: 4, ..Place::default() }, 1);
     assert_eq!(heard, ["den/2.wav den 1"]);
-    assert_eq!(found, Found { new: 1, known: 1, ..Found::default() });
+    assert_eq!(found, Found { new: 1, known: 2, ..Found::default() });
     folder.put("den/0.wav", "zero");
     let (heard, ..) = folder.life(&mut saved, place, 9);
     assert_eq!(heard, ["den/0.wav den 2", "den/3.wav den 3"]);

@@ -46,7 +46,7 @@ fn messages() -> Vec<Message> {
     let counts = Counts { stages: vec![stage, StageCounts::default()], ..Counts::default() };
     let row = RowId { device: "hall".into(), source: "mic".into(), seq: 7, part: 1 };
     let failure = |epoch, row| Failure { epoch, row, ..Failure::new("asr", "it failed") };
-    let panic = |row| Cause::Panic(Suspect { stage: "train".into(), epoch: Epoch(9), row });
+    let panic = |row| Cause::Panic(Box::new(Suspect { stage: "train".into(), epoch: Epoch(9), row }));
     let mut digest = SinkDigest::default();
     digest.add(&text_rows(&[("hall", "one"), ("attic", "two")]).unwrap()).unwrap();
     vec![

@@ -65,7 +65,9 @@ fn all(
     let (done, ended) = channel();
     for index in 0..processes {
         let ((of, facts), hosts, done, change) = (each(index), hosts.clone(), done.clone(), change.clone());
-        std::thread::spawn(move || done.send((index, process(&hosts, index, facts, of, change))));
+        std::thread::spawn(move || {
+            done.send((index, process(&hosts, index, facts, of, change))).unwrap_or(());
+        });
     }
     let mut outcomes: Vec<_> =
         (0..processes).map(|_| ended.recv_timeout(HUNG).expect("the cluster hangs, or died")).collect();
@@ -189,7 +191,9 @@ fn any_process_may_stop_the_run() {
         let of = Process { plan: plan(), life: None, taps: Vec::new() };
         // It is asked before it begins, and passes it on once it runs.
         let stop = move |options: &mut RunOptions| options.stopping.store(index == 1, SeqCst);
-        std::thread::spawn(move || done.send((index, process(&hosts, index, Facts::default(), of, stop))));
+        std::thread::spawn(move || {
+            done.send((index, process(&hosts, index, Facts::default(), of, stop))).unwrap_or(());
+        });
     }
     for _ in 0..2 {
         let (index, outcome) = ended.recv_timeout(HUNG).expect("the cluster does not stop");

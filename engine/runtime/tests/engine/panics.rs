@@ -19,7 +19,9 @@ use crate::wiring::{Draft, finish, rows, workers};
 
 /// What was set aside: by stage and row, with its code and reason.
 #[derive(Clone, Default)]
-struct Aside(Arc<Mutex<BTreeMap<(String, RowId), (String, String)>>>);
+struct Aside(Arc<Mutex<Reasons>>);
+
+type Reasons = BTreeMap<(String, RowId), (String, String)>;
 
 impl Quarantine for Aside {
     fn keep(&mut self, stage: &str, rows: &RecordBatch) -> Result<(), StageError> {
@@ -95,7 +97,7 @@ fn the_row_is_found_and_set_aside() {
         let next =
             |on| live(&plan, life(&plan, &folder, None, &[]).unwrap(), on, vec![seeing(&seen)], &aside);
         let suspect = |ended: Result<Report, Failure>| match ended.unwrap_err().cause {
-            Cause::Panic(suspect) => suspect,
+            Cause::Panic(suspect) => *suspect,
             cause => panic!("{on:?}: {cause:?}"),
         };
         let found = suspect(next(on));
