@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use headwater_contract::prelude::*;
 
+mod book;
+mod follow;
 mod hear;
 mod lines;
 #[cfg(feature = "microphone")]
@@ -24,6 +26,8 @@ mod stamp;
 mod text;
 pub mod utterance;
 
+use book::Book;
+use follow::Settling;
 use hear::Hearing;
 use lines::Lines;
 use rows::Outlet;
@@ -64,6 +68,8 @@ options! {
         path: Option<PathBuf>;
         /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv`, `.parquet` and `-` are text, all else is audio.
         format: Option<Format>;
+        /// Whether a folder of recordings is watched: it goes on, and takes in new files once they are complete.
+        watch: bool = false;
         /// Whether to read `path` or to listen.
         source: Origin = Origin::Files;
         /// Whose input it is where the input does not say. Default: the pipeline's name.
@@ -178,6 +184,7 @@ impl SourceConfig for Capture {
     fn pace(&self) -> Pace {
         // What comes by the standard input cannot be read again.
         match self.source {
+            Origin::Files if self.watch => Pace::Followed,
             Origin::Files if !self.reads_standard_input() => Pace::Recorded,
             Origin::Files | Origin::Microphone => Pace::Live,
         }
@@ -191,6 +198,9 @@ impl SourceConfig for Capture {
             (Origin::Files, None) => wrong("path", "missing; expected a file or a folder to read"),
             (Origin::Microphone, Some(_)) => wrong("path", "a microphone has no path"),
             _ => {}
+        }
+        if self.watch && (!audio || self.source == Origin::Microphone) {
+            wrong("watch", "only recordings are watched; expected a folder of them as `path`");
         }
         if self.source == Origin::Microphone && !audio {
             wrong("format", "a microphone gives \"audio\"");
@@ -223,7 +233,11 @@ impl SourceConfig for Capture {
         match self.format() {
             Format::Audio => {
                 let takes = recordings::list(self.path(), "", self.one_device)?;
-                if takes.is_empty() {
+                if self.watch && !self.path().is_dir() {
+                    return Err(StageError::new(format!("`{}` is no folder", self.path().display()))
+                        .expected("a folder, since `watch` is true"));
+                }
+                if takes.is_empty() && !self.watch {
                     return Err(StageError::new(format!("`{}` holds no recordings", self.path().display()))
                         .expected("at least one file"));
                 }
@@ -247,7 +261,9 @@ impl SourceConfig for Capture {
             })?,
         };
         let device: Arc<str> = self.device.as_deref().unwrap_or(cx.pipeline).into();
-        Ok(Capturing { capture: self.clone(), device, place, outlet: Outlet::new(cx.id, cx.schema) })
+        let (capture, outlet) = (self.clone(), Outlet::new(cx.id, cx.schema));
+        let book = Book::open(self.path(), cx.saved)?;
+        Ok(Capturing { capture, device, place, book, outlet })
     }
 }
 
@@ -258,24 +274,23 @@ struct Capturing {
     capture: Capture,
     device: Arc<str>,
     place: Place,
+    book: Book,
     outlet: Outlet,
 }
 
 impl Source for Capturing {
-    fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
+    fn run(mut self: Box<Self>, mut feed: Feed<'_>) -> Result {
         match (self.capture.source, self.capture.format()) {
             #[cfg(feature = "microphone")]
             (Origin::Microphone, _) => microphone::listen(self.device, self.place, self.outlet, feed),
             #[cfg(not(feature = "microphone"))]
             (Origin::Microphone, _) => Err(StageError::new("built without the feature `microphone`")),
-            (Origin::Files, Format::Audio) => {
-                let takes = recordings::list(self.capture.path(), &self.device, self.capture.one_device)?;
-                self.outlet.pour(Hearing::from_place(takes.into(), self.place), |_| true, feed)
-            }
+            (Origin::Files, Format::Audio) => self.hear(feed),
             (Origin::Files, Format::Parquet) => {
                 let taking = self.capture.taking(self.device);
                 let file = text::open_parquet(self.capture.path(), &taking.columns)?;
-                self.outlet.pour(ParquetReading::new(file, taking, self.place.items), |_| false, feed)
+                let mut reading = ParquetReading::new(file, taking, self.place.items);
+                self.outlet.pour(&mut reading, |_| false, &mut feed)
             }
             (Origin::Files, _) if self.capture.reads_standard_input() => {
                 // What an earlier life read is gone from there: this one reads on, and numbers on.
@@ -291,6 +306,29 @@ impl Source for Capturing {
 }
 
 impl Capturing {
+    /// Hears recordings: those that there are, or for ever those that come, too.
+    fn hear(mut self, mut feed: Feed<'_>) -> Result {
+        let capture = &self.capture;
+        let mut settling = Settling::default();
+        let mut list = || {
+            let takes = recordings::list(capture.path(), &self.device, capture.one_device)?;
+            Ok::<_, StageError>(if capture.watch { settling.complete(takes) } else { takes })
+        };
+        let mut hearing = Hearing::from_place(self.book, list()?, self.place);
+        loop {
+            self.outlet.pour(&mut hearing, |_| true, &mut feed)?;
+            if !capture.watch {
+                return Ok(());
+            }
+            feed.rest(follow::LOOK)?;
+            match list() {
+                Ok(takes) => hearing.hear_of(takes),
+                // A manifest that is being written, or a folder that is away for a moment.
+                Err(error) => tracing::warn!(%error, "the folder cannot be listed now"),
+            }
+        }
+    }
+
     /// Reads a text: past its header, on from where an earlier life stopped, to its end. `waits` tells
     /// whether the next bytes are not there yet.
     fn read<R: BufRead>(
@@ -298,9 +336,9 @@ impl Capturing {
         mut lines: Lines<R>,
         resume: impl FnOnce(&mut Lines<R>, Place) -> std::io::Result<()>,
         waits: impl Fn(&R) -> bool,
-        feed: Feed<'_>,
+        mut feed: Feed<'_>,
     ) -> Result {
-        let Self { capture, device, place, outlet } = self;
+        let Self { capture, device, place, mut outlet, .. } = self;
         let taking = capture.taking(device);
         let records: Box<dyn Records> = match capture.format() {
             Format::Csv => Box::new(text::csv_header(&mut lines, &taking.columns, &taking.name)?),
@@ -309,8 +347,8 @@ impl Capturing {
         resume(&mut lines, place).map_err(|error| {
             StageError::new(format!("`{}` cannot be read from where it was left: {error}", taking.name))
         })?;
-        let reading = Reading::new(lines, records, taking, place.items);
-        outlet.pour(reading, |reading| waits(reading.reader()), feed)
+        let mut reading = Reading::new(lines, records, taking, place.items);
+        outlet.pour(&mut reading, |reading| waits(reading.reader()), &mut feed)
     }
 }
 

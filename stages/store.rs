@@ -64,6 +64,10 @@ impl StageConfig for Store {
         Ok(())
     }
 
+    fn fills(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let store = self.open(cx.site)?;
         for torn in store.torn() {
@@ -93,7 +97,7 @@ impl Store {
 fn of_vault(error: headwater_vault::Error) -> StageError {
     let full = error.is_no_room();
     let told = StageError::new(error.to_string());
-    if full { told.help("nothing is lost; once there is room, run it again") } else { told }
+    if full { told.help("nothing is lost; once there is room, it goes on").for_want_of_room() } else { told }
 }
 
 struct Keeper {

@@ -1,5 +1,5 @@
-//! Runs that are killed at random moments and started again, on any number of workers: what they leave in stores and adapters
-//! is what one undisturbed run leaves, to the bit.
+//! Runs that are killed at random moments and started again, on any number of workers and processes: what they leave in stores and
+//! adapters is what one undisturbed run leaves, to the bit.
 //!
 //! `HEADWATER_KILLS` says how often (20), `HEADWATER_SEED` when (1): scripts/kill-test sets them.
 
@@ -7,9 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 /// Kills of one run before it may come to its end.
@@ -151,14 +154,14 @@ impl Place {
         command
     }
 
-    fn start(&self, workers: u64) -> Child {
+    fn start(&self, topology: &[&str]) -> Child {
         let mut command = self.headwater();
-        command.arg("run").arg(&self.pipeline).args(["--quiet", "--workers", &workers.to_string()]);
+        command.arg("run").arg(&self.pipeline).arg("--quiet").args(topology);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    fn finish(&self, workers: u64) {
-        let ended = self.start(workers).wait_with_output().unwrap();
+    fn finish(&self, topology: &[&str]) {
+        let ended = self.start(topology).wait_with_output().unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 
@@ -198,11 +201,24 @@ impl Chance {
     }
 }
 
+/// Where a run may go on, wherever it was before.
+const TOPOLOGIES: [&[&str]; 5] = [
+    &["--workers", "1"],
+    &["--workers", "2"],
+    &["--workers", "3"],
+    &["--processes", "2"],
+    &["--processes", "2", "--workers", "2"],
+];
+
+fn topology(chance: &mut Chance) -> &'static [&'static str] {
+    TOPOLOGIES[usize::try_from(chance.below(TOPOLOGIES.len() as u64)).unwrap()]
+}
+
 /// Kills a run now and then, then lets it come to its end; says how often it was killed.
 fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
     let most = u64::try_from(usual.as_millis()).unwrap().max(20);
     for kills in 0..KILLS_OF_A_RUN {
-        let mut running = place.start(1 + chance.below(3));
+        let mut running = place.start(topology(chance));
         std::thread::sleep(Duration::from_millis(chance.below(most)));
         if let Some(status) = running.try_wait().unwrap() {
             let ended = running.wait_with_output().unwrap();
@@ -212,7 +228,7 @@ fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
         running.kill().unwrap();
         running.wait().unwrap();
     }
-    place.finish(1 + chance.below(3));
+    place.finish(topology(chance));
     KILLS_OF_A_RUN
 }
 
@@ -230,7 +246,7 @@ fn killed_runs_leave_what_an_undisturbed_one_leaves() {
     for subject in SUBJECTS {
         let place = Place::new(subject);
         let begun = Instant::now();
-        place.finish(2);
+        place.finish(TOPOLOGIES[1]);
         expected.push((place.left(), begun.elapsed()));
     }
     let (mut kills, mut runs) = (0, 0);
@@ -244,5 +260,51 @@ fn killed_runs_leave_what_an_undisturbed_one_leaves() {
         runs += 1;
         println!("{}: killed {of_this} times, the same ({kills} of {wanted})", SUBJECTS[at].name);
         assert!(runs < 100 + 4 * usize::try_from(wanted).unwrap(), "runs end before they are killed");
+    }
+}
+
+/// The pid of the next process that a supervised run starts beside home; nothing when it has ended.
+fn next_pid(log: &mut impl BufRead, told: &mut String) -> Option<i32> {
+    loop {
+        let mut line = String::new();
+        if log.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        told.push_str(&line);
+        if let Some((_, pid)) = line.split_once("pid=") {
+            return pid.split_whitespace().next()?.parse().ok();
+        }
+    }
+}
+
+/// A run that loses its other process ends by itself when it is supervised, from the last commit on.
+#[test]
+fn a_supervised_run_that_loses_processes_leaves_what_an_undisturbed_one_leaves() {
+    let mut chance = Chance(asked("HEADWATER_SEED", 1));
+    for subject in SUBJECTS {
+        let place = Place::new(subject);
+        let begun = Instant::now();
+        place.finish(TOPOLOGIES[3]);
+        let (expected, usual) = (place.left(), begun.elapsed());
+        let place = Place::new(subject);
+        let mut command = place.headwater();
+        command.args(["--log-level", "info", "run"]).arg(&place.pipeline);
+        command.args(["--quiet", "--processes", "2", "--supervise"]);
+        let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(run.stderr.take().unwrap());
+        let (mut told, mut lives) = (String::new(), 0);
+        while let Some(pid) = next_pid(&mut log, &mut told) {
+            lives += 1;
+            if lives > 2 {
+                continue;
+            }
+            let most = u64::try_from(usual.as_millis()).unwrap().max(20);
+            std::thread::sleep(Duration::from_millis(chance.below(most)));
+            // It may have ended by itself.
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        }
+        assert!(run.wait().unwrap().success(), "{}: {told}", subject.name);
+        assert_eq!(place.left(), expected, "{}, {lives} lives", subject.name);
+        println!("{}: {lives} lives under a supervisor, the same", subject.name);
     }
 }

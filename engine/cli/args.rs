@@ -1,6 +1,7 @@
 //! The arguments of every verb, and which function carries it out.
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -114,6 +115,9 @@ struct RunVerb {
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Serve counters for Prometheus: a port of this machine, or an address with a port
+    #[arg(long, value_name = "ADDRESS", value_parser = metrics_address)]
+    metrics: Option<Box<SocketAddr>>,
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
@@ -210,6 +214,10 @@ enum QuarantineVerb {
     },
 }
 
+fn metrics_address(text: &str) -> Result<Box<SocketAddr>, String> {
+    run::metrics_address(text).map(Box::new)
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
@@ -222,6 +230,7 @@ impl RunVerb {
             params: self.params.clone(),
             set: self.set.clone(),
             summary: self.summary.clone(),
+            metrics: self.metrics.as_deref().copied(),
             log_json,
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
@@ -259,7 +268,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Run(run) => {
             drop(out);
             if run.processes.supervise {
-                run::supervise::run(run.processes.restarts)
+                run::supervise::run(run.processes.restarts, run.processes.generation)
             } else {
                 run::run(&run.args(log_json), &settings, kinds)
             }

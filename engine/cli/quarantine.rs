@@ -41,7 +41,8 @@ pub struct Keeper {
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    StageError::new(error.to_string())
+    let told = StageError::new(error.to_string());
+    if error.is_no_room() { told.for_want_of_room() } else { told }
 }
 
 fn folder_of(site: &Site) -> PathBuf {

@@ -6,11 +6,14 @@
 mod display;
 mod hearing;
 mod processes;
+mod room;
 mod rounds;
+mod scrape;
 pub mod summary;
 pub(crate) mod supervise;
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -26,6 +29,7 @@ use headwater_runtime::{cluster, diagnostic};
 
 pub use processes::ClusterArgs;
 use processes::Company;
+pub(crate) use scrape::address as metrics_address;
 
 use crate::forget;
 use crate::quarantine::{Keeper, KeptCounts};
@@ -43,6 +47,8 @@ pub struct RunArgs {
     pub set: Vec<(String, String)>,
     /// Where the summary is written as JSON.
     pub summary: Option<PathBuf>,
+    /// Where counters are served.
+    pub metrics: Option<SocketAddr>,
     /// Log lines as JSON; no display.
     pub log_json: bool,
     /// No display, no table.
@@ -61,6 +67,8 @@ const FAILED: u8 = 1;
 const COULD_NOT_LOOK: u8 = 2;
 /// Exit code of a run that another process ended, and of every life of a supervised run that ended early.
 const FELL: u8 = 3;
+/// What a life gives that failed where the next one may not: no process ends with it.
+const AGAIN: u8 = u8::MAX;
 
 /// Runs a pipeline; gives the exit code.
 pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
@@ -68,7 +76,11 @@ pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
     };
-    run_plan(args, settings, plan, Memory::Kept)
+    match run_plan(args, settings, plan, Memory::Kept) {
+        // By now everything of the life that failed is dropped, the lock of its state folder too.
+        AGAIN => supervise::go_on(),
+        code => code,
+    }
 }
 
 /// Whether a run is one of its pipeline's lives.
@@ -109,22 +121,17 @@ fn is_ready(plan: &Plan, site: &Site, company: Option<&Company>) -> bool {
     missing.is_empty()
 }
 
-/// The life that a run is. One in several processes is none: it begins at the beginning.
-fn life_of(
-    args: &RunArgs,
-    plan: &Plan,
-    site: &Site,
-    company: Option<&Company>,
-    memory: Memory,
-) -> Result<Option<Life>, Vec<Failure>> {
-    if memory == Memory::None || company.is_some() {
+/// The life that a run is. One that follows a fall goes on from there, whatever the first was told to begin anew.
+fn life_of(args: &RunArgs, plan: &Plan, site: &Site, memory: Memory) -> Result<Option<Life>, Vec<Failure>> {
+    if memory == Memory::None {
         return Ok(None);
     }
-    let wrong = |error: headwater_contract::StageError| {
-        vec![Failure { stage: commit::NAME.into(), epoch: None, row: None, what: error.to_string() }]
-    };
-    let folder = state::for_run(site, args.fresh).map_err(wrong)?;
-    Life::begin(plan, folder, &args.drop_state).map(Some)
+    let follows = args.cluster.generation.is_some_and(|generation| generation > 0);
+    let (fresh, dropped) =
+        if follows { (Fresh::No, Vec::new()) } else { (args.fresh, args.drop_state.clone()) };
+    let wrong = |error: headwater_contract::StageError| vec![Failure::new(commit::NAME, error.to_string())];
+    let folder = state::for_run(site, fresh).map_err(wrong)?;
+    Life::begin(plan, folder, &dropped).map(Some)
 }
 
 /// Runs a plan where its input is read, its rows are kept and its summary is told.
@@ -139,7 +146,7 @@ fn run_at_home(
     if !is_ready(&plan, &site, company) {
         return FAILED;
     }
-    let life = match life_of(args, &plan, &site, company, memory) {
+    let life = match life_of(args, &plan, &site, memory) {
         Ok(life) => life,
         Err(unfit) => {
             tell_all(&unfit);
@@ -155,7 +162,9 @@ fn run_at_home(
     };
     let hearing = hearing::Hearing::of(&plan);
     let rounds = rounds::Rounds::of(&plan);
+    let lacks_room = room::watch(&plan, &site);
     let mut options = RunOptions::new(&plan, site);
+    options.lacks_room = Some(lacks_room);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
     options.before_forgetting = Some(forget::writer(&plan, settings, "consent withdrawn"));
@@ -163,6 +172,13 @@ fn run_at_home(
     options.life = life;
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
+    let _scrape = match serve_metrics(args, &plan, &options) {
+        Ok(scrape) => scrape,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return FAILED;
+        }
+    };
     let outcome = meet(&mut options, args, settings, &plan, company).and_then(|()| {
         let display = display::Display::start(&plan, &options.metrics, display_style(args));
         let outcome = run::run(plan.clone(), options);
@@ -173,6 +189,9 @@ fn run_at_home(
         Err(failure) => {
             eprintln!("error: {failure}");
             company.iter().flat_map(|company| company.killed()).for_each(|how| eprintln!("  {how}"));
+            if supervise::may_go_on(&failure, &plan, &args.cluster) {
+                return AGAIN;
+            }
             code_of(&failure, &args.cluster)
         }
         Ok(report) => {
@@ -181,6 +200,19 @@ fn run_at_home(
             told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun })
         }
     }
+}
+
+/// Serves the counters, if that was asked for.
+fn serve_metrics(
+    args: &RunArgs,
+    plan: &Plan,
+    options: &RunOptions,
+) -> Result<Option<scrape::Scrape>, String> {
+    let Some(address) = args.metrics else { return Ok(None) };
+    let stages = plan.stages.iter().map(|stage| stage.id.clone()).collect();
+    let page = scrape::Page { pipeline: plan.name.clone(), stages, metrics: options.metrics.clone() };
+    let failed = |e| format!("--metrics {address}: nobody can listen there: {e}");
+    scrape::Scrape::serve(address, page).map(Some).map_err(failed)
 }
 
 /// Starts the other processes, and waits for them.
@@ -192,13 +224,11 @@ fn meet(
     company: Option<&Company>,
 ) -> Result<(), Failure> {
     let Some(company) = company else { return Ok(()) };
-    company.start(args, settings).map_err(|e| Failure {
-        stage: cluster::NAME.into(),
-        epoch: None,
-        row: None,
-        what: format!("a process cannot be started: {e}"),
-    })?;
-    let member = company.join(args, plan, &options.stopping)?;
+    let begin = options.life.as_ref().map(Life::first_epoch).unwrap_or_default();
+    company
+        .start(args, settings)
+        .map_err(|e| Failure::new(cluster::NAME, format!("a process cannot be started: {e}")))?;
+    let member = company.join(args, plan, &options.stopping, begin)?;
     options.workers = member.workers();
     options.cluster = Some(Arc::new(member));
     Ok(())
@@ -214,7 +244,7 @@ fn run_away(args: &RunArgs, plan: &Arc<Plan>, company: &Company) -> u8 {
     let mut options = RunOptions::new(plan, site);
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
-    let ended = company.join(args, plan, &options.stopping).and_then(|member| {
+    let ended = company.join(args, plan, &options.stopping, Epoch(0)).and_then(|member| {
         options.workers = member.workers();
         options.cluster = Some(Arc::new(member));
         run::run(plan.clone(), options)

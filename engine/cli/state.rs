@@ -3,6 +3,8 @@
 //! In: a pipeline's name. Out: what is kept of it, whether every byte of it is whole, and a way to begin anew. For runs: the
 //! runtime's state folder on the vault's logs. It must not know what a stage keeps.
 
+mod repair;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -35,6 +37,14 @@ pub enum StateVerb {
         /// The pipeline's name
         pipeline: String,
     },
+    /// Move aside what cannot be read, so that the pipeline can be run again; exit code 1 if something is damaged
+    Repair {
+        /// The pipeline's name
+        pipeline: String,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
     /// Throw away what is kept: the next run begins at the beginning of its input
     Reset {
         /// The pipeline's name
@@ -46,7 +56,8 @@ pub enum StateVerb {
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    StageError::new(error.to_string())
+    let told = StageError::new(error.to_string());
+    if error.is_no_room() { told.for_want_of_room() } else { told }
 }
 
 fn commits(site: &Site) -> PathBuf {
@@ -191,6 +202,7 @@ pub fn run(verb: &StateVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
     let done = match verb {
         StateVerb::Show { pipeline } => show(pipeline, settings, out),
         StateVerb::Verify { pipeline } => verify(pipeline, settings, out),
+        StateVerb::Repair { pipeline, yes } => repair::run(pipeline, *yes, settings, out),
         StateVerb::Reset { pipeline, yes } => reset(pipeline, *yes, settings, out),
     };
     done.unwrap_or_else(|error| {

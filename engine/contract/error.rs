@@ -17,12 +17,13 @@ pub struct StageError {
     what: Cow<'static, str>,
     expected: Option<Cow<'static, str>>,
     help: Option<Cow<'static, str>>,
+    room: bool,
 }
 
 impl StageError {
     /// What happened, in a few words and without any value of a row.
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        StageError { what: what.into(), expected: None, help: None }
+        StageError { what: what.into(), expected: None, help: None, room: false }
     }
 
     /// What should have been there instead.
@@ -35,6 +36,16 @@ impl StageError {
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The same, and the reason is a full disk: what was given may be given again when there is room.
+    pub fn for_want_of_room(self) -> Self {
+        StageError { room: true, ..self }
+    }
+
+    /// Whether the reason is a full disk.
+    pub fn wants_room(&self) -> bool {
+        self.room
     }
 
     /// What happened, without expectation and help.

@@ -28,6 +28,8 @@ pub trait PlannedStage: Send + Sync {
     fn models(&self) -> Vec<PathBuf>;
     /// The option by which every instance keeps files in the state folder, if one says so.
     fn keeps_files(&self) -> Option<&'static str>;
+    /// Folders that grow while it runs.
+    fn fills(&self) -> Vec<PathBuf>;
     /// Builds an instance.
     ///
     /// # Errors
@@ -50,6 +52,9 @@ impl<C: StageConfig> PlannedStage for C {
     }
     fn keeps_files(&self) -> Option<&'static str> {
         StageConfig::keeps_files(self)
+    }
+    fn fills(&self) -> Vec<PathBuf> {
+        StageConfig::fills(self)
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<Box<dyn Stage>> {
         Ok(Box::new(StageConfig::build(self, cx)?))
@@ -146,6 +151,14 @@ impl Role {
         match self {
             Role::Stage(stage) => stage.keeps_files(),
             Role::Source(_) => None,
+        }
+    }
+
+    /// Folders that grow while it runs.
+    pub fn fills(&self) -> Vec<PathBuf> {
+        match self {
+            Role::Stage(stage) => stage.fills(),
+            Role::Source(_) => Vec::new(),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! In: files, lines, a microphone. Out: batches with the position behind them. It must not know epochs: the intake
 //! alone cuts them.
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
@@ -11,6 +13,7 @@ use crate::identity::RowId;
 use crate::options::{Options, Wrong};
 use crate::signature::Signature;
 use crate::stage::Site;
+use crate::state::{Change, Owner, StateTable, StateWriter};
 use crate::units::Micros;
 
 /// How far a source has come, in its own words (at most 64 KiB): it is given back at the next build.
@@ -24,6 +27,15 @@ pub enum Pace {
     Recorded,
     /// It goes on until it is stopped; what is not taken in is gone.
     Live,
+    /// It goes on until it is stopped, but what was not taken in can be read again: files that come one by one.
+    Followed,
+}
+
+impl Pace {
+    /// Whether it goes on until it is stopped: a clock cuts it, and what was taken in is logged with its cuts.
+    pub fn is_endless(self) -> bool {
+        self != Pace::Recorded
+    }
 }
 
 /// The options of a source and what they say about it.
@@ -67,6 +79,8 @@ pub struct SourceContext<'a> {
     pub schema: SchemaRef,
     /// The last durable position, when this is a later life.
     pub position: Option<Position>,
+    /// What it asked to be remembered up to there.
+    pub saved: &'a StateTable,
     /// Where the machine keeps things.
     pub site: &'a Site,
 }
@@ -88,6 +102,14 @@ pub trait FeedSink {
     fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool;
     /// Adds to one of the stage's figures.
     fn count(&mut self, figure: &'static str, n: u64);
+    /// Takes what is to be remembered with the rows around it. `false` when the source should stop.
+    fn remember(&mut self, _change: Change) -> bool {
+        true
+    }
+    /// Waits, and tells whether the source should go on then.
+    fn rest(&mut self, _time: Duration) -> bool {
+        true
+    }
     /// The last position whose rows have taken effect everywhere.
     fn committed(&self) -> Option<Position>;
 }
@@ -129,6 +151,26 @@ impl<'a> Feed<'a> {
     /// Adds to one of the stage's figures, shown in the summary: `audio_ms`, `silent_files`, ...
     pub fn count(&mut self, figure: &'static str, n: u64) {
         self.sink.count(figure, n);
+    }
+
+    /// Remembers a row under a key, from the next commit on: it is in `saved` when the source is opened again. Remembering the same
+    /// again changes nothing.
+    ///
+    /// # Errors
+    /// The engine is stopping, or it is not exactly one row.
+    pub fn remember(&mut self, key: impl Into<Vec<u8>>, row: RecordBatch) -> Result {
+        let mut state = StateWriter::default();
+        state.put(Owner::everyone(), key, row)?;
+        let told = state.into_changes().into_iter().all(|change| self.sink.remember(change));
+        if told { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Waits for more input.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub fn rest(&mut self, time: Duration) -> Result {
+        if self.sink.rest(time) { Ok(()) } else { Err(stopping()) }
     }
 
     /// The last position whose rows have taken effect everywhere: what a network source may acknowledge.

@@ -111,6 +111,11 @@ pub trait StageConfig: Options + Send + Sync + 'static {
         None
     }
 
+    /// Folders that grow while it runs: nothing is taken in while the disk of one of them is nearly full.
+    fn fills(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Builds an instance, on the thread that will run it; called once per worker or thread.
     ///
     /// # Errors

@@ -20,9 +20,11 @@ mod stream;
 mod tls;
 pub(crate) mod wire;
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use headwater_contract::units::Epoch;
 use timely::communication::Hooks;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
@@ -66,7 +68,7 @@ pub struct Member {
 }
 
 fn failed(what: impl Into<String>) -> Failure {
-    Failure { stage: NAME.into(), epoch: None, row: None, what: what.into() }
+    Failure::new(NAME, what)
 }
 
 impl Member {
@@ -136,8 +138,30 @@ impl Member {
     }
 
     /// Gives the lines what they count and may stop.
-    pub(crate) fn attach(&self, metrics: Arc<Metrics>, stopping: Arc<AtomicBool>) {
-        self.lines.attach(Attached { metrics, stopping });
+    pub(crate) fn attach(&self, metrics: Arc<Metrics>, stopping: Arc<AtomicBool>, end: Arc<OnceLock<Epoch>>) {
+        self.lines.attach(Attached { metrics, stopping, end });
+    }
+
+    /// The workers of a process, of those of all processes.
+    pub(crate) fn workers_of(&self, process: usize) -> Range<u64> {
+        let workers = self.hosts.workers as u64;
+        let first = (process as u64).saturating_mul(workers);
+        first..first.saturating_add(workers)
+    }
+
+    /// See [`Lines::hand`].
+    pub(crate) fn hand(&self, process: usize, portion: &[u8]) -> Result<(), Failure> {
+        self.lines.hand(process, portion)
+    }
+
+    /// See [`Lines::portion`].
+    pub(crate) fn portion(&self) -> Result<Vec<u8>, Failure> {
+        self.lines.portion()
+    }
+
+    /// Home leaves an epoch open: the others need not wait for it.
+    pub(crate) fn leaves_open(&self, epoch: Epoch) {
+        self.lines.leaves_open(epoch);
     }
 
     /// Whether another process ended the run.

@@ -8,6 +8,8 @@
 //! would have done from e + 1 on.
 
 mod forget;
+mod panics;
+mod portion;
 mod record;
 mod restore;
 mod state_row;
@@ -20,11 +22,13 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError};
 
-use crate::instance::Failure;
+use crate::instance::{Failure, Suspect};
 use crate::intake::Progress;
 use crate::plan::Plan;
 
 pub(crate) use forget::{FORGET, named};
+pub(crate) use panics::{PANICS, Suspected, epoch_of};
+pub(crate) use portion::Portion;
 use record::shapes;
 pub use record::{Record, Shape};
 pub(crate) use restore::Restored;
@@ -136,7 +140,7 @@ impl Default for CommitRule {
 
 /// What went wrong with the folder.
 fn of_folder(what: &str) -> Failure {
-    Failure { stage: NAME.into(), epoch: None, row: None, what: what.to_owned() }
+    Failure::new(NAME, what)
 }
 
 /// One life of a pipeline: its open state folder, and what earlier lives left there.
@@ -217,30 +221,43 @@ pub fn end_leaving_out(folder: &mut dyn StateFolder, device: &str) -> Result<()>
     forget::let_in(folder, device)
 }
 
+/// An epoch that is to be committed, as the intake left it.
+struct Closed {
+    progress: Progress,
+    /// What sources want remembered.
+    kept: Vec<KeptChange>,
+}
+
 /// The open state folder of a run, and what waits to be committed.
 pub(crate) struct Commits {
     folder: Arc<Mutex<dyn StateFolder>>,
     /// How far the intake had come when it closed an epoch that is to be committed.
-    closed: Mutex<BTreeMap<u64, Progress>>,
+    closed: Mutex<BTreeMap<u64, Closed>>,
     /// By stage: what its state hangs on.
     shapes: BTreeMap<String, Shape>,
 }
 
 impl Commits {
     /// The intake closed an epoch that is to be committed.
-    pub(crate) fn closed(&self, epoch: Epoch, progress: Progress) {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch.0, progress);
+    pub(crate) fn closed(&self, epoch: Epoch, progress: Progress, kept: Vec<KeptChange>) {
+        let closed = Closed { progress, kept };
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(epoch.0, closed);
     }
 
     /// Commits an epoch, with the changes of all epochs since the last commit.
-    pub(crate) fn commit(&self, epoch: Epoch, changes: Vec<KeptChange>) -> Result<()> {
-        let progress = {
+    pub(crate) fn commit(&self, epoch: Epoch, mut changes: Vec<KeptChange>) -> Result<()> {
+        let last = {
             let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
             let later = closed.split_off(&epoch.0.saturating_add(1));
             let upto = std::mem::replace(&mut *closed, later);
-            upto.into_iter().next_back().filter(|(of, _)| *of == epoch.0)
+            let mut last = None;
+            for (of, Closed { progress, kept }) in upto {
+                changes.extend(kept);
+                last = Some(progress).filter(|_| of == epoch.0);
+            }
+            last
         };
-        let Some((_, intake)) = progress else {
+        let Some(intake) = last else {
             return Err(StageError::new("an epoch was to be committed that the intake did not close"));
         };
         let live = intake.live;
@@ -249,6 +266,11 @@ impl Commits {
             folder.commit(&record, changes)?;
             if live { folder.release(epoch) } else { Ok(()) }
         })
+    }
+
+    /// Notes where a stage panicked, for the lives that follow.
+    pub(crate) fn note_panic(&self, plan: &Plan, suspect: &Suspect) -> Result<()> {
+        self.with(|folder| panics::note(plan, folder, suspect))
     }
 
     /// Works on the folder.

@@ -56,7 +56,7 @@ const PARK: Duration = Duration::from_millis(50);
 /// # Errors
 /// The threads could not be started, or one of them died.
 pub(crate) fn execute(shared: &Arc<Shared>) -> Result<(), Failure> {
-    let failed = |what: String| Failure { stage: "engine".into(), epoch: None, row: None, what };
+    let failed = |what: String| Failure::new("engine", what);
     let of_workers = shared.clone();
     let work = move |worker: &mut Worker| {
         let _fallen = Fallen(&of_workers);
@@ -84,7 +84,7 @@ pub(crate) fn execute(shared: &Arc<Shared>) -> Result<(), Failure> {
 }
 
 fn join(guards: WorkerGuards<()>) -> Result<(), Failure> {
-    let died = |what| Failure { stage: "engine".into(), epoch: None, row: None, what };
+    let died = |what| Failure::new("engine", what);
     guards.join().into_iter().try_for_each(|joined| joined.map_err(died))
 }
 
@@ -94,8 +94,8 @@ struct Fallen<'a>(&'a Shared);
 impl Drop for Fallen<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let what = "the thread of a worker died".into();
-            self.0.fail(Failure { stage: "engine".into(), epoch: None, row: None, what });
+            let what = "the thread of a worker died";
+            self.0.fail(Failure::new("engine", what));
         }
     }
 }
@@ -207,7 +207,7 @@ impl<'s> Wiring<'s> {
         }
         let ends = self.scope.concatenate(self.ends);
         frontier_only(self.scope, ends.clone()).connect_loop(back);
-        let last = if self.shared.commits.is_some() {
+        let last = if self.shared.committing {
             let from = commit::Sources { ends, states: self.states, back: under_way, marks };
             commit::wire(self.scope, &self.shared, from)
         } else {

@@ -1,7 +1,7 @@
 //! One running instance of a stage, with its panics caught and its outputs held to the signature.
 //!
 //! In: batches and marks. Out: what the stage sent and rejected, or a failure that names the place. A panic in a stateless
-//! stage sets the row aside and rebuilds the instance; in a stateful one it ends the run. It must not know timely.
+//! stage sets the row aside and rebuilds the instance; in a stateful one it ends the life, and the next one finds the row. It must not know timely.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,6 +19,7 @@ use headwater_contract::{
     StageError, StateTable, StateWriter,
 };
 
+use crate::commit::Suspected;
 use crate::parcel::same_schema;
 use crate::plan::PlanStage;
 
@@ -32,7 +33,51 @@ pub struct Failure {
     /// The first row of the batch, where there is one.
     pub row: Option<RowId>,
     /// What happened: no value of any row.
-    pub what: String,
+    pub what: Box<str>,
+    /// What another life can do about it.
+    pub cause: Cause,
+}
+
+/// Whether a later life may do better than the one that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// It would fail again, as far as is known.
+    #[default]
+    Lasting,
+    /// A stage with a state panicked: its state is what was committed last.
+    Panic(Box<Suspect>),
+    /// A disk is full: there may be room again.
+    Room,
+}
+
+/// Where a stage with a state panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The stage's id.
+    pub stage: String,
+    /// The epoch of what it was given.
+    pub epoch: Epoch,
+    /// The input that the row came in by, and the row: known when the stage was given rows of the epoch one by one, since it had
+    /// panicked there before.
+    pub row: Option<(Port, RowId)>,
+}
+
+impl Failure {
+    /// Something that happened to a stage, or to what stands in brackets.
+    pub fn new(stage: impl Into<String>, what: impl Into<String>) -> Self {
+        let (stage, what) = (stage.into(), what.into().into_boxed_str());
+        Failure { stage, epoch: None, row: None, what, cause: Cause::Lasting }
+    }
+
+    /// The same, with the epoch, and the first row of the batch.
+    pub(crate) fn at(self, epoch: Epoch, row: Option<RowId>) -> Self {
+        Failure { epoch: Some(epoch), row, ..self }
+    }
+
+    /// The same, with what the error tells of its cause.
+    pub(crate) fn because(self, error: &StageError) -> Self {
+        if error.wants_room() { Failure { cause: Cause::Room, ..self } } else { self }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -86,6 +131,7 @@ pub struct Builder {
     index: usize,
     site: Site,
     saved: StateTable,
+    suspected: Suspected,
     inputs: Vec<SchemaRef>,
     outputs: Vec<SchemaRef>,
 }
@@ -99,6 +145,7 @@ impl Builder {
             index,
             site: site.clone(),
             saved: StateTable::default(),
+            suspected: Suspected::default(),
             inputs: stage.inputs.iter().map(|i| i.schema.clone()).collect(),
             outputs: stage.outputs.iter().map(|o| o.schema.clone()).collect(),
         })
@@ -107,6 +154,11 @@ impl Builder {
     /// The same, with what an earlier life saved.
     pub fn with_saved(self, saved: StateTable) -> Self {
         Builder { saved, ..self }
+    }
+
+    /// The same, with what earlier lives know of its panics.
+    pub(crate) fn with_suspected(self, suspected: Suspected) -> Self {
+        Builder { suspected, ..self }
     }
 
     fn stage(&self) -> Option<(&PlanStage, &dyn PlannedStage)> {
@@ -122,7 +174,7 @@ impl Builder {
     }
 
     fn build(&self) -> Result<Box<dyn Stage>, Failure> {
-        let failed = |what: String| Failure { stage: self.id().into(), epoch: None, row: None, what };
+        let failed = |what: String| Failure::new(self.id(), what);
         let (stage, planned) = self.stage().ok_or_else(|| failed("not a stage".into()))?;
         let cx = BuildContext {
             id: &stage.id,
@@ -159,11 +211,19 @@ impl Instance {
     }
 
     fn failure(&self, epoch: Epoch, batch: Option<&RecordBatch>, what: impl Into<String>) -> Failure {
-        let row = batch.and_then(|b| row_id(b, 0));
-        Failure { stage: self.builder.id().into(), epoch: Some(epoch), row, what: what.into() }
+        Failure::new(self.builder.id(), what).at(epoch, batch.and_then(|b| row_id(b, 0)))
     }
 
-    /// Gives a batch to the stage.
+    /// A panic of a stage with a state: a later life may find the row, or do without it.
+    fn panicked(&self, epoch: Epoch, given: Option<(Port, &RecordBatch)>, what: &str) -> Failure {
+        let alone =
+            given.filter(|(_, batch)| batch.num_rows() == 1 && self.builder.suspected.gives_alone(epoch));
+        let row = alone.and_then(|(port, batch)| Some((port, row_id(batch, 0)?)));
+        let cause = Cause::Panic(Box::new(Suspect { stage: self.builder.id().into(), epoch, row }));
+        Failure { cause, ..self.failure(epoch, given.map(|(_, batch)| batch), what) }
+    }
+
+    /// Gives a batch to the stage: row by row, and without the rows that it cannot take, where it has panicked before.
     ///
     /// # Errors
     /// The stage said that it cannot go on, panicked with state, or broke its signature.
@@ -174,11 +234,33 @@ impl Instance {
         batch: &RecordBatch,
         made: &mut Made,
     ) -> Result<(), Failure> {
+        if !self.builder.suspected.gives_alone(epoch) {
+            return self.give(epoch, port, batch, made);
+        }
+        for row in 0..batch.num_rows() {
+            let alone = batch.slice(row, 1);
+            if row_id(&alone, 0).is_some_and(|id| self.builder.suspected.holds(port, &id)) {
+                let reason = "the stage panicked on this row, and again when it was given alone".into();
+                made.rejected.push(Rejected { input: port, row: alone, code: "panic", reason });
+            } else {
+                self.give(epoch, port, &alone, made)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn give(
+        &mut self,
+        epoch: Epoch,
+        port: Port,
+        batch: &RecordBatch,
+        made: &mut Made,
+    ) -> Result<(), Failure> {
         let kept = (made.sent.len(), made.rejected.len(), made.figures.len());
         let stage = &mut self.stage;
         match quietly(|| stage.batch(port, batch, &mut Outbox::new(made))) {
             Ok(Ok(())) => self.hold_to_signature(epoch, Some(batch), made, kept.0),
-            Ok(Err(error)) => Err(self.failure(epoch, Some(batch), error.to_string())),
+            Ok(Err(error)) => Err(self.failure(epoch, Some(batch), error.to_string()).because(&error)),
             Err(Panicked) => {
                 made.sent.truncate(kept.0);
                 made.rejected.truncate(kept.1);
@@ -197,11 +279,8 @@ impl Instance {
         made: &mut Made,
     ) -> Result<(), Failure> {
         if !self.stateless {
-            return Err(self.failure(
-                epoch,
-                Some(batch),
-                "it panicked (its state is lost; what is in the store stays)",
-            ));
+            let what = "it panicked (its state is lost; what is in the store stays)";
+            return Err(self.panicked(epoch, Some((port, batch)), what));
         }
         self.stage = self.builder.build()?;
         if batch.num_rows() == 1 {
@@ -209,7 +288,7 @@ impl Instance {
             made.rejected.push(Rejected { input: port, row: batch.clone(), code: "panic", reason });
             return Ok(());
         }
-        (0..batch.num_rows()).try_for_each(|row| self.batch(epoch, port, &batch.slice(row, 1), made))
+        (0..batch.num_rows()).try_for_each(|row| self.give(epoch, port, &batch.slice(row, 1), made))
     }
 
     /// Ends an epoch. A stage without state is not told.
@@ -224,8 +303,8 @@ impl Instance {
         let stage = &mut self.stage;
         match quietly(|| stage.epoch_end(mark, &mut Outbox::new(made))) {
             Ok(Ok(())) => self.hold_to_signature(mark.epoch, None, made, kept),
-            Ok(Err(error)) => Err(self.failure(mark.epoch, None, error.to_string())),
-            Err(Panicked) => Err(self.failure(mark.epoch, None, "it panicked at the end of the epoch")),
+            Ok(Err(error)) => Err(self.failure(mark.epoch, None, error.to_string()).because(&error)),
+            Err(Panicked) => Err(self.panicked(mark.epoch, None, "it panicked at the end of the epoch")),
         }
     }
 
@@ -241,8 +320,8 @@ impl Instance {
         let stage = &mut self.stage;
         match quietly(|| stage.save(&mut state)) {
             Ok(Ok(())) => made.changes.extend(state.into_changes()),
-            Ok(Err(error)) => return Err(self.failure(epoch, None, error.to_string())),
-            Err(Panicked) => return Err(self.failure(epoch, None, "it panicked while it saved its state")),
+            Ok(Err(error)) => return Err(self.failure(epoch, None, error.to_string()).because(&error)),
+            Err(Panicked) => return Err(self.panicked(epoch, None, "it panicked while it saved its state")),
         }
         Ok(())
     }

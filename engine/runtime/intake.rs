@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use crossbeam_channel::TryRecvError;
 use headwater_contract::identity::IdentityColumns;
+use headwater_contract::state::Change;
 use headwater_contract::units::{Bytes, Epoch, Micros};
 use headwater_contract::{Mark, Pace, Position};
 
@@ -27,6 +28,7 @@ use due::Due;
 pub use feed::{Inlet, InletContext, SourceReject, start};
 use feed::{Item, Measured};
 pub use lives::{Port, Replayed};
+pub(crate) use lives::{with_key, without_key};
 use progress::Finish;
 pub use progress::{Closing, Progress, SourceProgress};
 use rounds::Rounds;
@@ -47,6 +49,8 @@ pub enum Cut {
     Rejected(usize, SourceReject),
     /// The same from the log of an earlier life, as rows of the `rejected` port.
     RejectedRows(usize, RecordBatch),
+    /// Something that a source wants remembered, in the open epoch.
+    Kept(usize, Change),
     /// The open epoch is closed.
     Close(Mark),
     /// Nothing comes any more.
@@ -84,6 +88,8 @@ pub struct Intake {
     ends_a_round: bool,
     /// Epochs of live input that an earlier life closed and did not commit.
     replayed: VecDeque<Replayed>,
+    /// Bytes that were taken in and not asked for yet.
+    bytes: u64,
     due: Option<Due>,
 }
 
@@ -124,13 +130,14 @@ impl Intake {
             sources: plan.sources().map(|stage| stage.id.clone()).collect(),
             ends_a_round: false,
             replayed: VecDeque::new(),
+            bytes: 0,
             due: None,
         }
     }
 
     /// Whether some source is live, still or not.
     pub fn has_live(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.pace == Pace::Live)
+        self.inlets.iter().any(|inlet| inlet.pace.is_endless())
     }
 
     /// The epoch that is open.
@@ -138,8 +145,21 @@ impl Intake {
         self.epoch
     }
 
+    /// Whether the next rows that it takes in are the first of an epoch.
+    pub fn would_open_an_epoch(&self) -> bool {
+        self.open.rows == 0
+            && self.finishing == Finish::No
+            && !self.is_replaying()
+            && !self.stopping.load(Relaxed)
+    }
+
+    /// Bytes that were taken in since this was last asked.
+    pub fn bytes_since(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
+    }
+
     fn live(&self) -> bool {
-        self.inlets.iter().any(|inlet| inlet.pace == Pace::Live && !inlet.ended)
+        self.inlets.iter().any(|inlet| inlet.pace.is_endless() && !inlet.ended)
     }
 
     /// The next thing, without waiting.
@@ -212,6 +232,9 @@ impl Intake {
                     self.open.rows += 1;
                     return Cut::Rejected(turn, reject);
                 }
+                Ok(Item::Kept(change)) => {
+                    return Cut::Kept(turn, change);
+                }
                 Ok(Item::Failed(failure)) => return Cut::Failed(failure),
                 // Recorded sources take turns: which rows meet in an epoch must not depend on who is faster.
                 Err(TryRecvError::Empty) if inlet.pace == Pace::Recorded && !live => return Cut::Wait(None),
@@ -274,6 +297,7 @@ impl Intake {
         }
         self.open.rows += fits as u64;
         self.open.bytes = self.open.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
         self.watermark = self.watermark.max(captured);
         Cut::Rows(source, rows)
     }

@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// CPU time of the calling thread.
 pub fn thread_cpu() -> Duration {
@@ -130,6 +130,12 @@ pub struct Metrics {
     stages: Vec<StageMetrics>,
     epochs_opened: AtomicU64,
     epochs_done: AtomicU64,
+    epochs_committed: AtomicU64,
+    rounds: AtomicU64,
+    bytes: AtomicU64,
+    waits_for_room: AtomicBool,
+    /// When the frontier moved last; nothing before it did.
+    moved: Mutex<Option<Instant>>,
     /// What other processes of the cluster have counted, as they last told.
     elsewhere: Mutex<BTreeMap<usize, Counts>>,
 }
@@ -147,12 +153,50 @@ impl Metrics {
 
     /// An epoch was opened.
     pub fn opened(&self, epochs: u64) {
-        self.epochs_opened.fetch_max(epochs, Relaxed);
+        let before = self.epochs_opened.fetch_max(epochs, Relaxed);
+        if before < epochs && before <= self.epochs_done.load(Relaxed) {
+            // Nothing was in flight: the frontier has had nowhere to go until now.
+            self.moves();
+        }
     }
 
     /// All sinks are past so many epochs.
     pub fn done(&self, epochs: u64) {
-        self.epochs_done.fetch_max(epochs, Relaxed);
+        if self.epochs_done.fetch_max(epochs, Relaxed) < epochs {
+            self.moves();
+        }
+    }
+
+    fn moves(&self) {
+        if let Ok(mut moved) = self.moved.lock() {
+            *moved = Some(Instant::now());
+        }
+    }
+
+    /// So many epochs are committed.
+    pub fn committed(&self, epochs: u64) {
+        self.epochs_committed.fetch_max(epochs, Relaxed);
+    }
+
+    /// A round was ended.
+    pub fn round_ended(&self) {
+        self.rounds.fetch_add(1, Relaxed);
+    }
+
+    /// So many bytes of rows were taken in.
+    pub fn taken_in(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Whether the intake waits for room on a disk.
+    pub fn waits_for_room(&self, waits: bool) {
+        self.waits_for_room.store(waits, Relaxed);
+    }
+
+    fn frontier_lag(&self) -> Duration {
+        let stands = self.epochs_opened.load(Relaxed) > self.epochs_done.load(Relaxed);
+        let moved = self.moved.lock().ok().and_then(|moved| *moved).filter(|_| stands);
+        moved.map(|moved| moved.elapsed()).unwrap_or_default()
     }
 
     /// All sinks are past every epoch that was opened.
@@ -184,6 +228,11 @@ impl Metrics {
             stages: self.stages.iter().map(StageMetrics::snapshot).collect(),
             epochs_opened: self.epochs_opened.load(Relaxed),
             epochs_done: self.epochs_done.load(Relaxed),
+            epochs_committed: self.epochs_committed.load(Relaxed),
+            frontier_lag: self.frontier_lag(),
+            rounds: self.rounds.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            waits_for_room: self.waits_for_room.load(Relaxed),
         }
     }
 }
@@ -197,4 +246,14 @@ pub struct Counts {
     pub epochs_opened: u64,
     /// Epochs that all sinks have finished.
     pub epochs_done: u64,
+    /// Epochs that a later life need not do again.
+    pub epochs_committed: u64,
+    /// How long the frontier has stood still, while epochs are in flight.
+    pub frontier_lag: Duration,
+    /// Rounds that this life has ended.
+    pub rounds: u64,
+    /// Bytes of rows that this life has taken in.
+    pub bytes: u64,
+    /// Whether the intake waits for room on a disk.
+    pub waits_for_room: bool,
 }

@@ -3,6 +3,8 @@
 //! In: a plan and the run's options. Out: a report, or the failure that ended it. It must not know timely: the dataflow is
 //! behind `dataflow::execute`.
 
+mod begin;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
+use headwater_contract::{Port, Site, Source, StageError};
 
 use crate::cluster::{self, Member};
 use crate::commit::{Commits, Life, Restored};
 use crate::digest::SinkDigest;
-use crate::instance::{Builder, Failure, Panicked, quietly};
+use crate::instance::{Cause, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
 use crate::plan::{OutPort, Plan, PlanStage};
@@ -62,6 +64,8 @@ pub trait Notes: Send + Sync {
 
 /// Called at home with the name of a device.
 pub type BeforeForgetting = Arc<dyn Fn(&str) -> Result<(), StageError> + Send + Sync>;
+/// Tells what lacks room for more, if something does.
+pub type LacksRoom = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// How to run a plan.
 pub struct RunOptions {
@@ -79,6 +83,8 @@ pub struct RunOptions {
     pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
     /// Writes down that a device is about to be forgotten. What cannot be written down is not done.
     pub before_forgetting: Option<BeforeForgetting>,
+    /// Asked before an epoch is opened: what lacks room, if something does. Nothing is taken in while it says so.
+    pub lacks_room: Option<LacksRoom>,
     /// Set it to stop: open epochs are carried through.
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
@@ -100,6 +106,7 @@ impl RunOptions {
             life: None,
             quarantine: None,
             before_forgetting: None,
+            lacks_room: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
             notes: BTreeMap::new(),
@@ -137,10 +144,12 @@ pub(crate) struct Shared {
     pub(crate) sources: Mutex<Vec<(usize, Box<dyn Source>)>>,
     /// What an earlier life left.
     pub(crate) restored: Restored,
-    /// What is committed, if anything is.
+    /// At home: what is committed, if anything is.
     pub(crate) commits: Option<Commits>,
+    /// Whether epochs are committed, by home.
+    pub(crate) committing: bool,
     /// The epoch that the intake left open, if it did.
-    end: OnceLock<Epoch>,
+    end: Arc<OnceLock<Epoch>>,
     intake: OnceLock<Wake>,
     failure: Mutex<Option<Failure>>,
     failed: AtomicBool,
@@ -160,6 +169,7 @@ impl Shared {
     /// The intake has left this epoch open, for a later life: all before it were closed.
     pub(crate) fn leaves_open(&self, epoch: Epoch) {
         self.end.get_or_init(|| epoch);
+        self.options.cluster.iter().for_each(|member| member.leaves_open(epoch));
     }
 
     /// Whether an epoch was left open.
@@ -209,7 +219,7 @@ impl Shared {
 }
 
 fn failure(stage: &str, what: impl Into<String>) -> Failure {
-    Failure { stage: stage.into(), epoch: None, row: None, what: what.into() }
+    Failure::new(stage, what)
 }
 
 /// Whether every stage could run here and now: models load, inputs exist. What only home does is not asked elsewhere.
@@ -266,7 +276,7 @@ pub fn members(plan: &Plan) -> Result<Vec<Device>, Vec<Failure>> {
 pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
     let started = Instant::now();
     let cluster = options.cluster.clone();
-    let shared = match share(plan, options) {
+    let shared = match begin::share(plan, options) {
         Ok(shared) => Arc::new(shared),
         Err(failure) => {
             if let Some(member) = &cluster {
@@ -276,9 +286,6 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
             return Err(failure);
         }
     };
-    if let Some(member) = &shared.options.cluster {
-        member.attach(shared.options.metrics.clone(), shared.options.stopping.clone());
-    }
     if let Err(failure) = crate::dataflow::execute(&shared) {
         shared.fail(failure);
     }
@@ -286,6 +293,7 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
         Some(failure) => Err(failure),
         None => together(&shared),
     };
+    let ended = ended.map_err(|failure| noted(&shared, failure));
     match (ended, &shared.options.cluster) {
         (Ok(()), _) => Ok(report(&shared, started.elapsed())),
         (Err(failure), None) => Err(failure),
@@ -293,6 +301,19 @@ pub fn run(plan: Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
             member.linger();
             Err(failure)
         }
+    }
+}
+
+/// Notes a panic for the next life. Where that fails, or nothing is kept, a next life would only panic again.
+fn noted(shared: &Shared, failure: Failure) -> Failure {
+    let Cause::Panic(suspect) = &failure.cause else { return failure };
+    match shared.commits.as_ref().map(|commits| commits.note_panic(&shared.plan, suspect)) {
+        Some(Ok(())) => failure,
+        Some(Err(error)) => {
+            tracing::error!(%error, "the panic cannot be noted for the next run");
+            Failure { cause: Cause::Lasting, ..failure }
+        }
+        None => Failure { cause: Cause::Lasting, ..failure },
     }
 }
 
@@ -324,67 +345,6 @@ fn parts(shared: &Shared) -> Vec<(String, Vec<u8>)> {
         .filter_map(|(index, (_, digest))| Some((format!("digest {index}"), digest.lock().ok()?.encode())));
     let notes = shared.options.notes.iter();
     digests.chain(notes.map(|(name, notes)| (format!("notes {name}"), notes.part()))).collect()
-}
-
-fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
-    let (restored, commits) = match options.life.take() {
-        Some(life) => {
-            let (restored, commits) = life.share(&plan);
-            (restored, Some(commits))
-        }
-        None => (Restored::default(), None),
-    };
-    let mut pools = Vec::new();
-    let mut sources = Vec::new();
-    let reads = !options.site.away && !restored.closes_only;
-    for (index, stage) in plan.stages.iter().enumerate() {
-        pools.push(pool(&plan, index, &options.site)?);
-        if let (Role::Source(source), true) = (&stage.role, reads) {
-            let schema = stage
-                .outputs
-                .first()
-                .map(|o| o.schema.clone())
-                .ok_or_else(|| failure(&stage.id, "a source without output"))?;
-            let cx = SourceContext {
-                id: &stage.id,
-                pipeline: &plan.name,
-                schema,
-                position: restored.position(&stage.id),
-                site: &options.site,
-            };
-            match quietly(|| source.open(cx)) {
-                Ok(opened) => sources.push((index, opened.map_err(|e| failure(&stage.id, e.to_string()))?)),
-                Err(Panicked) => return Err(failure(&stage.id, "it panicked while it was opened")),
-            }
-        }
-    }
-    let digests = plan.stages.iter().map(|_| Mutex::default()).collect();
-    let members = if options.site.away { Ok(Vec::new()) } else { members(&plan) };
-    let members = members
-        .map_err(|wrong| wrong.into_iter().next().unwrap_or_else(|| failure(relations::NAME, "no table")))?;
-    Ok(Shared {
-        plan,
-        options,
-        pools,
-        members,
-        digests,
-        sources: Mutex::new(sources),
-        restored,
-        commits,
-        end: OnceLock::new(),
-        intake: OnceLock::new(),
-        failure: Mutex::new(None),
-        failed: AtomicBool::new(false),
-    })
-}
-
-fn pool(plan: &Arc<Plan>, index: usize, site: &Site) -> Result<Option<Pool>, Failure> {
-    let Some(stage) = plan.stages.get(index) else { return Ok(None) };
-    let Work::Rows(threads) = stage.signature.work else { return Ok(None) };
-    let builders = (0..threads.max(1)).filter_map(|_| Builder::new(plan, index, site)).collect();
-    Pool::start(&stage.id, builders)
-        .map(Some)
-        .map_err(|e| failure(&stage.id, format!("no thread could be started: {e}")))
 }
 
 fn report(shared: &Shared, wall: Duration) -> Report {

@@ -4,22 +4,28 @@
 //! recording that could not be heard to its end. What was heard before a break is kept: it was said.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use headwater_contract::units::Micros;
 use headwater_datasets::audio::{AudioError, AudioReader, SAMPLE_RATE};
 
+use super::book::{Book, Found, Note};
 use super::recordings::{SEQS, Take};
 use super::segment::{Segment, Segmenter};
 use super::utterance::{Content, Place, Rejected, Tally, Utterance, Utterances};
 
 type Heard = Result<Utterance, Rejected>;
 
-/// The utterances of a list of recordings.
+/// The utterances of recordings that come in lists.
 pub struct Hearing {
-    takes: Arc<[Take]>,
-    /// Index of the recording being heard.
-    at: usize,
+    book: Book,
+    /// Recordings that are to be heard.
+    queue: VecDeque<Take>,
+    /// The recording being heard.
+    current: Option<Take>,
+    /// Where an earlier life left, until its recording comes.
+    left: Place,
+    /// Number of the recording being heard, or behind the last one.
+    at: u64,
     state: State,
     /// Heard and not given yet: what one chunk completed.
     ready: VecDeque<Heard>,
@@ -32,8 +38,6 @@ pub struct Hearing {
 
 /// How far the recording is.
 enum State {
-    /// Not opened yet.
-    Waiting,
     /// Being heard; with the number of utterances made of it.
     Open(Box<AudioReader>, Segmenter, u64),
     /// Heard to its end.
@@ -41,12 +45,46 @@ enum State {
 }
 
 impl Hearing {
-    /// Hears the recordings from a place on.
-    pub fn from_place(takes: Arc<[Take]>, place: Place) -> Self {
-        let at = usize::try_from(place.file).unwrap_or(usize::MAX);
-        let (state, ready) = (State::Waiting, VecDeque::new());
-        let tally = Tally { listed: takes.len() as u64, inputs: place.file, ..Tally::default() };
-        Self { takes, at, state, ready, given: 0, skip: place.items, tally }
+    /// Hears what is to be heard of a list after a place.
+    pub fn from_place(mut book: Book, takes: Vec<Take>, place: Place) -> Self {
+        let later = !book.is_empty() || place != Place::default();
+        if book.is_empty() {
+            book.adopt(&takes, place);
+        }
+        let listed = takes.len() as u64;
+        let (queue, found) = book.unheard(takes, place);
+        let known = listed.saturating_sub(queue.len() as u64);
+        let found = if later { found } else { Found::default() };
+        if later {
+            tell(&found);
+        }
+        Self {
+            book,
+            queue: queue.into(),
+            current: None,
+            left: place,
+            at: place.file,
+            state: State::Ended,
+            ready: VecDeque::new(),
+            given: place.items,
+            skip: 0,
+            tally: Tally { listed, inputs: known, found, ..Tally::default() },
+        }
+    }
+
+    /// Takes in another list: what of it is not known will be heard.
+    pub fn hear_of(&mut self, takes: Vec<Take>) {
+        let place = Place { file: self.at, ..Place::default() };
+        let (queue, found) = self.book.unheard(takes, place);
+        let Found { new, changed, renamed, .. } = found;
+        if new + changed + renamed > 0 {
+            tell(&found);
+            let before = self.tally.found;
+            let sums = (before.new + new, before.changed + changed, before.renamed + renamed);
+            self.tally.found = Found { new: sums.0, changed: sums.1, renamed: sums.2, ..before };
+            self.tally.listed += queue.len() as u64;
+        }
+        self.queue = queue.into();
     }
 
     fn open(take: &Take) -> Result<State, Rejected> {
@@ -59,14 +97,27 @@ impl Hearing {
         }
     }
 
-    /// Decodes one chunk of the recording, or does what comes after the last.
-    fn step(&mut self, take: &Take) {
+    /// Begins the next recording; nothing when there is none.
+    fn begin(&mut self) -> Option<()> {
+        let mut take = self.queue.pop_front()?;
+        self.book.begin(&mut take);
+        self.at = take.number.unwrap_or(self.at);
+        let left = std::mem::take(&mut self.left);
+        self.skip = if left.file == self.at { left.items } else { 0 };
+        self.given = 0;
+        self.state = Self::open(&take).unwrap_or_else(|rejected| {
+            self.ready.push_back(Err(rejected));
+            State::Ended
+        });
+        self.current = Some(take);
+        Some(())
+    }
+
+    /// Decodes one chunk of the recording, or does what comes after the last. Nothing when no other follows.
+    fn step(&mut self) -> Option<()> {
+        let Some(take) = &self.current else { return self.begin() };
         let (ready, tally) = (&mut self.ready, &mut self.tally);
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Waiting => Self::open(take).unwrap_or_else(|rejected| {
-                ready.push_back(Err(rejected));
-                State::Ended
-            }),
             State::Open(mut reader, mut segmenter, mut made) => match reader.next_chunk() {
                 Ok(Some(chunk)) => {
                     if self.given >= self.skip {
@@ -87,18 +138,25 @@ impl Hearing {
             },
             State::Ended => {
                 tally.inputs += 1;
-                (self.at, self.given, self.skip) = (self.at + 1, 0, 0);
-                State::Waiting
+                (self.at, self.given, self.skip, self.current) = (self.at + 1, 0, 0, None);
+                State::Ended
             }
         };
+        Some(())
     }
+}
+
+/// Says what a list holds, against what was known before.
+fn tell(found: &Found) {
+    let Found { new, known, changed, renamed } = found;
+    let renamed = if *renamed > 0 { format!(", {renamed} renamed") } else { String::new() };
+    tracing::info!(target: "headwater_progress", "recordings: {new} new, {known} known, {changed} changed{renamed}");
 }
 
 impl Iterator for Hearing {
     type Item = Heard;
 
     fn next(&mut self) -> Option<Heard> {
-        let takes = self.takes.clone();
         loop {
             if let Some(heard) = self.ready.pop_front() {
                 self.given += 1;
@@ -107,7 +165,7 @@ impl Iterator for Hearing {
                     return Some(heard);
                 }
             } else {
-                self.step(takes.get(self.at)?);
+                self.step()?;
             }
         }
     }
@@ -115,7 +173,11 @@ impl Iterator for Hearing {
 
 impl Utterances for Hearing {
     fn place(&self) -> Place {
-        Place { file: self.at as u64, items: self.given, ..Place::default() }
+        Place { file: self.at, items: self.given, ..Place::default() }
+    }
+
+    fn note(&mut self) -> Option<Note> {
+        self.book.note()
     }
 
     fn tally(&self) -> Tally {

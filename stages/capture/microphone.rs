@@ -36,7 +36,7 @@ enum Message {
 }
 
 /// Listens until the sound card fails or the engine stops.
-pub fn listen(device: Arc<str>, place: Place, outlet: Outlet, feed: Feed<'_>) -> Result {
+pub fn listen(device: Arc<str>, place: Place, mut outlet: Outlet, mut feed: Feed<'_>) -> Result {
     let microphone = cpal::default_host().default_input_device().ok_or_else(|| {
         StageError::new("there is no microphone").help("see whether `arecord -l` lists one")
     })?;
@@ -58,9 +58,9 @@ pub fn listen(device: Arc<str>, place: Place, outlet: Outlet, feed: Feed<'_>) ->
         }
     }?;
     stream.play().map_err(|error| failed(&error))?;
-    let listening = Listening::new(device, place, blocks, lost, resampler);
+    let mut listening = Listening::new(device, place, blocks, lost, resampler);
     let ending = listening.failure.clone();
-    outlet.pour(listening, |_| true, feed)?;
+    outlet.pour(&mut listening, |_| true, &mut feed)?;
     drop(stream);
     let why = ending.lock().ok().and_then(|mut failure| failure.take());
     Err(StageError::new(why.unwrap_or_else(|| "the microphone stopped".to_owned())))

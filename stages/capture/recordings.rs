@@ -27,8 +27,11 @@ pub struct Take {
     pub device: Arc<str>,
     /// When its first sample was captured.
     pub captured_at: Micros,
-    /// The first seq of its utterances; the last is `SEQS - 1` more.
+    /// The first seq of its utterances; the last is `SEQS - 1` more. Until it is begun, what it would be if all before it in the list
+    /// had been.
     pub first_seq: u64,
+    /// Its number among those that were begun, once it is.
+    pub number: Option<u64>,
     /// What its manifest says.
     pub described: Option<Recording>,
     /// Why it cannot be listed further: a folder that the system does not let us read.
@@ -113,6 +116,7 @@ impl Listing<'_> {
                 device,
                 captured_at,
                 first_seq: ordinal.saturating_mul(SEQS),
+                number: None,
                 described: Some(recording),
                 barred: None,
             });
@@ -124,7 +128,7 @@ impl Listing<'_> {
         let (device, ordinal) = self.count(device);
         let captured_at = stamp::captured_at(&path, ordinal);
         let first_seq = ordinal.saturating_mul(SEQS);
-        self.takes.push(Take { path, device, captured_at, first_seq, described: None, barred });
+        self.takes.push(Take { path, device, captured_at, first_seq, number: None, described: None, barred });
     }
 
     fn count(&mut self, device: &str) -> (Arc<str>, u64) {

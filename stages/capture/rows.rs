@@ -33,34 +33,36 @@ impl Outlet {
     /// Feeds all utterances; a batch leaves when it is full, and whenever `waits` says that the next
     /// utterance may take its time.
     pub fn pour<U: Utterances>(
-        mut self,
-        mut utterances: U,
+        &mut self,
+        utterances: &mut U,
         waits: impl Fn(&U) -> bool,
-        mut feed: Feed<'_>,
+        feed: &mut Feed<'_>,
     ) -> Result {
         let mut behind = utterances.place();
         while let Some(heard) = utterances.next() {
+            remember(utterances, feed)?;
             match heard {
                 Ok(utterance) => {
                     self.bytes += size(&utterance.content);
                     self.pending.push(utterance);
                     behind = utterances.place();
-                    if self.pending.len() >= ROWS || self.bytes >= BYTES || waits(&utterances) {
-                        self.flush(behind, &mut feed)?;
+                    if self.pending.len() >= ROWS || self.bytes >= BYTES || waits(utterances) {
+                        self.flush(behind, feed)?;
                     }
                 }
                 Err(rejected) => {
-                    self.flush(behind, &mut feed)?;
+                    self.flush(behind, feed)?;
                     behind = utterances.place();
                     let source = self.source.clone();
                     let id = identity::RowId { device: rejected.device, source, seq: rejected.seq, part: 0 };
                     feed.reject(id, rejected.captured_at, rejected.code, rejected.reason)?;
                 }
             }
-            self.tell(utterances.tally(), &mut feed);
+            self.tell(utterances.tally(), feed);
         }
-        self.flush(behind, &mut feed)?;
-        self.tell(utterances.tally(), &mut feed);
+        remember(utterances, feed)?;
+        self.flush(behind, feed)?;
+        self.tell(utterances.tally(), feed);
         Ok(())
     }
 
@@ -99,12 +101,24 @@ impl Outlet {
             ("silent_files", self.told.silent, tally.silent),
             ("inputs", self.told.listed, tally.listed),
             ("inputs_read", self.told.inputs, tally.inputs),
+            ("new_inputs", self.told.found.new, tally.found.new),
+            ("known_inputs", self.told.found.known, tally.found.known),
+            ("changed_inputs", self.told.found.changed, tally.found.changed),
+            ("renamed_inputs", self.told.found.renamed, tally.found.renamed),
         ];
         for (figure, before, now) in figures.into_iter().filter(|(_, before, now)| now > before) {
             feed.count(figure, now - before);
         }
         self.told = tally;
     }
+}
+
+/// Remembers what is behind rows that come now, or before them.
+fn remember<U: Utterances>(utterances: &mut U, feed: &mut Feed<'_>) -> Result {
+    while let Some((key, row)) = utterances.note() {
+        feed.remember(key, row)?;
+    }
+    Ok(())
 }
 
 fn size(content: &Content) -> usize {

@@ -61,7 +61,14 @@ fn capture(options: &str) -> Capture {
 fn run(capture: &Capture, position: Option<Position>, enough: Option<usize>) -> (Taken, Result) {
     let schema = capture.signature().apply(&[]).unwrap().remove(0);
     let site = Site::default();
-    let cx = SourceContext { id: "mic", pipeline: "home", schema, position, site: &site };
+    let cx = SourceContext {
+        id: "mic",
+        pipeline: "home",
+        schema,
+        position,
+        saved: &StateTable::default(),
+        site: &site,
+    };
     let source = SourceConfig::open(capture, cx).unwrap();
     let mut taken = Taken { enough, ..Taken::default() };
     let result = Box::new(source).run(Feed::new(&mut taken));
@@ -246,7 +253,14 @@ fn a_position_of_another_version_is_refused() {
     let capture = capture("path = 'x.jsonl'");
     let schema = capture.signature().apply(&[]).unwrap().remove(0);
     let (site, position) = (Site::default(), Some(Position(vec![9; 33])));
-    let cx = SourceContext { id: "mic", pipeline: "home", schema, position, site: &site };
+    let cx = SourceContext {
+        id: "mic",
+        pipeline: "home",
+        schema,
+        position,
+        saved: &StateTable::default(),
+        site: &site,
+    };
     assert!(SourceConfig::open(&capture, cx).is_err());
 }
 

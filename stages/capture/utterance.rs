@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use headwater_contract::units::Micros;
+
+use super::book::Found;
 
 /// Something that was said or written, whose, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,13 +65,18 @@ pub trait Utterances: Iterator<Item = Result<Utterance, Rejected>> {
 
     /// What was heard so far.
     fn tally(&self) -> Tally;
+
+    /// Something to be remembered that was not told yet.
+    fn note(&mut self) -> Option<(Vec<u8>, RecordBatch)> {
+        None
+    }
 }
 
 /// A place in a recorded input. Resuming decodes the file again from its start, as voice activity depends
 /// on all that was heard before, and skips what was already given: exact, at a thousandth of real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
-    /// Index of the recording in the list; 0 for text.
+    /// Number of the recording among those that were begun; 0 for text.
     pub file: u64,
     /// Items given from it.
     pub items: u64,
@@ -123,4 +131,6 @@ pub struct Tally {
     pub samples_read: u64,
     /// Samples of audio in utterances.
     pub samples_kept: u64,
+    /// What a later life found of what earlier ones took in.
+    pub found: Found,
 }

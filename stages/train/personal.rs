@@ -30,7 +30,8 @@ pub struct PersonalAdapters {
 }
 
 fn of_vault(error: VaultError) -> StageError {
-    StageError::new(error.to_string())
+    let told = StageError::new(error.to_string());
+    if error.is_no_room() { told.for_want_of_room() } else { told }
 }
 
 /// Where the own adapters of a stage lie, below the state folder of its pipeline.

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use headwater_contract::units::Epoch;
 use headwater_runtime::cluster::hosts::Hosts;
 use headwater_runtime::cluster::{Facts, Member, Setup};
 use headwater_runtime::instance::Failure;
@@ -92,14 +93,15 @@ impl Company {
         Ok(())
     }
 
-    /// Waits until the cluster stands.
-    pub(super) fn join(&self, args: &RunArgs, plan: &Plan, stopping: &AtomicBool) -> Result<Member, Failure> {
-        let failed = |what: String| Failure {
-            stage: headwater_runtime::cluster::NAME.into(),
-            epoch: None,
-            row: None,
-            what,
-        };
+    /// Waits until the cluster stands. It begins with the epoch that home says.
+    pub(super) fn join(
+        &self,
+        args: &RunArgs,
+        plan: &Plan,
+        stopping: &AtomicBool,
+        begin: Epoch,
+    ) -> Result<Member, Failure> {
+        let failed = |what: String| Failure::new(headwater_runtime::cluster::NAME, what);
         let text =
             fs::read_to_string(&args.file).map_err(|e| failed(format!("{}: {e}", args.file.display())))?;
         let params = args.params.iter().map(|(name, value)| (format!("param {name}"), value.clone()));
@@ -111,7 +113,7 @@ impl Company {
             index: self.index,
             facts,
             mixed_cpus: args.cluster.mixed_cpus,
-            begin: 0,
+            begin: begin.0,
             hopeless: &|| self.hopeless(stopping),
         })
     }

@@ -4,17 +4,21 @@
 //! own, which picks up where the last one left off, as far as what it kept says.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use headwater_contract::{Pace, Role};
+use headwater_runtime::instance::{Cause, Failure};
+use headwater_runtime::plan::Plan;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{FAILED, FELL};
+use super::{ClusterArgs, FAILED, FELL};
 
 /// The first pause before a new life; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -27,21 +31,30 @@ const LOOK: Duration = Duration::from_millis(50);
 const FLAG: &str = "--supervise";
 
 /// Runs lives until one ends by itself, or so many have fallen in a row; gives the exit code.
-pub(crate) fn run(restarts: u32) -> u8 {
+///
+/// `fallen` is the number of lives before, where a life that was not supervised asked to be followed.
+pub(crate) fn run(restarts: u32, fallen: Option<u32>) -> u8 {
     let signals = Arc::new(AtomicUsize::new(0));
     if let Err(error) = count_signals(&signals) {
         eprintln!("error: signals cannot be caught: {error}");
         return FAILED;
     }
-    let (mut fallen, mut pause, mut generation) = (0, PAUSE, 0);
+    let (mut generation, mut pause) = (fallen.unwrap_or(0), PAUSE);
+    let mut fallen = generation;
+    // One that goes on in the place of another has its input, which nobody reads twice.
+    let input = if fallen > 0 { Stdio::inherit } else { Stdio::null };
+    if fallen > restarts {
+        eprintln!("error: it is not started again: {restarts} restarts are allowed");
+        return FELL;
+    }
+    if fallen > 0 {
+        std::thread::sleep(pause);
+    }
     loop {
         let begun = Instant::now();
-        let status = match live(generation, &signals) {
+        let status = match live(generation, &signals, input()) {
             Ok(status) => status,
-            Err(error) => {
-                eprintln!("error: this program cannot be started again: {error}");
-                return FAILED;
-            }
+            Err(error) => return told(&error),
         };
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         if code.is_some_and(|code| code != FELL) {
@@ -72,8 +85,8 @@ pub(crate) fn run(restarts: u32) -> u8 {
 }
 
 /// One life, from start to end. Signals are passed on: the first drains, the second ends it at once.
-fn live(generation: u32, signals: &AtomicUsize) -> std::io::Result<ExitStatus> {
-    let mut child = command(generation)?.spawn()?;
+fn live(generation: u32, signals: &AtomicUsize, input: Stdio) -> std::io::Result<ExitStatus> {
+    let mut child = command(generation)?.stdin(input).spawn()?;
     let mut passed = 0;
     loop {
         if let Some(status) = child.try_wait()? {
@@ -99,10 +112,45 @@ fn pass(child: &Child) {
 /// not be read a second time.
 fn command(generation: u32) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).filter(|arg| arg != FLAG).collect();
-    command.args(arguments).arg(format!("--generation={generation}"));
-    command.stdin(Stdio::null()).process_group(0);
+    command.args(arguments()).arg(generation_flag(generation)).process_group(0);
     Ok(command)
+}
+
+/// The arguments of this program, without what the supervisor adds and takes away.
+fn arguments() -> Vec<OsString> {
+    let ours =
+        |arg: &OsString| arg == FLAG || arg.to_str().is_some_and(|arg| arg.starts_with(&generation_flag("")));
+    std::env::args_os().skip(1).filter(|arg| !ours(arg)).collect()
+}
+
+fn generation_flag(generation: impl std::fmt::Display) -> String {
+    format!("--generation={generation}")
+}
+
+/// Whether a life that failed is to be followed, though nobody supervises it: a later one may do better, and can be started
+/// from here.
+pub(super) fn may_go_on(failure: &Failure, plan: &Plan, cluster: &ClusterArgs) -> bool {
+    let supervised = cluster.generation.is_some();
+    let elsewhere = cluster.hosts.is_some();
+    // What is typed goes to the group in front, which a life that is started from here is not.
+    let live = |role: &Role| matches!(role, Role::Source(source) if source.pace() == Pace::Live);
+    let typed = plan.stages.iter().any(|stage| live(&stage.role)) && std::io::stdin().is_terminal();
+    failure.cause != Cause::Lasting && !supervised && !elsewhere && !typed
+}
+
+/// Goes on in the place of this process, supervised: nothing of the life that failed stays, whatever its threads do.
+pub(super) fn go_on() -> u8 {
+    tracing::warn!("the run goes on after its last commit");
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return told(&error),
+    };
+    told(&Command::new(program).args(arguments()).arg(FLAG).arg(generation_flag(1)).exec())
+}
+
+fn told(error: &std::io::Error) -> u8 {
+    eprintln!("error: this program cannot be started again: {error}");
+    FAILED
 }
 
 fn count_signals(count: &Arc<AtomicUsize>) -> std::io::Result<()> {

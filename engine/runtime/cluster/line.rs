@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use headwater_contract::units::Epoch;
+
 use super::NAME;
 use super::frame::{Frame, Unread};
 use super::hosts::Hosts;
 use super::message::Message;
 use super::stream::Wire;
-use crate::instance::Failure;
+use crate::instance::{Cause, Failure};
 use crate::metrics::{Counts, Metrics};
 
 /// How often a process says that it is alive.
@@ -36,6 +38,8 @@ const PIECE: usize = 1 << 18;
 pub(super) struct Attached {
     pub(super) metrics: Arc<Metrics>,
     pub(super) stopping: Arc<AtomicBool>,
+    /// The epoch that home leaves open, once it does.
+    pub(super) end: Arc<OnceLock<Epoch>>,
 }
 
 /// What each process gives at the end: by process and name.
@@ -45,11 +49,17 @@ pub(crate) type Parts = BTreeMap<(usize, String), Vec<u8>>;
 #[derive(Default)]
 struct State {
     failure: Option<Failure>,
+    /// At home: what another process said about the cause, before it said what failed.
+    cause: Cause,
     /// A link that broke, when, and why.
     suspect: Option<(usize, Instant, String)>,
     /// At home: processes that have given everything.
     done: Vec<usize>,
     parts: Parts,
+    /// At home: somebody asked to stop.
+    stop: bool,
+    /// Elsewhere: what came so far of what this process begins with, and whether it is all.
+    portion: (Vec<u8>, bool),
     /// Elsewhere: home said that the run is over.
     bye: bool,
 }
@@ -85,8 +95,9 @@ impl Lines {
             let Some(wire) = wire else { continue };
             wire.set_read_timeout(None)?;
             wire.set_write_timeout(Some(SENDING))?;
-            readers.push((peer, wire.another()?));
-            writers.insert(peer, Mutex::new(wire));
+            // What came behind the last word of the meeting may be read already: it is in this handle.
+            writers.insert(peer, Mutex::new(wire.another()?));
+            readers.push((peer, wire));
         }
         let heard = writers.keys().map(|peer| (*peer, AtomicU64::new(0))).collect();
         let lines = Arc::new(Lines {
@@ -120,7 +131,11 @@ impl Lines {
     }
 
     pub(super) fn attach(&self, attached: Attached) {
-        self.attached.get_or_init(|| attached);
+        let attached = self.attached.get_or_init(|| attached);
+        // Somebody may have asked before there was anything to stop.
+        if self.state().stop {
+            attached.stopping.store(true, SeqCst);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -164,7 +179,8 @@ impl Lines {
         if state.failure.is_some() || self.over.load(SeqCst) {
             return;
         }
-        state.failure = Some(Failure { stage: NAME.into(), epoch: None, row: None, what: what.clone() });
+        let cause = std::mem::take(&mut state.cause);
+        state.failure = Some(Failure { cause, ..Failure::new(NAME, what.clone()) });
         drop(state);
         self.failed.store(true, SeqCst);
         if let Some(attached) = self.attached.get() {
@@ -180,6 +196,9 @@ impl Lines {
     pub(super) fn tell(&self, failure: &Failure) {
         if self.failed() || self.over.load(SeqCst) {
             return;
+        }
+        if self.index != 0 && failure.cause != Cause::Lasting {
+            self.say_all(&Message::Cause(failure.cause.clone()), None);
         }
         let message = if self.index == 0 {
             Message::End(format!("{}: {failure}", self.hosts.called(0)))
@@ -234,8 +253,10 @@ impl Lines {
     fn hear_other(&self, peer: usize, message: Message) -> bool {
         match message {
             Message::Beat(counts) => self.counted(peer, counts),
+            Message::Cause(cause) => self.state().cause = cause,
             Message::Failed(failure) => self.fall(peer, &failure.to_string()),
             Message::Stop => {
+                self.state().stop = true;
                 if let Some(attached) = self.attached.get() {
                     attached.stopping.store(true, SeqCst);
                 }
@@ -267,6 +288,18 @@ impl Lines {
             Message::Bye => {
                 self.state().bye = true;
                 self.changed.notify_all();
+            }
+            Message::Portion { last, bytes } => {
+                let mut state = self.state();
+                state.portion.0.extend_from_slice(&bytes);
+                state.portion.1 |= last;
+                drop(state);
+                self.changed.notify_all();
+            }
+            Message::LeftOpen(epoch) => {
+                if let Some(attached) = self.attached.get() {
+                    attached.end.get_or_init(|| epoch);
+                }
             }
             _ => return false,
         }
@@ -317,12 +350,39 @@ impl Lines {
 
     /// No process fell, and yet a link is broken: home ends the run, another process asks it to.
     fn suspected(&self, peer: usize, why: &str) {
-        let failure = Failure { stage: NAME.into(), epoch: None, row: None, what: why.to_owned() };
+        let failure = Failure::new(NAME, why);
         self.tell(&failure);
         if self.index == 0 {
             self.fall(peer, why);
         } else {
             self.end(peer, why.to_owned());
+        }
+    }
+
+    /// At home: gives another process what it begins with.
+    pub(super) fn hand(&self, peer: usize, portion: &[u8]) -> Result<(), Failure> {
+        let pieces = portion.len().div_ceil(PIECE).max(1);
+        for piece in 0..pieces {
+            let from = piece.saturating_mul(PIECE);
+            let bytes = portion.get(from..portion.len().min(from.saturating_add(PIECE))).unwrap_or_default();
+            let message = Message::Portion { last: piece + 1 == pieces, bytes: bytes.to_vec() };
+            if let Err(error) = self.say(peer, &message.frame()) {
+                self.fall(peer, &format!("it takes nothing: {error}"));
+            }
+        }
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Elsewhere: waits for what this process begins with.
+    pub(super) fn portion(&self) -> Result<Vec<u8>, Failure> {
+        self.wait(|state| state.portion.1)?;
+        Ok(std::mem::take(&mut self.state().portion.0))
+    }
+
+    /// At home: an epoch is left open, and nobody waits for it.
+    pub(super) fn leaves_open(&self, epoch: Epoch) {
+        if self.index == 0 {
+            self.say_all(&Message::LeftOpen(epoch), None);
         }
     }
 

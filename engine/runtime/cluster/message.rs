@@ -8,7 +8,7 @@ use headwater_contract::units::Epoch;
 use super::facts::Facts;
 use super::frame::Frame;
 use super::wire::{Fields, put_bytes, put_len, put_text, put_u64};
-use crate::instance::Failure;
+use crate::instance::{Cause, Failure, Suspect};
 use crate::metrics::Counts;
 
 /// Sixteen bytes that nobody can guess.
@@ -94,6 +94,15 @@ pub(super) enum Message {
     End(String),
     /// Home: the run is over.
     Bye,
+    /// Home: a piece of what a process begins with.
+    Portion {
+        last: bool,
+        bytes: Vec<u8>,
+    },
+    /// Home: this epoch is left open; the run is over when all before it have taken effect.
+    LeftOpen(Epoch),
+    /// To home, before what ended the run there: what another life can do about it.
+    Cause(Cause),
 }
 
 impl Message {
@@ -138,6 +147,19 @@ impl Message {
                 12
             }
             Message::Bye => 13,
+            Message::Portion { last, bytes } => {
+                body.push(u8::from(*last));
+                put_bytes(&mut body, bytes);
+                14
+            }
+            Message::LeftOpen(epoch) => {
+                put_u64(&mut body, epoch.0);
+                15
+            }
+            Message::Cause(cause) => {
+                put_cause(&mut body, cause);
+                16
+            }
         };
         Frame { kind, body }
     }
@@ -158,9 +180,20 @@ impl Message {
             11 => Message::Done(Counts::decode(&mut fields)?),
             12 => Message::End(fields.text()?.to_owned()),
             13 => Message::Bye,
+            14 => Message::Portion { last: flag(&mut fields)?, bytes: fields.bytes()?.to_vec() },
+            15 => Message::LeftOpen(Epoch(fields.u64()?)),
+            16 => Message::Cause(cause(&mut fields)?),
             _ => return None,
         };
         fields.end().map(|()| message)
+    }
+}
+
+fn flag(fields: &mut Fields<'_>) -> Option<bool> {
+    match fields.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }
 
@@ -233,8 +266,13 @@ fn put_failure(body: &mut Vec<u8>, failure: &Failure) {
     put_text(body, &failure.what);
     body.push(u8::from(failure.epoch.is_some()));
     put_u64(body, failure.epoch.unwrap_or_default().0);
-    body.push(u8::from(failure.row.is_some()));
-    if let Some(row) = &failure.row {
+    put_row(body, failure.row.as_ref());
+}
+
+/// Whether there is a row, and which.
+fn put_row(body: &mut Vec<u8>, row: Option<&RowId>) {
+    body.push(u8::from(row.is_some()));
+    if let Some(row) = row {
         put_text(body, &row.device);
         put_text(body, &row.source);
         put_u64(body, row.seq);
@@ -242,18 +280,50 @@ fn put_failure(body: &mut Vec<u8>, failure: &Failure) {
     }
 }
 
+#[expect(clippy::option_option, reason = "a row that is not there is no broken one")]
+fn row(fields: &mut Fields<'_>) -> Option<Option<RowId>> {
+    if !flag(fields)? {
+        return Some(None);
+    }
+    let (device, source, seq) = (fields.text()?.into(), fields.text()?.into(), fields.u64()?);
+    Some(Some(RowId { device, source, seq, part: u32::try_from(fields.u64()?).ok()? }))
+}
+
+fn put_cause(body: &mut Vec<u8>, cause: &Cause) {
+    match cause {
+        Cause::Lasting => body.push(0),
+        Cause::Panic(suspect) => {
+            let Suspect { stage, epoch, row } = &**suspect;
+            body.push(1);
+            put_text(body, stage);
+            put_u64(body, epoch.0);
+            put_len(body, row.as_ref().map_or(0, |(port, _)| *port));
+            put_row(body, row.as_ref().map(|(_, row)| row));
+        }
+        Cause::Room => body.push(2),
+    }
+}
+
+fn cause(fields: &mut Fields<'_>) -> Option<Cause> {
+    Some(match fields.u8()? {
+        0 => Cause::Lasting,
+        1 => {
+            let (stage, epoch, port) = (fields.text()?.to_owned(), Epoch(fields.u64()?), fields.index()?);
+            let row = row(fields)?.map(|row| (port, row));
+            if row.is_none() && port != 0 {
+                return None;
+            }
+            Cause::Panic(Box::new(Suspect { stage, epoch, row }))
+        }
+        2 => Cause::Room,
+        _ => return None,
+    })
+}
+
 fn failure(fields: &mut Fields<'_>) -> Option<Failure> {
     let (stage, what) = (fields.text()?.to_owned(), fields.text()?.to_owned());
     let epoch = (fields.u8()? != 0).then_some(());
     let number = Epoch(fields.u64()?);
-    let row = match fields.u8()? {
-        0 => None,
-        _ => Some(RowId {
-            device: fields.text()?.into(),
-            source: fields.text()?.into(),
-            seq: fields.u64()?,
-            part: u32::try_from(fields.u64()?).ok()?,
-        }),
-    };
-    Some(Failure { stage, epoch: epoch.map(|()| number), row, what })
+    let row = row(fields)?;
+    Some(Failure { epoch: epoch.map(|()| number), row, ..Failure::new(stage, what) })
 }

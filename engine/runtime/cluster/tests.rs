@@ -322,7 +322,7 @@ fn a_process_that_goes_wrong_is_named_everywhere() {
         let _ = line.read_to_end(&mut Vec::new());
     });
     check("stage `asr`: it failed", |mut line| {
-        let failure = Failure { stage: "asr".into(), epoch: None, row: None, what: "it failed".into() };
+        let failure = Failure::new("asr", "it failed");
         Message::Failed(failure).frame().write(&mut line).unwrap();
     });
     check("has been silent for 3 s", |mut line| {

@@ -4,23 +4,28 @@
 //! stage whose state does not fit the plan, by name.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Position, Result, Routing, StateTable};
+use headwater_contract::{Position, Result, Role, Routing, StateTable};
 
+use super::panics::{self, PANICS, Suspected};
+use super::portion::Portion;
 use super::record::{Record, Shape, shapes};
 use super::{BACK, KeptChange, KeptRow, LEFT_OUT, Logged, MEMBERS, StateFolder, of_folder};
 use crate::instance::Failure;
-use crate::intake::{Closing, Port, Progress, Replayed};
+use crate::intake::{Closing, Port, Progress, Replayed, without_key};
 use crate::parcel::Router;
 use crate::plan::{Plan, PlanStage};
 
 /// What a life begins with; of the first life nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
+    /// The first epoch, where home alone knows how far the intake had come.
+    first: Option<Epoch>,
     /// How far the intake had come.
     intake: Option<Progress>,
     /// Epochs of live input that were closed and not committed.
@@ -34,6 +39,8 @@ pub(crate) struct Restored {
     pub(crate) members: Vec<KeptRow>,
     /// Devices whose rows sources give in vain.
     pub(crate) left_out: BTreeSet<String>,
+    /// Notes of panics of earlier lives.
+    pub(crate) panics: Vec<KeptRow>,
     /// Whether this life takes in nothing.
     pub(crate) closes_only: bool,
 }
@@ -41,19 +48,50 @@ pub(crate) struct Restored {
 impl Restored {
     /// The first epoch of this life.
     pub(crate) fn first_epoch(&self) -> Epoch {
-        self.intake.as_ref().map_or(Epoch(0), Progress::next_epoch)
+        self.first.or_else(|| self.intake.as_ref().map(Progress::next_epoch)).unwrap_or_default()
+    }
+
+    /// What a process has that is not home.
+    pub(crate) fn elsewhere(first: Epoch, portion: Portion) -> Self {
+        let back = portion.edges.into_iter().map(|edge| (edge, Vec::new())).collect();
+        let mut states = portion.states;
+        let panics = states.remove(PANICS).unwrap_or_default();
+        Restored { first: Some(first), states, back, panics, ..Restored::default() }
+    }
+
+    /// What the process with these workers begins with, of `workers` in all.
+    pub(crate) fn portion(&self, plan: &Plan, of: &Range<u64>, workers: u64, commits: bool) -> Portion {
+        let stages = plan.stages.iter().filter(|stage| stage.signature.stateful());
+        let stages = stages.filter_map(|stage| Some((stage, self.states.get(&stage.id)?)));
+        let there = |stage: &PlanStage, rows: &[KeptRow]| {
+            let holds =
+                |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|worker| of.contains(&worker));
+            rows.iter().filter(holds).cloned().collect()
+        };
+        let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows)));
+        let states = states.chain([(PANICS.to_owned(), self.panics.clone())]).collect();
+        Portion { commits, edges: self.back.keys().cloned().collect(), states }
+    }
+
+    /// What a source asked to be remembered.
+    pub(crate) fn saved(&self, source: &str) -> StateTable {
+        let committed = self.states.get(source).into_iter().flatten();
+        let committed = committed.map(|kept| (kept.key.clone(), kept.row.clone()));
+        let port = Port::Kept(source.to_owned());
+        let logged = self.replayed.iter().flat_map(|epoch| &epoch.rows).filter(|(of, _)| *of == port);
+        StateTable::of(committed.chain(logged.filter_map(|(_, rows)| without_key(rows))))
     }
 
     /// The rows of a stage's state that its instance on a worker holds.
     pub(crate) fn table(&self, stage: &PlanStage, worker: u64, workers: u64) -> StateTable {
         let rows = self.states.get(&stage.id).map(Vec::as_slice).unwrap_or_default();
-        let gathered = stage.signature.inputs.iter().any(|input| input.routing == Routing::Gather);
-        let routing = stage.signature.inputs.first().map_or(Routing::Gather, |input| input.routing.clone());
-        let here = |row: &&KeptRow| match row.owner.routed_by() {
-            Some(value) if !gathered => Router::worker_of(&routing, value, workers) == worker,
-            _ => true,
-        };
+        let here = |kept: &&KeptRow| holder(stage, kept, workers).is_none_or(|holder| holder == worker);
         StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
+    }
+
+    /// What is known of a stage's panics.
+    pub(crate) fn suspected(&self, stage: &PlanStage) -> Suspected {
+        panics::by_stage(&self.panics).remove(&stage.id).unwrap_or_default()
     }
 
     /// Puts a row on the way to a feedback input.
@@ -64,8 +102,10 @@ impl Restored {
     /// Nothing is taken in but what an earlier life closed, and of that nothing of the device.
     pub(super) fn takes_nothing_of(&mut self, device: &str) -> Result<()> {
         self.closes_only = true;
-        for (_, rows) in self.replayed.iter_mut().flat_map(|replayed| &mut replayed.rows) {
-            *rows = without(rows, |other| other == device)?;
+        for (port, rows) in self.replayed.iter_mut().flat_map(|replayed| &mut replayed.rows) {
+            if !matches!(port, Port::Kept(_)) {
+                *rows = without(rows, |other| other == device)?;
+            }
         }
         Ok(())
     }
@@ -106,9 +146,9 @@ impl Restored {
         last.or(self.intake.as_ref())?.source(id).position()
     }
 
-    /// The rows that were under way to a feedback input.
-    pub(crate) fn back(&self, edge: &str) -> &[RecordBatch] {
-        self.back.get(edge).map(Vec::as_slice).unwrap_or_default()
+    /// The rows that were under way to a feedback input, if there were any: they are at home, and elsewhere there are none of them.
+    pub(crate) fn back(&self, edge: &str) -> Option<&[RecordBatch]> {
+        self.back.get(edge).map(Vec::as_slice)
     }
 }
 
@@ -117,6 +157,15 @@ fn without(rows: &RecordBatch, gone: impl Fn(&str) -> bool) -> Result<RecordBatc
     let ids = IdentityColumns::of(rows)?;
     let others: BooleanArray = (0..ids.len()).map(|row| Some(!gone(ids.device(row)))).collect();
     Ok(filter_record_batch(rows, &others)?)
+}
+
+/// The worker whose instance holds a row of a stage's state; nothing if all hold it.
+fn holder(stage: &PlanStage, kept: &KeptRow, workers: u64) -> Option<u64> {
+    if stage.signature.inputs.iter().any(|input| input.routing == Routing::Gather) {
+        return Some(0);
+    }
+    let routing = stage.signature.inputs.first().map_or(&Routing::Gather, |input| &input.routing);
+    kept.owner.routed_by().map(|value| Router::worker_of(routing, value, workers))
 }
 
 /// Reads what is kept for a plan. States of the stages in `dropped` are taken out first.
@@ -164,7 +213,8 @@ fn before_the_first(folder: &mut dyn StateFolder) -> Result<Restored> {
 
 fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Restored> {
     let mut restored = Restored::default();
-    for stage in plan.stages.iter().filter(|stage| stage.signature.stateful()) {
+    let keeps = |stage: &&PlanStage| stage.signature.stateful() || matches!(stage.role, Role::Source(_));
+    for stage in plan.stages.iter().filter(keeps) {
         restored.states.insert(stage.id.clone(), folder.rows(&stage.id)?);
     }
     let mut back = folder.rows(BACK)?;
@@ -177,6 +227,7 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
     restored.members = folder.rows(MEMBERS)?;
     let left_out = folder.rows(LEFT_OUT)?;
     restored.left_out = left_out.iter().map(|kept| String::from_utf8_lossy(&kept.key).into_owned()).collect();
+    restored.panics = folder.rows(PANICS)?;
     if record.intake.live {
         restored.replayed = replayed(folder.logged(record.intake.committed())?)?;
     }
@@ -209,12 +260,12 @@ fn misfit(id: &str, kept: &Shape, now: Option<&Shape>) -> Option<Failure> {
         Some(now) => format!("its state does not fit: {}", kept.difference(now)?),
     };
     let what = format!("{what}; `--drop-state {id}` begins it anew, `--fresh` begins everything anew");
-    Some(Failure { stage: id.into(), epoch: None, row: None, what })
+    Some(Failure::new(id, what))
 }
 
 fn unknown(id: &str) -> Failure {
     let what = "no state is kept of it that could be dropped".to_owned();
-    Failure { stage: id.into(), epoch: None, row: None, what }
+    Failure::new(id, what)
 }
 
 /// Takes states out: their rows, what is under way to them, and the positions of sources.

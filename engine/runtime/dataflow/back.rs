@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError, identity};
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
@@ -25,10 +24,7 @@ pub(super) fn with_restored<'s>(
     rows: Rows<'s>,
     edge: &str,
 ) -> Rows<'s> {
-    let left = shared.restored.back(edge);
-    if left.is_empty() {
-        return rows;
-    }
+    let Some(left) = shared.restored.back(edge) else { return rows };
     let mut parcels = Parcels::default();
     left.iter().for_each(|batch| parcels.push(batch.clone()));
     let first = shared.restored.first_epoch().0;
@@ -62,12 +58,7 @@ pub(super) fn identities<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>, rows: 
                 Ok(mut named) => {
                     output.activate().session_with_builder(&capability).give_container(&mut named);
                 }
-                Err(error) => shared.fail(Failure {
-                    stage: commit::FORGET.into(),
-                    epoch: capability.least().copied().map(Epoch),
-                    row: None,
-                    what: error.to_string(),
-                }),
+                Err(error) => shared.fail(Failure::new(commit::FORGET, error.to_string())),
             });
         }
     });

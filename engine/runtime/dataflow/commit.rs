@@ -18,7 +18,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::stage::Route;
 use super::{Marks, Rows, StateRows};
-use crate::commit::{BACK, Commits, KeptChange, MEMBERS, NAME, StateRow, Table, back_key};
+use crate::commit::{BACK, Commits, KeptChange, MEMBERS, NAME, PANICS, StateRow, Table, back_key, epoch_of};
 use crate::instance::Failure;
 use crate::parcel::Parcels;
 use crate::plan::Plan;
@@ -80,9 +80,8 @@ pub(super) fn wire<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>, from: Source
             if shared.failed() {
                 return;
             }
-            if let Err(error) = open.commit(commits, &shared.plan, frontier) {
-                let what = error.to_string();
-                shared.fail(Failure { stage: NAME.into(), epoch: None, row: None, what });
+            if let Err(error) = open.commit(commits, &shared, frontier) {
+                shared.fail(Failure::new(NAME, error.to_string()).because(&error));
             }
         }
     });
@@ -97,16 +96,25 @@ struct Open {
     back: BTreeMap<u64, Vec<(String, RecordBatch)>>,
     /// Keys of the rows under way that the last commit holds.
     kept: BTreeSet<Vec<u8>>,
+    /// Keys of notes of panics, by their epochs.
+    panics: Vec<(u64, Vec<u8>)>,
 }
 
 impl Open {
     fn new(shared: &Shared) -> Self {
         let kept = shared.restored.back_keys();
-        Open { due: BTreeSet::new(), changes: BTreeMap::new(), back: BTreeMap::new(), kept }
+        let keys = shared.restored.panics.iter().map(|note| &note.key);
+        let panics = keys.map(|key| (epoch_of(key).unwrap_or_default().0, key.clone())).collect();
+        Open { due: BTreeSet::new(), changes: BTreeMap::new(), back: BTreeMap::new(), kept, panics }
     }
 
     /// Commits the last epoch that is due and has taken effect everywhere, and with it all before it.
-    fn commit(&mut self, commits: &Commits, plan: &Plan, frontier: Option<u64>) -> Result<(), StageError> {
+    fn commit(
+        &mut self,
+        commits: &Commits,
+        shared: &Shared,
+        frontier: Option<u64>,
+    ) -> Result<(), StageError> {
         let complete = |epoch: &u64| frontier.is_none_or(|frontier| *epoch < frontier);
         let Some(epoch) = self.due.iter().copied().take_while(complete).last() else {
             // Rows that came back in an epoch that nobody commits arrive in the next one, and are in its states.
@@ -116,11 +124,17 @@ impl Open {
         self.due = self.due.split_off(&epoch.saturating_add(1));
         let later = self.changes.split_off(&epoch.saturating_add(1));
         let changes = std::mem::replace(&mut self.changes, later);
-        let mut all: Vec<KeptChange> = changes.into_values().flatten().map(|row| named(row, plan)).collect();
+        let mut all: Vec<KeptChange> =
+            changes.into_values().flatten().map(|row| named(row, &shared.plan)).collect();
         let later = self.back.split_off(&epoch.saturating_add(1));
         let back = std::mem::replace(&mut self.back, later).remove(&epoch).unwrap_or_default();
         all.extend(self.under_way(back)?);
-        commits.commit(Epoch(epoch), all)
+        // The rows of a committed epoch never come again: what is known of them is not needed any more.
+        let over = self.panics.extract_if(.., |(of, _)| *of <= epoch);
+        all.extend(over.map(|(_, key)| KeptChange { table: PANICS.into(), key, row: None }));
+        commits.commit(Epoch(epoch), all)?;
+        shared.options.metrics.committed(epoch.saturating_add(1));
+        Ok(())
     }
 
     /// Puts the rows that are under way in the place of those of the last commit.

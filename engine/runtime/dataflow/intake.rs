@@ -4,6 +4,8 @@
 //! marks. A new epoch is opened only while fewer than `window` are in flight; the frontier comes back on an input that is
 //! disconnected from the outputs, so that it never holds them back.
 
+mod room;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use headwater_contract::identity;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
+use headwater_contract::state::Change;
 use headwater_contract::{Mark, Role, StageError};
 use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::channels::pact::Pipeline;
@@ -20,8 +23,10 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 use timely::progress::frontier::Antichain;
 
+use room::Room;
+
 use super::{Rows, WireMark};
-use crate::commit;
+use crate::commit::{self, KeptChange};
 use crate::instance::Failure;
 use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, SourceReject};
 use crate::metrics::{CpuShare, StageMetrics};
@@ -102,9 +107,11 @@ pub(super) fn wire<'s>(
             }
             // Nothing comes of the epochs of an earlier life: the window begins with this one's first.
             let first = shared.restored.first_epoch();
+            shared.options.metrics.committed(first.0);
             capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));
             let log = shared.commits.is_some() && intake.has_live();
-            Taking { intake, capabilities, marks: OutputBuilder::from(marks_out), outs, workers, shared, log }
+            let (marks, room) = (OutputBuilder::from(marks_out), Room::default());
+            Taking { intake, capabilities, marks, outs, workers, shared, log, room, kept: Vec::new() }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -149,12 +156,7 @@ fn start_sources(shared: &Shared, wake: &Wake) -> Vec<Inlet> {
             };
             intake::start(source, cx)
                 .map_err(|e| {
-                    shared.fail(Failure {
-                        stage: stage.id.clone(),
-                        epoch: None,
-                        row: None,
-                        what: format!("no thread: {e}"),
-                    });
+                    shared.fail(Failure::new(stage.id.clone(), format!("no thread: {e}")));
                 })
                 .ok()
         })
@@ -179,6 +181,9 @@ struct Taking {
     shared: Arc<Shared>,
     /// Whether what is taken in is noted before its epoch is closed.
     log: bool,
+    room: Room,
+    /// What sources want remembered with the next commit.
+    kept: Vec<KeptChange>,
 }
 
 impl Taking {
@@ -199,11 +204,17 @@ impl Taking {
                     Next::WhenWoken
                 };
             }
+            if self.intake.would_open_an_epoch()
+                && let Some(time) = self.room.lacks(&self.shared.options)
+            {
+                return Next::Later(time);
+            }
             let log = self.log && !self.intake.is_replaying();
             match self.intake.cut() {
                 Cut::Rows(source, rows) => self.add(source, rows, log),
                 Cut::Rejected(source, reject) => self.reject(source, &reject, log),
                 Cut::RejectedRows(source, rows) => self.send_rejected(source, rows),
+                Cut::Kept(source, change) => self.keep(source, change, log),
                 Cut::Close(mark) => {
                     if let Err(error) = self.note_end(&mark, log) {
                         self.fail(&error);
@@ -224,7 +235,7 @@ impl Taking {
     }
 
     /// What of live input is noted before its epoch is closed, and what a commit of the epoch needs.
-    fn note_end(&self, mark: &Mark, log: bool) -> Result<(), StageError> {
+    fn note_end(&mut self, mark: &Mark, log: bool) -> Result<(), StageError> {
         let Some(commits) = self.shared.commits.as_ref().filter(|_| log || mark.checkpoint) else {
             return Ok(());
         };
@@ -234,9 +245,24 @@ impl Taking {
             commits.with(|folder| folder.log_mark(mark.epoch, &closing))?;
         }
         if mark.checkpoint {
-            commits.closed(mark.epoch, progress);
+            commits.closed(mark.epoch, progress, std::mem::take(&mut self.kept));
         }
         Ok(())
+    }
+
+    /// Keeps what a source wants remembered for the next commit.
+    fn keep(&mut self, source: usize, change: Change, log: bool) {
+        if self.shared.commits.is_none() {
+            return;
+        }
+        let (table, Change { key, row }) = (self.id_of(source), change);
+        if let (true, Some((_, row))) = (log, &row) {
+            match intake::with_key(&key, row) {
+                Ok(rows) => self.note_rows(&Port::Kept(table.clone()), &rows),
+                Err(error) => self.fail(&error),
+            }
+        }
+        self.kept.push(KeptChange { table, key, row });
     }
 
     fn note_rows(&self, port: &Port, rows: &RecordBatch) {
@@ -248,8 +274,7 @@ impl Taking {
     }
 
     fn fail(&self, error: &StageError) {
-        let what = error.to_string();
-        self.shared.fail(Failure { stage: commit::NAME.into(), epoch: None, row: None, what });
+        self.shared.fail(Failure::new(commit::NAME, error.to_string()).because(error));
     }
 
     fn add(&mut self, source: usize, rows: RecordBatch, log: bool) {
@@ -318,18 +343,21 @@ impl Taking {
                 }
                 self.send_rejected(source, row);
             }
-            Err(error) => self.shared.fail(Failure {
-                stage: stage.id.clone(),
-                epoch: None,
-                row: Some(reject.id.clone()),
-                what: error.to_string(),
-            }),
+            Err(error) => {
+                let row = Some(reject.id.clone());
+                self.shared.fail(Failure { row, ..Failure::new(&stage.id, error.to_string()) });
+            }
         }
     }
 
     fn close(&mut self, mark: &Mark) {
         self.send();
-        self.shared.options.metrics.opened(mark.epoch.0 + 1);
+        let metrics = &self.shared.options.metrics;
+        metrics.opened(mark.epoch.0 + 1);
+        metrics.taken_in(self.intake.bytes_since());
+        if mark.round_end {
+            metrics.round_ended();
+        }
         let Mark { epoch, round, watermark, checkpoint, round_end, end_of_input } = mark.clone();
         let wire: WireMark = (epoch.0, round.0, watermark.map(|w| w.0), checkpoint, round_end, end_of_input);
         if let Some(capability) = self.capabilities.first() {

@@ -108,7 +108,7 @@ impl Outputs {
 
     /// What ends the run when an epoch of this stage cannot be worked on.
     pub(super) fn failure(&self, epoch: Epoch, error: &StageError) -> Failure {
-        Failure { stage: self.id().to_owned(), epoch: Some(epoch), row: None, what: error.to_string() }
+        Failure::new(self.id(), error.to_string()).at(epoch, None).because(error)
     }
 
     /// Ends the run.
@@ -147,7 +147,7 @@ impl Outputs {
 
     fn fail(&self, what: String) {
         let stage = self.id().to_owned();
-        self.end_run(Failure { stage, epoch: None, row: None, what });
+        self.end_run(Failure::new(stage, what));
     }
 
     /// Sends what a stage made, and empties it.

@@ -63,10 +63,5 @@ fn told(
         Ok(mut quarantine) => work(&mut *quarantine),
         Err(_) => Err(StageError::new("a thread died while it held the quarantine")),
     };
-    done.map_err(|e| Failure {
-        stage: stage.into(),
-        epoch: None,
-        row: None,
-        what: format!("quarantine: {e}"),
-    })
+    done.map_err(|e| Failure::new(stage, format!("quarantine: {e}")).because(&e))
 }

@@ -109,7 +109,7 @@ pub(super) fn wire<'s>(
     if stage.is_sink() {
         wired.end = Some(outputs.open(&mut builder, Slot::End));
     }
-    if stage.signature.stateful() && shared.commits.is_some() {
+    if stage.signature.stateful() && shared.committing {
         wired.state = Some(outputs.open_state(&mut builder));
     }
 
@@ -179,14 +179,16 @@ fn start(
         return Some(Box::new(threads::Threads::new(wake, outputs)));
     }
     let saved = shared.restored.table(stage, worker, workers);
-    let builder = Builder::new(&shared.plan, index, &shared.options.site)?.with_saved(saved);
+    let builder = Builder::new(&shared.plan, index, &shared.options.site)?
+        .with_saved(saved)
+        .with_suspected(shared.restored.suspected(stage));
     let back = stage.signature.inputs.iter().map(|input| input.feedback).collect();
     if stage.signature.work == Work::Lane {
         return match lane::Lane::start(builder, stage, back, wake, outputs) {
             Ok(lane) => Some(Box::new(lane)),
             Err(error) => {
                 let what = format!("no thread could be started: {error}");
-                shared.fail(Failure { stage: stage.id.clone(), epoch: None, row: None, what });
+                shared.fail(Failure::new(stage.id.clone(), what));
                 None
             }
         };

@@ -5,11 +5,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError, bounded};
 use headwater_contract::identity::IdentityColumns;
+use headwater_contract::state::Change;
 use headwater_contract::units::Micros;
 use headwater_contract::{Feed, FeedSink, Pace, Position, RowId, Source};
 
@@ -68,6 +69,8 @@ impl Measured {
 pub(super) enum Item {
     Rows(Measured, Position),
     Rejected(SourceReject),
+    /// Something to be remembered with the rows around it.
+    Kept(Change),
     Failed(Failure),
 }
 
@@ -75,7 +78,7 @@ impl Item {
     fn bytes(&self) -> u64 {
         match self {
             Item::Rows(rows, _) => rows.bytes,
-            Item::Rejected(_) | Item::Failed(_) => 0,
+            Item::Rejected(_) | Item::Kept(_) | Item::Failed(_) => 0,
         }
     }
 }
@@ -111,7 +114,7 @@ impl Inlet {
 
     /// Goes on from where an earlier life came to. What a live source gave behind its position does not come again.
     pub(super) fn resume(&mut self, from: SourceProgress) {
-        if self.pace == Pace::Recorded {
+        if self.pace != Pace::Live {
             (self.rows_taken, self.rejects_taken) = (from.rows, from.rejects);
         }
         self.taken = from;
@@ -224,7 +227,7 @@ fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &I
         Err(_) => Some("the source panicked".to_owned()),
     };
     if let Some(what) = what {
-        sink.put(Item::Failed(Failure { stage: cx.id.clone(), epoch: None, row: None, what }));
+        sink.put(Item::Failed(Failure::new(cx.id.clone(), what)));
     }
     // The channel closes before the intake is woken: it then sees the end.
     drop(sink);
@@ -283,6 +286,20 @@ impl FeedSink for ThreadFeed<'_> {
         if let Some(stage) = self.cx.metrics.stage(self.cx.index) {
             stage.add_figure(figure, n);
         }
+    }
+    fn remember(&mut self, change: Change) -> bool {
+        self.put(Item::Kept(change))
+    }
+    fn rest(&mut self, time: Duration) -> bool {
+        let begun = Instant::now();
+        self.count_cpu();
+        while begun.elapsed() < time {
+            if self.cx.stopping.load(Relaxed) {
+                return false;
+            }
+            std::thread::sleep(LOOK.min(time));
+        }
+        true
     }
     fn committed(&self) -> Option<Position> {
         None

@@ -4,9 +4,13 @@
 //! there. It must not know where any of it is kept.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use headwater_contract::Result;
+use headwater_contract::state::{Change, Owner};
 use headwater_contract::units::Micros;
 
 use super::due::Due;
@@ -30,16 +34,43 @@ pub enum Port {
     Rows(String),
     /// Rows that it rejected.
     Rejected(String),
+    /// What it wants remembered: a row with its key.
+    Kept(String),
+}
+
+/// The column of the key of what a source wants remembered.
+const KEY: &str = "[key]";
+
+/// A row with its key, as the log of live input has it.
+///
+/// # Errors
+/// Arrow refuses the column.
+pub(crate) fn with_key(key: &[u8], row: &RecordBatch) -> Result<RecordBatch> {
+    let mut fields: Vec<_> = row.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(KEY, DataType::Binary, false)));
+    let mut columns = row.columns().to_vec();
+    columns.push(Arc::new(BinaryArray::from_vec(vec![key])));
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// The key and the row again.
+pub(crate) fn without_key(logged: &RecordBatch) -> Option<(Vec<u8>, RecordBatch)> {
+    let key =
+        logged.column_by_name(KEY)?.as_binary_opt::<i32>().filter(|key| key.len() == 1)?.value(0).to_vec();
+    let own: Vec<usize> = (0..logged.num_columns().saturating_sub(1)).collect();
+    Some((key, logged.project(&own).ok()?))
 }
 
 impl Port {
     const REJECTED: &str = ".rejected";
+    const KEPT: &str = ".[kept]";
 
     /// The port of that name.
     pub(crate) fn of(name: &str) -> Self {
-        match name.strip_suffix(Self::REJECTED) {
-            Some(id) => Port::Rejected(id.to_owned()),
-            None => Port::Rows(name.to_owned()),
+        match (name.strip_suffix(Self::REJECTED), name.strip_suffix(Self::KEPT)) {
+            (Some(id), _) => Port::Rejected(id.to_owned()),
+            (_, Some(id)) => Port::Kept(id.to_owned()),
+            (None, None) => Port::Rows(name.to_owned()),
         }
     }
 
@@ -48,6 +79,7 @@ impl Port {
         match self {
             Port::Rows(id) => id.clone(),
             Port::Rejected(id) => format!("{id}{}", Self::REJECTED),
+            Port::Kept(id) => format!("{id}{}", Self::KEPT),
         }
     }
 }
@@ -131,6 +163,10 @@ impl Intake {
         Some(match port {
             Port::Rows(id) => Cut::Rows(place(&id)?, rows),
             Port::Rejected(id) => Cut::RejectedRows(place(&id)?, rows),
+            Port::Kept(id) => {
+                let (key, row) = without_key(&rows)?;
+                Cut::Kept(place(&id)?, Change { key, row: Some((Owner::everyone(), row)) })
+            }
         })
     }
 
@@ -138,5 +174,23 @@ impl Intake {
     pub(super) fn is_committed(&mut self) -> bool {
         let last = self.finishing != Finish::No || self.stopping.load(Relaxed);
         self.due.as_mut().is_some_and(|due| due.commits(last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_contract::conformance::text_rows;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_logged_with_its_key() {
+        let row = text_rows(&[("hall", "one")]).unwrap();
+        let logged = with_key(b"\x00key", &row).unwrap();
+        assert_eq!(without_key(&logged), Some((b"\x00key".to_vec(), row.clone())));
+        assert_eq!(without_key(&row), None);
+        for port in [Port::Rows("mic".into()), Port::Rejected("mic".into()), Port::Kept("mic".into())] {
+            assert_eq!(Port::of(&port.name()), port);
+        }
     }
 }

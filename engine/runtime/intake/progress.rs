@@ -72,6 +72,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Nothing is taken in yet.
+    pub(crate) fn at_the_beginning(live: bool) -> Self {
+        Progress { live, ..Progress::default() }
+    }
+
     /// The epoch that is opened next.
     pub(crate) fn next_epoch(&self) -> Epoch {
         Epoch(self.epoch)

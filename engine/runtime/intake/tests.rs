@@ -106,7 +106,7 @@ fn drain(intake: &mut Intake) -> Cuts {
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
             Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
-            Cut::RejectedRows(..) => panic!("no earlier life noted anything"),
+            Cut::RejectedRows(..) | Cut::Kept(..) => panic!("no earlier life noted anything"),
             Cut::Close(mark) => {
                 cuts.epochs.push(std::mem::take(&mut rows));
                 cuts.rejects.push(std::mem::take(&mut rejects));
@@ -266,7 +266,7 @@ fn rejects_belong_to_the_open_epoch_and_count_as_rows() {
 
 #[test]
 fn a_failure_comes_after_what_was_given_before_it() {
-    let failure = Failure { stage: "s".into(), epoch: None, row: None, what: "broken".into() };
+    let failure = Failure::new("s", "broken");
     let items =
         vec![Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default()), Item::Failed(failure.clone())];
     let (inlet, _) = inlet(Script { items, pace: Pace::Recorded });
@@ -311,6 +311,7 @@ fn from_position(items: &[Item], progress: &SourceProgress) -> Script {
         Item::Rows(rows, position) => Item::Rows(Measured::of(rows.rows.clone()), position.clone()),
         Item::Rejected(reject) => Item::Rejected(reject.clone()),
         Item::Failed(failure) => Item::Failed(failure.clone()),
+        Item::Kept(change) => Item::Kept(change.clone()),
     };
     Script { items: items.iter().skip(given).map(again).collect(), pace: Pace::Recorded }
 }
@@ -334,7 +335,7 @@ fn some(intake: &mut Intake, marks: usize) -> (Vec<Whole>, Progress) {
                 progress = intake.progress();
             }
             Cut::End => break,
-            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Failed(_) => {}
+            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Kept(..) | Cut::Failed(_) => {}
         }
     }
     (told, progress)

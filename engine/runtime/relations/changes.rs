@@ -156,7 +156,7 @@ pub(super) fn wire<'s>(
             });
         }
     });
-    let state = shared.commits.is_some().then_some(state_stream);
+    let state = shared.committing.then_some(state_stream);
     Changed { facts: facts_stream, withdrawn: withdrawn_stream, rejected: Some(rejected_stream), state }
 }
 
@@ -326,7 +326,7 @@ impl Reader {
     }
 
     fn fail(&self, what: String) {
-        self.shared.fail(Failure { stage: NAME.into(), epoch: None, row: None, what });
+        self.shared.fail(Failure::new(NAME, what));
     }
 
     fn batch(&self, batch: &RecordBatch, changes: &mut Vec<Change>, wrong: &mut Parcels) -> Result {

@@ -131,7 +131,7 @@ impl Joining {
 
     fn fail(&self, what: String) {
         let stage = self.stage().map_or(String::new(), |s| s.id.clone());
-        self.shared.fail(Failure { stage, epoch: None, row: None, what });
+        self.shared.fail(Failure::new(stage, what));
     }
 
     fn give(

@@ -13,6 +13,7 @@ use super::super::frame::Frame;
 use super::super::message::{Answer, Hello, Message, Purpose, Verdict};
 use super::super::{Counts, Facts, Failure};
 use crate::digest::SinkDigest;
+use crate::instance::{Cause, Suspect};
 use crate::metrics::StageCounts;
 
 /// One of each kind, and a digest's rows as a part.
@@ -44,7 +45,8 @@ fn messages() -> Vec<Message> {
     };
     let counts = Counts { stages: vec![stage, StageCounts::default()], ..Counts::default() };
     let row = RowId { device: "hall".into(), source: "mic".into(), seq: 7, part: 1 };
-    let failure = |epoch, row| Failure { stage: "asr".into(), epoch, row, what: "it failed".into() };
+    let failure = |epoch, row| Failure { epoch, row, ..Failure::new("asr", "it failed") };
+    let panic = |row| Cause::Panic(Box::new(Suspect { stage: "train".into(), epoch: Epoch(9), row }));
     let mut digest = SinkDigest::default();
     digest.add(&text_rows(&[("hall", "one"), ("attic", "two")]).unwrap()).unwrap();
     vec![
@@ -58,13 +60,18 @@ fn messages() -> Vec<Message> {
         Message::Met,
         Message::Begin,
         Message::Beat(counts.clone()),
-        Message::Failed(failure(Some(Epoch(9)), Some(row))),
+        Message::Failed(failure(Some(Epoch(9)), Some(row.clone()))),
         Message::Failed(failure(None, None)),
         Message::Stop,
         Message::Part { of: "digest 3".into(), bytes: digest.encode() },
         Message::Done(counts),
         Message::End("process 1 (`west`): went away".into()),
         Message::Bye,
+        Message::Portion { last: true, bytes: vec![1, 2, 3] },
+        Message::LeftOpen(Epoch(12)),
+        Message::Cause(panic(None)),
+        Message::Cause(panic(Some((1, row.clone())))),
+        Message::Cause(Cause::Room),
     ]
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use headwater_contract::Site;
 use headwater_runtime::cluster::hosts::Hosts;
 use headwater_runtime::cluster::{Facts, Member, NAME, Setup};
+use headwater_runtime::commit::Life;
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
-use headwater_runtime::run::{Report, RunOptions, run};
+use headwater_runtime::run::{Report, RunOptions, Tap, run};
 
 use crate::faulty::FAULTY;
 use crate::kinds::{AFFINE, NUMBERS, TOTALS, WATCH};
@@ -24,42 +25,80 @@ use crate::wiring::{Draft, complete, rows};
 const HUNG: Duration = Duration::from_mins(1);
 
 /// What came of the run in each process.
-type Outcomes = Vec<Result<Report, Failure>>;
+pub type Outcomes = Vec<Result<Report, Failure>>;
+
+/// What one process runs, as it sees it.
+pub struct Process {
+    pub plan: Arc<Plan>,
+    /// At home: what an earlier life left.
+    pub life: Option<Life>,
+    pub taps: Vec<Tap>,
+}
 
 /// One process, from its first call to its end.
 fn process(
     hosts: &Hosts,
     index: usize,
     facts: Facts,
-    plan: &Arc<Plan>,
+    Process { plan, life, taps }: Process,
     change: impl FnOnce(&mut RunOptions),
 ) -> Result<Report, Failure> {
-    let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
+    let begin = life.as_ref().map(Life::first_epoch).unwrap_or_default().0;
+    let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin, hopeless: &|| None };
     let member = Member::join(setup)?;
-    let mut given = RunOptions::new(plan, Site { away: index != 0, ..Site::default() });
+    let mut given = RunOptions::new(&plan, Site { away: index != 0, ..Site::default() });
     given.workers = member.workers();
     given.cluster = Some(Arc::new(member));
+    (given.life, given.taps) = (life, taps);
     change(&mut given);
-    run(plan.clone(), given)
+    run(plan, given)
 }
 
-/// A cluster whose processes make their plans for themselves.
-fn cluster(
+/// All processes of a cluster, each with the facts and the change that it is given by its index.
+fn all(
     folder: &Path,
     (processes, workers): (usize, usize),
-    plan: impl Fn() -> Arc<Plan>,
-    facts: impl Fn(usize) -> Facts,
+    mut each: impl FnMut(usize) -> (Process, Facts),
+    change: impl Fn(&mut RunOptions) + Clone + Send + 'static,
 ) -> Outcomes {
     let hosts = Hosts::local(folder, processes, workers);
     let (done, ended) = channel();
     for index in 0..processes {
-        let (hosts, plan, facts, done) = (hosts.clone(), plan(), facts(index), done.clone());
-        std::thread::spawn(move || done.send((index, process(&hosts, index, facts, &plan, |_| {}))));
+        let ((of, facts), hosts, done, change) = (each(index), hosts.clone(), done.clone(), change.clone());
+        std::thread::spawn(move || {
+            done.send((index, process(&hosts, index, facts, of, change))).unwrap_or(());
+        });
     }
     let mut outcomes: Vec<_> =
         (0..processes).map(|_| ended.recv_timeout(HUNG).expect("the cluster hangs, or died")).collect();
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// A cluster whose processes run what they are given.
+pub fn processes(folder: &Path, on: (usize, usize), each: impl FnMut(usize) -> Process) -> Outcomes {
+    processes_with(folder, on, each, |_| {})
+}
+
+/// The same, with options changed in each.
+pub fn processes_with(
+    folder: &Path,
+    on: (usize, usize),
+    mut each: impl FnMut(usize) -> Process,
+    change: impl Fn(&mut RunOptions) + Clone + Send + 'static,
+) -> Outcomes {
+    all(folder, on, |index| (each(index), Facts::default()), change)
+}
+
+/// A cluster whose processes make their plans for themselves.
+fn cluster(
+    folder: &Path,
+    on: (usize, usize),
+    plan: impl Fn() -> Arc<Plan>,
+    facts: impl Fn(usize) -> Facts,
+) -> Outcomes {
+    let of = |index| (Process { plan: plan(), life: None, taps: Vec::new() }, facts(index));
+    all(folder, on, of, |_| {})
 }
 
 const TOPOLOGIES: [(usize, usize); 3] = [(2, 1), (2, 2), (3, 1)];
@@ -148,10 +187,13 @@ fn any_process_may_stop_the_run() {
     };
     let (done, ended) = channel();
     for index in 0..2 {
-        let (hosts, plan, done) = (hosts.clone(), plan(), done.clone());
+        let (hosts, done) = (hosts.clone(), done.clone());
+        let of = Process { plan: plan(), life: None, taps: Vec::new() };
         // It is asked before it begins, and passes it on once it runs.
         let stop = move |options: &mut RunOptions| options.stopping.store(index == 1, SeqCst);
-        std::thread::spawn(move || done.send((index, process(&hosts, index, Facts::default(), &plan, stop))));
+        std::thread::spawn(move || {
+            done.send((index, process(&hosts, index, Facts::default(), of, stop))).unwrap_or(());
+        });
     }
     for _ in 0..2 {
         let (index, outcome) = ended.recv_timeout(HUNG).expect("the cluster does not stop");

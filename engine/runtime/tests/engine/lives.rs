@@ -1,6 +1,8 @@
 //! Lives that follow each other: cut off after any commit, on any number of workers, they do together what one undisturbed
 //! run does.
 
+mod together;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};

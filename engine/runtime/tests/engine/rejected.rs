@@ -169,7 +169,7 @@ fn a_quarantine_that_cannot_keep_ends_the_run() {
             options.quarantine = Some(Arc::new(Mutex::new(Kept { fails, ..Kept::default() })));
             let failure = finish(&plan, options).unwrap_err();
             assert!(["mic", "strict"].contains(&failure.stage.as_str()));
-            assert_eq!(failure.what, "quarantine: the disk is full");
+            assert_eq!(&*failure.what, "quarantine: the disk is full");
         }
     }
 }

@@ -161,7 +161,7 @@ const HUNG: Duration = Duration::from_mins(1);
 pub fn finish(plan: &Arc<Plan>, options: RunOptions) -> Result<Report, Failure> {
     let (done, waiting) = std::sync::mpsc::channel();
     let plan = plan.clone();
-    std::thread::spawn(move || done.send(run(plan, options)));
+    std::thread::spawn(move || done.send(run(plan, options)).unwrap_or(()));
     waiting.recv_timeout(HUNG).expect("the run hangs, or died")
 }
 

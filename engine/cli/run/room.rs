@@ -1,0 +1,55 @@
+//! Whether the disks that a run fills have room for what it may still write.
+//!
+//! In: the folders that grow. Out: the first of them that lacks room, in words. It must not know what lies in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_contract::Site;
+use headwater_contract::units::Bytes;
+use headwater_runtime::plan::Plan;
+use headwater_runtime::run::LacksRoom;
+
+/// Room that is left for what is on its way: segments that are sealed, commits, published adapters.
+const RESERVE: u64 = 64 << 20;
+
+/// Looks at the disks of a plan's folders, on a site.
+pub(super) fn watch(plan: &Plan, site: &Site) -> LacksRoom {
+    let mut folders: Vec<PathBuf> = plan.stages.iter().flat_map(|stage| stage.role.fills()).collect();
+    folders.push(site.state.clone());
+    // Rows of every epoch in flight are written, to a log and to a store.
+    let in_flight = plan.epoch_bytes.0.saturating_mul(plan.window);
+    let wanted = RESERVE.saturating_add(in_flight.min(RESERVE));
+    Arc::new(move || folders.iter().find_map(|folder| lacking(folder, wanted)))
+}
+
+fn lacking(folder: &Path, wanted: u64) -> Option<String> {
+    // What cannot be told is no reason to wait: writing will tell.
+    let free = free(folder)?;
+    let (shown, free, wanted) = (folder.display(), Bytes(free), Bytes(wanted));
+    (free < wanted).then(|| format!("the disk of {shown} has {free} left, of {wanted} that are needed"))
+}
+
+/// Bytes that may be written below a folder, which may still have to be made.
+fn free(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let disk = rustix::fs::statvfs(there).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_found_wherever_a_folder_will_be() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("not/yet/there");
+        let there = free(&deep).unwrap();
+        assert!(there > 0 && free(Path::new("neither/this")).is_some());
+        assert_eq!(lacking(&deep, 0), None);
+        let told = lacking(&deep, u64::MAX).unwrap();
+        assert!(told.starts_with(&format!("the disk of {} has ", deep.display())), "{told}");
+    }
+}

@@ -1,0 +1,158 @@
+//! A stage with a state that panics at one row, in a program of its own: the run goes on by itself, sets the row aside and stores all
+//! others. This test is that program, too: it starts itself, as the engine does when it goes on.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use arrow::array::UInt64Array;
+use headwater_contract::identity::IdentityColumns;
+use headwater_contract::prelude::*;
+
+/// Says that the program is meant, and not its tests.
+const PROGRAM: &str = "HEADWATER_TEST_PROGRAM";
+const SECRET: &str = "555-0199";
+const ROWS: usize = 400;
+
+options! {
+    /// Lets rows pass, counts them by device, and panics at those that hold a word.
+    pub struct Brittle {
+        /// The word.
+        word: String;
+    }
+}
+
+impl StageConfig for Brittle {
+    const KIND: &'static str = "brittle";
+    fn signature(&self) -> Signature {
+        Signature::map([utf8("text")], []).routing(Routing::ByKey("device".into())).state(1, &[])
+    }
+    fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
+        let count = |(key, row): (&[u8], &RecordBatch)| {
+            let counted = row.column(0).as_any().downcast_ref::<UInt64Array>().unwrap().value(0);
+            (String::from_utf8_lossy(key).into_owned(), counted)
+        };
+        Ok(Counting { word: self.word.clone(), counts: cx.saved.iter().map(count).collect() })
+    }
+}
+
+struct Counting {
+    word: String,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Stage for Counting {
+    fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
+        let ids = IdentityColumns::of(batch)?;
+        for (row, text) in text_column(batch, "text")?.iter().enumerate() {
+            *self.counts.entry(ids.device(row).to_owned()).or_default() += 1;
+            let text = text.unwrap_or_default();
+            assert!(!text.contains(&self.word), "what a panic says may quote a row: {text}");
+        }
+        out.send(batch.clone());
+        Ok(())
+    }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        for (device, count) in &self.counts {
+            let count: ArrayRef = Arc::new(UInt64Array::from(vec![*count]));
+            let row = RecordBatch::try_from_iter([("count", count)])?;
+            state.put(Owner::device(device), device.as_bytes(), row)?;
+        }
+        Ok(())
+    }
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn headwater(&self, verb: &[&str]) -> Output {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .env(PROGRAM, "1")
+            .env("HEADWATER_KEY_FILE", self.path("root.key"))
+            .env("HEADWATER_STATE", self.path("state"))
+            .args(verb)
+            .stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// A pipeline over rows of which these are bad.
+    fn pipeline(bad: &[usize]) -> (Self, String) {
+        let place = Place(tempfile::tempdir().unwrap());
+        let line = |n: usize| {
+            let what = if bad.contains(&n) { format!("break, call {SECRET}") } else { format!("order {n}") };
+            format!("{{\"device\": \"device-{}\", \"text\": \"{what}\"}}\n", n % 7)
+        };
+        std::fs::write(place.path("talk.jsonl"), (0..ROWS).map(line).collect::<String>()).unwrap();
+        let text = format!(
+            "[pipeline]\nname = 'brittle'\nepoch = {{ rows = 20 }}\ncommit = {{ epochs = 1 }}\n
+             [stage.talk]\ntype = 'capture'\npath = '{}'\n
+             [stage.brittle]\ntype = 'brittle'\nfrom = 'talk'\nword = 'break'\n
+             [stage.vault]\ntype = 'store'\nfrom = 'brittle'\npath = '{}'\n",
+            place.path("talk.jsonl").display(),
+            place.path("vault").display()
+        );
+        std::fs::write(place.path("brittle.toml"), text).unwrap();
+        let file = place.path("brittle.toml").display().to_string();
+        (place, file)
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn the_row_is_set_aside_and_the_rest_is_stored(topology: &[&str]) {
+    let (place, file) = Place::pipeline(&[133]);
+    let ended = place.headwater(&[&["run", file.as_str(), "--quiet"], topology].concat());
+    let log = told(&ended);
+    assert!(ended.status.success(), "{topology:?}: {log}");
+    assert!(log.contains("the run goes on after its last commit"), "{log}");
+    assert!(!log.contains(SECRET), "a row was quoted");
+    let vault = place.path("vault").display().to_string();
+    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 1)), "{stored}");
+    let aside = told(&place.headwater(&["quarantine", "show", "brittle"]));
+    assert!(aside.contains("panic") && aside.contains("device-0"), "{aside}");
+    assert!(!aside.contains(SECRET), "{aside}");
+    let again = place.headwater(&["run", &file]);
+    assert!(again.status.success() && told(&again).contains("nothing is new"), "{}", told(&again));
+}
+
+/// Where no restart is allowed the run ends, as it does when rows break it faster than they are found.
+fn restarts_have_an_end() {
+    let (place, file) = Place::pipeline(&[3, 20, 45, 70]);
+    let check = |restarts: &str, expected: &str| {
+        let ended = place.headwater(&["run", &file, "--quiet", "--restarts", restarts]);
+        let log = told(&ended);
+        assert!(ended.status.code() == Some(3) && log.contains(expected), "{:?} {log}", ended.status);
+    };
+    check("0", "it is not started again: 0 restarts are allowed");
+    check("2", "it falls again and again (2 restarts are allowed)");
+    // What was found so far is known: the rest is found from there.
+    let ended = place.headwater(&["run", &file, "--quiet", "--restarts", "20"]);
+    assert!(ended.status.success(), "{}", told(&ended));
+    let vault = place.path("vault").display().to_string();
+    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 4)), "{stored}");
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(PROGRAM).is_some() {
+        return headwater::main_with(&[Kind::stage::<Brittle>()]);
+    }
+    for topology in [&["--workers", "2"], &["--processes", "2"]] {
+        the_row_is_set_aside_and_the_rest_is_stored(topology);
+        println!("test the_row_is_set_aside_and_the_rest_is_stored {topology:?} ... ok");
+    }
+    restarts_have_an_end();
+    println!("test restarts_have_an_end ... ok");
+    ExitCode::SUCCESS
+}
