@@ -11,8 +11,8 @@ use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, redact, run, schema,
-    stages, state, store,
+    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, recording, redact,
+    replay, run, schema, stages, state, store, tap, test,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -46,6 +46,15 @@ struct SiteArgs {
 enum Verb {
     /// Run a pipeline to the end of its input, or until it is stopped
     Run(RunVerb),
+    /// Run a pipeline over a recording or a store instead of its own sources
+    Replay(ReplayVerb),
+    /// Run the tests inside pipeline files
+    Test(test::TestArgs),
+    /// Look at the rows that leave a port of a pipeline while it runs
+    Tap(tap::TapArgs),
+    /// What runs have recorded
+    #[command(subcommand)]
+    Recording(recording::RecordingVerb),
     /// Look for all mistakes of a pipeline file; needs no model, no data, no network
     Check(check::CheckArgs),
     /// Explain a message's code: cause, example, remedy
@@ -114,6 +123,9 @@ struct RunVerb {
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Record what the sources give, or the ports that the file says, into a new folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    record: Option<PathBuf>,
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
@@ -128,6 +140,15 @@ struct RunVerb {
     drop_state: Vec<String>,
     #[command(flatten)]
     processes: ProcessArgs,
+}
+
+/// What `replay` plays, and the run that it is.
+#[derive(Debug, ClapArgs)]
+struct ReplayVerb {
+    #[command(flatten)]
+    replay: replay::ReplayArgs,
+    #[command(flatten)]
+    run: RunVerb,
 }
 
 /// The processes that a run takes.
@@ -219,6 +240,7 @@ impl RunVerb {
             params: self.params.clone(),
             set: self.set.clone(),
             summary: self.summary.clone(),
+            record: self.record.clone(),
             log_json,
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
@@ -238,7 +260,7 @@ impl RunVerb {
 /// Carries out what the arguments say.
 pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     let workers = match &args.verb {
-        Verb::Run(run) | Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) | Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
         _ => None,
     };
     let SiteArgs { state, key_file, log_level, log } = args.site;
@@ -261,6 +283,13 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
                 run::run(&run.args(log_json), &settings, kinds)
             }
         }
+        Verb::Replay(ReplayVerb { replay, run }) => {
+            drop(out);
+            replay::run(&replay, &run.args(log_json), &settings, kinds)
+        }
+        Verb::Test(args) => test::run(&args, kinds, &mut out),
+        Verb::Tap(args) => tap::run(&args, &settings, &mut out),
+        Verb::Recording(verb) => recording::run(&verb, &settings, &mut out),
         Verb::Check(args) => check::run(&args, kinds, &mut out),
         Verb::Explain(args) => explain::run(&args, &mut out),
         Verb::Plan(args) => plan::run(&args, kinds, &mut out),

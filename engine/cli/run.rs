@@ -22,14 +22,18 @@ use headwater_runtime::commit::{self, Life};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, Report, RunOptions};
+use headwater_runtime::watch::Watch;
 use headwater_runtime::{cluster, diagnostic};
 
 pub use processes::ClusterArgs;
+pub(crate) use processes::private_folder;
 use processes::Company;
 
 use crate::quarantine::{Keeper, KeptCounts};
+use crate::recording::Recorder;
 use crate::site::Settings;
 use crate::state::{self, Fresh};
+use crate::tap::serve::Serving;
 
 /// What the command line says of a run.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +46,8 @@ pub struct RunArgs {
     pub set: Vec<(String, String)>,
     /// Where the summary is written as JSON.
     pub summary: Option<PathBuf>,
+    /// Where the run is recorded.
+    pub record: Option<PathBuf>,
     /// Log lines as JSON; no display.
     pub log_json: bool,
     /// No display, no table.
@@ -63,11 +69,10 @@ const FELL: u8 = 3;
 
 /// Runs a pipeline; gives the exit code.
 pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
-    let plan = match plan_of(args, kinds) {
-        Ok(plan) => Arc::new(plan),
-        Err(code) => return code,
-    };
-    run_plan(args, settings, plan, Memory::Kept)
+    match plan_of(args, kinds) {
+        Ok(plan) => run_plan(args, settings, Arc::new(plan), Memory::Kept),
+        Err(code) => code,
+    }
 }
 
 /// Whether a run is one of its pipeline's lives.
@@ -152,17 +157,32 @@ fn run_at_home(
             return FAILED;
         }
     };
+    let recorder = match recorder_of(args, &plan, &site, memory) {
+        Ok(recorder) => recorder.map(|recorder| Arc::new(Mutex::new(recorder))),
+        Err(error) => {
+            eprintln!("error: recording: {error}");
+            return FAILED;
+        }
+    };
     let hearing = hearing::Hearing::of(&plan);
     let rounds = rounds::Rounds::of(&plan);
     let mut options = RunOptions::new(&plan, site);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
+    let watch = Arc::new(Watch::default());
+    options.watch = Some(watch.clone());
+    options.recorder = recorder.clone().map(|recorder| recorder as _);
     let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
     options.life = life;
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
     let outcome = meet(&mut options, args, settings, &plan, company).and_then(|()| {
         let display = display::Display::start(&plan, &options.metrics, display_style(args));
+        let processes = options.cluster.as_ref().map_or(1, |member| member.processes());
+        let serving = Serving::begin(&plan, settings, &watch, processes);
+        if let Err(error) = &serving {
+            tracing::info!(%error, "the run cannot be looked at by `tap`");
+        }
         let outcome = run::run(plan.clone(), options);
         drop(display);
         outcome
@@ -176,7 +196,39 @@ fn run_at_home(
         Ok(report) => {
             company.inspect(|company| company.is_done());
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
-            told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun })
+            let code = told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun });
+            code.max(recorder.map_or(0, |recorder| end_recording(args, &recorder)))
+        }
+    }
+}
+
+/// The recording of a run, if the file or the command line asks for one. A replay is recorded only when the command line does.
+fn recorder_of(
+    args: &RunArgs,
+    plan: &Plan,
+    site: &Site,
+    memory: Memory,
+) -> headwater_contract::Result<Option<Recorder>> {
+    if plan.record.is_empty() || (memory == Memory::None && args.record.is_none()) {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&args.file).unwrap_or_default();
+    let facts = cluster::Facts::of(plan, &text, &[]).map_err(headwater_contract::StageError::new)?;
+    Recorder::begin(plan, site, args.record.as_deref(), facts).map(Some)
+}
+
+/// Ends the recording of a run that has ended well; gives the exit code.
+fn end_recording(args: &RunArgs, recorder: &Mutex<Recorder>) -> u8 {
+    let held = |_| headwater_contract::StageError::new("a thread died while it held it");
+    match recorder.lock().map_err(held).and_then(|mut recorder| recorder.finish()) {
+        Ok((folder, totals)) if !args.quiet => {
+            println!("recorded   {} rows in {} epochs: {}", totals.rows, totals.ends, folder.display());
+            0
+        }
+        Ok(_) => 0,
+        Err(error) => {
+            eprintln!("error: recording: {error}");
+            FAILED
         }
     }
 }
@@ -280,7 +332,11 @@ pub(crate) fn plan_of(args: &RunArgs, kinds: &[Kind]) -> Result<Plan, u8> {
         };
         eprint!("{}", diagnostic::render(&checked.diagnostics, &name, &text, style));
     }
-    checked.plan.ok_or(FAILED)
+    let mut plan = checked.plan.ok_or(FAILED)?;
+    if args.record.is_some() && plan.record.is_empty() {
+        plan.record = plan.sources();
+    }
+    Ok(plan)
 }
 
 /// The text of a pipeline file.

@@ -7,6 +7,7 @@
 
 mod due;
 mod feed;
+mod given;
 mod lives;
 mod progress;
 mod rounds;
@@ -45,7 +46,7 @@ pub enum Cut {
     Rows(usize, RecordBatch),
     /// Something rejected by that source, in the open epoch.
     Rejected(usize, SourceReject),
-    /// The same from the log of an earlier life, as rows of the `rejected` port.
+    /// The same from the log of an earlier life or from a recording, as rows of the `rejected` port.
     RejectedRows(usize, RecordBatch),
     /// The open epoch is closed.
     Close(Mark),
@@ -157,6 +158,9 @@ impl Intake {
         if self.stopping.load(Relaxed) {
             return self.stop();
         }
+        if self.is_cut_already() {
+            return self.take_given();
+        }
         if let Some((source, given, position)) = self.ready.pop_front() {
             return self.place(source, given, position);
         }
@@ -204,6 +208,16 @@ impl Intake {
                     self.complete = false;
                     self.open.rows += 1;
                     return Cut::Rejected(turn, reject);
+                }
+                Ok(Item::RejectedRows(rows, position)) => {
+                    self.reached(turn, position);
+                    self.turn = self.after(turn);
+                    return self.rejected_again(turn, rows);
+                }
+                // Not all sources were cut before: where this one was is of no use.
+                Ok(Item::Closed(_, position)) => {
+                    self.reached(turn, position);
+                    return Cut::Wait(Some(Duration::ZERO));
                 }
                 Ok(Item::Failed(failure)) => return Cut::Failed(failure),
                 // Recorded sources take turns: which rows meet in an epoch must not depend on who is faster.
@@ -342,13 +356,17 @@ impl Intake {
     /// Closes the open epoch, and the open round where its rule or `round_end` says so.
     fn close(&mut self, round_end: bool) -> Mark {
         let by_rule = self.rounds.ends(self.open.rows, self.watermark);
+        self.close_with(by_rule || round_end, false)
+    }
+
+    fn close_with(&mut self, round_end: bool, end_of_input: bool) -> Mark {
         let mark = Mark {
             epoch: self.epoch,
             round: self.rounds.round(),
             watermark: self.watermark,
             checkpoint: self.is_committed(),
-            round_end: by_rule || round_end,
-            end_of_input: false,
+            round_end,
+            end_of_input,
         };
         if mark.round_end {
             self.rounds.begin_next();

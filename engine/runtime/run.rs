@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, Role, Site, Source, SourceContext, StageError, Work};
+use headwater_contract::{Mark, Role, Site, Source, SourceContext, StageError, Work};
 
 use crate::cluster::{self, Member};
 use crate::commit::{Commits, Life, Restored};
@@ -18,9 +18,10 @@ use crate::digest::SinkDigest;
 use crate::instance::{Builder, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
-use crate::plan::{OutPort, Plan, PlanStage};
+use crate::plan::{OutPort, Plan, PlanStage, PortRef};
 use crate::relations;
 use crate::relations::members::Device;
+use crate::watch::Watch;
 
 /// Where rejected rows go that no stage reads.
 pub trait Quarantine: Send {
@@ -35,6 +36,21 @@ pub trait Quarantine: Send {
     /// # Errors
     /// It could not be made durable; the run ends.
     fn sync(&mut self) -> Result<(), StageError>;
+}
+
+/// Where what passes at ports is kept, epoch by epoch, to be played again.
+pub trait Recorder: Send {
+    /// Keeps rows of a port, by its number in [`Plan::recorded`], of the epoch that is closed next.
+    ///
+    /// # Errors
+    /// They could not be kept; the run ends.
+    fn rows(&mut self, port: usize, rows: &RecordBatch) -> Result<(), StageError>;
+
+    /// Keeps the end of an epoch.
+    ///
+    /// # Errors
+    /// It could not be kept; the run ends.
+    fn closed(&mut self, mark: &Mark) -> Result<(), StageError>;
 }
 
 /// Somebody who looks at the rows of an output while they pass.
@@ -70,10 +86,14 @@ pub struct RunOptions {
     pub digests: bool,
     /// Who looks at rows.
     pub taps: Vec<Tap>,
+    /// Who may begin and cease to look while it runs.
+    pub watch: Option<Arc<Watch>>,
     /// Where what it must remember is kept; without one nothing is, and a run begins at the beginning.
     pub life: Option<Life>,
     /// Where rejected rows go; without one they are only counted.
     pub quarantine: Option<Arc<Mutex<dyn Quarantine>>>,
+    /// Where the recorded ports of the plan go, at home; without one their rows pass unrecorded.
+    pub recorder: Option<Arc<Mutex<dyn Recorder>>>,
     /// Set it to stop: open epochs are carried through.
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
@@ -92,8 +112,10 @@ impl RunOptions {
             site,
             digests: true,
             taps: Vec::new(),
+            watch: None,
             life: None,
             quarantine: None,
+            recorder: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
             notes: BTreeMap::new(),
@@ -167,13 +189,16 @@ impl Shared {
     }
 
     /// Shows rows of a stage's output to those who asked for them.
-    pub(crate) fn show(&self, stage: usize, port: Port, rows: &RecordBatch) {
+    pub(crate) fn show(&self, stage: usize, port: OutPort, rows: &RecordBatch) {
         let taps = &self.options.taps;
+        if let Some(watch) = &self.options.watch {
+            watch.show(PortRef { stage, port }, rows);
+        }
         if taps.is_empty() {
             return;
         }
         let Some(stage) = self.plan.stages.get(stage) else { return };
-        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == OutPort::Out(port)) {
+        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == port) {
             (tap.look)(rows);
         }
     }

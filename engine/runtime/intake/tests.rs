@@ -86,6 +86,7 @@ fn plan(epoch: EpochRule, cap: u64) -> Plan {
         window: 4,
         commit: CommitRule::default(),
         members: None,
+        record: Vec::new(),
         stages,
     }
 }
@@ -106,7 +107,10 @@ fn drain(intake: &mut Intake) -> Cuts {
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
             Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
-            Cut::RejectedRows(..) => panic!("no earlier life noted anything"),
+            Cut::RejectedRows(_, batch) => {
+                let ids = IdentityColumns::of(&batch).unwrap();
+                rejects.extend((0..ids.len()).map(|row| ids.seq(row)));
+            }
             Cut::Close(mark) => {
                 cuts.epochs.push(std::mem::take(&mut rows));
                 cuts.rejects.push(std::mem::take(&mut rejects));
