@@ -274,22 +274,20 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
     site.refused(&["run", &file, "--record", &rec], &["something lies in it already"]);
     // A run that is killed leaves a recording without an end.
     let half = shown(&site.path("half"));
-    let fifo = site.path("talk.jsonl");
-    std::fs::remove_file(&fifo).unwrap();
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
         .current_dir(HOUSE)
         .env("HEADWATER_KEY_FILE", site.path("root.key"))
         .env("HEADWATER_STATE", site.path("other-state"))
-        .args(["run", &file, "--record", &half, "--quiet"])
-        .stdin(Stdio::null())
+        .args(["run", &file, "--record", &half, "--quiet", "--set", "stage.talk.path=-"])
+        .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut talking = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    let mut talking = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut talking, talk(400).as_bytes()).unwrap();
     let written = site.path("half/00000001.frames");
     while std::fs::metadata(&written).map_or(0, |meta| meta.len()) < 4096 {
+        assert!(child.try_wait().unwrap().is_none(), "the run goes on");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     child.kill().unwrap();
