@@ -1,8 +1,15 @@
 //! A recording of 1 GB of text, made on the fly, is played through a pipeline: memory, and rows a second beside a run of the same
 //! rows that nobody recorded. `cargo bench --bench replay`, or `HEADWATER_BENCH_MB=100` for less.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,12 +104,14 @@ fn batch(schema: &SchemaRef, number: u64) -> RecordBatch {
 fn record(folder: &Path, key: &KeyFile, batches: u64) -> u64 {
     let columns = Signature::source([utf8("text")]).apply(&[]).unwrap()[0].clone();
     let port = RecordedPort { name: "talk.out".into(), label: "raw".into(), columns: columns.clone() };
-    let head = RecordingHead { pipeline: "bench".into(), facts: Default::default(), ports: vec![port] };
+    let head = RecordingHead { pipeline: "bench".into(), facts: BTreeMap::default(), ports: vec![port] };
     let mut writer = RecordingWriter::create(folder, key, real_disk(), &head).unwrap();
     for epoch in 0..batches {
         writer.rows(0, &batch(&columns, epoch)).unwrap();
         let last = epoch + 1 == batches;
-        writer.end(&RecordedEnd { epoch, round: 0, watermark: None, round_end: last, end_of_input: last }).unwrap();
+        writer
+            .end(&RecordedEnd { epoch, round: 0, watermark: None, round_end: last, end_of_input: last })
+            .unwrap();
     }
     writer.finish().unwrap();
     std::fs::metadata(folder.join("00000001.frames")).unwrap().len()
@@ -110,7 +119,9 @@ fn record(folder: &Path, key: &KeyFile, batches: u64) -> u64 {
 
 /// Runs a source into nothing; what it did, and the CPU time of the process meanwhile.
 fn play(source: &str, key: &KeyFile) -> (Report, Duration) {
-    let text = format!("[pipeline]\nname = 'bench'\nepoch = {{ rows = {ROWS} }}\n{source}\n[stage.end]\ntype = 'ends'\nfrom = 'talk'\n");
+    let text = format!(
+        "[pipeline]\nname = 'bench'\nepoch = {{ rows = {ROWS} }}\n{source}\n[stage.end]\ntype = 'ends'\nfrom = 'talk'\n"
+    );
     let kinds = [headwater_stages::replay::KIND, Kind::source::<Made>(), Kind::stage::<Ends>()];
     let plan = Arc::new(check("bench", &text, &kinds, &Settings::default()).plan.unwrap());
     let site = Site { key_file: key.path().to_owned(), ..Site::default() };
@@ -124,7 +135,7 @@ fn play(source: &str, key: &KeyFile) -> (Report, Duration) {
 
 fn cpu() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap())
 }
 
 fn most_memory() -> u64 {
@@ -134,18 +145,29 @@ fn most_memory() -> u64 {
 }
 
 fn main() {
-    let megabytes: u64 = std::env::var("HEADWATER_BENCH_MB").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let megabytes: u64 =
+        std::env::var("HEADWATER_BENCH_MB").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
     let batches = (megabytes * 1_000_000 / (ROWS * TEXT as u64)).max(1);
     let own = tempfile::tempdir().unwrap();
     let key = KeyFile::at(own.path().join("root.key"));
     let folder = own.path().join("rec");
     let begun = Instant::now();
     let bytes = record(&folder, &key, batches);
-    println!("recorded   {} rows, {:.2} GB on disk, in {:.1} s", batches * ROWS, bytes as f64 / 1e9, begun.elapsed().as_secs_f64());
+    println!(
+        "recorded   {} rows, {:.2} GB on disk, in {:.1} s",
+        batches * ROWS,
+        bytes as f64 / 1e9,
+        begun.elapsed().as_secs_f64()
+    );
     let (made, of_made) = play(&format!("[stage.talk]\ntype = 'made'\nbatches = {batches}"), &key);
-    let (played, of_played) = play(&format!("[stage.talk]\ntype = 'replay'\npath = '{}'", folder.display()), &key);
+    let (played, of_played) =
+        play(&format!("[stage.talk]\ntype = 'replay'\npath = '{}'", folder.display()), &key);
     let rows = |report: &Report| report.counts.stages[1].rows_in;
-    assert_eq!((rows(&played), played.counts.epochs_done), (batches * ROWS, batches), "all of it, in its epochs");
+    assert_eq!(
+        (rows(&played), played.counts.epochs_done),
+        (batches * ROWS, batches),
+        "all of it, in its epochs"
+    );
     assert_eq!(rows(&made), batches * ROWS);
     let rate = |cpu: Duration| bytes as f64 / 1e6 / cpu.as_secs_f64();
     println!("made       {:.1} CPU s, {:.0} MB a CPU second", of_made.as_secs_f64(), rate(of_made));

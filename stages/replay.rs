@@ -132,9 +132,11 @@ impl Replay {
                 }
             }
             Found::Store(_) if self.label() != Label::Raw => {
-                return Err(StageError::new(format!("{folder} is a store, which keeps no label of its rows"))
-                    .expected("`label` to be left out: they count as raw")
-                    .help("record the port that the store reads, to have its label again"));
+                return Err(StageError::new(format!(
+                    "{folder} is a store, which keeps no label of its rows"
+                ))
+                .expected("`label` to be left out: they count as raw")
+                .help("record the port that the store reads, to have its label again"));
             }
             Found::Store(_) => {
                 if let Some(port) = &self.port {
@@ -200,9 +202,9 @@ impl SourceConfig for Replay {
 
     fn wrongs(&self) -> Vec<Wrong> {
         let times = [("since", &self.since), ("until", &self.until)];
-        let times = times.iter().filter_map(|(option, text)| {
-            Some(Wrong::new(option, time_of(text.as_deref()?).err()?))
-        });
+        let times = times
+            .iter()
+            .filter_map(|(option, text)| Some(Wrong::new(option, time_of(text.as_deref()?).err()?)));
         let columns = self.columns.iter().filter_map(|column| columns::field_of(column).err());
         times.chain(columns.map(|what| Wrong::new("columns", what))).collect()
     }
@@ -241,7 +243,10 @@ impl Place {
     fn of(position: &Position) -> Result<Self> {
         let read = || {
             let (entries, rows) = position.0.split_first_chunk::<8>()?;
-            Some(Place { entries: u64::from_le_bytes(*entries), rows: u64::from_le_bytes(rows.try_into().ok()?) })
+            Some(Place {
+                entries: u64::from_le_bytes(*entries),
+                rows: u64::from_le_bytes(rows.try_into().ok()?),
+            })
         };
         read().ok_or_else(|| {
             StageError::new("the saved position is none of a replay").help("begin anew: `run --fresh --yes`")

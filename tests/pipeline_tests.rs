@@ -100,8 +100,10 @@ fn what_differs_is_shown_and_blessed_in_place() {
     assert_eq!(output.status.code(), Some(1), "patterns are not blessed: {}", told(&output));
     let blessed = std::fs::read_to_string(&path).unwrap();
     let rows = "[\n    { text = \"call <PHONE>\" },\n    { text = \"tea is ready\" },\n]";
-    let expected = WRONG
-        .replace("[{ text = \"call 555-0142\" }, { text = \"tea is ready\" }], count = 3", &format!("{rows}, count = 2"));
+    let expected = WRONG.replace(
+        "[{ text = \"call 555-0142\" }, { text = \"tea is ready\" }], count = 3",
+        &format!("{rows}, count = 2"),
+    );
     assert_eq!(blessed, expected, "all else stays, comments too");
     let lines = std::fs::read_to_string(own.path().join("expected.jsonl")).unwrap();
     assert_eq!(lines, "{\"text\":\"tea\"}\n{\"text\":\"call <PHONE>\"}\n");

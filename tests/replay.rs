@@ -136,7 +136,16 @@ fn a_replay_gives_the_digests_of_its_run_on_every_topology() {
     // The input is gone, and other rules are given: the recording needs and asks neither.
     std::fs::remove_file(site.path("talk.jsonl")).unwrap();
     let second = shown(&site.path("second"));
-    let other = ["--from", &rec, "--record", &second, "--set", "pipeline.epoch={rows = 3}", "--set", "pipeline.round={epochs = 2}"];
+    let other = [
+        "--from",
+        &rec,
+        "--record",
+        &second,
+        "--set",
+        "pipeline.epoch={rows = 3}",
+        "--set",
+        "pipeline.round={epochs = 2}",
+    ];
     let again = site.run("replay", &pipeline, &other);
     assert_eq!(again["digest"], original["digest"]);
     assert_eq!(site.cuts("second"), site.cuts("rec"), "the recording of a replay is cut as the recording");
@@ -173,7 +182,9 @@ fn a_file_says_which_ports_are_recorded() {
         let first = site.recording("state/talk/recordings/000001");
         let pairs = first.entries().zip(site.recording(&folder).entries().collect::<Vec<_>>());
         for (one, other) in pairs {
-            let (Recorded::Rows { port: 1, rows: one }, Recorded::Rows { port, rows }) = (one.unwrap(), other.unwrap()) else {
+            let (Recorded::Rows { port: 1, rows: one }, Recorded::Rows { port, rows }) =
+                (one.unwrap(), other.unwrap())
+            else {
                 continue;
             };
             assert_eq!((port, one), (1, rows), "{topology:?}");
@@ -292,7 +303,10 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    site.refused(&["replay", &file, "--from", &half], &["00000001.frames", "breaks off after frame", "at byte"]);
+    site.refused(
+        &["replay", &file, "--from", &half],
+        &["00000001.frames", "breaks off after frame", "at byte"],
+    );
     site.refused(&["recording", "show", &half], &["breaks off after frame"]);
 }
 
@@ -323,7 +337,14 @@ fn a_loop_gives_the_same_adapters_again() {
         let state = format!("state={}", site.path(state).display());
         [["--param".to_owned(), talk], ["--param".to_owned(), state]].concat()
     };
-    let small = ["--set", "pipeline.epoch={rows = 10}", "--set", "pipeline.round={rows = 40}", "--set", "stage.train.steps=2"];
+    let small = [
+        "--set",
+        "pipeline.epoch={rows = 10}",
+        "--set",
+        "pipeline.round={rows = 40}",
+        "--set",
+        "stage.train.steps=2",
+    ];
     let run = |verb: &str, state: &str, more: &[&str]| {
         let params = params(state);
         let params: Vec<&str> = params.iter().map(String::as_str).collect();

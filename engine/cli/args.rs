@@ -224,7 +224,7 @@ enum QuarantineVerb {
         #[arg(long)]
         stage: String,
         #[command(flatten)]
-        run: RunVerb,
+        run: Box<RunVerb>,
     },
 }
 
@@ -260,7 +260,8 @@ impl RunVerb {
 /// Carries out what the arguments say.
 pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     let workers = match &args.verb {
-        Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) | Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) => run.workers,
+        Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
         _ => None,
     };
     let SiteArgs { state, key_file, log_level, log } = args.site;

@@ -112,7 +112,9 @@ impl run::Recorder for Recorder {
 fn next_folder(site: &Site) -> Result<PathBuf> {
     let all = site.state.join("recordings");
     let there = match std::fs::read_dir(&all) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max(),
+        Ok(entries) => {
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max()
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(StageError::new(format!("{} cannot be read: {error}", all.display()))),
     };
@@ -158,7 +160,11 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
     text += &match last {
         None => "epochs     none\n".to_owned(),
         Some(end) => {
-            let ended = if end.end_of_input { "to the end of the input" } else { "stopped before the end of the input" };
+            let ended = if end.end_of_input {
+                "to the end of the input"
+            } else {
+                "stopped before the end of the input"
+            };
             format!("epochs     {}, the last in round {}; {ended}\n", entries.totals().ends, end.round)
         }
     };
@@ -179,7 +185,8 @@ fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8>
     let damaged = checks.iter().any(|check| check.problem.is_some());
     // Every byte may be as it was written, and the end still be missing.
     let whole = Recording::open(folder, &key).map_err(of_vault);
-    let whole = whole.and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
+    let whole = whole
+        .and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
     match whole {
         Ok(()) => Ok(u8::from(damaged)),
         Err(_) if damaged => Ok(1),
@@ -193,7 +200,10 @@ fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write)
     let facts = [("recording", folder.display().to_string().into()), ("device", device.into())];
     AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Forget, &facts).map_err(of_vault)?;
     let known = Recording::forget(folder, &key, real_disk(), device).map_err(of_vault)?;
-    written(out, if known { "forgotten: its rows cannot be read any more\n" } else { "it has no rows there\n" })
+    written(
+        out,
+        if known { "forgotten: its rows cannot be read any more\n" } else { "it has no rows there\n" },
+    )
 }
 
 fn written(out: &mut dyn Write, text: &str) -> Result<u8> {

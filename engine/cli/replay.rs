@@ -64,9 +64,12 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
     let key = KeyFile::at(&settings.key_file);
     let recording = Recording::find(&args.from, &key).map_err(|e| StageError::new(e.to_string()))?;
     let sources = plan.sources();
-    if let Some((unknown, _)) = args.ports.iter().find(|(id, _)| !sources.iter().any(|at| plan.port_name(*at) == *id)) {
+    if let Some((unknown, _)) =
+        args.ports.iter().find(|(id, _)| !sources.iter().any(|at| plan.port_name(*at) == *id))
+    {
         let names: Vec<String> = sources.iter().map(|at| plan.port_name(*at)).collect();
-        return Err(StageError::new(format!("--port: the pipeline has no source {unknown:?}")).expected(names.join(" or ")));
+        return Err(StageError::new(format!("--port: the pipeline has no source {unknown:?}"))
+            .expected(names.join(" or ")));
     }
     for at in sources {
         let port = match &recording {
@@ -77,7 +80,8 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
             let told: Vec<String> = wrongs.iter().map(|w| format!("`{}`: {}", w.option, w.what)).collect();
             StageError::new(told.join("; "))
         })?;
-        let wrongs: Vec<String> = role.wrongs().iter().map(|w| format!("--{}: {}", w.option, w.what)).collect();
+        let wrongs: Vec<String> =
+            role.wrongs().iter().map(|w| format!("--{}: {}", w.option, w.what)).collect();
         if !wrongs.is_empty() {
             return Err(StageError::new(wrongs.join("; ")));
         }
@@ -89,7 +93,12 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
 }
 
 /// The recorded port that takes the place of a source, whose rows must be just as private.
-fn fitting<'r>(plan: &Plan, at: PortRef, recording: &'r Recording, args: &ReplayArgs) -> Result<&'r RecordedPort> {
+fn fitting<'r>(
+    plan: &Plan,
+    at: PortRef,
+    recording: &'r Recording,
+    args: &ReplayArgs,
+) -> Result<&'r RecordedPort> {
     let (id, full) = (plan.port_name(at), plan.full_name(at));
     let wanted = args.ports.iter().find(|(source, _)| *source == id).map_or(&full, |(_, port)| port);
     let ports = &recording.head().ports;
@@ -103,15 +112,19 @@ fn fitting<'r>(plan: &Plan, at: PortRef, recording: &'r Recording, args: &Replay
     if port.label == label.name() {
         return Ok(port);
     }
-    Err(StageError::new(format!("the rows of `{}` were {} when they were recorded, and `{full}` gives {label} ones", port.name, port.label))
-        .expected("rows to be as private as when they were recorded, neither more nor less")
-        .help("a stage of type `replay` gives them with their own label"))
+    Err(StageError::new(format!(
+        "the rows of `{}` were {} when they were recorded, and `{full}` gives {label} ones",
+        port.name, port.label
+    ))
+    .expected("rows to be as private as when they were recorded, neither more nor less")
+    .help("a stage of type `replay` gives them with their own label"))
 }
 
 fn options(plan: &Plan, at: PortRef, port: Option<&RecordedPort>, args: &ReplayArgs) -> Result<toml::Table> {
     let (columns, label) = plan.rows_of(at).ok_or_else(|| StageError::new("a source without output"))?;
     let text = |value: &str| toml::Value::String(value.to_owned());
-    let list = |values: Vec<String>| toml::Value::Array(values.into_iter().map(toml::Value::String).collect());
+    let list =
+        |values: Vec<String>| toml::Value::Array(values.into_iter().map(toml::Value::String).collect());
     let own = columns.fields().iter().skip(5).filter_map(|field| word_of(field)).collect();
     let speed = args.speed.parse::<f64>().map_or_else(|_| text(&args.speed), toml::Value::Float);
     let mut table = toml::Table::from_iter([
@@ -121,7 +134,11 @@ fn options(plan: &Plan, at: PortRef, port: Option<&RecordedPort>, args: &ReplayA
         ("speed".to_owned(), speed),
         ("devices".to_owned(), list(args.devices.clone())),
     ]);
-    let given = [("port", port.map(|port| &port.name)), ("since", args.since.as_ref()), ("until", args.until.as_ref())];
+    let given = [
+        ("port", port.map(|port| &port.name)),
+        ("since", args.since.as_ref()),
+        ("until", args.until.as_ref()),
+    ];
     table.extend(given.iter().filter_map(|(name, value)| Some(((*name).to_owned(), text((*value)?)))));
     Ok(table)
 }

@@ -26,8 +26,8 @@ use headwater_runtime::watch::Watch;
 use headwater_runtime::{cluster, diagnostic};
 
 pub use processes::ClusterArgs;
-pub(crate) use processes::private_folder;
 use processes::Company;
+pub(crate) use processes::private_folder;
 
 use crate::quarantine::{Keeper, KeptCounts};
 use crate::recording::Recorder;
@@ -173,6 +173,13 @@ fn run_at_home(
     options.watch = Some(watch.clone());
     options.recorder = recorder.clone().map(|recorder| recorder as _);
     let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
+    if let (Some(_), Some((first, _))) = (&recorder, &begun)
+        && first.0 > 0
+    {
+        tracing::warn!(
+            "the recording begins at epoch {first}: what stages had learnt before is not in it; --fresh begins anew"
+        );
+    }
     options.life = life;
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);

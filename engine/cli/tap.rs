@@ -60,18 +60,23 @@ fn name_of(word: &str) -> Result<String> {
     if !path.is_file() {
         return Ok(word.to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|e| StageError::new(format!("{word} cannot be read: {e}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| StageError::new(format!("{word} cannot be read: {e}")))?;
     let head = pipeline::parse(&text).pipeline.head;
     let name = head.iter().find(|entry| entry.key == "name").and_then(|entry| entry.node.as_str());
-    name.map(str::to_owned).ok_or_else(|| StageError::new(format!("{word} names no pipeline")).help("headwater check"))
+    name.map(str::to_owned)
+        .ok_or_else(|| StageError::new(format!("{word} names no pipeline")).help("headwater check"))
 }
 
 fn look(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let name = name_of(&args.pipeline)?;
     let folder: PathBuf = settings.site(&name).state;
     let stream = socket::connect(&folder).map_err(|error| {
-        StageError::new(format!("no run of `{name}` lets itself be looked at in {}: {error}", folder.display()))
-            .expected("a run that goes on now, on this machine, with this --state")
+        StageError::new(format!(
+            "no run of `{name}` lets itself be looked at in {}: {error}",
+            folder.display()
+        ))
+        .expected("a run that goes on now, on this machine, with this --state")
     })?;
     let wish = Wish { port: args.port.clone(), raw: args.raw, sample: args.sample, rate: args.rate };
     let broken = |e: std::io::Error| StageError::new(format!("the run does not answer: {e}"));
@@ -80,9 +85,8 @@ fn look(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Result<()> 
     let mut shown = 0;
     let mut table = Table::default();
     for line in &mut lines {
-        let told = match Told::read(&line.map_err(broken)?) {
-            Some(told) => told,
-            None => return Err(StageError::new("the run answers in a way that this program does not know")),
+        let Some(told) = Told::read(&line.map_err(broken)?) else {
+            return Err(StageError::new("the run answers in a way that this program does not know"));
         };
         let is_row = matches!(told, Told::Row(_));
         let written = match told {
@@ -171,7 +175,10 @@ mod tests {
     fn rows_stand_below_each_other() {
         let mut table = Table::default();
         let mut lines = |row: Value| table.lines(row.as_object().unwrap());
-        assert_eq!(lines(json!({ "device": "kitchen", "n": 1 })), "DEVICE   N\nkitchen  1\n".replace("DEVICE   N", "DEVICE  N"));
+        assert_eq!(
+            lines(json!({ "device": "kitchen", "n": 1 })),
+            "DEVICE   N\nkitchen  1\n".replace("DEVICE   N", "DEVICE  N")
+        );
         assert_eq!(lines(json!({ "device": "hall", "n": 20 })), "hall     20\n");
         assert_eq!(lines(json!({ "text": "a\u{1b}[2J" })), "TEXT\na [2J\n");
         assert_eq!(cell(&json!("x".repeat(100))).chars().count(), CELL);

@@ -137,7 +137,8 @@ struct Holes<'t> {
 }
 
 /// What says that something is not there.
-const ABSENCES: [&str; 10] = ["H0004", "H0008", "H0101", "H0102", "H0202", "H0206", "H0301", "H0303", "H0310", "H0602"];
+const ABSENCES: [&str; 10] =
+    ["H0004", "H0008", "H0101", "H0102", "H0202", "H0206", "H0301", "H0303", "H0310", "H0602"];
 
 /// What says that a table, or a use of it, is not there.
 const ABSENT_TABLES: [&str; 7] = ["H0004", "H0008", "H0101", "H0102", "H0301", "H0310", "H0602"];

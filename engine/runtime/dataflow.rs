@@ -22,8 +22,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
-use headwater_contract::{Order, Routing};
 use headwater_contract::units::Epoch;
+use headwater_contract::{Order, Routing};
 use timely::communication::WorkerGuards;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;

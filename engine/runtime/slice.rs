@@ -120,7 +120,8 @@ pub struct Fed {
 /// The stages that lead to some ports: those themselves, and all that they hang on, up to what is fed.
 pub fn needed(plan: &Plan, fed: &[PortRef], ports: &[PortRef]) -> BTreeSet<usize> {
     let mut needed = BTreeSet::new();
-    let mut open: Vec<usize> = ports.iter().filter(|port| !fed.contains(port)).map(|port| port.stage).collect();
+    let mut open: Vec<usize> =
+        ports.iter().filter(|port| !fed.contains(port)).map(|port| port.stage).collect();
     while let Some(at) = open.pop() {
         let Some(stage) = plan.stages.get(at).filter(|_| needed.insert(at)) else { continue };
         let inputs = stage.inputs.iter().zip(&stage.signature.inputs).filter(|(_, input)| !input.feedback);
@@ -148,7 +149,8 @@ pub fn slice(plan: Plan, fed: Vec<Fed>, ports: &[PortRef]) -> (Plan, BTreeMap<Po
             places.entry(PortRef { stage: *stage, port }).or_insert(PortRef { stage: at, port });
         }
     }
-    let moved = |from: &[PortRef]| from.iter().filter_map(|port| places.get(port).copied()).collect::<Vec<_>>();
+    let moved =
+        |from: &[PortRef]| from.iter().filter_map(|port| places.get(port).copied()).collect::<Vec<_>>();
     let members = plan.members.map(|members| {
         let changes = members.changes.and_then(|port| moved(&[port]).into_iter().next());
         Members { changes, ..members }

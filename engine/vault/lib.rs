@@ -53,7 +53,8 @@ pub use identity::COLUMNS as IDENTITY_COLUMNS;
 pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
 pub use keystore::{SegmentSeal, rotate_key};
 pub use recording::{
-    Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntries, RecordingHead, RecordingWriter,
+    Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntries, RecordingHead,
+    RecordingWriter,
 };
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;

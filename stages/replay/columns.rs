@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use headwater_contract::prelude::*;
 use arrow::datatypes::TimeUnit;
+use headwater_contract::prelude::*;
 
 const FORM: &str = "a name, a space and one of string, boolean, binary, i32, i64, u8, u16, u32, u64, f32, f64, time, or one of these in []; \
      `?` behind it where values may be missing";
@@ -49,7 +49,8 @@ fn type_word(kind: &DataType) -> Option<String> {
     if let DataType::List(item) = kind {
         return Some(format!("[{}]", type_word(item.data_type())?));
     }
-    let words = ["string", "boolean", "binary", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "time"];
+    let words =
+        ["string", "boolean", "binary", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "time"];
     words.into_iter().find(|word| type_of(word).as_ref() == Some(kind)).map(str::to_owned)
 }
 
@@ -73,7 +74,8 @@ pub fn fit(wanted: &[Field], there: &Schema, folder: &Path) -> Result {
     }
     let known = identity::fields();
     let own = there.fields().iter().filter(|field| !known.iter().any(|k| k.name() == field.name()));
-    let names: Vec<String> = own.map(|field| word_of(field).unwrap_or_else(|| field.name().clone())).collect();
+    let names: Vec<String> =
+        own.map(|field| word_of(field).unwrap_or_else(|| field.name().clone())).collect();
     Err(StageError::new(format!("{}: {}", folder.display(), misfits.join("; ")))
         .expected(format!("columns that are there: {}", names.join(", "))))
 }

@@ -18,11 +18,9 @@ pub(super) fn play(
 ) -> Result {
     let rejected = rejected_port(recording, port);
     let mut entries = recording.entries();
-    let mut entry = 0_u64;
-    while let Some(recorded) = entries.next() {
+    for (before, recorded) in (0_u64..).zip(entries.by_ref()) {
         let recorded = recorded.map_err(of_vault)?;
-        let (before, behind) = (entry, Place { entries: entry + 1, rows: 0 });
-        entry += 1;
+        let behind = Place { entries: before + 1, rows: 0 };
         if before < from.entries {
             continue;
         }

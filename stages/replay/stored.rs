@@ -67,8 +67,10 @@ fn strands(store: &StoreReader) -> Vec<Strand<'_>> {
     for segment in store.segments() {
         by_device.entry(&segment.device).or_default().push(segment);
     }
-    let strand = |batches: Box<dyn Iterator<Item = _>>| {
-        Strand { batches, batch: RecordBatch::new_empty(Arc::new(Schema::empty())), row: 0 }
+    let strand = |batches: Box<dyn Iterator<Item = _>>| Strand {
+        batches,
+        batch: RecordBatch::new_empty(Arc::new(Schema::empty())),
+        row: 0,
     };
     let sealed = by_device.into_values().map(|segments| {
         let rows = segments.into_iter().flat_map(|segment| match store.read(segment) {

@@ -1,5 +1,6 @@
 //! Recordings and stores that are played again, without the engine.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use headwater_contract::conformance::text_rows;
@@ -75,7 +76,7 @@ impl Fixture {
         let rows = text_rows(ROWS).unwrap();
         let columns = rows.schema();
         let port = RecordedPort { name: "talk.out".into(), label: label.into(), columns };
-        let head = RecordingHead { pipeline: "p".into(), facts: Default::default(), ports: vec![port] };
+        let head = RecordingHead { pipeline: "p".into(), facts: BTreeMap::default(), ports: vec![port] };
         let key = KeyFile::at(self.path("root.key"));
         let mut writer = RecordingWriter::create(&self.path("rec"), &key, real_disk(), &head).unwrap();
         for (epoch, from) in [(0, 0), (1, 2)] {
@@ -111,7 +112,8 @@ fn a_recording_comes_again_as_it_was_cut() {
     fixture.record("raw");
     let taken = fixture.play(&fixture.config(""), None, None);
     assert_eq!(taken.rows.iter().filter(|name| *name == "|").count(), 2);
-    let ended: Vec<_> = taken.ends.iter().map(|e| (e.round, e.watermark, e.round_end, e.end_of_input)).collect();
+    let ended: Vec<_> =
+        taken.ends.iter().map(|e| (e.round, e.watermark, e.round_end, e.end_of_input)).collect();
     let at = |n| Some(Micros(n));
     assert_eq!(ended, [(Round(7), at(0), false, false), (Round(8), at(1), true, true)]);
     // From every place on, what follows is the same.
@@ -217,7 +219,8 @@ fn options_are_checked() {
 
 #[test]
 fn columns_have_words() {
-    for words in ["text string", "seconds f32", "samples [f32]", "note string?", "at time", "lists [[u32]]?"] {
+    for words in ["text string", "seconds f32", "samples [f32]", "note string?", "at time", "lists [[u32]]?"]
+    {
         let field = columns::field_of(words).unwrap();
         assert_eq!(word_of(&field).as_deref(), Some(words));
     }

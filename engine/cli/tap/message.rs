@@ -44,7 +44,11 @@ impl Wish {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Told {
     /// Rows follow.
-    Begun { port: String, label: String, processes: usize },
+    Begun {
+        port: String,
+        label: String,
+        processes: usize,
+    },
     /// None will.
     Refused(String),
     Row(Map<String, Value>),
@@ -114,7 +118,14 @@ mod tests {
         let wish = Wish { port: "redact.out".into(), raw: false, sample: 2, rate: 50 };
         assert_eq!(Wish::read(line), Ok(wish.clone()));
         assert_eq!(wish.line().trim_end(), line);
-        for wrong in ["", "{}", "[1]", &line.replace("\"tap\":1", "\"tap\":2"), &line.replace("50", "0"), &line.replace("false", "0")] {
+        for wrong in [
+            "",
+            "{}",
+            "[1]",
+            &line.replace("\"tap\":1", "\"tap\":2"),
+            &line.replace("50", "0"),
+            &line.replace("false", "0"),
+        ] {
             assert!(Wish::read(wrong).is_err(), "{wrong}");
         }
         assert_eq!(Told::read(&KEPT[0].replace("\"tap\":1", "\"tap\":2")), None);

@@ -56,7 +56,12 @@ impl Serving {
     ///
     /// # Errors
     /// There is no socket: the run goes on without.
-    pub(crate) fn begin(plan: &Arc<Plan>, settings: &Settings, watch: &Arc<Watch>, processes: usize) -> io::Result<Self> {
+    pub(crate) fn begin(
+        plan: &Arc<Plan>,
+        settings: &Settings,
+        watch: &Arc<Watch>,
+        processes: usize,
+    ) -> io::Result<Self> {
         let state = settings.site(&plan.name).state;
         let listener = socket::listen(&state)?;
         listener.set_nonblocking(true)?;
@@ -127,7 +132,10 @@ fn attend(guest: &UnixStream, run: &Run) -> io::Result<()> {
     let label = run.plan.rows_of(port).map_or(Label::Raw, |(_, label)| label);
     // Before it is told that rows follow: none that follows is missed.
     let watching = run.watch.begin(port, BEHIND);
-    send(guest, &Told::Begun { port: run.plan.full_name(port), label: label.name().into(), processes: run.processes })?;
+    send(
+        guest,
+        &Told::Begun { port: run.plan.full_name(port), label: label.name().into(), processes: run.processes },
+    )?;
     let mut flow = Flow::of(&wish);
     while !run.over.load(Relaxed) {
         let Ok(batch) = watching.next(LOOK) else { return Ok(()) };
@@ -137,7 +145,7 @@ fn attend(guest: &UnixStream, run: &Run) -> io::Result<()> {
             None => flow.passed_over += watching.dropped(),
         }
         flow.passed_over += watching.dropped();
-        if let Some(rows) = flow.to_tell() {
+        if let Some(rows) = flow.untold() {
             send(guest, &Told::PassedOver(rows))?;
         }
         if is_gone(guest)? {
@@ -162,11 +170,17 @@ fn is_gone(guest: &UnixStream) -> io::Result<bool> {
 /// The port, if it may be looked at; raw rows only when that is said and written down.
 fn grant(wish: &Wish, run: &Run) -> Result<PortRef, String> {
     let Some(port) = run.plan.port(&wish.port) else {
-        let outputs = run.plan.stages.iter().flat_map(|stage| {
-            stage.outputs.iter().map(|output| format!("{}.{}", stage.id, output.name))
-        });
+        let outputs = run
+            .plan
+            .stages
+            .iter()
+            .flat_map(|stage| stage.outputs.iter().map(|output| format!("{}.{}", stage.id, output.name)));
         let names: Vec<String> = outputs.collect();
-        return Err(format!("the pipeline has no port `{}`; expected {}, or a stage's `rejected`", wish.port, names.join(", ")));
+        return Err(format!(
+            "the pipeline has no port `{}`; expected {}, or a stage's `rejected`",
+            wish.port,
+            names.join(", ")
+        ));
     };
     let label = run.plan.rows_of(port).map_or(Label::Raw, |(_, label)| label);
     if label != Label::Raw {
@@ -174,7 +188,9 @@ fn grant(wish: &Wish, run: &Run) -> Result<PortRef, String> {
     }
     let name = run.plan.full_name(port);
     if !wish.raw {
-        return Err(format!("the rows of `{name}` are raw; --raw shows them all the same, and writes it down in the audit log"));
+        return Err(format!(
+            "the rows of `{name}` are raw; --raw shows them all the same, and writes it down in the audit log"
+        ));
     }
     let key = KeyFile::at(&run.settings.key_file);
     let facts = [("pipeline", run.plan.name.as_str().into()), ("tap", name.into())];
@@ -229,13 +245,21 @@ struct Flow {
 impl Flow {
     fn of(wish: &Wish) -> Self {
         let now = Instant::now();
-        Flow { sample: wish.sample, rate: wish.rate, seen: 0, second: now, sent: 0, passed_over: 0, told: now }
+        Flow {
+            sample: wish.sample,
+            rate: wish.rate,
+            seen: 0,
+            second: now,
+            sent: 0,
+            passed_over: 0,
+            told: now,
+        }
     }
 
     /// Whether the next row is sent. One that the sample leaves out is not missed.
     fn takes(&mut self) -> bool {
         self.seen += 1;
-        if (self.seen - 1) % self.sample != 0 {
+        if !(self.seen - 1).is_multiple_of(self.sample) {
             return false;
         }
         if self.second.elapsed() >= Duration::from_secs(1) {
@@ -248,7 +272,7 @@ impl Flow {
     }
 
     /// How many rows were passed over since it was last told, at most once a second.
-    fn to_tell(&mut self) -> Option<u64> {
+    fn untold(&mut self) -> Option<u64> {
         if self.passed_over == 0 || self.told.elapsed() < Duration::from_secs(1) {
             return None;
         }

@@ -38,7 +38,10 @@ pub(super) fn listen(state: &Path) -> io::Result<UnixListener> {
     let listener = match UnixListener::bind(&path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             if connect(state).is_ok() {
-                return Err(io::Error::new(ErrorKind::AddrInUse, "another run of this pipeline goes on there"));
+                return Err(io::Error::new(
+                    ErrorKind::AddrInUse,
+                    "another run of this pipeline goes on there",
+                ));
             }
             std::fs::remove_file(&path)?;
             UnixListener::bind(&path)?

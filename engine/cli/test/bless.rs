@@ -30,7 +30,9 @@ pub(super) fn edits(
         edits.push((span.clone(), came.len().to_string()));
     }
     let columns = columns(wanted, came);
-    let kept = |row: &Row| -> Row { columns.iter().filter_map(|name| Some((name.clone(), row.get(name)?.clone()))).collect() };
+    let kept = |row: &Row| -> Row {
+        columns.iter().filter_map(|name| Some((name.clone(), row.get(name)?.clone()))).collect()
+    };
     let rows: Vec<Row> = came.iter().map(kept).collect();
     match &expect.rows {
         None => Ok(()),
@@ -53,7 +55,10 @@ fn columns(wanted: &Wanted<'_>, came: &[Row]) -> Vec<String> {
         return named;
     }
     let known = identity::fields();
-    let own = came.iter().flat_map(|row| row.keys()).filter(|name| !known.iter().any(|field| field.name() == *name));
+    let own = came
+        .iter()
+        .flat_map(|row| row.keys())
+        .filter(|name| !known.iter().any(|field| field.name() == *name));
     let mut columns: Vec<String> = Vec::new();
     for name in own {
         if !columns.contains(name) {
@@ -67,7 +72,8 @@ fn list(rows: &[Row]) -> String {
     if rows.is_empty() {
         return "[]".into();
     }
-    let lines: String = rows.iter().map(|row| format!("    {},\n", as_toml(&Value::Object(row.clone())))).collect();
+    let lines: String =
+        rows.iter().map(|row| format!("    {},\n", as_toml(&Value::Object(row.clone())))).collect();
     format!("[\n{lines}]")
 }
 
@@ -75,7 +81,8 @@ fn as_toml(value: &Value) -> String {
     match value {
         Value::Object(row) => {
             let parts = row.iter().filter(|(_, value)| !value.is_null());
-            let parts: Vec<String> = parts.map(|(name, value)| format!("{} = {}", key(name), as_toml(value))).collect();
+            let parts: Vec<String> =
+                parts.map(|(name, value)| format!("{} = {}", key(name), as_toml(value))).collect();
             format!("{{ {} }}", parts.join(", "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(as_toml).collect::<Vec<_>>().join(", ")),
@@ -86,7 +93,11 @@ fn as_toml(value: &Value) -> String {
 
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { toml::Value::from(name).to_string() }
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        toml::Value::from(name).to_string()
+    }
 }
 
 /// The text with all edits made.
@@ -108,7 +119,8 @@ mod tests {
 
     #[test]
     fn rows_are_written_as_toml_that_reads_back() {
-        let row = json!({ "text": "a \"b\"\n\\", "n": 3, "odd key": [1, 2], "at": { "start": 0 }, "none": null });
+        let row =
+            json!({ "text": "a \"b\"\n\\", "n": 3, "odd key": [1, 2], "at": { "start": 0 }, "none": null });
         let Value::Object(row) = row else { panic!() };
         let text = format!("rows = {}", list(&[row.clone(), row]));
         let back: toml::Table = text.parse().unwrap();
@@ -122,6 +134,9 @@ mod tests {
     #[test]
     fn all_else_stays() {
         let text = "a = 1 # one\nb = [2] # two\n";
-        assert_eq!(edited(text, vec![(16..19, "[]".into()), (4..5, "10".into())]), "a = 10 # one\nb = [] # two\n");
+        assert_eq!(
+            edited(text, vec![(16..19, "[]".into()), (4..5, "10".into())]),
+            "a = 10 # one\nb = [] # two\n"
+        );
     }
 }

@@ -56,14 +56,18 @@ impl<'a> Wanted<'a> {
         let place = &self.expect.place;
         let missed = self.expect.matches.iter().filter(|pattern| holders(pattern, came).is_empty());
         let missed = missed.map(|pattern| {
-            let shown: String = came.iter().take(SHOWN).map(|row| format!("\n  {}", line(row, &[]))).collect();
+            let shown: String =
+                came.iter().take(SHOWN).map(|row| format!("\n  {}", line(row, &[]))).collect();
             format!("expect.{place}: none of {} rows matches {}{shown}", came.len(), shown_pattern(pattern))
         });
         let held = self.expect.none_match.iter().filter_map(|pattern| {
             let rows = holders(pattern, came);
-            let shown: String = rows.iter().take(SHOWN).map(|row| format!("\n+ {}", line(row, &[]))).collect();
-            let many = if rows.len() == 1 { "a row matches".into() } else { format!("{} rows match", rows.len()) };
-            (!rows.is_empty()).then(|| format!("expect.{place}: {many} {}, and none should{shown}", shown_pattern(pattern)))
+            let shown: String =
+                rows.iter().take(SHOWN).map(|row| format!("\n+ {}", line(row, &[]))).collect();
+            let many =
+                if rows.len() == 1 { "a row matches".into() } else { format!("{} rows match", rows.len()) };
+            (!rows.is_empty())
+                .then(|| format!("expect.{place}: {many} {}, and none should{shown}", shown_pattern(pattern)))
         });
         missed.chain(held).collect()
     }
@@ -108,7 +112,8 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
+            a.len() == b.len()
+                && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
         }
         (a, b) => a == b,
     }
@@ -179,12 +184,20 @@ mod tests {
     use serde_json::json;
 
     fn rows(texts: &[&str]) -> Vec<Row> {
-        let row = |(n, text): (usize, &&str)| json!({ "seq": n, "text": text, "score": 0.5 }).as_object().unwrap().clone();
+        let row = |(n, text): (usize, &&str)| {
+            json!({ "seq": n, "text": text, "score": 0.5 }).as_object().unwrap().clone()
+        };
         texts.iter().enumerate().map(row).collect()
     }
 
     fn expect() -> ExpectAt {
-        ExpectAt { place: "redact".into(), rows: None, matches: Vec::new(), none_match: Vec::new(), count: None }
+        ExpectAt {
+            place: "redact".into(),
+            rows: None,
+            matches: Vec::new(),
+            none_match: Vec::new(),
+            count: None,
+        }
     }
 
     fn told(expect: &ExpectAt, came: &[&str]) -> String {
@@ -204,14 +217,21 @@ mod tests {
         check(&["a", "b"], &["a", "b"], "");
         check(&[], &[], "");
         let head = "expect.redact: other rows came (- expected, + came)";
-        check(&["a", "b"], &["a", "c"], &format!("{head}\n  {{\"text\":\"a\"}}\n- {{\"text\":\"b\"}}\n+ {{\"text\":\"c\"}}"));
+        check(
+            &["a", "b"],
+            &["a", "c"],
+            &format!("{head}\n  {{\"text\":\"a\"}}\n- {{\"text\":\"b\"}}\n+ {{\"text\":\"c\"}}"),
+        );
         check(&["a", "b"], &["b"], &format!("{head}\n- {{\"text\":\"a\"}}\n  {{\"text\":\"b\"}}"));
         check(&["b"], &["a", "b"], &format!("{head}\n+ {{\"text\":\"a\"}}\n  {{\"text\":\"b\"}}"));
     }
 
     #[test]
     fn counts_and_patterns() {
-        let pattern = |column: Option<&str>, regex: &str| Pattern { column: column.map(str::to_owned), regex: regex.into() };
+        let pattern = |column: Option<&str>, regex: &str| Pattern {
+            column: column.map(str::to_owned),
+            regex: regex.into(),
+        };
         let check = |expect: ExpectAt, expected: &str| {
             let told = told(&expect, &["call <PHONE>", "call 555"]);
             assert!(if expected.is_empty() { told.is_empty() } else { told.contains(expected) }, "{told}");

@@ -22,7 +22,10 @@ pub(super) fn report(all: &[Tested]) -> String {
             }
             let wrong = ended.wrong.join("\n");
             let first = escaped(wrong.lines().next().unwrap_or_default());
-            text += &format!("    <testcase {head}>\n      <failure message=\"{first}\">{}</failure>\n    </testcase>\n", escaped(&wrong));
+            text += &format!(
+                "    <testcase {head}>\n      <failure message=\"{first}\">{}</failure>\n    </testcase>\n",
+                escaped(&wrong)
+            );
         }
         text += "  </testsuite>\n";
     }
@@ -61,7 +64,10 @@ mod tests {
             seconds: 0.25,
             wrong: wrong.iter().map(|text| (*text).to_owned()).collect(),
         };
-        let all = [Tested { file: "a&b.toml".into(), ended: vec![ended("fine", &[]), ended("\"<x>\" \u{1}", &["one <\ntwo", "three"])] }];
+        let all = [Tested {
+            file: "a&b.toml".into(),
+            ended: vec![ended("fine", &[]), ended("\"<x>\" \u{1}", &["one <\ntwo", "three"])],
+        }];
         let text = report(&all);
         let read = roxmltree::Document::parse(&text).unwrap();
         let suite = read.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
@@ -69,6 +75,9 @@ mod tests {
         let cases: Vec<_> = suite.children().filter(|node| node.has_tag_name("testcase")).collect();
         assert_eq!(cases[1].attribute("name"), Some("\"<x>\"  "));
         let failure = cases[1].children().find(|node| node.has_tag_name("failure")).unwrap();
-        assert_eq!((failure.attribute("message"), failure.text()), (Some("one <"), Some("one <\ntwo\nthree")));
+        assert_eq!(
+            (failure.attribute("message"), failure.text()),
+            (Some("one <"), Some("one <\ntwo\nthree"))
+        );
     }
 }

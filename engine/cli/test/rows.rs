@@ -18,12 +18,16 @@ pub(super) type Row = Map<String, Value>;
 /// The rows that a test writes down.
 pub(super) fn rows_of(rows: &RowsOf, folder: &Path) -> Result<Vec<Row>, String> {
     match rows {
-        RowsOf::Here(tables) => tables.iter().map(|table| object(&toml::Value::Table(table.clone()))).collect(),
+        RowsOf::Here(tables) => {
+            tables.iter().map(|table| object(&toml::Value::Table(table.clone()))).collect()
+        }
         RowsOf::File(name) => {
             let path = folder.join(name);
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
             let line = |(number, line): (usize, &str)| {
-                serde_json::from_str(line).map_err(|e| format!("{}:{}: no JSON object: {e}", path.display(), number + 1))
+                serde_json::from_str(line)
+                    .map_err(|e| format!("{}:{}: no JSON object: {e}", path.display(), number + 1))
             };
             text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect()
         }
@@ -47,7 +51,11 @@ fn as_json(value: &toml::Value) -> Value {
 }
 
 /// Rows with these columns. What a row leaves out is empty or 0; its identity is made up: a second lies between two rows.
-pub(super) fn batch_of(rows: Vec<Row>, schema: &SchemaRef, source: &str) -> Result<Option<RecordBatch>, String> {
+pub(super) fn batch_of(
+    rows: Vec<Row>,
+    schema: &SchemaRef,
+    source: &str,
+) -> Result<Option<RecordBatch>, String> {
     let full: Vec<Row> = rows
         .into_iter()
         .zip(0_u64..)
@@ -64,8 +72,10 @@ pub(super) fn batch_of(rows: Vec<Row>, schema: &SchemaRef, source: &str) -> Resu
         .collect();
     let decode = || -> Result<Option<RecordBatch>, arrow::error::ArrowError> {
         let offsets = Arc::new(in_zone(schema, "+00:00"));
-        let mut decoder =
-            ReaderBuilder::new(offsets).with_strict_mode(true).with_batch_size(full.len().max(1)).build_decoder()?;
+        let mut decoder = ReaderBuilder::new(offsets)
+            .with_strict_mode(true)
+            .with_batch_size(full.len().max(1))
+            .build_decoder()?;
         decoder.serialize(&full)?;
         decoder.flush()?.map(|batch| in_utc(&batch, schema)).transpose()
     };
@@ -115,7 +125,9 @@ fn in_zone(schema: &Schema, zone: &str) -> Schema {
 fn in_utc(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
     let column = |(field, column): (&Arc<Field>, &ArrayRef)| -> ArrayRef {
         match (field.data_type(), column.as_primitive_opt::<TimestampMicrosecondType>()) {
-            (DataType::Timestamp(_, Some(zone)), Some(times)) => Arc::new(times.clone().with_timezone(zone.clone())),
+            (DataType::Timestamp(_, Some(zone)), Some(times)) => {
+                Arc::new(times.clone().with_timezone(zone.clone()))
+            }
             _ => column.clone(),
         }
     };

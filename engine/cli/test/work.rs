@@ -39,13 +39,15 @@ impl Drop for Own {
 
 /// Runs a test; gives the rows that came, by expectation.
 pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[Kind]) -> Result<Vec<Vec<Row>>, String> {
-    let own = Own(private_folder().map_err(|error| format!("a folder for the test cannot be made: {error}"))?);
+    let own =
+        Own(private_folder().map_err(|error| format!("a folder for the test cannot be made: {error}"))?);
     let plan = plan_of(case, file, kinds, &own.0)?;
     let fed = case.feeds.iter().map(|feed| {
         let port = plan.port(&feed.port).ok_or_else(|| format!("there is no port {}", feed.port))?;
         let (schema, _) = plan.rows_of(port).ok_or_else(|| format!("there is no port {}", feed.port))?;
         let rows = rows_of(&feed.rows, file.folder)?;
-        let batch = batch_of(rows, &schema, &plan.port_name(port)).map_err(|e| format!("feed.{}: {e}", feed.port))?;
+        let batch =
+            batch_of(rows, &schema, &plan.port_name(port)).map_err(|e| format!("feed.{}: {e}", feed.port))?;
         Ok(Fed { port, rows: batch.into_iter().collect() })
     });
     let fed = fed.collect::<Result<Vec<_>, String>>()?;
@@ -53,7 +55,8 @@ pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[Kind]) -> Result<Vec<Ve
     let looked: Vec<Vec<PortRef>> = looked.into_iter().map(|place| place.ports(&plan)).collect();
     let seen = collect(plan, fed, &looked.concat(), &own.0)?;
     let rows = looked.iter().map(|ports| {
-        let batches: Vec<RecordBatch> = ports.iter().filter_map(|port| seen.get(port)).flatten().cloned().collect();
+        let batches: Vec<RecordBatch> =
+            ports.iter().filter_map(|port| seen.get(port)).flatten().cloned().collect();
         json_of(&batches)
     });
     rows.collect()
@@ -95,7 +98,8 @@ fn collect(plan: Plan, fed: Vec<Fed>, ports: &[PortRef], own: &Path) -> Result<S
     let (plan, names) = slice(plan, fed, ports);
     let site = Site { state: own.join("state"), key_file: own.join("root.key"), away: false };
     let all = |failures: Vec<_>| {
-        let lines: Vec<String> = failures.iter().map(headwater_runtime::instance::Failure::to_string).collect();
+        let lines: Vec<String> =
+            failures.iter().map(headwater_runtime::instance::Failure::to_string).collect();
         lines.join("\n")
     };
     run::ready(&plan, &site).map_err(all)?;

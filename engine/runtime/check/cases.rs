@@ -16,7 +16,10 @@ use crate::plan::OutPort;
 /// The keys of a test.
 pub const KEYS: [(&str, &str); 5] = [
     ("name", "The test's name."),
-    ("feed", "Rows in the place of what a stage gives: `feed.STAGE = [{ text = \"...\" }]`, or a file of JSON lines."),
+    (
+        "feed",
+        "Rows in the place of what a stage gives: `feed.STAGE = [{ text = \"...\" }]`, or a file of JSON lines.",
+    ),
     ("expect", "What must come: `expect.STAGE = { rows, match, none_match, count, schema }`."),
     ("params", "Values of params."),
     ("set", "Options: `set = { \"stage.ID.OPTION\" = \"VALUE\" }`."),
@@ -31,7 +34,11 @@ enum At {
 }
 
 /// Reads all tests.
-pub(super) fn read(pipeline: &Pipeline, drafts: &[Draft<'_>], flows: &[Flow]) -> (Vec<Case>, Vec<Diagnostic>) {
+pub(super) fn read(
+    pipeline: &Pipeline,
+    drafts: &[Draft<'_>],
+    flows: &[Flow],
+) -> (Vec<Case>, Vec<Diagnostic>) {
     let mut reader = Reader { drafts, flows, found: Vec::new() };
     let mut cases: Vec<Case> = Vec::new();
     for node in &pipeline.tests {
@@ -39,7 +46,9 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &[Draft<'_>], flows: &[Flow]) ->
         let case = reader.case(node, entries);
         if let Some(first) = cases.iter().find(|other| !case.name.is_empty() && other.name == case.name) {
             let error = Diagnostic::at("H0601", format!("two tests are called {:?}", case.name), &case.span);
-            reader.found.push(error.label("again here").also(&first.span, "first here").help("give one another name"));
+            reader.found.push(
+                error.label("again here").also(&first.span, "first here").help("give one another name"),
+            );
         }
         cases.push(case);
     }
@@ -163,7 +172,7 @@ impl Reader<'_, '_> {
         let ends = !signature.inputs.is_empty() && !signature.outputs.iter().any(|output| output.required);
         let found = match port {
             None if ends && !to_feed => return Some(At::Arrivals(at)),
-            None => (!signature.outputs.is_empty() && !(ends && to_feed)).then_some(OutPort::Out(0)),
+            None => signature.outputs.first().filter(|_| !ends).map(|_| OutPort::Out(0)),
             Some(REJECTED) => Some(OutPort::Rejected),
             Some(name) => signature.outputs.iter().position(|o| o.name == name).map(OutPort::Out),
         };
@@ -171,11 +180,15 @@ impl Reader<'_, '_> {
         if known.is_none() {
             let what = match port {
                 Some(port) => format!("`{id}` has no output `{port}`"),
-                None => format!("`{id}` ends a pipeline: nothing reads what would be fed"),
+                None => {
+                    format!("`{id}` may end a pipeline: it has no output that is meant by its name alone")
+                }
             };
             let error = Diagnostic::at("H0602", what, &entry.key_span);
             let error = error.also(&draft.table.id_span, format!("its outputs are {}", all_of(names())));
-            self.found.push(error.help(format!("name one of them: \"{id}.{}\"", names().next().unwrap_or(REJECTED))));
+            self.found.push(
+                error.help(format!("name one of them: \"{id}.{}\"", names().next().unwrap_or(REJECTED))),
+            );
         }
         known
     }
@@ -204,7 +217,8 @@ impl Reader<'_, '_> {
                 open.extend(reads.map(|read| (read.stage, read.port)));
             }
         }
-        let idle = fed.iter().filter(|(stage, port, _)| !looked.is_empty() && !used.contains(&(*stage, *port)));
+        let idle =
+            fed.iter().filter(|(stage, port, _)| !looked.is_empty() && !used.contains(&(*stage, *port)));
         for (_, _, span) in idle {
             let error = Diagnostic::at("H0604", "what is fed here reaches nothing that is expected", span);
             self.found.push(error.help("expect something of a stage that reads it, or remove the line"));

@@ -16,7 +16,8 @@ pub(super) enum Record {
     Ports(Vec<Read>),
 }
 
-const FORM: &str = "true for what the sources give, or a list of ports such as [\"talk.out\", \"redact.out\"]";
+const FORM: &str =
+    "true for what the sources give, or a list of ports such as [\"talk.out\", \"redact.out\"]";
 
 /// Rows that are thrown away are not recorded.
 fn dropped(drafts: &[Draft<'_>], read: &Read) -> Option<Diagnostic> {

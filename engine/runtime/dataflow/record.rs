@@ -54,7 +54,8 @@ pub(super) fn wire<'s>(
                     match parcels.open() {
                         Ok(batches) if recorder.is_some() => waiting.hold(epoch, port, batches),
                         Ok(_) => {}
-                        Err(_) => shared.fail(failed(&StageError::new("a batch from another worker could not be read"))),
+                        Err(_) => shared
+                            .fail(failed(&StageError::new("a batch from another worker could not be read"))),
                     }
                 });
             }
@@ -87,7 +88,9 @@ impl Waiting {
 
     /// Keeps every epoch that is complete, in order.
     fn keep(&mut self, frontier: Option<u64>, recorder: &Mutex<dyn Recorder>) -> Result<(), StageError> {
-        while let Some(mark) = self.marks.pop_front_if(|mark| frontier.is_none_or(|f| f > mark.0)) {
+        let complete = |mark: &&WireMark| frontier.is_none_or(|f| f > mark.0);
+        while let Some(mark) = self.marks.front().filter(complete).copied() {
+            self.marks.pop_front();
             let rows = self.rows.remove(&mark.0).unwrap_or_default();
             if self.over {
                 continue;

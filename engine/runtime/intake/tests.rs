@@ -324,7 +324,14 @@ fn cut_before(epochs: &[(Vec<u64>, Vec<u64>, Mark)]) -> Inlet {
 
 fn mark(epoch: u64, round: u64, round_end: bool, end_of_input: bool) -> Mark {
     let watermark = Some(Micros(epoch.cast_signed()));
-    Mark { epoch: Epoch(epoch), round: headwater_contract::units::Round(round), watermark, checkpoint: false, round_end, end_of_input }
+    Mark {
+        epoch: Epoch(epoch),
+        round: headwater_contract::units::Round(round),
+        watermark,
+        checkpoint: false,
+        round_end,
+        end_of_input,
+    }
 }
 
 #[test]
@@ -365,7 +372,11 @@ fn what_was_cut_before_is_cut_there_again() {
 fn beside_a_source_that_was_not_cut_the_rules_hold() {
     let epochs = [(vec![0, 1, 2], vec![], mark(0, 0, true, true))];
     let plain = inlet(recorded(vec![rows(10, &[0, 1, 2], 1)])).0;
-    let cuts = drain(&mut Intake::new(vec![cut_before(&epochs), plain], &plan(EpochRule::Rows(2), MUCH), Arc::default()));
+    let cuts = drain(&mut Intake::new(
+        vec![cut_before(&epochs), plain],
+        &plan(EpochRule::Rows(2), MUCH),
+        Arc::default(),
+    ));
     let taken: usize = sizes(&cuts).iter().sum();
     assert!(taken == 6 && sizes(&cuts).iter().all(|rows| *rows <= 2), "{cuts:?}");
 }

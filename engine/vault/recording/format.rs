@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{RecordedEnd, RecordedTotals, RecordingHead};
+use crate::Result;
 use crate::secret;
 use crate::wire::{Fields, put_bytes};
-use crate::Result;
 
 pub(super) const MAGIC: &[u8; 8] = b"HWRECORD";
 pub(super) const VERSION: u16 = 1;

@@ -106,7 +106,8 @@ impl Recording {
             }
         }
         let at = reader.at();
-        let epochs = ended.map_or_else(|| "no epoch is whole".into(), |last| format!("epoch {last} is the last whole one"));
+        let epochs = ended
+            .map_or_else(|| "no epoch is whole".into(), |last| format!("epoch {last} is the last whole one"));
         let what = format!(
             "it breaks off after frame {frames} at byte {at} without its end ({epochs}): its run was killed, or still goes on"
         );
@@ -129,7 +130,10 @@ fn first_of(frame: &Frame) -> Option<First> {
 }
 
 fn strange(path: &Path, frame: &Frame) -> Error {
-    let what = format!("frame {} at byte {}: it opens, but is not what a recording holds there", frame.sequence, frame.at);
+    let what = format!(
+        "frame {} at byte {}: it opens, but is not what a recording holds there",
+        frame.sequence, frame.at
+    );
     Error::damaged(path, what)
 }
 
@@ -201,7 +205,10 @@ impl RecordingEntries<'_> {
         if self.state == State::Ended {
             return Ok(None);
         }
-        Err(Error::damaged(&self.recording.folder, format!("it breaks off after frame {} without its end", self.frames)))
+        Err(Error::damaged(
+            &self.recording.folder,
+            format!("it breaks off after frame {} without its end", self.frames),
+        ))
     }
 
     fn rows(&mut self, path: &Path, frame: &Frame, (port, before): (u32, u64)) -> Result<Recorded> {

@@ -22,11 +22,16 @@ use headwater_vault::{
 use rows::rows;
 
 /// Rows of two devices in each of three epochs, at two ports.
-const EPOCHS: [[(&str, u64); 2]; 3] = [[("hall", 0), ("kitchen", 0)], [("kitchen", 1), ("hall", 1)], [("hall", 2), ("hall", 3)]];
+const EPOCHS: [[(&str, u64); 2]; 3] =
+    [[("hall", 0), ("kitchen", 0)], [("kitchen", 1), ("hall", 1)], [("hall", 2), ("hall", 3)]];
 
 fn head() -> RecordingHead {
     let columns = rows(&[("hall", 0)]).schema();
-    let port = |name: &str, label: &str| RecordedPort { name: name.into(), label: label.into(), columns: columns.clone() };
+    let port = |name: &str, label: &str| RecordedPort {
+        name: name.into(),
+        label: label.into(),
+        columns: columns.clone(),
+    };
     RecordingHead {
         pipeline: "talk".into(),
         facts: BTreeMap::from([("program".to_owned(), "0".to_owned())]),

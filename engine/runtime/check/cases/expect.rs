@@ -31,9 +31,13 @@ impl Reader<'_, '_> {
             none_match: Vec::new(),
             count: None,
         };
-        let keys = self.table(entry, "a table: { rows = [...], match = \"...\", none_match = \"...\", count = 1, schema = [...] }");
+        let keys = self.table(
+            entry,
+            "a table: { rows = [...], match = \"...\", none_match = \"...\", count = 1, schema = [...] }",
+        );
         if keys.is_empty() && matches!(entry.node.value, Value::Table(_)) {
-            let error = Diagnostic::at("H0601", format!("nothing is expected of `{}`", entry.key), &entry.node.span);
+            let error =
+                Diagnostic::at("H0601", format!("nothing is expected of `{}`", entry.key), &entry.node.span);
             self.found.push(error.expected(one_of(KEYS)));
         }
         for key in keys {
@@ -58,7 +62,13 @@ impl Reader<'_, '_> {
         Some(at)
     }
 
-    fn patterns(&mut self, column: Option<&str>, node: &Node, schema: Option<&SchemaRef>, into: &mut Vec<Pattern>) {
+    fn patterns(
+        &mut self,
+        column: Option<&str>,
+        node: &Node,
+        schema: Option<&SchemaRef>,
+        into: &mut Vec<Pattern>,
+    ) {
         match &node.value {
             Value::String(regex) => match Regex::new(regex) {
                 Ok(_) => into.push(Pattern { column: column.map(str::to_owned), regex: regex.clone() }),
@@ -120,14 +130,20 @@ impl Reader<'_, '_> {
             let (name, kind) = text.trim().split_once(' ').unwrap_or((text.trim(), "string"));
             let column = word(name, kind.trim());
             if !there.contains(&column) {
-                let error = Diagnostic::at("H0603", format!("`{place}` has no column `{column}`"), &item.span);
+                let error =
+                    Diagnostic::at("H0603", format!("`{place}` has no column `{column}`"), &item.span);
                 self.found.push(error.expected(one_of(there.iter().map(String::as_str))));
             }
             wanted.push(column);
         }
-        let missing: Vec<&str> = there.iter().filter(|column| !wanted.contains(column)).map(String::as_str).collect();
+        let missing: Vec<&str> =
+            there.iter().filter(|column| !wanted.contains(column)).map(String::as_str).collect();
         if !missing.is_empty() && wanted.iter().all(|column| there.contains(column)) {
-            let error = Diagnostic::at("H0603", format!("`{place}` has columns that are not listed"), &entry.node.span);
+            let error = Diagnostic::at(
+                "H0603",
+                format!("`{place}` has columns that are not listed"),
+                &entry.node.span,
+            );
             self.found.push(error.expected(format!("also {}", missing.join(", "))));
         }
     }

@@ -30,7 +30,8 @@ impl Reader<'_, '_> {
 
     fn row(&mut self, key: &str, node: &Node, schema: Option<&SchemaRef>) -> Option<toml::Table> {
         let (Value::Table(entries), toml::Value::Table(row)) = (&node.value, node.to_toml()) else {
-            let error = Diagnostic::at("H0005", format!("a row of `{key}` is {}", node.type_name()), &node.span);
+            let error =
+                Diagnostic::at("H0005", format!("a row of `{key}` is {}", node.type_name()), &node.span);
             self.found.push(error.expected("a table: { text = \"...\" }"));
             return None;
         };
@@ -45,7 +46,11 @@ impl Reader<'_, '_> {
 /// What is wrong with one value of a row.
 fn misfit(key: &str, entry: &Entry, schema: &Schema) -> Option<Diagnostic> {
     let Ok(field) = schema.field_with_name(&entry.key) else {
-        let error = Diagnostic::at("H0603", format!("the rows of `{key}` have no column `{}`", entry.key), &entry.key_span);
+        let error = Diagnostic::at(
+            "H0603",
+            format!("the rows of `{key}` have no column `{}`", entry.key),
+            &entry.key_span,
+        );
         let names = || schema.fields().iter().map(|field| field.name().as_str());
         return Some(match nearest(&entry.key, names()) {
             Some(near) => error.suggest(format!("did you mean `{near}`?"), &entry.key_span, near),
@@ -61,7 +66,8 @@ fn misfit(key: &str, entry: &Entry, schema: &Schema) -> Option<Diagnostic> {
 
 fn fits(node: &Node, wanted: &DataType) -> bool {
     match (&node.value, wanted) {
-        (Value::String(_), DataType::Utf8 | DataType::Timestamp(..)) | (Value::Boolean(_), DataType::Boolean) => true,
+        (Value::String(_), DataType::Utf8 | DataType::Timestamp(..))
+        | (Value::Boolean(_), DataType::Boolean) => true,
         (Value::Datetime(_), DataType::Timestamp(..)) => true,
         (Value::Integer(number), wanted) if wanted.is_unsigned_integer() => *number >= 0,
         (Value::Integer(_), wanted) => wanted.is_numeric(),
