@@ -36,7 +36,7 @@ pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
         let changes = members.changes.and_then(|port| moved(&[port], &places).into_iter().next());
         Members { changes, ..members }
     });
-    Some(Plan { members, stages, ..plan })
+    Some(Plan { members, record: Vec::new(), stages, ..plan })
 }
 
 fn feed_first(inputs: &mut [PlanInput]) {
