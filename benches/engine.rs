@@ -197,6 +197,7 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
         window: 4,
         commit: CommitRule::default(),
         members: None,
+        record: Vec::new(),
         stages: planned,
     }
 }

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod capture;
 pub mod compress;
 pub mod redact;
+pub mod replay;
 pub mod store;
 pub mod train;
 pub mod transcribe;
@@ -15,6 +16,7 @@ pub mod transcribe;
 /// Every built-in kind, in the order in which data usually passes them.
 pub const STAGES: &[Kind] = &[
     capture::KIND,
+    replay::KIND,
     transcribe::KIND,
     Kind::stage::<redact::Redact>(),
     store::KIND,

@@ -12,8 +12,8 @@ use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, redact, run, schema,
-    stages, state, store,
+    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, recording, redact,
+    replay, run, schema, stages, state, store, tap, test,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -47,6 +47,15 @@ struct SiteArgs {
 enum Verb {
     /// Run a pipeline to the end of its input, or until it is stopped
     Run(RunVerb),
+    /// Run a pipeline over a recording or a store instead of its own sources
+    Replay(ReplayVerb),
+    /// Run the tests inside pipeline files
+    Test(test::TestArgs),
+    /// Look at the rows that leave a port of a pipeline while it runs
+    Tap(tap::TapArgs),
+    /// What runs have recorded
+    #[command(subcommand)]
+    Recording(recording::RecordingVerb),
     /// Look for all mistakes of a pipeline file; needs no model, no data, no network
     Check(check::CheckArgs),
     /// Explain a message's code: cause, example, remedy
@@ -118,6 +127,9 @@ struct RunVerb {
     /// Serve counters for Prometheus: a port of this machine, or an address with a port
     #[arg(long, value_name = "ADDRESS", value_parser = metrics_address)]
     metrics: Option<Box<SocketAddr>>,
+    /// Record what the sources give, or the ports that the file says, into a new folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    record: Option<PathBuf>,
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
@@ -132,6 +144,15 @@ struct RunVerb {
     drop_state: Vec<String>,
     #[command(flatten)]
     processes: ProcessArgs,
+}
+
+/// What `replay` plays, and the run that it is.
+#[derive(Debug, ClapArgs)]
+struct ReplayVerb {
+    #[command(flatten)]
+    replay: replay::ReplayArgs,
+    #[command(flatten)]
+    run: RunVerb,
 }
 
 /// The processes that a run takes.
@@ -210,7 +231,7 @@ enum QuarantineVerb {
         #[arg(long)]
         stage: String,
         #[command(flatten)]
-        run: RunVerb,
+        run: Box<RunVerb>,
     },
 }
 
@@ -231,6 +252,7 @@ impl RunVerb {
             set: self.set.clone(),
             summary: self.summary.clone(),
             metrics: self.metrics.as_deref().copied(),
+            record: self.record.clone(),
             log_json,
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
@@ -250,7 +272,8 @@ impl RunVerb {
 /// Carries out what the arguments say.
 pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     let workers = match &args.verb {
-        Verb::Run(run) | Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) => run.workers,
+        Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
         _ => None,
     };
     let SiteArgs { state, key_file, log_level, log } = args.site;
@@ -273,6 +296,13 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
                 run::run(&run.args(log_json), &settings, kinds)
             }
         }
+        Verb::Replay(ReplayVerb { replay, run }) => {
+            drop(out);
+            replay::run(&replay, &run.args(log_json), &settings, kinds)
+        }
+        Verb::Test(args) => test::run(&args, kinds, &mut out),
+        Verb::Tap(args) => tap::run(&args, &settings, &mut out),
+        Verb::Recording(verb) => recording::run(&verb, &settings, &mut out),
         Verb::Check(args) => check::run(&args, kinds, &mut out),
         Verb::Explain(args) => explain::run(&args, &mut out),
         Verb::Plan(args) => plan::run(&args, kinds, &mut out),

@@ -113,7 +113,7 @@ fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) ->
 }
 
 fn retrain(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
-    let live_sources = plan.sources().filter(|stage| match &stage.role {
+    let live_sources = plan.source_stages().filter(|stage| match &stage.role {
         Role::Source(source) => source.pace() == Pace::Live,
         Role::Stage(_) => false,
     });

@@ -25,7 +25,9 @@ pub mod pipeline;
 pub mod plan;
 pub mod plot;
 pub mod quarantine;
+pub mod recording;
 pub mod redact;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod site;
@@ -33,6 +35,8 @@ pub mod stages;
 pub mod state;
 pub mod store;
 mod table;
+pub mod tap;
+pub mod test;
 
 use std::process::ExitCode;
 

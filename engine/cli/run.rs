@@ -25,16 +25,20 @@ use headwater_runtime::commit::{self, Life};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, Report, RunOptions};
+use headwater_runtime::watch::Watch;
 use headwater_runtime::{cluster, diagnostic};
 
 pub use processes::ClusterArgs;
 use processes::Company;
+pub(crate) use processes::private_folder;
 pub(crate) use scrape::address as metrics_address;
 
 use crate::forget;
 use crate::quarantine::{Keeper, KeptCounts};
+use crate::recording::Recorder;
 use crate::site::Settings;
 use crate::state::{self, Fresh};
+use crate::tap::serve::Serving;
 
 /// What the command line says of a run.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +53,8 @@ pub struct RunArgs {
     pub summary: Option<PathBuf>,
     /// Where counters are served.
     pub metrics: Option<SocketAddr>,
+    /// Where the run is recorded.
+    pub record: Option<PathBuf>,
     /// Log lines as JSON; no display.
     pub log_json: bool,
     /// No display, no table.
@@ -160,6 +166,13 @@ fn run_at_home(
             return FAILED;
         }
     };
+    let recorder = match recorder_of(args, &plan, &site, memory) {
+        Ok(recorder) => recorder.map(|recorder| Arc::new(Mutex::new(recorder))),
+        Err(error) => {
+            eprintln!("error: recording: {error}");
+            return FAILED;
+        }
+    };
     let hearing = hearing::Hearing::of(&plan);
     let rounds = rounds::Rounds::of(&plan);
     let lacks_room = room::watch(&plan, &site);
@@ -168,7 +181,17 @@ fn run_at_home(
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
     options.before_forgetting = Some(forget::writer(&plan, settings, "consent withdrawn"));
+    let watch = Arc::new(Watch::default());
+    options.watch = Some(watch.clone());
+    options.recorder = recorder.clone().map(|recorder| recorder as _);
     let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
+    if let (Some(_), Some((first, _))) = (&recorder, &begun)
+        && first.0 > 0
+    {
+        tracing::warn!(
+            "the recording begins at epoch {first}: what stages had learnt before is not in it; --fresh begins anew"
+        );
+    }
     options.life = life;
     listen(&mut options, hearing.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
@@ -181,6 +204,11 @@ fn run_at_home(
     };
     let outcome = meet(&mut options, args, settings, &plan, company).and_then(|()| {
         let display = display::Display::start(&plan, &options.metrics, display_style(args));
+        let processes = options.cluster.as_ref().map_or(1, |member| member.processes());
+        let serving = Serving::begin(&plan, settings, &watch, processes);
+        if let Err(error) = &serving {
+            tracing::info!(%error, "the run cannot be looked at by `tap`");
+        }
         let outcome = run::run(plan.clone(), options);
         drop(display);
         outcome
@@ -197,7 +225,39 @@ fn run_at_home(
         Ok(report) => {
             company.inspect(|company| company.is_done());
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
-            told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun })
+            let code = told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun });
+            code.max(recorder.map_or(0, |recorder| end_recording(args, &recorder)))
+        }
+    }
+}
+
+/// The recording of a run, if the file or the command line asks for one. A replay is recorded only when the command line does.
+fn recorder_of(
+    args: &RunArgs,
+    plan: &Plan,
+    site: &Site,
+    memory: Memory,
+) -> headwater_contract::Result<Option<Recorder>> {
+    if plan.record.is_empty() || (memory == Memory::None && args.record.is_none()) {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&args.file).unwrap_or_default();
+    let facts = cluster::Facts::of(plan, &text, &[]).map_err(headwater_contract::StageError::new)?;
+    Recorder::begin(plan, site, args.record.as_deref(), facts).map(Some)
+}
+
+/// Ends the recording of a run that has ended well; gives the exit code.
+fn end_recording(args: &RunArgs, recorder: &Mutex<Recorder>) -> u8 {
+    let held = |_| headwater_contract::StageError::new("a thread died while it held it");
+    match recorder.lock().map_err(held).and_then(|mut recorder| recorder.finish()) {
+        Ok((folder, totals)) if !args.quiet => {
+            println!("recorded   {} rows in {} epochs: {}", totals.rows, totals.ends, folder.display());
+            0
+        }
+        Ok(_) => 0,
+        Err(error) => {
+            eprintln!("error: recording: {error}");
+            FAILED
         }
     }
 }
@@ -312,7 +372,11 @@ pub(crate) fn plan_of(args: &RunArgs, kinds: &[Kind]) -> Result<Plan, u8> {
         };
         eprint!("{}", diagnostic::render(&checked.diagnostics, &name, &text, style));
     }
-    checked.plan.ok_or(FAILED)
+    let mut plan = checked.plan.ok_or(FAILED)?;
+    if args.record.is_some() && plan.record.is_empty() {
+        plan.record = plan.sources();
+    }
+    Ok(plan)
 }
 
 /// The text of a pipeline file.

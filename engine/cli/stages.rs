@@ -106,6 +106,7 @@ fn output_row(output: &Output, is_source: bool) -> Vec<String> {
     parts.push(match (output.label, is_source) {
         (LabelRule::Inherit, true) => "label: raw".into(),
         (LabelRule::Inherit, false) => "label: as its input".into(),
+        (LabelRule::Recorded(_), _) => "label: as when it was recorded".into(),
         (LabelRule::Redactor, _) => "label: raw becomes redacted".into(),
         (LabelRule::Trainer, _) => "label: redacted becomes update".into(),
         (LabelRule::RootAggregate, _) => "label: update becomes public".into(),

@@ -261,7 +261,7 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8
 }
 
 /// What a look at one file found, as a line.
-fn line_of(check: &FileCheck) -> String {
+pub(crate) fn line_of(check: &FileCheck) -> String {
     let mut line = format!("{}: {} bytes, {} frames", check.path.display(), check.bytes, check.frames);
     if check.forgotten > 0 {
         line += &format!(", {} parts of forgotten devices, closed for good", check.forgotten);

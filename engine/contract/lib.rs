@@ -62,7 +62,7 @@ pub use options::{OptionSpec, OptionType, Options, Shape, Wrong};
 pub use signature::{
     Contribution, Input, Label, LabelRule, Misfit, Order, Output, Routing, Rows, Signature, StateFormat, Work,
 };
-pub use source::{Feed, FeedSink, Pace, Position, Source, SourceConfig, SourceContext};
+pub use source::{EpochEnd, Feed, FeedSink, Pace, Position, Source, SourceConfig, SourceContext};
 pub use stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site, Stage, StageConfig};
 pub use state::{Owner, StateTable, StateWriter};
 

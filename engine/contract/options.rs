@@ -27,6 +27,8 @@ pub enum Shape {
     Bytes,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A number, or this word.
+    NumberOr(&'static str),
     /// A list of values of one form.
     List(Box<Shape>),
     /// A table, which the option's type reads itself; what it holds, in words.
@@ -45,6 +47,7 @@ impl Shape {
             Shape::Duration => "a time such as \"10s\"".into(),
             Shape::Bytes => "a size such as \"64MiB\"".into(),
             Shape::Choice(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" | "),
+            Shape::NumberOr(word) => format!("a number, or \"{word}\""),
             Shape::List(item) => format!("a list, each item {}", item.expected()),
             Shape::Table(holds) => format!("a table of {holds}"),
         }
@@ -61,6 +64,7 @@ impl Shape {
             Shape::Duration => "\"10s\"".into(),
             Shape::Bytes => "\"64MiB\"".into(),
             Shape::Choice(words) => format!("\"{}\"", words.first().unwrap_or(&"")),
+            Shape::NumberOr(word) => format!("\"{word}\""),
             Shape::List(item) => format!("[{}]", item.sample()),
             Shape::Table(_) => "{ }".into(),
         }

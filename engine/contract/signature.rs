@@ -29,6 +29,9 @@ pub enum Label {
 }
 
 impl Label {
+    /// All labels, from the most private down.
+    pub const ALL: [Label; 4] = [Label::Raw, Label::Redacted, Label::Update, Label::Public];
+
     /// The label's word.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +40,15 @@ impl Label {
             Label::Redacted => "redacted",
             Label::Raw => "raw",
         }
+    }
+}
+
+impl std::str::FromStr for Label {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let known = Label::ALL.into_iter().find(|label| label.name() == word);
+        known.ok_or_else(|| format!("there is no label {word:?}; expected raw, redacted, update or public"))
     }
 }
 
@@ -58,12 +70,16 @@ pub enum LabelRule {
     Trainer,
     /// The root aggregate: update becomes public; anything else stays.
     RootAggregate,
+    /// A source of rows that had this label when they were recorded. Whoever declares it must hold what it reads to it before
+    /// anything runs.
+    Recorded(Label),
 }
 
 impl LabelRule {
     /// The output's label for inputs of these labels.
     pub fn apply(self, inputs: impl IntoIterator<Item = Label>) -> Label {
-        let highest = inputs.into_iter().max().unwrap_or(Label::Raw);
+        let unknown = if let LabelRule::Recorded(label) = self { label } else { Label::Raw };
+        let highest = inputs.into_iter().max().unwrap_or(unknown);
         match (self, highest) {
             (LabelRule::Redactor, Label::Raw) => Label::Redacted,
             (LabelRule::Trainer, Label::Redacted) => Label::Update,

@@ -3,7 +3,7 @@
 //! In: files, lines, a microphone. Out: batches with the position behind them. It must not know epochs: the intake
 //! alone cuts them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -14,7 +14,10 @@ use crate::options::{Options, Wrong};
 use crate::signature::Signature;
 use crate::stage::Site;
 use crate::state::{Change, Owner, StateTable, StateWriter};
-use crate::units::Micros;
+use crate::units::{Micros, Round};
+
+/// How often a source that waits looks whether the engine is stopping.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How far a source has come, in its own words (at most 64 KiB): it is given back at the next build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +88,27 @@ pub struct SourceContext<'a> {
     pub site: &'a Site,
 }
 
+/// The end of an epoch, as a recording has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The round that was open.
+    pub round: Round,
+    /// The highest captured time so far.
+    pub watermark: Option<Micros>,
+    /// Whether the round ended with it.
+    pub round_end: bool,
+    /// Whether no input came after it.
+    pub end_of_input: bool,
+}
+
 /// A running source.
 pub trait Source: Send + 'static {
+    /// Whether it says where epochs and rounds end ([`Feed::close`]), because its rows were cut before. Where all sources of a
+    /// pipeline do, the file's rules for epochs and rounds are not asked; else what they say of it is passed over.
+    fn cuts(&self) -> bool {
+        false
+    }
+
     /// Feeds everything there is, then returns. Runs on a thread of its own and may block.
     ///
     /// # Errors
@@ -100,6 +122,18 @@ pub trait FeedSink {
     fn send(&mut self, batch: RecordBatch, position: Position) -> bool;
     /// Takes note of something that could not become rows.
     fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool;
+    /// Takes rows that a source set aside when they were recorded: rows of its `rejected` port.
+    fn reject_again(&mut self, _rows: RecordBatch, _position: Position) -> bool {
+        true
+    }
+    /// Takes note that an epoch ended here.
+    fn close(&mut self, _end: EpochEnd, _position: Position) -> bool {
+        true
+    }
+    /// Whether nothing more is wanted.
+    fn stopping(&self) -> bool {
+        false
+    }
     /// Adds to one of the stage's figures.
     fn count(&mut self, figure: &'static str, n: u64);
     /// Takes what is to be remembered with the rows around it. `false` when the source should stop.
@@ -146,6 +180,40 @@ impl<'a> Feed<'a> {
         reason: impl Into<String>,
     ) -> Result {
         if self.sink.reject(id, captured_at, code, reason.into()) { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Sets aside again what was set aside when it was recorded: rows of the source's `rejected` port.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub fn reject_again(&mut self, rows: RecordBatch, position: Position) -> Result {
+        if self.sink.reject_again(rows, position) { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Says that an epoch ended here when the rows were recorded: for a source that [cuts](Source::cuts).
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub fn close(&mut self, end: EpochEnd, position: Position) -> Result {
+        if self.sink.close(end, position) { Ok(()) } else { Err(stopping()) }
+    }
+
+    /// Waits for this long, or until the engine is stopping.
+    ///
+    /// # Errors
+    /// The engine is stopping.
+    pub fn wait(&self, time: Duration) -> Result {
+        let begun = Instant::now();
+        loop {
+            if self.sink.stopping() {
+                return Err(stopping());
+            }
+            let left = time.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
     }
 
     /// Adds to one of the stage's figures, shown in the summary: `audio_ms`, `silent_files`, ...

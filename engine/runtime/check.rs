@@ -10,6 +10,7 @@
 )]
 
 mod assemble;
+pub mod cases;
 pub mod column;
 mod draft;
 mod flow;
@@ -20,6 +21,7 @@ mod members;
 mod options;
 mod order;
 mod probe;
+mod record;
 mod set;
 pub mod similar;
 mod tier;
@@ -30,6 +32,7 @@ pub use head::KEYS as HEAD_KEYS;
 use headwater_contract::Kind;
 pub use members::KEYS as MEMBERS_KEYS;
 
+use crate::case::Case;
 use crate::diagnostic::{Diagnostic, Style, render, to_json};
 use crate::params::{self, Environment, Given};
 use crate::pipeline::{self, Parsed};
@@ -51,6 +54,8 @@ pub struct Checked {
     /// The plan, when there is no error. A check without the environment may lack it without any error: it then warns that
     /// a param decides what a stage gives.
     pub plan: Option<Plan>,
+    /// The tests of the file: those that could be read.
+    pub tests: Vec<Case>,
     /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -93,12 +98,16 @@ fn check_with(
     diagnostics.extend(wiring::connect(&mut drafts));
     let (members, wrong_members) = members::read(&pipeline, &mut drafts);
     diagnostics.extend(wrong_members);
+    let (record, wrong_record) = record::read(&pipeline, &drafts);
+    diagnostics.extend(wrong_record);
     let (order, cycles) = order::sort(&drafts);
     diagnostics.extend(cycles);
     let changes = members.as_ref().and_then(|m| m.changes.as_ref());
     let (flows, wrong_flows) = flow::follow(&drafts, &order, kinds, (reach, members.as_ref()));
     diagnostics.extend(wrong_flows);
     diagnostics.extend(forgetting::tell(&drafts, &order, members.as_ref().and_then(|m| m.forget.as_ref())));
+    let (tests, wrong_tests) = cases::read(&pipeline, &drafts, &flows);
+    diagnostics.extend(wrong_tests);
     diagnostics.extend(unread::tell(&drafts, changes, unread::lost(&diagnostics)));
 
     holes.hide_confusion(&mut diagnostics);
@@ -106,8 +115,8 @@ fn check_with(
     // What a check cannot decide is of no interest while something is wrong.
     diagnostics.retain(|d| fine || d.code != "H0108");
     diagnostics.sort_by_key(|d| (d.start(), d.code));
-    let plan = if fine { assemble::plan(head, drafts, &order, flows, members) } else { None };
-    Checked { plan, diagnostics }
+    let plan = if fine { assemble::plan(head, drafts, &order, flows, members, record) } else { None };
+    Checked { plan, tests, diagnostics }
 }
 
 /// Checks any bytes and draws the answer: what a fuzzer calls. It must return, whatever the bytes are.
@@ -130,10 +139,11 @@ struct Holes<'t> {
 }
 
 /// What says that something is not there.
-const ABSENCES: [&str; 9] = ["H0004", "H0008", "H0101", "H0102", "H0202", "H0206", "H0301", "H0303", "H0310"];
+const ABSENCES: [&str; 10] =
+    ["H0004", "H0008", "H0101", "H0102", "H0202", "H0206", "H0301", "H0303", "H0310", "H0602"];
 
 /// What says that a table, or a use of it, is not there.
-const ABSENT_TABLES: [&str; 6] = ["H0004", "H0008", "H0101", "H0102", "H0301", "H0310"];
+const ABSENT_TABLES: [&str; 7] = ["H0004", "H0008", "H0101", "H0102", "H0301", "H0310", "H0602"];
 
 impl<'t> Holes<'t> {
     fn of(parsed: &Parsed, text: &'t str) -> Self {

@@ -11,6 +11,7 @@ mod commit;
 mod intake;
 mod outputs;
 mod quarantine;
+mod record;
 mod stage;
 
 pub(crate) use stage::Route;
@@ -21,8 +22,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
-use headwater_contract::Routing;
 use headwater_contract::units::Epoch;
+use headwater_contract::{Order, Routing};
 use timely::communication::WorkerGuards;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -160,6 +161,8 @@ struct Wiring<'s> {
     states: Vec<StateRows<'s>>,
     /// Rejected rows that nobody reads.
     set_aside: Vec<Rows<'s>>,
+    /// What recorded sources reject.
+    rejected: HashMap<usize, Rows<'s>>,
     /// Whose rows are taken, if the plan says so.
     relation: Option<Relation<'s>>,
     cpu: CpuShare,
@@ -175,6 +178,7 @@ impl<'s> Wiring<'s> {
             feedback: Vec::new(),
             states: Vec::new(),
             set_aside: Vec::new(),
+            rejected: HashMap::new(),
             relation: None,
             cpu,
         }
@@ -191,6 +195,7 @@ impl<'s> Wiring<'s> {
                 self.wire_stage(index, stage, &marks);
             } else if let Some((rows, rejected)) = taken.sources.get(&index) {
                 self.streams.insert(PortRef { stage: index, port: OutPort::Out(0) }, rows.clone());
+                self.rejected.insert(index, rejected.clone());
                 self.keep_rejected(index, stage, rejected.clone());
             }
         }
@@ -203,7 +208,12 @@ impl<'s> Wiring<'s> {
             rows.connect_loop(handle);
         }
         if !self.set_aside.is_empty() {
-            self.ends.push(quarantine::wire(self.scope, &self.shared, self.set_aside));
+            let set_aside = std::mem::take(&mut self.set_aside);
+            self.ends.push(quarantine::wire(self.scope, &self.shared, set_aside));
+        }
+        if !plan.record.is_empty() {
+            let ports = plan.recorded().into_iter().map(|port| self.recorded(port)).collect();
+            self.ends.push(record::wire(self.scope, &self.shared, ports, marks.clone()));
         }
         let ends = self.scope.concatenate(self.ends);
         frontier_only(self.scope, ends.clone()).connect_loop(back);
@@ -286,18 +296,23 @@ impl<'s> Wiring<'s> {
         self.states.extend(wired.state);
     }
 
+    /// The rows of a recorded port, with whether they are put in order: those of a source are recorded as they were cut.
+    fn recorded(&self, at: PortRef) -> (Rows<'s>, Order) {
+        let of_source = self.rejected.get(&at.stage);
+        let order = if of_source.is_some() { Order::Any } else { Order::Sorted };
+        let rejected = of_source.filter(|_| at.port == OutPort::Rejected).cloned();
+        (rejected.unwrap_or_else(|| self.union(&[at])), order)
+    }
+
     fn union(&self, ports: &[PortRef]) -> Rows<'s> {
         self.scope.concatenate(ports.iter().filter_map(|port| self.streams.get(port).cloned()))
     }
 
     /// Rejected rows go to their readers, or to the quarantine at home.
     fn keep_rejected(&mut self, index: usize, stage: &PlanStage, rejected: Rows<'s>) {
-        match stage.rejected_to {
-            RejectedTo::Readers => {
-                self.streams.insert(PortRef { stage: index, port: OutPort::Rejected }, rejected);
-            }
-            RejectedTo::Quarantine => self.set_aside.push(rejected),
-            RejectedTo::Drop => (),
+        self.streams.insert(PortRef { stage: index, port: OutPort::Rejected }, rejected.clone());
+        if stage.rejected_to == RejectedTo::Quarantine {
+            self.set_aside.push(rejected);
         }
     }
 }

@@ -20,7 +20,7 @@ macro_rules! entry {
 }
 
 /// All codes, in order. H00xx: the file and its head; H01xx: params and the command line; H02xx: one stage by itself; H03xx: who
-/// reads whom; H04xx: labels and tiers; H05xx: members.
+/// reads whom; H04xx: labels and tiers; H05xx: members; H06xx: tests.
 pub const ENTRIES: &[Entry] = &[
     entry!("H0001"),
     entry!("H0002"),
@@ -63,6 +63,11 @@ pub const ENTRIES: &[Entry] = &[
     entry!("H0501"),
     entry!("H0502"),
     entry!("H0503"),
+    entry!("H0601"),
+    entry!("H0602"),
+    entry!("H0603"),
+    entry!("H0604"),
+    entry!("H0605"),
 ];
 
 impl Entry {

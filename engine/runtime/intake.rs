@@ -7,6 +7,7 @@
 
 mod due;
 mod feed;
+mod given;
 mod lives;
 mod progress;
 mod rounds;
@@ -47,7 +48,7 @@ pub enum Cut {
     Rows(usize, RecordBatch),
     /// Something rejected by that source, in the open epoch.
     Rejected(usize, SourceReject),
-    /// The same from the log of an earlier life, as rows of the `rejected` port.
+    /// The same from the log of an earlier life or from a recording, as rows of the `rejected` port.
     RejectedRows(usize, RecordBatch),
     /// Something that a source wants remembered, in the open epoch.
     Kept(usize, Change),
@@ -127,7 +128,7 @@ impl Intake {
             complete: false,
             before: None,
             left: Progress::default(),
-            sources: plan.sources().map(|stage| stage.id.clone()).collect(),
+            sources: plan.source_stages().map(|stage| stage.id.clone()).collect(),
             ends_a_round: false,
             replayed: VecDeque::new(),
             bytes: 0,
@@ -184,6 +185,9 @@ impl Intake {
         if self.stopping.load(Relaxed) {
             return self.stop();
         }
+        if self.is_cut_already() {
+            return self.take_given();
+        }
         if let Some((source, given, position)) = self.ready.pop_front() {
             return self.place(source, given, position);
         }
@@ -234,6 +238,16 @@ impl Intake {
                 }
                 Ok(Item::Kept(change)) => {
                     return Cut::Kept(turn, change);
+                }
+                Ok(Item::RejectedRows(rows, position)) => {
+                    self.reached(turn, position);
+                    self.turn = self.after(turn);
+                    return self.rejected_again(turn, rows);
+                }
+                // Not all sources were cut before: where this one was is of no use.
+                Ok(Item::Closed(_, position)) => {
+                    self.reached(turn, position);
+                    return Cut::Wait(Some(Duration::ZERO));
                 }
                 Ok(Item::Failed(failure)) => return Cut::Failed(failure),
                 // Recorded sources take turns: which rows meet in an epoch must not depend on who is faster.
@@ -373,13 +387,17 @@ impl Intake {
     /// Closes the open epoch, and the open round where its rule or `round_end` says so.
     fn close(&mut self, round_end: bool) -> Mark {
         let by_rule = self.rounds.ends(self.open.rows, self.watermark);
+        self.close_with(by_rule || round_end, false)
+    }
+
+    fn close_with(&mut self, round_end: bool, end_of_input: bool) -> Mark {
         let mark = Mark {
             epoch: self.epoch,
             round: self.rounds.round(),
             watermark: self.watermark,
             checkpoint: self.is_committed(),
-            round_end: by_rule || round_end,
-            end_of_input: false,
+            round_end,
+            end_of_input,
         };
         if mark.round_end {
             self.rounds.begin_next();

@@ -4,6 +4,7 @@
 //! must not know any stage: kinds come from outside. timely is named in `dataflow`, `relations`,
 //! `parcel` and `cluster` alone.
 
+pub mod case;
 pub mod check;
 pub mod cluster;
 pub mod commit;
@@ -23,3 +24,5 @@ pub mod relations;
 pub mod retry;
 pub mod run;
 pub mod schema;
+pub mod slice;
+pub mod watch;

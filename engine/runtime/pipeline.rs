@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub members: Vec<Entry>,
     /// The stages, in the order of the file.
     pub stages: Vec<StageTable>,
+    /// The tables `[[test]]`: each a node with its entries.
+    pub tests: Vec<Node>,
 }
 
 /// The table of one stage.
@@ -55,7 +57,7 @@ pub struct StageTable {
 /// The keys of a stage that wire it, whatever its kind.
 pub const STAGE_KEYS: [&str; 5] = ["type", "from", "feedback", "tier", "rejected"];
 
-const TABLES: [&str; 5] = ["pipeline", "params", "privacy", "members", "stage"];
+const TABLES: [&str; 6] = ["pipeline", "params", "privacy", "members", "stage", "test"];
 
 /// What could be read, and what is wrong with the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,6 +91,9 @@ impl Parsed {
             self.unknown_table(&key, &key_span, &node);
             return;
         }
+        if key == "test" {
+            return self.tests(node);
+        }
         let Value::Table(entries) = node.value else {
             let message = format!("`{key}` is {}", node.type_name());
             let error = Diagnostic::at("H0005", message, &node.span).expected(format!("a table: [{key}]"));
@@ -110,6 +115,17 @@ impl Parsed {
         }
     }
 
+    fn tests(&mut self, node: Node) {
+        if let Value::Array(items) = &node.value
+            && items.iter().all(|item| matches!(item.value, Value::Table(_)))
+        {
+            self.pipeline.tests.clone_from(items);
+            return;
+        }
+        let error = Diagnostic::at("H0005", format!("`test` is {}", node.type_name()), &node.span);
+        self.diagnostics.push(error.expected("tables: [[test]], one for each test"));
+    }
+
     fn unknown_table(&mut self, key: &str, span: &Span, node: &Node) {
         if HEAD_KEYS.iter().any(|(name, ..)| *name == key) {
             self.outside_head(key, span);
@@ -117,7 +133,7 @@ impl Parsed {
         }
         let what = if matches!(node.value, Value::Table(_)) { "table" } else { "key" };
         let mut error = Diagnostic::at("H0003", format!("unknown {what} `{key}`"), span)
-            .expected("[pipeline], [params], [privacy], [members] or [stage.ID]");
+            .expected("[pipeline], [params], [privacy], [members], [stage.ID] or [[test]]");
         if let Some(near) = nearest(key, TABLES) {
             error = error.suggest(format!("did you mean `{near}`?"), span, near);
         } else if what == "key" {

@@ -197,6 +197,8 @@ pub struct Plan {
     pub commit: CommitRule,
     /// Whose rows are taken, if the file says so.
     pub members: Option<Members>,
+    /// The ports whose rows are recorded, if any are.
+    pub record: Vec<PortRef>,
     /// The stages, every one after those it reads.
     pub stages: Vec<PlanStage>,
 }
@@ -208,8 +210,62 @@ impl Plan {
     }
 
     /// Its sources, in the order in which they are opened.
-    pub fn sources(&self) -> impl Iterator<Item = &PlanStage> {
+    pub fn source_stages(&self) -> impl Iterator<Item = &PlanStage> {
         self.stages.iter().filter(|stage| matches!(stage.role, Role::Source(_)))
+    }
+
+    /// The first output of every source.
+    pub fn sources(&self) -> Vec<PortRef> {
+        let sources = self.stages.iter().enumerate().filter(|(_, stage)| stage.signature.inputs.is_empty());
+        sources.map(|(stage, _)| PortRef { stage, port: OutPort::Out(0) }).collect()
+    }
+
+    /// The ports of a recording of this plan, by number: those that are recorded, then what recorded sources reject.
+    pub fn recorded(&self) -> Vec<PortRef> {
+        let sources = self.sources();
+        let rejected = self.record.iter().filter(|port| sources.contains(port));
+        let rejected = rejected.map(|port| PortRef { port: OutPort::Rejected, ..*port });
+        self.record.iter().copied().chain(rejected).collect()
+    }
+
+    /// Whether a stage's output leaves it: somebody reads it, or it is recorded.
+    pub fn leaves(&self, stage: usize, port: usize) -> bool {
+        let output = self.stages.get(stage).and_then(|stage| stage.outputs.get(port));
+        let at = PortRef { stage, port: OutPort::Out(port) };
+        output.is_some_and(|output| output.read) || self.record.contains(&at)
+    }
+
+    /// The full name of a port: `talk.out`.
+    pub fn full_name(&self, at: PortRef) -> String {
+        let Some(stage) = self.stages.get(at.stage) else { return String::new() };
+        match at.port {
+            OutPort::Out(port) => {
+                format!("{}.{}", stage.id, stage.outputs.get(port).map_or("?", |o| o.name.as_str()))
+            }
+            OutPort::Rejected => format!("{}.rejected", stage.id),
+        }
+    }
+
+    /// The port of that name: `talk.out`, `asr.rejected`; `talk` for its first output.
+    pub fn port(&self, name: &str) -> Option<PortRef> {
+        let (id, port) = name.split_once('.').map_or((name, None), |(id, port)| (id, Some(port)));
+        let at = self.stages.iter().position(|stage| stage.id == id)?;
+        let stage = self.stages.get(at)?;
+        let port = match port {
+            None => OutPort::Out(stage.outputs.first().map(|_| 0)?),
+            Some(headwater_contract::signature::REJECTED) => OutPort::Rejected,
+            Some(name) => OutPort::Out(stage.outputs.iter().position(|output| output.name == name)?),
+        };
+        Some(PortRef { stage: at, port })
+    }
+
+    /// Columns and label of a port.
+    pub fn rows_of(&self, at: PortRef) -> Option<(SchemaRef, Label)> {
+        let stage = self.stages.get(at.stage)?;
+        match at.port {
+            OutPort::Out(port) => stage.outputs.get(port).map(|output| (output.schema.clone(), output.label)),
+            OutPort::Rejected => Some((stage.rejected.clone(), stage.input_label())),
+        }
     }
 
     /// How a port is written in a pipeline file: `asr`, `asr.rejected`.

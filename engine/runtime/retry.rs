@@ -6,75 +6,20 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use headwater_contract::{
-    Feed, Kind, Label, OptionSpec, Options, Pace, PlannedSource, Position, Result, Role, Signature, Site,
-    Source, SourceConfig, SourceContext, Wrong,
-};
 
-use crate::plan::{OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo};
+use crate::plan::{OutPort, Plan, PlanInput, PortRef};
 use crate::relations::members::Members;
+use crate::slice;
 
-/// Rows that were set aside, as a source. It has no options: no file can name it.
-#[derive(Clone)]
-struct SetAside {
-    rows: Vec<RecordBatch>,
-}
-
-impl Options for SetAside {
-    fn about() -> &'static str {
-        "Rows that were set aside before."
-    }
-    fn specs() -> Vec<OptionSpec> {
-        Vec::new()
-    }
-    fn from_table(_: &toml::Table) -> std::result::Result<Self, Vec<Wrong>> {
-        Ok(SetAside { rows: Vec::new() })
-    }
-}
-
-impl SourceConfig for SetAside {
-    const KIND: &'static str = "set_aside";
-    fn signature(&self) -> Signature {
-        Signature::source([])
-    }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
-    }
-    fn open(&self, _: SourceContext<'_>) -> Result<impl Source> {
-        Ok(self.clone())
-    }
-}
-
-impl Source for SetAside {
-    fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
-        self.rows.into_iter().try_for_each(|batch| feed.send(batch, Position::default()))
-    }
-}
-
-impl PlannedSource for SetAside {
-    fn signature(&self) -> Signature {
-        SourceConfig::signature(self)
-    }
-    fn pace(&self) -> Pace {
-        SourceConfig::pace(self)
-    }
-    fn wrongs(&self) -> Vec<Wrong> {
-        Vec::new()
-    }
-    fn ready(&self, _: &Site) -> Result {
-        Ok(())
-    }
-    fn open(&self, _: SourceContext<'_>) -> Result<Box<dyn Source>> {
-        Ok(Box::new(self.clone()))
-    }
-}
+/// The id of the source of rows that were set aside.
+const SET_ASIDE: &str = "set_aside";
 
 /// The plan of a second try; nothing when the plan has no such stage, or one without input.
 pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
     let at = plan.stages.iter().position(|s| s.id == id)?;
     let (schema, label) = plan.stages.get(at)?.inputs.first().map(|i| (i.given(), i.label))?;
     let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut stages = vec![source(rows, schema, label)];
+    let mut stages = vec![slice::given(SET_ASIDE, rows, schema, label)];
     for (old, mut stage) in plan.stages.into_iter().enumerate().skip(at) {
         for input in &mut stage.inputs {
             input.from = moved(&input.from, &places);
@@ -91,7 +36,7 @@ pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
         let changes = members.changes.and_then(|port| moved(&[port], &places).into_iter().next());
         Members { changes, ..members }
     });
-    Some(Plan { members, stages, ..plan })
+    Some(Plan { members, record: Vec::new(), stages, ..plan })
 }
 
 fn feed_first(inputs: &mut [PlanInput]) {
@@ -104,20 +49,4 @@ fn moved(from: &[PortRef], places: &BTreeMap<usize, usize>) -> Vec<PortRef> {
     from.iter()
         .filter_map(|port| places.get(&port.stage).map(|stage| PortRef { stage: *stage, port: port.port }))
         .collect()
-}
-
-fn source(rows: Vec<RecordBatch>, schema: arrow::datatypes::SchemaRef, label: Label) -> PlanStage {
-    let source = SetAside { rows };
-    PlanStage {
-        id: SetAside::KIND.into(),
-        kind: Kind::source::<SetAside>(),
-        signature: SourceConfig::signature(&source),
-        role: Role::Source(Box::new(source)),
-        tier: crate::plan::Tier::Gateway,
-        inputs: Vec::new(),
-        rejected: Signature::rejected(std::slice::from_ref(&schema)),
-        outputs: vec![PlanOutput { name: "out".into(), schema, label, read: true }],
-        rejected_to: RejectedTo::Drop,
-        options: toml::Table::new(),
-    }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, Site, Source, StageError};
+use headwater_contract::{Mark, Site, Source, StageError};
 
 use crate::cluster::{self, Member};
 use crate::commit::{Commits, Life, Restored};
@@ -20,9 +20,10 @@ use crate::digest::SinkDigest;
 use crate::instance::{Cause, Failure, Panicked, quietly};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
-use crate::plan::{OutPort, Plan, PlanStage};
+use crate::plan::{OutPort, Plan, PlanStage, PortRef};
 use crate::relations;
 use crate::relations::members::Device;
+use crate::watch::Watch;
 
 /// Where rejected rows go that no stage reads.
 pub trait Quarantine: Send {
@@ -37,6 +38,21 @@ pub trait Quarantine: Send {
     /// # Errors
     /// It could not be made durable; the run ends.
     fn sync(&mut self) -> Result<(), StageError>;
+}
+
+/// Where what passes at ports is kept, epoch by epoch, to be played again.
+pub trait Recorder: Send {
+    /// Keeps rows of a port, by its number in [`Plan::recorded`], of the epoch that is closed next.
+    ///
+    /// # Errors
+    /// They could not be kept; the run ends.
+    fn rows(&mut self, port: usize, rows: &RecordBatch) -> Result<(), StageError>;
+
+    /// Keeps the end of an epoch.
+    ///
+    /// # Errors
+    /// It could not be kept; the run ends.
+    fn closed(&mut self, mark: &Mark) -> Result<(), StageError>;
 }
 
 /// Somebody who looks at the rows of an output while they pass.
@@ -77,6 +93,8 @@ pub struct RunOptions {
     pub digests: bool,
     /// Who looks at rows.
     pub taps: Vec<Tap>,
+    /// Who may begin and cease to look while it runs.
+    pub watch: Option<Arc<Watch>>,
     /// Where what it must remember is kept; without one nothing is, and a run begins at the beginning.
     pub life: Option<Life>,
     /// Where rejected rows go; without one they are only counted.
@@ -85,6 +103,8 @@ pub struct RunOptions {
     pub before_forgetting: Option<BeforeForgetting>,
     /// Asked before an epoch is opened: what lacks room, if something does. Nothing is taken in while it says so.
     pub lacks_room: Option<LacksRoom>,
+    /// Where the recorded ports of the plan go, at home; without one their rows pass unrecorded.
+    pub recorder: Option<Arc<Mutex<dyn Recorder>>>,
     /// Set it to stop: open epochs are carried through.
     pub stopping: Arc<AtomicBool>,
     /// Counters to watch while it runs.
@@ -103,10 +123,12 @@ impl RunOptions {
             site,
             digests: true,
             taps: Vec::new(),
+            watch: None,
             life: None,
             quarantine: None,
             before_forgetting: None,
             lacks_room: None,
+            recorder: None,
             stopping: Arc::default(),
             metrics: Arc::new(Metrics::new(plan.stages.len())),
             notes: BTreeMap::new(),
@@ -183,13 +205,16 @@ impl Shared {
     }
 
     /// Shows rows of a stage's output to those who asked for them.
-    pub(crate) fn show(&self, stage: usize, port: Port, rows: &RecordBatch) {
+    pub(crate) fn show(&self, stage: usize, port: OutPort, rows: &RecordBatch) {
         let taps = &self.options.taps;
+        if let Some(watch) = &self.options.watch {
+            watch.show(PortRef { stage, port }, rows);
+        }
         if taps.is_empty() {
             return;
         }
         let Some(stage) = self.plan.stages.get(stage) else { return };
-        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == OutPort::Out(port)) {
+        for tap in taps.iter().filter(|t| t.stage == stage.id && t.port == port) {
             (tap.look)(rows);
         }
     }

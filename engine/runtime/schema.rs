@@ -6,6 +6,7 @@
 use headwater_contract::{Kind, OptionSpec, Shape};
 use serde_json::{Map, Value, json};
 
+use crate::check::cases::KEYS as TEST_KEYS;
 use crate::check::{HEAD_KEYS, MEMBERS_KEYS};
 use crate::plan::Tier;
 
@@ -25,6 +26,7 @@ pub fn schema(kinds: &[Kind]) -> Value {
             "params": params(),
             "privacy": privacy(),
             "members": members(),
+            "test": tests(),
             "stage": {
                 "description": "The stages: [stage.ID].",
                 "type": "object",
@@ -66,6 +68,10 @@ fn head() -> Value {
                 ],
             },
             "window": { "type": "integer", "minimum": 1, "description": about("window") },
+            "record": {
+                "description": about("record"),
+                "anyOf": [{ "type": "boolean" }, { "type": "array", "items": { "type": "string" } }],
+            },
             "epoch_bytes": { "type": "string", "description": about("epoch_bytes") },
         },
     })
@@ -129,6 +135,46 @@ fn members() -> Value {
             "columns": names("columns"),
             "changes": { "type": "string", "description": about("changes") },
             "forget": { "type": "boolean", "description": about("forget") },
+        },
+    })
+}
+
+fn tests() -> Value {
+    let about = |key: &str| TEST_KEYS.iter().find(|(name, _)| *name == key).map_or("", |(_, about)| about);
+    let rows = json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "object" } }] });
+    let patterns = json!({ "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" } },
+        { "type": "object", "additionalProperties": { "type": ["string", "array"] } },
+    ] });
+    json!({
+        "description": "Tests of the pipeline, for `headwater test`: [[test]].",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["name", "expect"],
+            "additionalProperties": false,
+            "properties": {
+                "name": { "type": "string", "description": about("name") },
+                "feed": { "type": "object", "additionalProperties": rows, "description": about("feed") },
+                "expect": {
+                    "description": about("expect"),
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {
+                            "rows": rows,
+                            "match": patterns,
+                            "none_match": patterns,
+                            "count": { "type": "integer", "minimum": 0 },
+                            "schema": { "type": "array", "items": { "type": "string" } },
+                        },
+                    },
+                },
+                "params": { "type": "object", "additionalProperties": { "type": "string" }, "description": about("params") },
+                "set": { "type": "object", "description": about("set") },
+            },
         },
     })
 }
@@ -201,6 +247,7 @@ fn form(shape: &Shape) -> Value {
         Shape::Choice(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$\\{" }] })
         }
+        Shape::NumberOr(word) => json!({ "anyOf": [{ "type": "number" }, { "enum": [word] }] }),
         Shape::List(item) => json!({ "type": "array", "items": form(item) }),
         Shape::Table(holds) => json!({ "type": "object", "description": format!("A table of {holds}.") }),
     }

@@ -8,6 +8,7 @@
 //! - [`Disk`]: the file operations that all of this is made of; [`SimulatedDisk`] is a bad one, for tests.
 //! - [`FrameLog`]: an append-only log of encrypted batches.
 //! - [`CommitLog`]: a keyed table of sealed rows that changes in durable, atomic steps.
+//! - [`RecordingWriter`] and [`Recording`]: what passed at some ports of a run.
 //! - [`IntakeLog`]: what sources gave, until it is released and its keys are gone.
 //! - [`AuditLog`]: what people did to data and keys.
 //! - [`Store`] and [`StoreReader`]: encrypted Parquet segments, each row once.
@@ -29,6 +30,7 @@ mod identity;
 mod intake_log;
 mod keystore;
 mod log_files;
+mod recording;
 mod root_key;
 mod rows;
 mod secret;
@@ -50,9 +52,18 @@ pub use frames::TornTail;
 pub use identity::COLUMNS as IDENTITY_COLUMNS;
 pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
 pub use keystore::{SegmentSeal, rotate_key};
+pub use recording::{
+    Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntries, RecordingHead,
+    RecordingWriter,
+};
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;
 pub use segment::{Level, SegmentReader, encode_clear, write_clear};
 pub use store::{Appended, Compacted, Keep, Removed, Repaired, Store, StoreOptions};
 pub use store_folder::SegmentInfo;
 pub use store_reader::{StoreReader, Verification, verify, verify_on, widen};
+
+/// Reads any bytes as the first part of a frame of a recording: what a fuzzer calls. It must return, whatever the bytes are.
+pub fn fuzz_recording(bytes: &[u8]) {
+    recording::fuzz(bytes);
+}

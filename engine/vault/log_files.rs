@@ -211,6 +211,14 @@ impl LogFiles {
         synced.map_err(|error| self.poison(error))
     }
 
+    /// Ends the log for good: all frames are durable, and the file that was being written is closed in the keystore.
+    pub(crate) fn close(&mut self, keystore: &mut Keystore) -> Result {
+        self.sync()?;
+        let Some(current) = self.current.take() else { return Ok(()) };
+        keystore.close_log(current.number, current.writer.durable_length());
+        keystore.save().map_err(|error| self.poison(error))
+    }
+
     fn need_file(&mut self, keystore: &mut Keystore) -> Result {
         match &self.current {
             Some(current) if !current.broken => Ok(()),

@@ -175,6 +175,9 @@ fn command(args: &RunArgs, settings: &Settings, hosts: &Path, index: usize) -> s
             command.arg(flag).arg(format!("{name}={value}"));
         }
     }
+    if let Some(folder) = &args.record {
+        command.arg("--record").arg(folder);
+    }
     if args.cluster.mixed_cpus {
         command.arg("--mixed-cpus");
     }
@@ -183,7 +186,7 @@ fn command(args: &RunArgs, settings: &Settings, hosts: &Path, index: usize) -> s
 }
 
 /// A new folder for the owner alone. The paths of sockets must be short.
-fn private_folder() -> std::io::Result<PathBuf> {
+pub(crate) fn private_folder() -> std::io::Result<PathBuf> {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let name = format!("headwater-{}-{:08x}", std::process::id(), since.subsec_nanos());
     let folder = std::env::temp_dir().join(name);

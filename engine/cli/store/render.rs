@@ -163,7 +163,7 @@ fn flat(batch: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
 }
 
 /// Times in UTC, with the zone as an offset: how a zone's name is shown would need the world's time zones.
-fn in_offsets(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn in_offsets(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
         let column = match field.data_type() {

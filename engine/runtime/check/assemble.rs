@@ -5,6 +5,7 @@ use super::flow::Flow;
 use super::head::Head;
 use super::members::MembersDraft;
 use super::options;
+use super::record::Record;
 use super::unread::is_read;
 use crate::plan::{OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo};
 use crate::relations::members::Members;
@@ -16,6 +17,7 @@ pub(super) fn plan(
     order: &[usize],
     flows: Vec<Flow>,
     members: Option<MembersDraft>,
+    record: Record,
 ) -> Option<Plan> {
     let roles: Vec<_> = drafts.iter_mut().map(|draft| draft.role.take()).collect();
     let mut roles: Vec<_> = roles.into_iter().collect::<Option<Vec<_>>>()?.into_iter().map(Some).collect();
@@ -73,7 +75,14 @@ pub(super) fn plan(
         None => None,
     };
     let flush = longest_delay(&stages);
-    Some(Plan { name, epoch, round, flush, epoch_bytes, window, commit, members, stages })
+    let mut plan =
+        Plan { name, epoch, round, flush, epoch_bytes, window, commit, members, record: Vec::new(), stages };
+    plan.record = match record {
+        Record::Nothing => Vec::new(),
+        Record::Sources => plan.sources(),
+        Record::Ports(reads) => reads.iter().map(|read| place_of(read, order)).collect::<Option<_>>()?,
+    };
+    Some(plan)
 }
 
 /// Ends of rounds between a round's last row and the last result that it leads to, on the slowest way down.

@@ -12,7 +12,7 @@ use crate::pipeline::{Entry, Node, Pipeline, Value};
 use crate::plan::{EpochRule, RoundRule};
 
 /// The keys of `[pipeline]`, for people: what they mean, their form, their default.
-pub const KEYS: [(&str, &str, &str); 6] = [
+pub const KEYS: [(&str, &str, &str); 7] = [
     ("name", "The pipeline's name, and the name of its state folder.", ""),
     (
         "epoch",
@@ -29,6 +29,11 @@ pub const KEYS: [(&str, &str, &str); 6] = [
         "commit",
         "How often what a run has done is made durable: after so many epochs, or so much time. What is not is done again after a crash.",
         "{ every = \"1s\" }",
+    ),
+    (
+        "record",
+        "Whether every run is recorded, to be played again: true for what the sources give, or a list of ports.",
+        "false",
     ),
     ("epoch_bytes", "An epoch is closed before it holds more than this.", "\"64MiB\""),
 ];
@@ -68,6 +73,8 @@ pub(super) fn read(pipeline: &Pipeline) -> (Head, Vec<Diagnostic>) {
             "round" => round(entry, &mut found).map(|round| head.round = Some(round)),
             "window" => window(entry, &mut found).map(|window| head.window = window),
             "commit" => commit(&entry.node).map(|commit| head.commit = commit),
+            // Which ports there are is known later.
+            "record" => Ok(()),
             "epoch_bytes" => bytes(&entry.node).map(|bytes| head.epoch_bytes = bytes),
             _ => Err(unknown(entry)),
         };

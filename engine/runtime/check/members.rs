@@ -77,7 +77,7 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
     distinct([get("groups"), get("columns")], &mut found);
     draft.given = draft.given(get("table"), get("devices"), &mut found);
     if let Some(entry) = get("changes") {
-        let (read, meant, wrong) = wiring::output(drafts, &entry.node);
+        let (read, meant, wrong) = wiring::output(drafts, "changes", &entry.node);
         draft.changes = read;
         found.extend(wrong);
         // Nobody is told that what was likely meant is unread.

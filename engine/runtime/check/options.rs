@@ -222,6 +222,8 @@ fn has_form(node: &Node, shape: &Shape) -> bool {
         (Value::String(text), Shape::Duration) => headwater_contract::units::parse_duration(text).is_ok(),
         (Value::String(text), Shape::Bytes) => headwater_contract::units::Bytes::parse(text).is_ok(),
         (Value::String(_), Shape::Text | Shape::Path) => true,
+        (Value::String(word), Shape::NumberOr(known)) => word == known,
+        (Value::Integer(_) | Value::Float(_), Shape::NumberOr(_)) => true,
         (Value::Boolean(_), Shape::Switch) => true,
         (Value::Integer(_), Shape::Integer | Shape::Number) | (Value::Float(_), Shape::Number) => true,
         (Value::Array(items), Shape::List(item)) => items.iter().all(|node| has_form(node, item)),

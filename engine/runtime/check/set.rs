@@ -80,7 +80,14 @@ fn read(value: &str, shape: Option<&Shape>) -> Value {
         .map_or(as_text.clone(), |entry| entry.node.value);
     let wants_text = !matches!(
         shape,
-        None | Some(Shape::Integer | Shape::Number | Shape::Switch | Shape::List(_) | Shape::Table(_))
+        None | Some(
+            Shape::Integer
+                | Shape::Number
+                | Shape::NumberOr(_)
+                | Shape::Switch
+                | Shape::List(_)
+                | Shape::Table(_)
+        )
     );
     if wants_text && !matches!(parsed, Value::String(_)) { as_text } else { parsed }
 }

@@ -29,12 +29,16 @@ pub(super) fn connect(drafts: &mut [Draft<'_>]) -> Vec<Diagnostic> {
 }
 
 /// The output that is named where no stage reads it; stages that were likely meant, and what is wrong.
-pub(super) fn output(drafts: &[Draft<'_>], node: &Node) -> (Option<Read>, Vec<usize>, Vec<Diagnostic>) {
+pub(super) fn output(
+    drafts: &[Draft<'_>],
+    key: &str,
+    node: &Node,
+) -> (Option<Read>, Vec<usize>, Vec<Diagnostic>) {
     let mut wiring = Wiring { drafts, reader: usize::MAX, found: Vec::new(), meant: Vec::new() };
     let read = if let Some(text) = node.as_str() {
         wiring.resolve(0, text, node)
     } else {
-        let error = node.error("H0305", format!("`changes` is {}", node.type_name()));
+        let error = node.error("H0305", format!("`{key}` is {}", node.type_name()));
         wiring.found.push(error.expected("\"stage\" or \"stage.port\""));
         None
     };

@@ -44,10 +44,19 @@ impl Facts {
             "pipeline",
             &format!("{} {:?} {:?} window {}", plan.name, plan.epoch, plan.round, plan.window),
         );
+        for port in &plan.record {
+            facts.add("recorded", &plan.full_name(*port));
+        }
         for stage in &plan.stages {
             facts.add_stage(plan, stage)?;
         }
         Ok(facts)
+    }
+
+    /// What is worth keeping beside rows that are recorded: which program ran what, on which CPU.
+    pub fn of_recording(self) -> BTreeMap<String, String> {
+        let kept = |name: &str| ["program", CPU, "file"].contains(&name) || name.starts_with("model of ");
+        self.0.into_iter().filter(|(name, _)| kept(name)).collect()
     }
 
     fn add_stage(&mut self, plan: &Plan, stage: &PlanStage) -> Result<(), String> {

@@ -32,7 +32,7 @@ use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, Sourc
 use crate::metrics::{CpuShare, StageMetrics};
 use crate::offload::Wake;
 use crate::parcel::Parcels;
-use crate::plan::PlanStage;
+use crate::plan::{OutPort, PlanStage};
 use crate::run::Shared;
 
 /// Cuts that the intake makes before it lets other operators work.
@@ -294,7 +294,7 @@ impl Taking {
             metrics.add_in(rows.num_rows());
             metrics.add_out(rows.num_rows());
         }
-        self.shared.show(out.index, 0, &rows);
+        self.shared.show(out.index, OutPort::Out(0), &rows);
         out.next.push(rows);
     }
 
@@ -319,6 +319,11 @@ impl Taking {
     }
 
     fn send_rejected(&mut self, source: usize, rows: RecordBatch) {
+        let stage = self.outs.get(source).and_then(|out| self.shared.options.metrics.stage(out.index));
+        stage.inspect(|stage| stage.add_rejected(rows.num_rows()));
+        if let Some(out) = self.outs.get(source) {
+            self.shared.show(out.index, OutPort::Rejected, &rows);
+        }
         let capability = self.capabilities.get(2 + 2 * source);
         if let (Some(out), Some(capability)) = (self.outs.get_mut(source), capability) {
             let mut rejected = out.rejected.activate();
@@ -331,9 +336,6 @@ impl Taking {
         let Some(stage) = self.shared.plan.stages.get(out.index) else { return };
         if self.shared.restored.left_out.contains(&*reject.id.device) {
             return;
-        }
-        if let Some(metrics) = self.shared.options.metrics.stage(out.index) {
-            metrics.add_rejected(1);
         }
         tracing::warn!(stage = stage.id, device = %reject.id.device, seq = reject.id.seq, code = reject.code, reason = reject.reason, "set aside");
         match source_reject_row(stage, reject) {

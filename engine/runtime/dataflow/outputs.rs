@@ -20,7 +20,7 @@ use crate::instance::{Failure, Made, rejected_rows};
 use crate::metrics::StageMetrics;
 use crate::offload::Pool;
 use crate::parcel::Parcels;
-use crate::plan::PlanStage;
+use crate::plan::{OutPort, PlanStage};
 use crate::run::Shared;
 
 type Output = OutputBuilder<u64, NoopBuilder<Parcels>>;
@@ -155,7 +155,7 @@ impl Outputs {
         let mut rows = 0;
         for (port, batch) in made.sent.drain(..) {
             rows += batch.num_rows();
-            self.shared.show(self.index, port, &batch);
+            self.shared.show(self.index, OutPort::Out(port), &batch);
             self.put(Slot::Port(port), batch);
         }
         for rejected in made.rejected.drain(..) {
@@ -165,7 +165,10 @@ impl Outputs {
                 tracing::warn!(stage = stage.id, device = %id.device, seq = id.seq, code = rejected.code, reason = rejected.reason, "row set aside");
             }
             match rejected_rows(stage, &rejected) {
-                Ok(rows) => self.put(Slot::Rejected, rows),
+                Ok(rows) => {
+                    self.shared.show(self.index, OutPort::Rejected, &rows);
+                    self.put(Slot::Rejected, rows);
+                }
                 Err(error) => self.fail(error.to_string()),
             }
         }

@@ -33,7 +33,7 @@ use crate::run::Shared;
 
 /// A stage's streams.
 pub(super) struct Wired<'s> {
-    /// The outputs that somebody reads.
+    /// The outputs that somebody reads or that are recorded.
     pub(super) outputs: Vec<(OutPort, Rows<'s>)>,
     /// Rejected rows, if they go anywhere.
     pub(super) rejected: Option<Rows<'s>>,
@@ -98,8 +98,8 @@ pub(super) fn wire<'s>(
 
     let mut outputs = Outputs::new(stage, shared, index, counted);
     let mut wired = Wired { outputs: Vec::new(), rejected: None, end: None, state: None };
-    for (port, output) in stage.outputs.iter().enumerate() {
-        if output.read {
+    for port in 0..stage.outputs.len() {
+        if shared.plan.leaves(index, port) {
             wired.outputs.push((OutPort::Out(port), outputs.open(&mut builder, Slot::Port(port))));
         }
     }

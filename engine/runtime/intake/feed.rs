@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError, bounde
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::state::Change;
 use headwater_contract::units::Micros;
-use headwater_contract::{Feed, FeedSink, Pace, Position, RowId, Source};
+use headwater_contract::{EpochEnd, Feed, FeedSink, Pace, Position, RowId, Source};
 
 use super::SourceProgress;
 use super::size::size_of_rows;
@@ -71,6 +71,10 @@ pub(super) enum Item {
     Rejected(SourceReject),
     /// Something to be remembered with the rows around it.
     Kept(Change),
+    /// Rows of the source's `rejected` port, as they were recorded.
+    RejectedRows(RecordBatch, Position),
+    /// An epoch ended here when the rows were recorded.
+    Closed(EpochEnd, Position),
     Failed(Failure),
 }
 
@@ -78,7 +82,8 @@ impl Item {
     fn bytes(&self) -> u64 {
         match self {
             Item::Rows(rows, _) => rows.bytes,
-            Item::Rejected(_) | Item::Kept(_) | Item::Failed(_) => 0,
+            Item::RejectedRows(rows, _) => size_of_rows(rows),
+            Item::Rejected(_) | Item::Kept(_) | Item::Closed(..) | Item::Failed(_) => 0,
         }
     }
 }
@@ -94,6 +99,9 @@ pub struct Inlet {
     pub(super) items: Receiver<Item>,
     pub(super) ahead: Arc<Ahead>,
     pub(super) pace: Pace,
+    /// Whether the source says where epochs end, and what it said last.
+    pub(super) cuts: bool,
+    pub(super) closed: Option<EpochEnd>,
     pub(super) ended: bool,
 }
 
@@ -108,6 +116,8 @@ impl Inlet {
             items,
             ahead,
             pace,
+            cuts: false,
+            closed: None,
             ended: false,
         }
     }
@@ -209,11 +219,11 @@ pub struct InletContext {
 /// The operating system gives no thread.
 pub fn start(source: Box<dyn Source>, cx: InletContext) -> std::io::Result<Inlet> {
     let (items, inlet) = bounded(AHEAD);
-    let (id, pace, ahead) = (cx.id.clone(), cx.pace, Arc::new(Ahead::default()));
+    let (id, pace, ahead, cuts) = (cx.id.clone(), cx.pace, Arc::new(Ahead::default()), source.cuts());
     let of_thread = ahead.clone();
     let thread = std::thread::Builder::new().name(format!("hw-{}", cx.id));
     thread.spawn(move || drive(source, items, of_thread, &cx))?;
-    Ok(Inlet::new(&id, inlet, ahead, pace))
+    Ok(Inlet { cuts, ..Inlet::new(&id, inlet, ahead, pace) })
 }
 
 fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &InletContext) {
@@ -281,6 +291,16 @@ impl FeedSink for ThreadFeed<'_> {
     }
     fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool {
         self.put(Item::Rejected(SourceReject { id, captured_at, code, reason }))
+    }
+    fn reject_again(&mut self, rows: RecordBatch, position: Position) -> bool {
+        self.count_cpu();
+        self.put(Item::RejectedRows(rows, position))
+    }
+    fn close(&mut self, end: EpochEnd, position: Position) -> bool {
+        self.put(Item::Closed(end, position))
+    }
+    fn stopping(&self) -> bool {
+        self.cx.stopping.load(Relaxed)
     }
     fn count(&mut self, figure: &'static str, n: u64) {
         if let Some(stage) = self.cx.metrics.stage(self.cx.index) {

@@ -35,6 +35,13 @@ impl Rounds {
         RoundProgress { round: self.round.0, epochs: self.epochs, rows: self.rows, until: self.until }
     }
 
+    /// The open round has this number, whatever was counted.
+    pub(super) fn goes_on_as(&mut self, round: Round) {
+        if self.round != round {
+            *self = Rounds { round, ..Rounds::new(self.rule) };
+        }
+    }
+
     /// The number of the open round.
     pub(super) fn round(&self) -> Round {
         self.round

@@ -40,6 +40,7 @@ impl Draft {
             window: 4,
             commit: CommitRule::Epochs(1),
             members: None,
+            record: Vec::new(),
             stages: Vec::new(),
         };
         Draft { plan }

@@ -1,0 +1,212 @@
+//! The verb `recording`, and what a run records: the rows of some ports with the ends of their epochs.
+//!
+//! In: a plan that says which ports are recorded. Out: a folder that `replay` plays again, what it holds, whether every byte of
+//! it is whole, and a way to make a device's rows in it unreadable. It must not know what rows hold.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use clap::{Subcommand, ValueHint};
+use headwater_contract::{Mark, Result, Site, StageError};
+use headwater_runtime::check::column::type_name;
+use headwater_runtime::cluster::Facts;
+use headwater_runtime::plan::Plan;
+use headwater_runtime::run;
+use headwater_vault::{
+    AuditLog, Deed, KeyFile, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingHead,
+    RecordingWriter, real_disk,
+};
+
+use crate::site::Settings;
+use crate::state::line_of;
+
+/// What is asked of a recording.
+#[derive(Debug, Subcommand)]
+pub enum RecordingVerb {
+    /// Show what a recording is of, and how much it holds
+    Show {
+        /// Its folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Look at every byte of a recording; exit code 1 if something is damaged
+    Verify {
+        /// Its folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Make a device's rows in a recording unreadable for good
+    Forget {
+        /// Its folder
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// The device's name
+        #[arg(long, value_name = "NAME")]
+        device: String,
+    },
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
+}
+
+/// The recording of a run that goes on.
+pub struct Recorder {
+    folder: PathBuf,
+    /// Until it is ended.
+    writer: Option<RecordingWriter>,
+}
+
+impl Recorder {
+    /// Begins a recording of the plan's recorded ports, in this folder or in the next one of the state folder.
+    ///
+    /// # Errors
+    /// Something is in that folder already, or it cannot be written.
+    pub fn begin(plan: &Plan, site: &Site, folder: Option<&Path>, facts: Facts) -> Result<Self> {
+        let folder = folder.map_or_else(|| next_folder(site), |folder| Ok(folder.to_owned()))?;
+        let port = |at| {
+            let (columns, label) = plan.rows_of(at)?;
+            Some(RecordedPort { name: plan.full_name(at), label: label.name().to_owned(), columns })
+        };
+        let ports = plan.recorded().into_iter().filter_map(port).collect();
+        let head = RecordingHead { pipeline: plan.name.clone(), facts: facts.of_recording(), ports };
+        let key = KeyFile::at(&site.key_file);
+        let writer = RecordingWriter::create(&folder, &key, real_disk(), &head).map_err(of_vault)?;
+        Ok(Recorder { folder, writer: Some(writer) })
+    }
+
+    /// Ends the recording of a run that has ended; says where it is and how much it holds.
+    ///
+    /// # Errors
+    /// Its end cannot be written: it cannot be played.
+    pub fn finish(&mut self) -> Result<(PathBuf, RecordedTotals)> {
+        let writer = self.writer.take().ok_or_else(ended)?;
+        Ok((self.folder.clone(), writer.finish().map_err(of_vault)?))
+    }
+}
+
+fn ended() -> StageError {
+    StageError::new("the recording has ended")
+}
+
+impl run::Recorder for Recorder {
+    fn rows(&mut self, port: usize, rows: &RecordBatch) -> Result<()> {
+        self.writer.as_mut().ok_or_else(ended)?.rows(port, rows).map_err(of_vault)
+    }
+
+    fn closed(&mut self, mark: &Mark) -> Result<()> {
+        let end = RecordedEnd {
+            epoch: mark.epoch.0,
+            round: mark.round.0,
+            watermark: mark.watermark.map(|watermark| watermark.0),
+            round_end: mark.round_end,
+            end_of_input: mark.end_of_input,
+        };
+        self.writer.as_mut().ok_or_else(ended)?.end(&end).map_err(of_vault)
+    }
+}
+
+/// `recordings/000001` of the state folder, or the first number after those that are there.
+fn next_folder(site: &Site) -> Result<PathBuf> {
+    let all = site.state.join("recordings");
+    let there = match std::fs::read_dir(&all) {
+        Ok(entries) => {
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(StageError::new(format!("{} cannot be read: {error}", all.display()))),
+    };
+    Ok(all.join(format!("{:06}", there.unwrap_or(0) + 1)))
+}
+
+/// Carries out what is asked; gives the exit code.
+pub fn run(verb: &RecordingVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+    let done = match verb {
+        RecordingVerb::Show { folder } => show(folder, settings, out),
+        RecordingVerb::Verify { folder } => verify(folder, settings, out),
+        RecordingVerb::Forget { folder, device } => forget(folder, device, settings, out),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        1
+    })
+}
+
+fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let recording = Recording::open(folder, &KeyFile::at(&settings.key_file)).map_err(of_vault)?;
+    let RecordingHead { pipeline, facts, ports } = recording.head();
+    let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut last = None;
+    let mut entries = recording.entries();
+    for entry in &mut entries {
+        match entry.map_err(of_vault)? {
+            Recorded::Rows { port, rows: Some(batch) } => {
+                *rows.entry(port).or_default() += batch.num_rows() as u64;
+            }
+            Recorded::Rows { .. } => {}
+            Recorded::End(end) => last = Some(end),
+        }
+    }
+    let mut text = format!("pipeline   {pipeline}\n");
+    for (number, port) in ports.iter().enumerate() {
+        let columns = port.columns.fields().iter().skip(5);
+        let columns = columns.map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+        let columns: Vec<String> = columns.collect();
+        let rows = rows.get(&number).copied().unwrap_or(0);
+        text += &format!("port       {} ({}): {rows} rows: {}\n", port.name, port.label, columns.join(", "));
+    }
+    text += &match last {
+        None => "epochs     none\n".to_owned(),
+        Some(end) => {
+            let ended = if end.end_of_input {
+                "to the end of the input"
+            } else {
+                "stopped before the end of the input"
+            };
+            format!("epochs     {}, the last in round {}; {ended}\n", entries.totals().ends, end.round)
+        }
+    };
+    if entries.forgotten() > 0 {
+        text += &format!("forgotten  {} parts of devices whose key is gone\n", entries.forgotten());
+    }
+    for (name, value) in facts {
+        text += &format!("{name:<10} {value}\n");
+    }
+    written(out, &text)
+}
+
+fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let key = KeyFile::at(&settings.key_file);
+    let checks = Recording::verify(folder, &key).map_err(of_vault)?;
+    let text: String = checks.iter().map(line_of).collect();
+    written(out, &text)?;
+    let damaged = checks.iter().any(|check| check.problem.is_some());
+    // Every byte may be as it was written, and the end still be missing.
+    let whole = Recording::open(folder, &key).map_err(of_vault);
+    let whole = whole
+        .and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
+    match whole {
+        Ok(()) => Ok(u8::from(damaged)),
+        Err(_) if damaged => Ok(1),
+        Err(error) => Err(error),
+    }
+}
+
+fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+    let key = KeyFile::at(&settings.key_file);
+    // Before the deed: what is not written down is not done.
+    let facts = [("recording", folder.display().to_string().into()), ("device", device.into())];
+    AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Forget, &facts).map_err(of_vault)?;
+    let known = Recording::forget(folder, &key, real_disk(), device).map_err(of_vault)?;
+    written(
+        out,
+        if known { "forgotten: its rows cannot be read any more\n" } else { "it has no rows there\n" },
+    )
+}
+
+fn written(out: &mut dyn Write, text: &str) -> Result<u8> {
+    out.write_all(text.as_bytes()).map_err(|e| StageError::new(format!("the output: {e}")))?;
+    Ok(0)
+}

@@ -1,0 +1,240 @@
+//! Reads a recording frame by frame: what is in memory is one frame, however long the recording is.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{self, First};
+use super::{Recorded, RecordedPort, RecordedTotals, RecordingHead};
+use crate::batches;
+use crate::disk::{self, Disk};
+use crate::frames::{Frame, FrameReader};
+use crate::keystore::Keystore;
+use crate::log_files;
+use crate::root_key::KeyProvider;
+use crate::secret::Key;
+use crate::{Error, Result};
+
+const KIND: &str = "recording of Headwater";
+
+/// A recording, open for reading.
+pub struct Recording {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    keystore: Keystore,
+    head: RecordingHead,
+}
+
+impl Recording {
+    /// Opens the recording in `folder`. One whose writer did not end it is refused, with the place where it breaks off.
+    pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<Recording> {
+        Recording::open_on(folder, provider, disk::real())
+    }
+
+    /// As [`Recording::open`], on another disk.
+    pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<Recording> {
+        let found = Recording::find_on(folder, provider, disk)?;
+        found.ok_or_else(|| Error::foreign(folder, KIND, "its first frame is not that of a recording"))
+    }
+
+    /// The recording in `folder`; nothing if what lies there is something else, such as a store.
+    pub fn find(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Recording>> {
+        Recording::find_on(folder, provider, disk::real())
+    }
+
+    fn find_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<Option<Recording>> {
+        let keystore = Keystore::open(&disk, folder, provider)?;
+        let Some((number, ..)) = keystore.logs().next() else { return Ok(None) };
+        let path = log_files::path_of(folder, number);
+        let first = match files(&*disk, folder, &keystore).next() {
+            Some(reader) => reader?.next_frame()?,
+            None => None,
+        };
+        let Some((first, head)) = first.and_then(|frame| first_of(&frame).map(|head| (frame, head))) else {
+            return Ok(None);
+        };
+        let head = match head {
+            First::Head(head) => head,
+            First::Version(version) => {
+                let found = format!("its version is {version}, this program reads {}", format::VERSION);
+                return Err(Error::foreign(folder, KIND, found));
+            }
+            First::Rows(..) | First::End(_) | First::Totals(_) => return Ok(None),
+        };
+        let mut columns = batches::take(&first, &path)?;
+        let ports = head.ports.into_iter().zip(0u32..).map(|((name, label), number)| {
+            let columns = columns.remove(&number)?.schema();
+            Some(RecordedPort { name, label, columns })
+        });
+        let ports = ports.collect::<Option<_>>().ok_or_else(|| strange(&path, &first))?;
+        let head = RecordingHead { pipeline: head.pipeline, facts: head.facts, ports };
+        let recording = Recording { disk, folder: folder.to_owned(), keystore, head };
+        recording.refuse_unfinished()?;
+        Ok(Some(recording))
+    }
+
+    /// What it is of.
+    pub fn head(&self) -> &RecordingHead {
+        &self.head
+    }
+
+    /// All that was recorded, in order. The first error ends it; without one it is all there.
+    pub fn entries(&self) -> RecordingEntries<'_> {
+        RecordingEntries {
+            recording: self,
+            files: self.keystore.logs().collect(),
+            reader: None,
+            frames: 0,
+            totals: RecordedTotals::default(),
+            forgotten: 0,
+            state: State::Running,
+        }
+    }
+
+    /// A writer that ended closed every file; one that was killed, or is still at work, did not.
+    fn refuse_unfinished(&self) -> Result {
+        let Some((number, key, _)) = self.keystore.logs().find(|(.., closed)| closed.is_none()) else {
+            return Ok(());
+        };
+        let path = log_files::path_of(&self.folder, number);
+        let mut reader = FrameReader::open(&*self.disk, &path, (number, key, None), &self.keystore)?;
+        let (mut frames, mut ended) = (0_u64, None);
+        while let Some(frame) = reader.next_frame()? {
+            frames += 1;
+            if let Some(First::End(end)) = first_of(&frame) {
+                ended = Some(end.epoch);
+            }
+        }
+        let at = reader.at();
+        let epochs = ended
+            .map_or_else(|| "no epoch is whole".into(), |last| format!("epoch {last} is the last whole one"));
+        let what = format!(
+            "it breaks off after frame {frames} at byte {at} without its end ({epochs}): its run was killed, or still goes on"
+        );
+        Err(Error::damaged(&path, what))
+    }
+}
+
+fn files<'a>(
+    disk: &'a dyn Disk,
+    folder: &'a Path,
+    keystore: &'a Keystore,
+) -> impl Iterator<Item = Result<FrameReader<'a>>> + 'a {
+    keystore.logs().map(move |(number, key, closed)| {
+        FrameReader::open(disk, &log_files::path_of(folder, number), (number, key, closed), keystore)
+    })
+}
+
+fn first_of(frame: &Frame) -> Option<First> {
+    format::read(&frame.parts.first()?.content.as_ref()?.plain)
+}
+
+fn strange(path: &Path, frame: &Frame) -> Error {
+    let what = format!(
+        "frame {} at byte {}: it opens, but is not what a recording holds there",
+        frame.sequence, frame.at
+    );
+    Error::damaged(path, what)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Ended,
+    Failed,
+}
+
+/// What a recording holds, in order.
+pub struct RecordingEntries<'r> {
+    recording: &'r Recording,
+    files: VecDeque<(u64, &'r Key, Option<u64>)>,
+    reader: Option<(PathBuf, FrameReader<'r>)>,
+    frames: u64,
+    totals: RecordedTotals,
+    forgotten: u64,
+    state: State,
+}
+
+impl RecordingEntries<'_> {
+    /// What was read so far.
+    pub fn totals(&self) -> RecordedTotals {
+        self.totals
+    }
+
+    /// How many parts were passed over because their devices were forgotten.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn next_frame(&mut self) -> Result<Option<(PathBuf, Frame)>> {
+        loop {
+            if let Some((path, reader)) = &mut self.reader
+                && let Some(frame) = reader.next_frame()?
+            {
+                return Ok(Some((path.clone(), frame)));
+            }
+            let Some((number, key, closed)) = self.files.pop_front() else { return Ok(None) };
+            let path = log_files::path_of(&self.recording.folder, number);
+            let (disk, keystore) = (&*self.recording.disk, &self.recording.keystore);
+            let reader = FrameReader::open(disk, &path, (number, key, closed), keystore)?;
+            self.reader = Some((path, reader));
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Recorded>> {
+        while let Some((path, frame)) = self.next_frame()? {
+            let first = first_of(&frame).ok_or_else(|| strange(&path, &frame))?;
+            let is_head = self.frames == 0;
+            self.frames += 1;
+            if self.state == State::Ended || is_head != matches!(first, First::Head(_)) {
+                return Err(strange(&path, &frame));
+            }
+            match first {
+                First::Head(_) => {}
+                First::Rows(port, before) => return self.rows(&path, &frame, (port, before)).map(Some),
+                First::End(end) => {
+                    self.totals.ends += 1;
+                    return Ok(Some(Recorded::End(end)));
+                }
+                First::Totals(totals) if self.forgotten > 0 || totals == self.totals => {
+                    self.state = State::Ended;
+                }
+                First::Totals(_) | First::Version(_) => return Err(strange(&path, &frame)),
+            }
+        }
+        if self.state == State::Ended {
+            return Ok(None);
+        }
+        Err(Error::damaged(
+            &self.recording.folder,
+            format!("it breaks off after frame {} without its end", self.frames),
+        ))
+    }
+
+    fn rows(&mut self, path: &Path, frame: &Frame, (port, before): (u32, u64)) -> Result<Recorded> {
+        let port = usize::try_from(port).ok().filter(|port| *port < self.recording.head.ports.len());
+        let port = port.ok_or_else(|| strange(path, frame))?;
+        self.forgotten += frame.parts.iter().filter(|part| part.content.is_none()).count() as u64;
+        if self.forgotten == 0 && before != self.totals.rows {
+            return Err(strange(path, frame));
+        }
+        let rows = batches::take(frame, path)?.remove(&0);
+        self.totals.rows += rows.as_ref().map_or(0, |rows| rows.num_rows() as u64);
+        Ok(Recorded::Rows { port, rows })
+    }
+}
+
+impl Iterator for RecordingEntries<'_> {
+    type Item = Result<Recorded>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Failed {
+            return None;
+        }
+        let step = self.step();
+        if step.is_err() {
+            self.state = State::Failed;
+        }
+        step.transpose()
+    }
+}

@@ -1,0 +1,282 @@
+//! The source `replay`: rows that were recorded or stored come again, in their epochs, at their pace or as fast as they can.
+//!
+//! In: the folder of a recording or of a store. Out: its rows, with the columns and the label that they had; from a recording
+//! also where its epochs and rounds ended, and what its sources had set aside. A folder whose rows have another label than
+//! the file says is refused before anything runs. It must not know who recorded them, nor what becomes of them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use headwater_contract::prelude::*;
+use headwater_contract::units::Micros;
+use headwater_contract::{OptionType, Shape};
+use headwater_vault::{KeyFile, Recording, StoreReader};
+
+mod columns;
+mod pace;
+mod recorded;
+mod stored;
+
+pub use columns::word_of;
+
+use pace::{Choice, Pacer};
+
+choice! {
+    /// How private the rows were when they were recorded.
+    pub enum RecordedLabel {
+        /// As they were captured.
+        Raw = "raw",
+        /// Redacted.
+        Redacted = "redacted",
+        /// A device's change of an adapter.
+        Update = "update",
+        /// For everybody.
+        Public = "public",
+    }
+}
+
+/// How fast rows come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// As fast as they are taken.
+    Max,
+    /// So many times as fast as they were captured.
+    Times(f64),
+}
+
+impl OptionType for Speed {
+    fn shape() -> Shape {
+        Shape::NumberOr("max")
+    }
+    fn read(value: &headwater_contract::toml::Value) -> std::result::Result<Self, String> {
+        if value.as_str() == Some("max") {
+            return Ok(Speed::Max);
+        }
+        let speed = f64::read(value).ok().filter(|speed| *speed > 0.0);
+        speed.map(Speed::Times).ok_or_else(|| "expected a number above 0, or \"max\"".into())
+    }
+    fn show(&self) -> String {
+        match self {
+            Speed::Max => "\"max\"".into(),
+            Speed::Times(speed) => speed.show(),
+        }
+    }
+}
+
+options! {
+    /// Gives rows again that were recorded (`run --record`) or stored: in their epochs, at their pace or as fast as they can.
+    pub struct Replay {
+        /// The folder of a recording or of a store.
+        path: PathBuf;
+        /// The port of a recording: `talk.out`. May be left out where it has one port alone.
+        port: Option<String>;
+        /// The columns that are wanted, each with its type unless it is text: `"text"`, `"seconds f32"`, `"samples [f32]"`; a `?` behind the type where values may be missing.
+        columns: Vec<String> = vec!["text".to_owned()];
+        /// How private the rows are. What lies in the folder must be just that; a store keeps no label, so its rows are raw.
+        label: RecordedLabel = RecordedLabel::Raw;
+        /// How fast rows come: 1.0 is the pace at which they were captured, "max" as fast as they are taken.
+        speed: Speed = Speed::Max;
+        /// Only rows captured at this time (RFC 3339) or later.
+        since: Option<String>;
+        /// Only rows captured before this time (RFC 3339).
+        until: Option<String>;
+        /// Only rows of these devices. All if it is empty.
+        devices: Vec<String> = Vec::new();
+        /// The file of the root key, if it is another one than the site's.
+        key_file: Option<PathBuf>;
+    }
+}
+
+/// The kind, for the list of kinds.
+pub const KIND: Kind = Kind::source::<Replay>();
+
+/// A folder that was opened.
+enum Found {
+    Recording(Box<Recording>, usize),
+    Store(Box<StoreReader>),
+}
+
+impl Replay {
+    fn label(&self) -> Label {
+        match self.label {
+            RecordedLabel::Raw => Label::Raw,
+            RecordedLabel::Redacted => Label::Redacted,
+            RecordedLabel::Update => Label::Update,
+            RecordedLabel::Public => Label::Public,
+        }
+    }
+
+    /// What lies in the folder, if its rows have the label that the file gives them.
+    fn find(&self, site: &Site) -> Result<Found> {
+        let key = KeyFile::at(self.key_file.as_ref().unwrap_or(&site.key_file));
+        let found = match Recording::find(&self.path, &key).map_err(of_vault)? {
+            Some(recording) => {
+                let port = self.port_of(&recording)?;
+                Found::Recording(Box::new(recording), port)
+            }
+            None => Found::Store(Box::new(StoreReader::open(&self.path, &key).map_err(of_vault)?)),
+        };
+        let folder = self.path.display();
+        match &found {
+            Found::Recording(recording, port) => {
+                let Some(port) = recording.head().ports.get(*port) else { return Ok(found) };
+                if port.label != self.label().name() {
+                    return Err(StageError::new(format!(
+                        "the rows of {} in {folder} are {}, and are given here as {} ones",
+                        port.name,
+                        port.label,
+                        self.label()
+                    ))
+                    .expected("rows to be as private as when they were recorded, neither more nor less")
+                    .help(format!("write `label = \"{}\"`", port.label)));
+                }
+            }
+            Found::Store(_) if self.label() != Label::Raw => {
+                return Err(StageError::new(format!(
+                    "{folder} is a store, which keeps no label of its rows"
+                ))
+                .expected("`label` to be left out: they count as raw")
+                .help("record the port that the store reads, to have its label again"));
+            }
+            Found::Store(_) => {
+                if let Some(port) = &self.port {
+                    return Err(StageError::new(format!("{folder} is a store, and has no port {port:?}"))
+                        .expected("`port` to be left out"));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn port_of(&self, recording: &Recording) -> Result<usize> {
+        let ports = &recording.head().ports;
+        let names = || {
+            let own = ports.iter().map(|port| port.name.as_str()).filter(|name| !name.ends_with(".rejected"));
+            own.collect::<Vec<_>>()
+        };
+        let folder = self.path.display();
+        match (&self.port, names().as_slice()) {
+            (Some(wanted), _) => ports.iter().position(|port| port.name == *wanted).ok_or_else(|| {
+                StageError::new(format!("the recording {folder} has no port {wanted:?}"))
+                    .expected(names().join(" or "))
+            }),
+            (None, [only]) => Ok(ports.iter().position(|port| port.name == *only).unwrap_or(0)),
+            (None, _) => Err(StageError::new(format!("the recording {folder} has several ports"))
+                .expected(format!("`port` to say which: {}", names().join(" or ")))),
+        }
+    }
+
+    fn choice(&self) -> Result<Choice> {
+        let time = |text: &Option<String>| text.as_deref().map(time_of).transpose();
+        Ok(Choice {
+            since: time(&self.since).map_err(StageError::new)?,
+            until: time(&self.until).map_err(StageError::new)?,
+            devices: self.devices.iter().cloned().collect::<BTreeSet<_>>(),
+        })
+    }
+}
+
+fn time_of(text: &str) -> std::result::Result<Micros, String> {
+    let time: jiff::Timestamp = text.parse().map_err(|_| "expected a time such as 2026-03-02T08:15:00Z")?;
+    Ok(Micros(time.as_microsecond()))
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
+}
+
+impl SourceConfig for Replay {
+    const KIND: &'static str = "replay";
+
+    fn signature(&self) -> Signature {
+        let columns: Vec<Field> =
+            self.columns.iter().filter_map(|column| columns::field_of(column).ok()).collect();
+        let mut signature = Signature::source(columns);
+        signature.outputs.iter_mut().for_each(|output| output.label = LabelRule::Recorded(self.label()));
+        signature
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::Recorded
+    }
+
+    fn wrongs(&self) -> Vec<Wrong> {
+        let times = [("since", &self.since), ("until", &self.until)];
+        let times = times
+            .iter()
+            .filter_map(|(option, text)| Some(Wrong::new(option, time_of(text.as_deref()?).err()?)));
+        let columns = self.columns.iter().filter_map(|column| columns::field_of(column).err());
+        times.chain(columns.map(|what| Wrong::new("columns", what))).collect()
+    }
+
+    fn ready(&self, site: &Site) -> Result {
+        let found = self.find(site)?;
+        let schema = self.signature().outputs.first().map(|output| output.rows.clone());
+        match (found, schema) {
+            (Found::Recording(recording, port), Some(Rows::Exactly(wanted))) => {
+                let port = recording.head().ports.get(port);
+                port.map_or(Ok(()), |port| columns::fit(&wanted, &port.columns, &self.path))
+            }
+            (Found::Store(store), Some(Rows::Exactly(wanted))) => {
+                columns::fit(&wanted, &*store.schema().map_err(of_vault)?, &self.path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
+        let found = self.find(cx.site)?;
+        let place = cx.position.as_ref().map_or(Ok(Place::default()), Place::of)?;
+        let pacer = Pacer::new(self.speed, self.choice()?, cx.schema.clone());
+        Ok(Playing { found, pacer, place })
+    }
+}
+
+/// How far a replay has come: entries of a recording that were given whole, and rows of the next one (of all, for a store).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    entries: u64,
+    rows: u64,
+}
+
+impl Place {
+    fn of(position: &Position) -> Result<Self> {
+        let read = || {
+            let (entries, rows) = position.0.split_first_chunk::<8>()?;
+            Some(Place {
+                entries: u64::from_le_bytes(*entries),
+                rows: u64::from_le_bytes(rows.try_into().ok()?),
+            })
+        };
+        read().ok_or_else(|| {
+            StageError::new("the saved position is none of a replay").help("begin anew: `run --fresh --yes`")
+        })
+    }
+
+    fn position(self) -> Position {
+        Position([self.entries.to_le_bytes(), self.rows.to_le_bytes()].concat())
+    }
+}
+
+struct Playing {
+    found: Found,
+    pacer: Pacer,
+    place: Place,
+}
+
+impl Source for Playing {
+    fn cuts(&self) -> bool {
+        matches!(self.found, Found::Recording(..))
+    }
+
+    fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
+        let Playing { found, pacer, place } = *self;
+        match found {
+            Found::Recording(recording, port) => recorded::play(&recording, port, pacer, place, feed),
+            Found::Store(store) => stored::play(&store, pacer, place, feed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

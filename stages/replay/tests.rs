@@ -1,0 +1,235 @@
+//! Recordings and stores that are played again, without the engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use headwater_contract::conformance::text_rows;
+use headwater_contract::identity::IdentityColumns;
+use headwater_contract::units::Round;
+use headwater_contract::{EpochEnd, FeedSink, Options, RowId};
+use headwater_vault::{
+    RecordedEnd, RecordedPort, RecordingHead, RecordingWriter, Store, StoreOptions, real_disk,
+};
+
+use super::*;
+
+/// What was fed: seqs of rows, of rejected rows, and ends of epochs, in order.
+#[derive(Default)]
+struct Taken {
+    rows: Vec<String>,
+    ends: Vec<EpochEnd>,
+    places: Vec<Position>,
+    /// Stops after so many batches.
+    stop: Option<usize>,
+}
+
+fn names(batch: &RecordBatch) -> Vec<String> {
+    let ids = IdentityColumns::of(batch).unwrap();
+    (0..ids.len()).map(|row| format!("{}{}", ids.device(row), ids.seq(row))).collect()
+}
+
+impl FeedSink for Taken {
+    fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
+        self.rows.extend(names(&batch));
+        self.places.push(position);
+        self.stop.is_none_or(|stop| self.places.len() < stop)
+    }
+    fn reject(&mut self, _: RowId, _: Micros, _: &'static str, _: String) -> bool {
+        true
+    }
+    fn close(&mut self, end: EpochEnd, position: Position) -> bool {
+        self.rows.push("|".into());
+        self.ends.push(end);
+        self.places.push(position);
+        true
+    }
+    fn count(&mut self, _: &'static str, _: u64) {}
+    fn committed(&self) -> Option<Position> {
+        None
+    }
+}
+
+struct Fixture(tempfile::TempDir);
+
+impl Fixture {
+    fn new() -> Self {
+        let own = tempfile::tempdir().unwrap();
+        KeyFile::at(own.path().join("root.key")).read_or_create().unwrap();
+        Fixture(own)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn site(&self) -> Site {
+        Site { key_file: self.path("root.key"), ..Site::default() }
+    }
+
+    fn config(&self, more: &str) -> Replay {
+        let text = format!("path = '{}'\n{more}", self.path("rec").display());
+        Replay::from_table(&text.parse().unwrap()).unwrap()
+    }
+
+    /// Two epochs of rows of two devices, labelled so.
+    fn record(&self, label: &str) {
+        let rows = text_rows(ROWS).unwrap();
+        let columns = rows.schema();
+        let port = RecordedPort { name: "talk.out".into(), label: label.into(), columns };
+        let head = RecordingHead { pipeline: "p".into(), facts: BTreeMap::default(), ports: vec![port] };
+        let key = KeyFile::at(self.path("root.key"));
+        let mut writer = RecordingWriter::create(&self.path("rec"), &key, real_disk(), &head).unwrap();
+        for (epoch, from) in [(0, 0), (1, 2)] {
+            writer.rows(0, &rows.slice(from, 2)).unwrap();
+            writer.end(&end(epoch)).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn play(&self, config: &Replay, position: Option<Position>, stop: Option<usize>) -> Taken {
+        let schema = config.signature().apply(&[]).unwrap()[0].clone();
+        let site = self.site();
+        config.ready(&site).unwrap();
+        let cx = SourceContext {
+            id: "again",
+            pipeline: "p",
+            schema,
+            position,
+            saved: &headwater_contract::StateTable::default(),
+            site: &site,
+        };
+        let source = config.open(cx).unwrap();
+        let mut taken = Taken { stop, ..Taken::default() };
+        let ended = Box::new(source).run(Feed::new(&mut taken));
+        assert_eq!(ended.is_err(), stop.is_some_and(|stop| taken.places.len() >= stop));
+        taken
+    }
+}
+
+const ROWS: &[(&str, &str)] = &[("hall", "one"), ("porch", "two"), ("hall", "three"), ("hall", "four")];
+
+fn end(epoch: u64) -> RecordedEnd {
+    let watermark = Some(i64::try_from(epoch).unwrap());
+    RecordedEnd { epoch, round: 7 + epoch, watermark, round_end: epoch == 1, end_of_input: epoch == 1 }
+}
+
+#[test]
+fn a_recording_comes_again_as_it_was_cut() {
+    let fixture = Fixture::new();
+    fixture.record("raw");
+    let taken = fixture.play(&fixture.config(""), None, None);
+    assert_eq!(taken.rows.iter().filter(|name| *name == "|").count(), 2);
+    let ended: Vec<_> =
+        taken.ends.iter().map(|e| (e.round, e.watermark, e.round_end, e.end_of_input)).collect();
+    let at = |n| Some(Micros(n));
+    assert_eq!(ended, [(Round(7), at(0), false, false), (Round(8), at(1), true, true)]);
+    // From every place on, what follows is the same.
+    for (given, place) in taken.places.iter().enumerate() {
+        let rest = fixture.play(&fixture.config(""), Some(place.clone()), None);
+        let all: Vec<_> = taken.rows.iter().rev().take(rest.rows.len()).rev().collect();
+        assert_eq!(rest.rows.iter().collect::<Vec<_>>(), all, "after {given}");
+    }
+    let stopped = fixture.play(&fixture.config("speed = 1.0"), None, Some(1));
+    assert_eq!(stopped.places.len(), 1, "the first row waits for nothing, and then it was stopped");
+}
+
+#[test]
+fn rows_are_chosen_by_device_and_time() {
+    let fixture = Fixture::new();
+    fixture.record("raw");
+    let check = |more: &str, expected: usize| {
+        let taken = fixture.play(&fixture.config(more), None, None);
+        let rows = taken.rows.iter().filter(|name| *name != "|").count();
+        assert_eq!((rows, taken.ends.len()), (expected, 2), "{more}: the epochs are kept whatever is chosen");
+    };
+    check("", 4);
+    check("devices = ['porch']", 1);
+    check("devices = ['hall', 'porch']", 4);
+    check("devices = ['nobody']", 0);
+    check("until = '1960-01-01T00:00:00Z'", 0);
+    check("since = '1960-01-01T00:00:00Z'", 4);
+    check("speed = 1000000.0", 4);
+}
+
+#[test]
+fn labels_are_held_in_both_directions() {
+    for (recorded, given, fine) in [
+        ("raw", "raw", true),
+        ("raw", "redacted", false),
+        ("redacted", "raw", false),
+        ("redacted", "redacted", true),
+        ("update", "public", false),
+    ] {
+        let fixture = Fixture::new();
+        fixture.record(recorded);
+        let config = fixture.config(&format!("label = '{given}'"));
+        assert_eq!(config.signature().outputs[0].label.apply([]).name(), given);
+        let ready = config.ready(&fixture.site());
+        assert_eq!(ready.is_ok(), fine, "{recorded} as {given}");
+        if let Err(error) = ready {
+            assert!(error.to_string().contains(&format!("label = \"{recorded}\"")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_store_comes_again_in_the_order_of_capture() {
+    let fixture = Fixture::new();
+    let key = KeyFile::at(fixture.path("root.key"));
+    let rows = text_rows(ROWS).unwrap();
+    let mut store = Store::open(&fixture.path("rec"), &key, StoreOptions::default()).unwrap();
+    store.append(&rows.slice(0, 3)).unwrap();
+    store.seal().unwrap();
+    store.append(&rows.slice(3, 1)).unwrap();
+    store.commit().unwrap();
+    drop(store);
+    let taken = fixture.play(&fixture.config(""), None, None);
+    assert_eq!(taken.rows, names(&rows), "as they were captured, not by device");
+    assert!(taken.ends.is_empty(), "a store was not cut");
+    for (given, place) in taken.places.iter().enumerate() {
+        let rest = fixture.play(&fixture.config(""), Some(place.clone()), None);
+        assert!(taken.rows.ends_with(&rest.rows), "after {given}");
+    }
+    for wrong in ["label = 'redacted'", "port = 'x.out'", "columns = ['gone']", "columns = ['text f32']"] {
+        assert!(fixture.config(wrong).ready(&fixture.site()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let fixture = Fixture::new();
+    let told = |more: &str| fixture.config(more).ready(&fixture.site()).unwrap_err().to_string();
+    assert!(told("").contains("rec"), "{}", told(""));
+    fixture.record("raw");
+    assert!(told("port = 'mic.out'").contains("talk.out"), "{}", told("port = 'mic.out'"));
+    assert!(told("columns = ['words']").contains("text string"), "{}", told("columns = ['words']"));
+    assert!(told(&format!("key_file = '{}'", Path::new("gone").display())).contains("gone"));
+}
+
+#[test]
+fn options_are_checked() {
+    let check = |more: &str, option: &str| {
+        let read = Replay::from_table(&format!("path = 'x'\n{more}").parse().unwrap());
+        let wrongs = read.map_or_else(|wrongs| wrongs, |config| config.wrongs());
+        let named: Vec<_> = wrongs.iter().map(|wrong| wrong.option.as_str()).collect();
+        assert_eq!(named, [option], "{more}");
+    };
+    check("speed = 0", "speed");
+    check("speed = -1.0", "speed");
+    check("speed = 'fast'", "speed");
+    check("since = 'yesterday'", "since");
+    check("until = '2026-13-01'", "until");
+    check("columns = ['text words']", "columns");
+    check("columns = ['']", "columns");
+    check("label = 'secret'", "label");
+}
+
+#[test]
+fn columns_have_words() {
+    for words in ["text string", "seconds f32", "samples [f32]", "note string?", "at time", "lists [[u32]]?"]
+    {
+        let field = columns::field_of(words).unwrap();
+        assert_eq!(word_of(&field).as_deref(), Some(words));
+    }
+    assert_eq!(columns::field_of("text").unwrap(), utf8("text"));
+}

@@ -1,0 +1,362 @@
+//! Recordings of whole pipelines, played again: the same digests and adapters on other topologies, cut where they were cut; and
+//! what is refused: other labels, damaged and unfinished recordings.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use headwater_vault::{KeyFile, Recorded, RecordedEnd, Recording};
+use serde_json::Value;
+
+const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
+
+const TOPOLOGIES: [&[&str]; 4] =
+    [&["--workers", "1"], &["--workers", "2"], &["--workers", "3"], &["--processes", "2"]];
+
+struct Site(tempfile::TempDir);
+
+impl Site {
+    fn new() -> Self {
+        Site(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// The program with a state and a key of its own.
+    fn headwater(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+        command
+            .current_dir(HOUSE)
+            .env("HEADWATER_KEY_FILE", self.path("root.key"))
+            .env("HEADWATER_STATE", self.path("state"))
+            .env_remove("HEADWATER_RECORDINGS")
+            .args(args)
+            .stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// Runs a verb of a pipeline to its end; gives the summary.
+    fn run(&self, verb: &str, pipeline: &Path, more: &[&str]) -> Value {
+        let (summary, pipeline) = (self.path("summary.json"), pipeline.display().to_string());
+        let shown = summary.display().to_string();
+        let args = [&[verb, &pipeline, "--quiet", "--summary", &shown], more].concat();
+        let output = self.headwater(&args);
+        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap()
+    }
+
+    fn refused(&self, args: &[&str], expected: &[&str]) {
+        let output = self.headwater(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", told(&output));
+        let told = told(&output);
+        for expected in expected {
+            assert!(told.contains(expected), "{args:?} does not tell {expected:?}:\n{told}");
+        }
+    }
+
+    fn recording(&self, name: &str) -> Recording {
+        Recording::open(&self.path(name), &KeyFile::at(self.path("root.key"))).unwrap()
+    }
+
+    /// Where a recording was cut: rows of each epoch, and its end.
+    fn cuts(&self, name: &str) -> Vec<(usize, RecordedEnd)> {
+        let (mut rows, mut cuts) = (0, Vec::new());
+        for entry in self.recording(name).entries() {
+            match entry.unwrap() {
+                Recorded::Rows { rows: batch, .. } => rows += batch.unwrap().num_rows(),
+                Recorded::End(end) => cuts.push((std::mem::take(&mut rows), end)),
+            }
+        }
+        cuts
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Talk of people, of which some lines hold what must be redacted and some cannot be read.
+fn talk(rows: usize) -> String {
+    let line = |n: usize| {
+        if n % 50 == 49 {
+            return "{\"device\": \"device-1\", \"text\": 7}\n".to_owned();
+        }
+        let text = format!("call {} on 555-01{:02} about order {n}", ["Ann", "Bo", "Cy"][n % 3], n % 100);
+        let at = format!("2026-03-02T08:{:02}:{:02}Z", n / 60, n % 60);
+        format!("{{\"device\": \"device-{}\", \"captured_at\": \"{at}\", \"text\": \"{text}\"}}\n", n % 7)
+    };
+    (0..rows).map(line).collect()
+}
+
+/// A pipeline of text whose epochs and rounds are cut by time; `more` goes into `[pipeline]`, `last` behind the stages.
+fn text_pipeline(site: &Site, more: &str, last: &str) -> PathBuf {
+    site.write("talk.jsonl", &talk(400));
+    let (talk, vault, aside) = (site.path("talk.jsonl"), site.path("vault"), site.path("aside"));
+    let text = format!(
+        "[pipeline]\nname = 'talk'\n{more}\n
+         [stage.talk]\ntype = 'capture'\npath = '{}'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n
+         [stage.aside]\ntype = 'store'\nfrom = 'talk.rejected'\npath = '{}'\n{last}",
+        talk.display(),
+        vault.display(),
+        aside.display()
+    );
+    site.write("talk.toml", &text)
+}
+
+const BY_TIME: &str = "epoch = { every = '20s' }\nround = { every = '1m' }";
+
+#[test]
+fn a_replay_gives_the_digests_of_its_run_on_every_topology() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, BY_TIME, "");
+    let rec = shown(&site.path("rec"));
+    let original = site.run("run", &pipeline, &["--record", &rec]);
+    assert_eq!(original["stages"]["talk"]["rows_in"], 392);
+    assert_eq!(original["stages"]["aside"]["rows_in"], 8, "what was set aside is read by a store");
+    for topology in TOPOLOGIES {
+        let again = site.run("replay", &pipeline, &[&["--from", &rec], topology].concat());
+        assert_eq!(again["digest"], original["digest"], "{topology:?}");
+        assert_eq!(again["stages"]["talk"]["rejected"], 8, "{topology:?}");
+        assert_eq!(again["stages"]["vault"]["figures"]["stored_before"], 392, "stored once: {topology:?}");
+    }
+    // The input is gone, and other rules are given: the recording needs and asks neither.
+    std::fs::remove_file(site.path("talk.jsonl")).unwrap();
+    let second = shown(&site.path("second"));
+    let other = [
+        "--from",
+        &rec,
+        "--record",
+        &second,
+        "--set",
+        "pipeline.epoch={rows = 3}",
+        "--set",
+        "pipeline.round={epochs = 2}",
+    ];
+    let again = site.run("replay", &pipeline, &other);
+    assert_eq!(again["digest"], original["digest"]);
+    assert_eq!(site.cuts("second"), site.cuts("rec"), "the recording of a replay is cut as the recording");
+}
+
+#[test]
+fn epochs_and_rounds_are_kept() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, BY_TIME, "");
+    site.run("run", &pipeline, &["--record", &shown(&site.path("rec"))]);
+    let cuts = site.cuts("rec");
+    assert!(cuts.len() >= 20, "{} epochs of 20 s in 400 s", cuts.len());
+    assert_eq!(cuts.iter().map(|(rows, _)| rows).sum::<usize>(), 400, "rows, and what was set aside");
+    assert!(cuts.iter().filter(|(_, end)| end.round_end).count() >= 6, "rounds of a minute in 400 s");
+    let (last, before) = cuts.split_last().unwrap();
+    assert!(last.1.end_of_input && before.iter().all(|(_, end)| !end.end_of_input), "{cuts:?}");
+}
+
+#[test]
+fn a_file_says_which_ports_are_recorded() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, "epoch = { rows = 30 }\nrecord = ['talk', 'redact.out']", "");
+    let mut digests = Vec::new();
+    for (number, topology) in TOPOLOGIES.iter().enumerate() {
+        let _ = std::fs::remove_dir_all(site.path("state/talk/commits"));
+        let summary = site.run("run", &pipeline, topology);
+        digests.push(summary["digest"].clone());
+        let folder = format!("state/talk/recordings/{:06}", number + 1);
+        let head = site.recording(&folder).head().clone();
+        let ports: Vec<_> = head.ports.iter().map(|p| (p.name.as_str(), p.label.as_str())).collect();
+        assert_eq!(ports, [("talk.out", "raw"), ("redact.out", "redacted"), ("talk.rejected", "raw")]);
+        assert!(head.facts.contains_key("CPU") && head.facts.contains_key("program"), "{:?}", head.facts);
+        // What another port gave is put in order: it is recorded alike by every topology.
+        let first = site.recording("state/talk/recordings/000001");
+        let pairs = first.entries().zip(site.recording(&folder).entries().collect::<Vec<_>>());
+        for (one, other) in pairs {
+            let (Recorded::Rows { port: 1, rows: one }, Recorded::Rows { port, rows }) =
+                (one.unwrap(), other.unwrap())
+            else {
+                continue;
+            };
+            assert_eq!((port, one), (1, rows), "{topology:?}");
+        }
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+}
+
+/// What a stage of type `replay` stores of a port.
+fn stored(site: &Site, rec: &str, port: &str, label: &str) -> Output {
+    let text = format!(
+        "[pipeline]\nname = 'again'\n
+         [stage.talk]\ntype = 'replay'\npath = '{rec}'\nport = '{port}'\nlabel = '{label}'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'talk'\npath = '{}'\n",
+        site.path("again").display()
+    );
+    let pipeline = shown(&site.write("again.toml", &text));
+    site.headwater(&["run", &pipeline, "--fresh", "--yes"])
+}
+
+#[test]
+fn rows_go_only_where_rows_as_private_may() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, "record = ['talk', 'redact']", "");
+    let rec = shown(&site.path("rec"));
+    site.run("run", &pipeline, &["--record", &rec]);
+    let file = shown(&pipeline);
+    site.refused(
+        &["replay", &file, "--from", &rec, "--port", "talk=redact.out"],
+        &["`redact.out` were redacted", "`talk.out` gives raw ones"],
+    );
+    for (port, label, fine) in [
+        ("talk.out", "raw", true),
+        ("talk.out", "redacted", false),
+        ("redact.out", "raw", false),
+        ("redact.out", "redacted", true),
+    ] {
+        let output = stored(&site, &rec, port, label);
+        assert_eq!(output.status.success(), fine, "{port} as {label}: {}", told(&output));
+    }
+    // And where raw rows may not go, the check refuses them before anything is read.
+    let crossing = site.write(
+        "crossing.toml",
+        "[pipeline]\nname = 'crossing'\n
+         [stage.talk]\ntype = 'replay'\npath = 'nowhere'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'talk'\npath = 'x'\ntier = 'region'\n",
+    );
+    site.refused(&["check", &shown(&crossing)], &["H0401", "raw"]);
+    let text = std::fs::read_to_string(&crossing).unwrap();
+    let lower = text.replace("path = 'nowhere'", "path = 'nowhere'\nlabel = 'update'");
+    let lower = shown(&site.write("lower.toml", &lower));
+    assert!(site.headwater(&["check", &lower]).status.success());
+}
+
+#[test]
+fn a_store_is_played_and_rows_are_chosen() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, BY_TIME, "");
+    let original = site.run("run", &pipeline, &[]);
+    let vault = shown(&site.path("vault"));
+    let other = shown(&site.path("other"));
+    let set = format!("stage.vault.path={other}");
+    let again = site.run("replay", &pipeline, &["--from", &vault, "--set", &set]);
+    assert_eq!(again["stages"]["talk"]["rows_in"], original["stages"]["vault"]["rows_in"]);
+    assert_eq!(again["stages"]["redact"]["rows_in"], 392, "the rows are redacted again");
+    for (more, rows) in [
+        (&["--device", "device-3"][..], 56),
+        (&["--since", "2026-03-02T08:05:00Z"], 98),
+        (&["--until", "2026-03-02T08:00:10Z", "--speed", "1000"], 10),
+    ] {
+        let chosen = site.run("replay", &pipeline, &[&["--from", &vault, "--set", &set], more].concat());
+        assert_eq!(chosen["stages"]["talk"]["rows_in"], rows, "{more:?}");
+    }
+}
+
+#[test]
+fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, "epoch = { rows = 50 }", "");
+    let (rec, file) = (shown(&site.path("rec")), shown(&pipeline));
+    site.run("run", &pipeline, &["--record", &rec]);
+    let frames = site.path("rec/00000001.frames");
+    let whole = std::fs::read(&frames).unwrap();
+    let again = ["replay", &file, "--from", &rec, "--quiet"];
+    // Every length from nothing to all but one byte, in steps that meet heads, bodies and ends of frames.
+    for length in (0..whole.len()).step_by(whole.len() / 9 + 1).chain([whole.len() - 1]) {
+        std::fs::write(&frames, &whole[..length]).unwrap();
+        site.refused(&again, &["00000001.frames"]);
+    }
+    for at in (9..whole.len()).step_by(whole.len() / 9 + 1) {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x10;
+        std::fs::write(&frames, changed).unwrap();
+        site.refused(&again, &["00000001.frames", "error:"]);
+    }
+    std::fs::write(&frames, &whole).unwrap();
+    assert_eq!(site.headwater(&["recording", "verify", &rec]).status.code(), Some(0));
+    site.refused(&["run", &file, "--record", &rec], &["something lies in it already"]);
+    // A run that is killed leaves a recording without an end.
+    let half = shown(&site.path("half"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .current_dir(HOUSE)
+        .env("HEADWATER_KEY_FILE", site.path("root.key"))
+        .env("HEADWATER_STATE", site.path("other-state"))
+        .args(["run", &file, "--record", &half, "--quiet", "--set", "stage.talk.path=-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut talking = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut talking, talk(400).as_bytes()).unwrap();
+    let written = site.path("half/00000001.frames");
+    while std::fs::metadata(&written).map_or(0, |meta| meta.len()) < 4096 {
+        assert!(child.try_wait().unwrap().is_none(), "the run goes on");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    site.refused(
+        &["replay", &file, "--from", &half],
+        &["00000001.frames", "breaks off after frame", "at byte"],
+    );
+    site.refused(&["recording", "show", &half], &["breaks off after frame"]);
+}
+
+#[test]
+fn a_device_can_be_forgotten_in_a_recording() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, "epoch = { rows = 50 }", "");
+    let rec = shown(&site.path("rec"));
+    site.run("run", &pipeline, &["--record", &rec]);
+    assert!(site.headwater(&["recording", "forget", &rec, "--device", "device-2"]).status.success());
+    let again = site.run("replay", &pipeline, &["--from", &rec]);
+    assert_eq!(again["stages"]["talk"]["rows_in"], 336, "56 of 392 are gone for good");
+    assert!(again["stages"]["talk"]["figures"]["forgotten_parts"].as_u64().unwrap() > 0);
+    let shown = site.headwater(&["recording", "show", &rec]);
+    assert!(told(&shown).contains("forgotten"), "{}", told(&shown));
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn a_loop_gives_the_same_adapters_again() {
+    let site = Site::new();
+    let pipeline = Path::new(HOUSE).join("pipelines/personalize.toml");
+    let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
+    let some: String = all.lines().take(120).map(|line| line.to_owned() + "\n").collect();
+    let rec = shown(&site.path("rec"));
+    let params = |state: &str| {
+        let talk = format!("talk={}", site.write("some.jsonl", &some).display());
+        let state = format!("state={}", site.path(state).display());
+        [["--param".to_owned(), talk], ["--param".to_owned(), state]].concat()
+    };
+    let small = [
+        "--set",
+        "pipeline.epoch={rows = 10}",
+        "--set",
+        "pipeline.round={rows = 40}",
+        "--set",
+        "stage.train.steps=2",
+    ];
+    let run = |verb: &str, state: &str, more: &[&str]| {
+        let params = params(state);
+        let params: Vec<&str> = params.iter().map(String::as_str).collect();
+        site.run(verb, &pipeline, &[&params[..], &small, more].concat())
+    };
+    let original = run("run", "first", &["--record", &rec]);
+    let adapter = &original["adapter_sha256"];
+    assert!(adapter.is_string(), "{original}");
+    std::fs::remove_file(site.path("some.jsonl")).unwrap();
+    for topology in TOPOLOGIES {
+        let again = run("replay", &topology.join(""), &[&["--from", &rec], topology].concat());
+        assert_eq!(again["adapter_sha256"], *adapter, "{topology:?}");
+        assert_eq!(again["digest"], original["digest"], "{topology:?}");
+    }
+}

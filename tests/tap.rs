@@ -1,0 +1,118 @@
+//! The verb `tap`: rows of a run that goes on, raw ones only when that is said and written down; the run does not wait.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
+
+struct Site(tempfile::TempDir);
+
+impl Site {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn headwater(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+        command
+            .current_dir(HOUSE)
+            .env("HEADWATER_KEY_FILE", self.path("root.key"))
+            .env("HEADWATER_STATE", self.path("state"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A run that reads lines until it is stopped.
+    fn run(&self) -> (Child, ChildStdin) {
+        let file = self.path("talk.toml");
+        let text = format!(
+            "[pipeline]\nname = 'talk'\nepoch = {{ rows = 5 }}\n
+             [stage.talk]\ntype = 'capture'\npath = '-'\n
+             [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
+             [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
+            self.path("vault").display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = self.headwater(&["run", &file.display().to_string(), "--quiet"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let lines = child.stdin.take().unwrap();
+        let socket = self.path("state/talk/tap/socket");
+        while !socket.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "the run goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        (child, lines)
+    }
+}
+
+fn talk(lines: &mut ChildStdin, from: usize, rows: usize) {
+    for n in from..from + rows {
+        writeln!(lines, "{{\"device\": \"hall\", \"text\": \"call 555-01{:02} about order {n}\"}}", n % 100)
+            .unwrap();
+    }
+}
+
+#[test]
+fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
+    let site = Site(tempfile::tempdir().unwrap());
+    let (mut run, mut lines) = site.run();
+    let refused = |args: &[&str], expected: &str| {
+        let output = site.headwater(args).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && told.contains(expected), "{args:?}: {told}");
+    };
+    refused(&["tap", "talk", "talk.out"], "--raw");
+    refused(&["tap", "talk", "hear.out"], "redact.out");
+    refused(&["tap", "nobody", "talk.out"], "a run that goes on now");
+    let file = site.path("talk.toml").display().to_string();
+    let mut tap =
+        site.headwater(&["tap", &file, "redact", "--json", "--limit", "3", "--sample", "2"]).spawn().unwrap();
+    let mut told = BufReader::new(tap.stderr.take().unwrap());
+    let mut first = String::new();
+    told.read_line(&mut first).unwrap();
+    assert_eq!(first, "redact.out: redacted rows\n");
+    talk(&mut lines, 0, 10);
+    let seen = tap.wait_with_output().unwrap();
+    assert!(seen.status.success());
+    let seen = String::from_utf8(seen.stdout).unwrap();
+    let rows: Vec<serde_json::Value> = seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<_> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+    assert_eq!(
+        texts,
+        ["call <PHONE> about order 0", "call <PHONE> about order 2", "call <PHONE> about order 4"]
+    );
+
+    let mut raw = site.headwater(&["tap", "talk", "talk.out", "--raw", "--limit", "1"]).spawn().unwrap();
+    let mut told = BufReader::new(raw.stderr.take().unwrap());
+    let mut first = String::new();
+    told.read_line(&mut first).unwrap();
+    assert_eq!(first, "talk.out: raw rows\n");
+    let audit = std::fs::read_to_string(site.path("state/audit.log")).unwrap();
+    assert!(
+        audit.contains("label exception") && audit.contains("talk.out"),
+        "before a row is shown: {audit}"
+    );
+    talk(&mut lines, 10, 5);
+    let seen = String::from_utf8(raw.wait_with_output().unwrap().stdout).unwrap();
+    assert!(seen.starts_with("DEVICE") && seen.contains("555-0110"), "{seen}");
+
+    // One who does not read holds nobody up: the run ends, and says that it has done all.
+    let mut idle = site.headwater(&["tap", "talk", "redact", "--rate", "100000"]).spawn().unwrap();
+    talk(&mut lines, 15, 3000);
+    drop(lines);
+    assert!(run.wait().unwrap().success());
+    let _ = idle.kill();
+    idle.wait().unwrap();
+    assert!(!site.path("state/talk/tap/socket").exists(), "the socket goes with the run");
+    refused(&["tap", "talk", "redact"], "a run that goes on now");
+}
