@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use thiserror::Error;
 
-mod fields;
-mod mistake;
+pub(crate) mod fields;
+pub(crate) mod mistake;
 
 pub use mistake::Mistake;
 
@@ -139,7 +139,7 @@ impl Manifest {
 }
 
 /// Where mistakes are told: the bytes they stand at, and what is wrong.
-type Report<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, String);
+pub(crate) type Report<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, String);
 
 fn read_document(
     text: &str,
@@ -223,7 +223,10 @@ fn read_recording(
     Some((recording, span))
 }
 
-fn read_entity(table: &toml::Spanned<toml::de::DeValue<'_>>, report: Report<'_>) -> Option<Entity> {
+pub(crate) fn read_entity(
+    table: &toml::Spanned<toml::de::DeValue<'_>>,
+    report: Report<'_>,
+) -> Option<Entity> {
     let mut fields = Fields::of("[[recording.entity]]", table, report)?;
     let kind = fields.string("kind", report);
     let written = fields.string("written", report);
@@ -233,7 +236,7 @@ fn read_entity(table: &toml::Spanned<toml::de::DeValue<'_>>, report: Report<'_>)
 }
 
 /// A manifest comes with its recordings: it does not reach for files elsewhere.
-fn is_below(file: &Path) -> bool {
+pub(crate) fn is_below(file: &Path) -> bool {
     use std::path::Component::{CurDir, Normal};
     file.components().all(|part| matches!(part, Normal(_) | CurDir))
         && file.components().any(|part| matches!(part, Normal(_)))
