@@ -6,7 +6,7 @@
 mod display;
 mod hearing;
 mod processes;
-mod rounds;
+pub(crate) mod rounds;
 pub mod summary;
 pub(crate) mod supervise;
 
@@ -308,7 +308,7 @@ fn display_style(args: &RunArgs) -> display::DisplayStyle {
 }
 
 /// The first signal drains, the second ends the process at once with 130.
-fn stop_on_signals(stopping: &Arc<AtomicBool>) {
+pub(crate) fn stop_on_signals(stopping: &Arc<AtomicBool>) {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Registered in this order: the shutdown looks at the flag before the flag is set by the same signal.
         let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stopping.clone())
