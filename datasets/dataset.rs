@@ -17,7 +17,7 @@ use crate::manifest::{Entity, FILE_NAME};
 pub mod check;
 mod librispeech;
 mod lines;
-mod manifest;
+pub(crate) mod manifest;
 pub mod new;
 mod parquet_rows;
 mod record;
@@ -221,15 +221,38 @@ fn file(path: &Path, select: &Select) -> Result<Dataset, Vec<Fault>> {
 
 /// The rows of a file, by its suffix; `columns` are those that a Parquet file is asked for beside the usual ones.
 fn rows_of(path: &Path, columns: &[String]) -> Result<Vec<Row>, Vec<Fault>> {
-    match path.extension().and_then(|suffix| suffix.to_str()) {
-        Some("json") => lines::presidio(path),
-        Some("jsonl" | "ndjson") => lines::json(path),
-        Some("csv") => lines::csv(path),
-        Some("parquet") => parquet_rows::read(path, columns),
-        _ => Err(vec![Fault::new(
-            path.display(),
-            "rows cannot be told from this name; expected .toml, .jsonl, .ndjson, .csv, .parquet or .json",
-        )]),
+    let name = path.display().to_string();
+    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
+    if suffix == "parquet" {
+        return parquet_rows::read(path, columns);
+    }
+    let Some(read) = TEXTS.iter().find(|(known, _)| *known == suffix).map(|(_, read)| read) else {
+        let what =
+            "rows cannot be told from this name; expected .toml, .jsonl, .ndjson, .csv, .parquet or .json";
+        return Err(vec![Fault::new(name, what)]);
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| vec![Fault::new(&name, format!("the file cannot be read: {error}"))])?;
+    read(&name, &text)
+}
+
+/// Reads rows of a text; the name stands in faults only.
+type ReadText = fn(&str, &str) -> Result<Vec<Row>, Vec<Fault>>;
+
+/// Suffixes of texts of rows.
+const TEXTS: [(&str, ReadText); 4] =
+    [("jsonl", lines::json), ("ndjson", lines::json), ("csv", lines::csv), ("json", lines::presidio)];
+
+/// Reads any bytes as a manifest and as rows of every form: what a fuzzer calls. It must return, whatever the bytes are.
+pub fn fuzz_dataset(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let faults = manifest::described(Path::new("fuzz"), &text).err().unwrap_or_default();
+    debug_assert!(faults.iter().all(|fault| !fault.what.is_empty()));
+    for (_, read) in &TEXTS {
+        let rows = read("fuzz", &text).unwrap_or_default();
+        let dataset = Dataset { rows, ..Dataset::default() };
+        let stats = stats::Stats::of(&dataset);
+        debug_assert_eq!(stats.all.rows, dataset.rows.len() as u64);
     }
 }
 

@@ -104,6 +104,10 @@ fn verdicts_have_a_code_of_their_own() {
     check("a", &["--fail-if", "leaked_chars > 0.1"], 4, "redaction.leaked_chars is 0.5294117647058824");
     check("a", &["--fail-if", "wer > 0.1"], 2, "no number `wer`");
     check("a", &["--fail-if", "wer above 0.1"], 2, "is no condition");
+    // Among few texts everything can be chance.
+    let many: Vec<&str> = std::iter::repeat_n(TEXTS.trim_matches(['[', ']', '\n']), 8).collect();
+    std::fs::write(site.path("texts.json"), format!("[{}]", many.join(","))).unwrap();
+    check("a", &[], 0, "24 rows");
     let less = ["--set", "stage.redact.entities=[\"EMAIL\"]"];
     let before = site.path("a/report.json").display().to_string();
     let against = [&less[..], &["--baseline", &before, "--fail-on-regression"]].concat();
@@ -197,7 +201,7 @@ feedback = "global.adapter"
 model    = "datasets/models/slm-nano"
 method   = "both"
 lr       = 0.02
-steps    = 16
+steps    = 64
 [stage.small]
 type  = "compress"
 from  = "train.update"
@@ -213,8 +217,8 @@ from = "small"
     let memorisation = &report["memorisation"];
     let of = |model: &str| memorisation[model].as_f64().unwrap_or_else(|| panic!("{memorisation}"));
     assert_eq!(memorisation["exposures"][0]["compared"], 512);
-    assert!(of("personal") > of("base"), "{memorisation}");
-    assert!(of("personal") >= 8.0, "a secret said six times in a round is known: {memorisation}");
+    assert!(of("base") < 1.0 && of("global") > of("base"), "{memorisation}");
+    assert!(of("personal") > 3.0, "a secret said six times in a round is known: {memorisation}");
     let language = &report["language"];
     assert_eq!(language["rounds"].as_array().unwrap().len(), 2);
     assert!(language["personal"].as_f64().unwrap() < language["base"].as_f64().unwrap());

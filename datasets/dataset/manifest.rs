@@ -120,7 +120,16 @@ fn texts(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
     })
 }
 
-fn described(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
+pub(super) fn described(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
+    let told = |(start, what): (usize, String)| {
+        let (line, column) = place(text, start);
+        Fault::new(format!("{}:{line}:{column}", path.display()), what)
+    };
+    placed(path, text).map_err(|faults| faults.into_iter().map(told).collect())
+}
+
+/// The same, with the byte offset of each fault.
+pub(crate) fn placed(path: &Path, text: &str) -> Result<Dataset, Vec<(usize, String)>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<(usize, String)> =
         errors.iter().map(|e| (e.span().unwrap_or_default().start, e.message().to_owned())).collect();
@@ -128,15 +137,8 @@ fn described(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
     let mut top = Fields::new("the manifest", document.span(), document.get_ref());
     let dataset = header(&mut top, path, text, &mut at);
     top.finish(&mut at);
-    if faults.is_empty() {
-        return Ok(dataset);
-    }
     faults.sort();
-    let told = |(start, what): (usize, String)| {
-        let (line, column) = place(text, start);
-        Fault::new(format!("{}:{line}:{column}", path.display()), what)
-    };
-    Err(faults.into_iter().map(told).collect())
+    if faults.is_empty() { Ok(dataset) } else { Err(faults) }
 }
 
 fn header(top: &mut Fields<'_, '_>, path: &Path, text: &str, report: Report<'_>) -> Dataset {

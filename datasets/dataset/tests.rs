@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::check::check;
 use super::stats::Stats;
 use super::*;
@@ -177,5 +179,29 @@ fn the_shipped_data_sets_are_right() {
     for (name, rows) in [("voice", 80), ("personal", 3848)] {
         let dataset = open(shipped, name);
         assert_eq!((dataset.rows.len(), check(&dataset)), (rows, Vec::new()), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_data_set_or_its_faults(text in "\\PC{0,200}") {
+        fuzz_dataset(text.as_bytes());
+    }
+
+    #[test]
+    fn a_manifest_with_anything_wrong_is_told(at in 0..MANIFEST.len(), put in "[\\[\\]{}\"=a-z0-9\n]{0,4}") {
+        let mut text = MANIFEST.to_owned();
+        text.insert_str(at, &put);
+        fuzz_dataset(text.as_bytes());
+        fuzz_dataset(&text.as_bytes()[..at]);
+    }
+
+    #[test]
+    fn rows_come_back(rows in prop::collection::vec(("[a-z]{1,6}", "\\PC{1,30}"), 1..8)) {
+        let line = |(device, text): &(String, String)| serde_json::json!({"device": device, "text": text}).to_string();
+        let text: Vec<String> = rows.iter().map(line).collect();
+        let read = lines::json("rows", &text.join("\n")).unwrap();
+        let back: Vec<(String, String)> = read.into_iter().map(|row| (row.device, row.text.unwrap())).collect();
+        prop_assert_eq!(back, rows);
     }
 }

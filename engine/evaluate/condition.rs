@@ -156,7 +156,18 @@ fn numbers(value: &Value, name: String, found: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_condition_or_none(text in "\\PC{0,30}", figure in "[a-z_.]{1,8}", limit in -1e6_f64..1e6) {
+            let _ = text.parse::<Condition>();
+            let read = format!("{figure} <= {limit}").parse::<Condition>();
+            prop_assert_eq!(read.is_ok(), figure.split('.').all(|part| !part.is_empty()));
+        }
+    }
 
     #[test]
     fn conditions_hold_or_not() {

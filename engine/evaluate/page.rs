@@ -40,7 +40,7 @@ pub fn html(report: &Report, outcome: &Outcome, rows: &[UnitRow], raw: bool) -> 
         body += "<p class=\"soft\">This page shows raw text: keep it where the data set is kept.</p>";
     }
     body += &sections::comparison(report);
-    body += &sections::transcription(report, rows);
+    body += &sections::transcription(report);
     body += &sections::redaction(report);
     body += &sections::language(report);
     body += &sections::memorisation(report);
@@ -53,7 +53,7 @@ pub fn html(report: &Report, outcome: &Outcome, rows: &[UnitRow], raw: bool) -> 
         body += "<h2>Worst heard</h2>";
         body += &heard;
     }
-    body += &sections::cost(report);
+    body += &sections::cost(report, rows);
     document(&report.pipeline, &body)
 }
 

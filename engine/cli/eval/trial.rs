@@ -2,7 +2,6 @@
 //!
 //! In: a file, options, a data set. Out: its outcome. Its state, key, stores and adapters lie in a folder of the trial, which goes away.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +9,7 @@ use headwater_contract::{Kind, StageError};
 use headwater_datasets::dataset::{Dataset, Row};
 use headwater_evaluate::outcome::{Cost, Outcome, Redacted, RoundBytes, Span, Utterance};
 use headwater_evaluate::spans;
+use headwater_runtime::metrics::StageCounts;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, Report, RunOptions};
 use headwater_stages::redact::{Entities, Finding, Profile, Scanner, Style};
@@ -124,6 +124,12 @@ fn ran(
     Ok(report)
 }
 
+/// CPU time of a stage. What it does on threads that the engine does not know, it counts itself.
+fn cpu_seconds(counts: &StageCounts) -> f64 {
+    let own = counts.figures.get("training_ms").copied().unwrap_or_default();
+    counts.cpu.as_secs_f64() + own as f64 / 1000.0
+}
+
 /// Bytes of all files below a folder.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -174,9 +180,7 @@ fn outcome(
         digest: report.digests.clone(),
         cost: Cost {
             wall_seconds: report.wall.as_secs_f64(),
-            cpu_seconds: counts()
-                .map(|(stage, c)| (stage.id.clone(), c.cpu.as_secs_f64()))
-                .collect::<BTreeMap<_, _>>(),
+            cpu_seconds: counts().map(|(stage, counts)| (stage.id.clone(), cpu_seconds(counts))).collect(),
             peak_rss_bytes: crate::run::summary::peak_rss(),
             disk_bytes: disk,
         },

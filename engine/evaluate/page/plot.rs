@@ -28,8 +28,8 @@ pub(super) struct Lines<'a> {
     pub under: &'a str,
     pub across: &'a str,
     pub lines: Vec<Line>,
-    /// Whether what is across may be logarithmic.
-    pub wide: bool,
+    /// Whether what is across may be logarithmic, and what goes up.
+    pub may_log: (bool, bool),
 }
 
 /// An axis: its ends, and whether it is logarithmic.
@@ -113,8 +113,10 @@ pub(super) fn lines(plot: &Lines<'_>) -> String {
         .filter(|(_, points)| !points.is_empty())
         .collect();
     let points = || all.iter().flat_map(|(_, points)| points.iter().copied());
-    let across = Axis::of(points().map(|(x, _)| x), plot.wide);
-    let (Some(x), Some(y)) = (across, Axis::of(points().map(|(_, y)| y), true)) else { return String::new() };
+    let across = Axis::of(points().map(|(x, _)| x), plot.may_log.0);
+    let (Some(x), Some(y)) = (across, Axis::of(points().map(|(_, y)| y), plot.may_log.1)) else {
+        return String::new();
+    };
     let at = |px: f64, py: f64| {
         (LEFT + x.place(px) * (WIDE - LEFT - RIGHT), HIGH - BOTTOM - y.place(py) * (HIGH - BOTTOM - TOP))
     };

@@ -47,7 +47,11 @@ fn figure(name: &str, value: &str, under: &str) -> String {
 /// How a figure is written, by its name.
 fn written(name: &str, value: f64) -> String {
     let share = ["wer", "cer", "leaked_chars", "over_masked_chars"];
-    if share.iter().any(|end| name.ends_with(end)) { percent(value) } else { short(value) }
+    match name {
+        _ if share.iter().any(|end| name.ends_with(end)) => percent(value),
+        _ if name.ends_with("f2") => format!("{value:.2}"),
+        _ => short(value),
+    }
 }
 
 /// The headline figures.
@@ -129,25 +133,27 @@ pub(super) fn comparison(report: &Report) -> String {
 }
 
 /// How speech was heard.
-pub(super) fn transcription(report: &Report, rows: &[UnitRow]) -> String {
-    let devices = report.transcription.as_ref().map_or_else(Vec::new, |t| {
-        t.devices.iter().filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect()
-    });
+pub(super) fn transcription(report: &Report) -> String {
+    let Some(t) = &report.transcription else { return String::new() };
+    let devices = t.devices.iter().filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
     let words = bars("Words wrong by device", "for each word of the references", devices, percent);
+    section("Transcription", &plots(&[words]))
+}
+
+/// How long utterances took.
+fn latency(rows: &[UnitRow]) -> String {
     let mut waits: Vec<f64> = rows.iter().filter_map(|row| row.get("latency_ms")).collect();
     waits.sort_by(f64::total_cmp);
     let many = waits.len() as f64;
     let points =
         waits.iter().zip(1_u32..).map(|(ms, n)| (ms / 1000.0, 100.0 * f64::from(n) / many)).collect();
-    let line = Line { name: "utterances".into(), points };
-    let latency = lines(&Lines {
+    lines(&Lines {
         title: "Latency",
         under: "percent of utterances that were done; all input at once",
         across: "seconds from the source to the last text",
-        lines: vec![line],
-        wide: false,
-    });
-    section(if words.is_empty() { "Latency" } else { "Transcription" }, &plots(&[words, latency]))
+        lines: vec![Line { name: "utterances".into(), points }],
+        may_log: (false, false),
+    })
 }
 
 fn found_row(name: &str, f: &Found) -> Vec<Cell> {
@@ -208,14 +214,14 @@ pub(super) fn language(report: &Report) -> String {
             line("own adapters", &|r| r.perplexity.personal),
             line("base", &|r| r.perplexity.base),
         ],
-        wide: false,
+        may_log: (false, true),
     });
     let loss = lines(&Lines {
         title: "Loss by round",
         under: "mean over devices, nats a token",
         across: "round",
         lines: vec![line("before the steps", &|r| r.loss_before), line("after", &|r| r.loss_after)],
-        wide: false,
+        may_log: (false, true),
     });
     let mut sent = 0.0;
     let mut points = Vec::new();
@@ -229,10 +235,12 @@ pub(super) fn language(report: &Report) -> String {
         under: "perplexity of the global adapter, a point for each round",
         across: "MB sent so far by all devices and tiers",
         lines: vec![Line { name: "global adapter".into(), points }],
-        wide: false,
+        may_log: (false, true),
     });
     let devices = l.devices.iter().filter_map(|(device, p)| Some((device.clone(), p.personal?))).collect();
-    let devices = bars("Perplexity by device", "own adapter after the last round", devices, short);
+    let devices = bars("Perplexity by device", "own adapter after the last round", devices, |value| {
+        format!("{value:.1}")
+    });
     section("Language model", &plots(&[perplexity, loss, cost, devices]))
 }
 
@@ -253,7 +261,7 @@ pub(super) fn memorisation(report: &Report) -> String {
 }
 
 /// What it took.
-pub(super) fn cost(report: &Report) -> String {
+pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
     let r = &report.resources;
     let stages = r.cpu_seconds.iter().map(|(stage, seconds)| (stage.clone(), *seconds)).collect();
     let drawn = bars("CPU seconds by stage", "over all threads", stages, |seconds| format!("{seconds:.2} s"));
@@ -276,7 +284,7 @@ pub(super) fn cost(report: &Report) -> String {
             format!("<p class=\"small\">{}: <code>{}</code></p>", escape(sink), escape(digest))
         })
         .collect();
-    section("Resources", &(plots(&[drawn]) + &facts + &digests))
+    section("Speed and resources", &(plots(&[drawn, latency(rows)]) + &facts + &digests))
 }
 
 /// Trials of a sweep: a table, and what is paid against what is got.
@@ -284,12 +292,16 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
     let figure = |title: &str, under: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>, across: &str| {
         let mut points: Vec<(f64, f64)> = trials.iter().filter_map(|trial| of(&trial.report)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Where nothing differs there is nothing to trade.
+        if points.windows(2).all(|pair| matches!(pair, [a, b] if a == b)) {
+            return String::new();
+        }
         lines(&Lines {
             title,
             under,
             across,
             lines: vec![Line { name: "trials".into(), points }],
-            wide: true,
+            may_log: (true, true),
         })
     };
     let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);

@@ -77,12 +77,12 @@ fn a_page_shows_its_report() {
         plots,
         [
             "Words wrong by device",
-            "Latency",
             "Let through by kind",
             "Perplexity by round",
             "Loss by round",
             "Bytes against quality",
-            "Perplexity by device"
+            "Perplexity by device",
+            "Latency",
         ]
     );
     assert!(page.contains("███") && !page.contains("ann"), "what was let through is shown");
@@ -91,9 +91,11 @@ fn a_page_shows_its_report() {
     for word in ["http://", "https://", "<script", "url("] {
         assert!(!page.contains(word), "the page reaches out: {word}");
     }
-    let trials: Vec<Trial> = ["0.1", "0.2"]
-        .map(|value| Trial { set: vec![("stage.small.ratio".into(), value.into())], report: report.clone() })
-        .into();
+    let set = |value: &str| vec![("stage.small.ratio".to_owned(), value.to_owned())];
+    let mut trials =
+        vec![Trial { set: set("0.1"), report: report.clone() }, Trial { set: set("0.2"), report }];
+    assert!(!sweep(&trials).contains("<figure"), "where nothing differs there is no curve");
+    trials[1].report.federation.as_mut().unwrap().upload_bytes = 200.0;
     assert!(sweep(&trials).contains("Bytes against perplexity"));
 }
 
