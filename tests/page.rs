@@ -20,7 +20,7 @@ use headwater_evaluate::table;
 use serde_json::Value;
 
 /// Measures what a browser made of the page in the frame, and leaves it in the title.
-const PROBE: &str = r#"
+const PROBE: &str = r"
 const page = frame.contentDocument, view = frame.contentWindow;
 const box = node => node.getBoundingClientRect();
 const style = node => view.getComputedStyle(node);
@@ -46,7 +46,7 @@ document.title = JSON.stringify({
   wide: page.documentElement.scrollWidth, room: view.innerWidth, paper: style(page.body).backgroundColor, ink: style(page.body).color,
   plots, marks: page.querySelectorAll('mark').length, rows: page.querySelectorAll('tbody tr').length,
 });
-"#;
+";
 
 fn browser() -> Option<String> {
     let named = ["chromium", "chromium-browser", "google-chrome"];
@@ -91,8 +91,8 @@ fn drawn(browser: &str, folder: &Path, page: &str, wide: u32, dark: bool) -> Val
 fn outcome(worse: bool) -> Outcome {
     let devices = ["kitchen-01", "hall", "a-device-with-a-rather-long-name", "workshop-19"];
     let utterance = |at: usize| {
-        let (device, found) = (devices[at % 4], !worse || at % 3 > 0);
-        let heard = if worse && at % 2 == 0 { "call and at 555" } else { "call ann at five" };
+        let (device, found) = (devices[at % 4], !worse || !at.is_multiple_of(3));
+        let heard = if worse && at.is_multiple_of(2) { "call and at 555" } else { "call ann at five" };
         Utterance {
             id: format!("{device}/{at:03}.flac"),
             device: device.into(),
@@ -143,7 +143,7 @@ fn outcome(worse: bool) -> Outcome {
     }
 }
 
-fn plots<'v>(of: &'v Value) -> impl Iterator<Item = &'v Value> {
+fn plots(of: &Value) -> impl Iterator<Item = &Value> {
     of["plots"].as_array().unwrap().iter()
 }
 

@@ -215,7 +215,7 @@ mod tests {
             });
             assert_eq!(
                 texts.as_deref(),
-                expected.map(|e| e.iter().map(ToString::to_string).collect()).as_deref(),
+                expected.map(|e| e.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref(),
                 "{original}"
             );
         };

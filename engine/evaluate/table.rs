@@ -213,8 +213,9 @@ pub fn read(path: &Path) -> Result<Vec<UnitRow>, TableError> {
     let shown = || path.display().to_string();
     let other = |what: &dyn std::fmt::Display| TableError::Other { path: shown(), what: what.to_string() };
     let file = File::open(path).map_err(|error| TableError::File { path: shown(), error })?;
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(|e| other(&e))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|e| other(&e))?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|e| other(&e))?;

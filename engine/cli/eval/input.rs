@@ -53,7 +53,7 @@ pub(super) fn lay(
         |error: std::io::Error| StageError::new(format!("`{}` cannot be written: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(io)?;
     let path = if audio { recordings(dataset, folder) } else { texts(dataset, folder) }.map_err(io)?;
-    let one_device = stage.options.get("one_device").and_then(|v| v.as_bool()).unwrap_or_default();
+    let one_device = stage.options.get("one_device").and_then(toml::Value::as_bool).unwrap_or_default();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut places = BTreeMap::new();
     for (at, row) in dataset.rows.iter().enumerate().filter(|(_, row)| row.audio.is_some()) {

@@ -51,15 +51,14 @@ pub(super) fn run(
     let mut code = 0;
     for set in combined {
         let path = folder.join(file_name(&set));
-        let trial = match kept(&path, &of) {
-            Some(trial) => trial,
-            None => {
-                let tried = trial::run(args, &args.file, &set, dataset, settings, kinds)?;
-                let report = Report::of(&tried.outcome, &table::rows(&tried.outcome));
-                let kept = Kept { of: of.clone(), trial: Trial { set, report } };
-                write(&path, &kept)?;
-                kept.trial
-            }
+        let trial = if let Some(trial) = kept(&path, &of) {
+            trial
+        } else {
+            let tried = trial::run(args, &args.file, &set, dataset, settings, kinds)?;
+            let report = Report::of(&tried.outcome, &table::rows(&tried.outcome));
+            let kept = Kept { of: of.clone(), trial: Trial { set, report } };
+            write(&path, &kept)?;
+            kept.trial
         };
         if !args.quiet {
             let _ = writeln!(out, "{}", line(&trial));
@@ -159,7 +158,7 @@ mod tests {
         let asked = ["a.b=1, 2".to_owned(), "c.d=x".to_owned()];
         let all = combinations(&asked).map_err(|Stopped(code)| code).unwrap();
         assert_eq!(all, [[pair("a.b", "1"), pair("c.d", "x")], [pair("a.b", "2"), pair("c.d", "x")]]);
-        assert_eq!(file_name(&all[0]), "a.b-1_c.d-x.json".replace("1_c", "1_c"));
+        assert_eq!(file_name(&all[0]), "a.b-1_c.d-x.json");
         for wrong in ["a.b", "a.b=", "a.b= , "] {
             assert!(combinations(&[wrong.to_owned()]).is_err(), "{wrong}");
         }

@@ -96,14 +96,14 @@ fn ran(
     settings: &Settings,
 ) -> Result<Report, Stopped> {
     let site = settings.site(&plan.name);
+    // Made here, where it goes away: nobody needs to be told of a new key.
+    KeyFile::at(&settings.key_file).read_or_create().map_err(|error| StageError::new(error.to_string()))?;
     if let Err(missing) = run::ready(plan, &site) {
         for failure in missing {
             eprintln!("error: {failure}");
         }
         return Err(Stopped(1));
     }
-    // Made here, where it goes away: nobody needs to be told of a new key.
-    KeyFile::at(&settings.key_file).read_or_create().map_err(|error| StageError::new(error.to_string()))?;
     let keeper = Keeper::open(&site).map_err(|error| StageError::new(format!("quarantine: {error}")))?;
     // The highest memory is this trial's, not that of one before. Where the system does not know how, it stays.
     let _ = std::fs::write("/proc/self/clear_refs", "5");

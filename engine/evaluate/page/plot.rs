@@ -27,7 +27,7 @@ pub(super) struct Lines<'a> {
     pub title: &'a str,
     pub under: &'a str,
     pub across: &'a str,
-    pub lines: Vec<Line>,
+    pub drawn: Vec<Line>,
     /// Whether what is across may be logarithmic, and what goes up.
     pub may_log: (bool, bool),
 }
@@ -107,7 +107,7 @@ pub(super) fn lines(plot: &Lines<'_>) -> String {
         line.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect::<Vec<_>>()
     };
     let all: Vec<(&str, Vec<(f64, f64)>)> = plot
-        .lines
+        .drawn
         .iter()
         .map(|line| (line.name.as_str(), drawable(line)))
         .filter(|(_, points)| !points.is_empty())

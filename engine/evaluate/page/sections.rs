@@ -151,7 +151,7 @@ fn latency(rows: &[UnitRow]) -> String {
         title: "Latency",
         under: "percent of utterances that were done; all input at once",
         across: "seconds from the source to the last text",
-        lines: vec![Line { name: "utterances".into(), points }],
+        drawn: vec![Line { name: "utterances".into(), points }],
         may_log: (false, false),
     })
 }
@@ -209,7 +209,7 @@ pub(super) fn language(report: &Report) -> String {
         title: "Perplexity by round",
         under: "on held-out texts, lower is better",
         across: "round",
-        lines: vec![
+        drawn: vec![
             line("global adapter", &|r| r.perplexity.global),
             line("own adapters", &|r| r.perplexity.personal),
             line("base", &|r| r.perplexity.base),
@@ -220,7 +220,7 @@ pub(super) fn language(report: &Report) -> String {
         title: "Loss by round",
         under: "mean over devices, nats a token",
         across: "round",
-        lines: vec![line("before the steps", &|r| r.loss_before), line("after", &|r| r.loss_after)],
+        drawn: vec![line("before the steps", &|r| r.loss_before), line("after", &|r| r.loss_after)],
         may_log: (false, true),
     });
     let mut sent = 0.0;
@@ -234,7 +234,7 @@ pub(super) fn language(report: &Report) -> String {
         title: "Bytes against quality",
         under: "perplexity of the global adapter, a point for each round",
         across: "MB sent so far by all devices and tiers",
-        lines: vec![Line { name: "global adapter".into(), points }],
+        drawn: vec![Line { name: "global adapter".into(), points }],
         may_log: (false, true),
     });
     let devices = l.devices.iter().filter_map(|(device, p)| Some((device.clone(), p.personal?))).collect();
@@ -300,7 +300,7 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
             title,
             under,
             across,
-            lines: vec![Line { name: "trials".into(), points }],
+            drawn: vec![Line { name: "trials".into(), points }],
             may_log: (true, true),
         })
     };
