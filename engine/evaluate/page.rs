@@ -40,8 +40,7 @@ pub fn html(report: &Report, outcome: &Outcome, rows: &[UnitRow], raw: bool) -> 
         body += "<p class=\"soft\">This page shows raw text: keep it where the data set is kept.</p>";
     }
     body += &sections::comparison(report);
-    body += &sections::transcription(report);
-    body += &sections::redaction(report);
+    body += &sections::texts(report);
     body += &sections::language(report);
     body += &sections::memorisation(report);
     let (heard, redacted) = (cases::heard(outcome, raw), cases::redacted(outcome, raw));

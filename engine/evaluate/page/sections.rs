@@ -132,12 +132,20 @@ pub(super) fn comparison(report: &Report) -> String {
     section("Against the baseline", &(under + &table(&head, comparison.figures.iter().map(row).collect())))
 }
 
-/// How speech was heard.
-pub(super) fn transcription(report: &Report) -> String {
-    let Some(t) = &report.transcription else { return String::new() };
-    let devices = t.devices.iter().filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
+/// How speech was heard, and what became of personal data.
+pub(super) fn texts(report: &Report) -> String {
+    let devices = report.transcription.iter().flat_map(|t| &t.devices);
+    let devices = devices.filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
     let words = bars("Words wrong by device", "for each word of the references", devices, percent);
-    section("Transcription", &plots(&[words]))
+    let kinds = report.redaction.iter().flat_map(|r| &r.kinds).filter(|(_, found)| found.gold > 0);
+    let leaks = kinds.filter_map(|(kind, found)| Some((kind.clone(), found.leaked_chars?))).collect();
+    let leaks = bars("Let through by kind", "share of the characters of personal data", leaks, percent);
+    let title = match (&report.transcription, &report.redaction) {
+        (Some(_), Some(_)) => "Transcription and redaction",
+        (Some(_), None) => "Transcription",
+        _ => "Redaction",
+    };
+    section(title, &(plots(&[words, leaks]) + &redaction(report)))
 }
 
 /// How long utterances took.
@@ -172,13 +180,9 @@ fn found_row(name: &str, f: &Found) -> Vec<Cell> {
     ]
 }
 
-/// What became of personal data.
-pub(super) fn redaction(report: &Report) -> String {
+/// Personal data by kind, as a table.
+fn redaction(report: &Report) -> String {
     let Some(r) = &report.redaction else { return String::new() };
-    let leaks = r.kinds.iter().filter(|(_, f)| f.gold > 0);
-    let leaks: Vec<(String, f64)> =
-        leaks.filter_map(|(kind, f)| Some((kind.clone(), f.leaked_chars?))).collect();
-    let drawn = bars("Let through by kind", "share of the characters of personal data", leaks, percent);
     let mut rows =
         vec![found_row("all", &r.all), found_row("structured", &r.structured), found_row("core", &r.core)];
     let mut kinds: Vec<(&String, &Found)> = r.kinds.iter().collect();
@@ -195,7 +199,7 @@ pub(super) fn redaction(report: &Report) -> String {
             r.unmatched
         );
     }
-    section("Redaction", &(plots(&[drawn]) + &under + "</p>" + &table(&head, rows)))
+    under + "</p>" + &table(&head, rows)
 }
 
 /// What adapters are worth, and what that cost to send.
@@ -343,5 +347,15 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
     };
     let head =
         ["set", "words wrong", "let through", "too much", "ppl global", "own", "one upload", "all sent", "s"];
-    plots(&[global, heard, masked]) + "<h2>Trials</h2>" + &table(&head, trials.iter().map(row).collect())
+    let rows: Vec<Vec<Cell>> = trials.iter().map(row).collect();
+    // A column in which nothing was measured says nothing.
+    let told = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));
+    let kept: Vec<bool> = (0..head.len()).map(told).collect();
+    let head: Vec<&str> =
+        head.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(name, _)| name).collect();
+    let keep = |cells: &Vec<Cell>| -> Vec<Cell> {
+        cells.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell.clone()).collect()
+    };
+    let rows = rows.iter().map(keep).collect();
+    plots(&[global, heard, masked]) + "<h2>Trials</h2>" + &table(&head, rows)
 }
