@@ -15,6 +15,9 @@ pub mod figures;
 
 use figures::{Better, FIGURES};
 
+/// What was written as JSON and read again may differ in its last digit.
+const SLACK: f64 = 1e-9;
+
 /// Against a baseline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -55,8 +58,8 @@ pub fn compare(ours: (&Report, &[UnitRow]), others: (&Report, &[UnitRow])) -> Co
         let counts = |units: BTreeMap<String, Vec<f64>>| units.into_values().collect::<Vec<_>>();
         let interval = bootstrap::difference(&counts(here), &counts(there), paired, figure.of_sums);
         let worse = match figure.better {
-            Better::Lower => interval.map_or(value > baseline, |of| of.low > 0.0),
-            Better::Higher => interval.map_or(value < baseline, |of| of.high < 0.0),
+            Better::Lower => interval.map_or(value - baseline > SLACK, |of| of.low > 0.0),
+            Better::Higher => interval.map_or(baseline - value > SLACK, |of| of.high < 0.0),
         };
         Some(Difference {
             figure: figure.name.to_owned(),

@@ -57,12 +57,24 @@ fn outcome(pairs: &[(&str, bool)]) -> Outcome {
     }
 }
 
+/// Equal, but for the last digit of a number: JSON is read fast, not exactly.
+fn is_near(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Number, Object};
+    match (a, b) {
+        (Number(x), Number(y)) => (x.as_f64().unwrap() - y.as_f64().unwrap()).abs() < 1e-12,
+        (Array(x), Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| is_near(x, y)),
+        (Object(x), Object(y)) => x.len() == y.len() && x.iter().all(|(key, x)| is_near(x, &y[key])),
+        _ => a == b,
+    }
+}
+
 #[test]
 fn a_page_shows_its_report() {
-    let ours = outcome(&[("call ann at 555", true), ("call ann at 55", false), ("tall ann", false)]);
+    let ours = [("call ann at 555", true), ("call ann at 55", false), ("tall ann", false)];
+    let ours = outcome(&ours.repeat(8));
     let rows = table::rows(&ours);
     let mut report = Report::of(&ours, &rows);
-    let better = outcome(&[("call ann at 555", true); 3]);
+    let better = outcome(&[("call ann at 555", true); 24]);
     let others = table::rows(&better);
     report.comparison = Some(compare((&report, &rows), (&Report::of(&better, &others), &others)));
     let page = html(&report, &ours, &rows, false);
@@ -112,7 +124,8 @@ fn a_report_comes_back_and_tables_too() {
     let rows = table::rows(&ours);
     let report = Report::of(&ours, &rows);
     let text = serde_json::to_string(&report).unwrap();
-    assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    let back = serde_json::to_value(serde_json::from_str::<Report>(&text).unwrap()).unwrap();
+    assert!(is_near(&back, &serde_json::to_value(&report).unwrap()), "{back}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.parquet");
     table::write(&path, &rows).unwrap();
