@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod catalogue;
+pub mod dataset;
 pub mod manifest;
 pub mod parquet_text;
 pub mod wer;

@@ -19,6 +19,8 @@
 //! spoken  = "five five five oh one two three"
 //! ```
 //!
+//! A manifest of a data set (`headwater-dataset`, see [`crate::dataset`]) is read too: its rows with audio are the recordings.
+//!
 //! Knows nothing of audio: whether a file exists or can be heard is found out when it is read. Messages
 //! quote keys and types, never a recording's text or an entity's value.
 
@@ -29,12 +31,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use thiserror::Error;
 
-mod fields;
-mod mistake;
+pub(crate) mod fields;
+pub(crate) mod mistake;
 
 pub use mistake::Mistake;
 
 use fields::Fields;
+
+use crate::dataset;
 
 /// The file name that makes a folder a described set of recordings.
 pub const FILE_NAME: &str = "manifest.toml";
@@ -128,6 +132,9 @@ impl Manifest {
 
     /// Reads the text of a manifest; `path` stands in the messages only.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
+        if is_dataset(text) {
+            return of_dataset(path, text);
+        }
         let (document, errors) = toml::de::DeTable::parse_recoverable(text);
         let mut mistakes: Vec<Mistake> =
             errors.iter().map(|e| Mistake::new(path, text, e.span().unwrap_or(0..0), e.message())).collect();
@@ -138,8 +145,46 @@ impl Manifest {
     }
 }
 
+/// Whether a manifest is of the form that all data sets have.
+fn is_dataset(text: &str) -> bool {
+    let table = toml::from_str::<toml::Table>(text).ok();
+    table.is_some_and(|table| table.get("format").and_then(toml::Value::as_str) == Some(dataset::FORMAT))
+}
+
+/// The recordings of a data set: its rows with audio.
+fn of_dataset(path: &Path, text: &str) -> Result<Manifest, ManifestError> {
+    let mistake = |(start, what): (usize, String)| Mistake::new(path, text, start..start, &what);
+    let wrong = |faults: Vec<(usize, String)>| ManifestError::Mistakes {
+        mistakes: faults.into_iter().map(mistake).collect(),
+    };
+    let dataset = dataset::manifest::placed(path, text).map_err(wrong)?;
+    let (mut recordings, mut faults) = (Vec::new(), Vec::new());
+    for row in dataset.rows {
+        let Some(file) = row.audio else { continue };
+        let line = row.place.rsplit(':').next().and_then(|line| line.parse().ok()).unwrap_or(1);
+        let Some(captured_at) = row.captured_at else {
+            let start = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+            faults.push((start, "a recording that is captured needs `captured_at`".to_owned()));
+            continue;
+        };
+        recordings.push(Recording {
+            file,
+            device: row.device,
+            captured_at,
+            seconds: row.seconds,
+            text: row.text,
+            clean: row.clean,
+            voice: None,
+            sha256: row.sha256,
+            entities: row.entities,
+            line,
+        });
+    }
+    if faults.is_empty() { Ok(Manifest { recordings }) } else { Err(wrong(faults)) }
+}
+
 /// Where mistakes are told: the bytes they stand at, and what is wrong.
-type Report<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, String);
+pub(crate) type Report<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, String);
 
 fn read_document(
     text: &str,
@@ -223,7 +268,10 @@ fn read_recording(
     Some((recording, span))
 }
 
-fn read_entity(table: &toml::Spanned<toml::de::DeValue<'_>>, report: Report<'_>) -> Option<Entity> {
+pub(crate) fn read_entity(
+    table: &toml::Spanned<toml::de::DeValue<'_>>,
+    report: Report<'_>,
+) -> Option<Entity> {
     let mut fields = Fields::of("[[recording.entity]]", table, report)?;
     let kind = fields.string("kind", report);
     let written = fields.string("written", report);
@@ -233,7 +281,7 @@ fn read_entity(table: &toml::Spanned<toml::de::DeValue<'_>>, report: Report<'_>)
 }
 
 /// A manifest comes with its recordings: it does not reach for files elsewhere.
-fn is_below(file: &Path) -> bool {
+pub(crate) fn is_below(file: &Path) -> bool {
     use std::path::Component::{CurDir, Normal};
     file.components().all(|part| matches!(part, Normal(_) | CurDir))
         && file.components().any(|part| matches!(part, Normal(_)))

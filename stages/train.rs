@@ -27,6 +27,8 @@ pub mod model;
 pub mod personal;
 #[cfg(feature = "train")]
 mod publish;
+#[cfg(feature = "train")]
+pub mod recall;
 pub mod shelf;
 #[cfg(feature = "train")]
 mod state;

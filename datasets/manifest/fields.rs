@@ -14,7 +14,7 @@ const TIME: &str = "a time and its offset (RFC 3339), such as \"2026-03-02T08:15
 
 type Value<'t, 'i> = &'t Spanned<DeValue<'i>>;
 
-pub(super) struct Fields<'t, 'i> {
+pub(crate) struct Fields<'t, 'i> {
     name: &'static str,
     span: Range<usize>,
     table: &'t DeTable<'i>,
@@ -22,11 +22,11 @@ pub(super) struct Fields<'t, 'i> {
 }
 
 impl<'t, 'i> Fields<'t, 'i> {
-    pub(super) fn new(name: &'static str, span: Range<usize>, table: &'t DeTable<'i>) -> Self {
+    pub(crate) fn new(name: &'static str, span: Range<usize>, table: &'t DeTable<'i>) -> Self {
         Self { name, span, table, asked: Vec::new() }
     }
 
-    pub(super) fn of(name: &'static str, value: Value<'t, 'i>, report: Report<'_>) -> Option<Self> {
+    pub(crate) fn of(name: &'static str, value: Value<'t, 'i>, report: Report<'_>) -> Option<Self> {
         if let DeValue::Table(table) = value.get_ref() {
             return Some(Self::new(name, value.span(), table));
         }
@@ -34,8 +34,18 @@ impl<'t, 'i> Fields<'t, 'i> {
         None
     }
 
+    /// Where the table stands.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The value of `key`, whatever it is.
+    pub(crate) fn value(&self, key: &str) -> Option<Value<'t, 'i>> {
+        self.table.get(key)
+    }
+
     /// Reads `key` only if it is there.
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
@@ -44,28 +54,28 @@ impl<'t, 'i> Fields<'t, 'i> {
         if self.table.contains_key(key) { read(self, key) } else { None }
     }
 
-    pub(super) fn string(&mut self, key: &'static str, report: Report<'_>) -> Option<(String, Range<usize>)> {
+    pub(crate) fn string(&mut self, key: &'static str, report: Report<'_>) -> Option<(String, Range<usize>)> {
         self.typed(key, "a string", report, |value| match value {
             DeValue::String(text) => Some(text.to_string()),
             _ => None,
         })
     }
 
-    pub(super) fn boolean(&mut self, key: &'static str, report: Report<'_>) -> Option<(bool, Range<usize>)> {
+    pub(crate) fn boolean(&mut self, key: &'static str, report: Report<'_>) -> Option<(bool, Range<usize>)> {
         self.typed(key, "true or false", report, |value| match value {
             DeValue::Boolean(truth) => Some(*truth),
             _ => None,
         })
     }
 
-    pub(super) fn integer(&mut self, key: &'static str, report: Report<'_>) -> Option<(i64, Range<usize>)> {
+    pub(crate) fn integer(&mut self, key: &'static str, report: Report<'_>) -> Option<(i64, Range<usize>)> {
         self.typed(key, INTEGER, report, |value| match value {
             DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok(),
             _ => None,
         })
     }
 
-    pub(super) fn number(&mut self, key: &'static str, report: Report<'_>) -> Option<(f64, Range<usize>)> {
+    pub(crate) fn number(&mut self, key: &'static str, report: Report<'_>) -> Option<(f64, Range<usize>)> {
         self.typed(key, "a number", report, |value| match value {
             DeValue::Float(digits) => digits.as_str().parse().ok(),
             DeValue::Integer(digits) => {
@@ -76,7 +86,7 @@ impl<'t, 'i> Fields<'t, 'i> {
     }
 
     /// RFC 3339 with an offset, as a string or as TOML's own date-time.
-    pub(super) fn timestamp(&mut self, key: &'static str, report: Report<'_>) -> Option<Timestamp> {
+    pub(crate) fn timestamp(&mut self, key: &'static str, report: Report<'_>) -> Option<Timestamp> {
         let (time, _) = self.typed(key, TIME, report, |value| match value {
             DeValue::String(text) => text.parse().ok(),
             DeValue::Datetime(time) => time.to_string().parse().ok(),
@@ -86,7 +96,7 @@ impl<'t, 'i> Fields<'t, 'i> {
     }
 
     /// An array of tables; none when the key is absent.
-    pub(super) fn tables(&mut self, key: &'static str, report: Report<'_>) -> Vec<Value<'t, 'i>> {
+    pub(crate) fn tables(&mut self, key: &'static str, report: Report<'_>) -> Vec<Value<'t, 'i>> {
         self.asked.push(key);
         let Some(value) = self.table.get(key) else { return Vec::new() };
         if let DeValue::Array(entries) = value.get_ref() {
@@ -121,7 +131,7 @@ impl<'t, 'i> Fields<'t, 'i> {
     }
 
     /// Reports every key that nobody asked for.
-    pub(super) fn finish(self, report: Report<'_>) {
+    pub(crate) fn finish(self, report: Report<'_>) {
         for key in self.table.keys().filter(|key| !self.asked.contains(&key.get_ref().as_ref())) {
             let mut known = self.asked.clone();
             known.dedup();

@@ -33,7 +33,7 @@ impl fmt::Display for Mistake {
 }
 
 /// Line and column, both from 1, of a byte offset.
-pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;

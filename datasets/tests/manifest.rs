@@ -56,6 +56,20 @@ fn a_good_manifest() {
 }
 
 #[test]
+fn a_data_set_is_a_manifest_too() {
+    let head = "format = \"headwater-dataset\"\nversion = 1\nname = \"x\"\n";
+    let row = |more: &str| format!("{head}[[row]]\ndevice = \"den\"\ntext = \"said\"\n{more}\n");
+    let parse = |text: &str| Manifest::parse(Path::new("m.toml"), text);
+    assert_eq!(parse(&row("")).unwrap().recordings, [], "a text is no recording");
+    let read = parse(&row("file = \"a.wav\"\ncaptured_at = 2026-03-02T08:15:00Z")).unwrap();
+    assert_eq!((read.recordings[0].device.as_str(), read.recordings[0].line), ("den", 4));
+    let told = parse(&row("file = \"a.wav\"")).unwrap_err().to_string();
+    assert_eq!(told, "m.toml:4:1: a recording that is captured needs `captured_at`");
+    let told = parse(&row("file = \"/a.wav\"")).unwrap_err().to_string();
+    assert!(told.contains("m.toml:7:8: `file` must be a relative path"), "{told}");
+}
+
+#[test]
 fn wrong_manifests_give_their_messages() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -12,8 +12,8 @@ use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, cluster, explain, forget, graph, key, model, new, plan, quarantine, recording, redact,
-    replay, run, schema, stages, state, store, tap, test,
+    adapter, check, cluster, dataset, eval, explain, forget, graph, key, model, new, plan, quarantine,
+    recording, redact, replay, run, schema, stages, state, store, tap, test,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
@@ -91,6 +91,11 @@ enum Verb {
     /// Rows that stages set aside
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
+    /// Run a pipeline over a data set, score it, and write a report
+    Eval(eval::EvalArgs),
+    /// Data sets: make a manifest, check, list, show, count
+    #[command(subcommand)]
+    Dataset(dataset::DatasetVerb),
     /// Certificates for the processes of a cluster, and whether they would do
     #[command(subcommand)]
     Cluster(cluster::ClusterVerb),
@@ -239,7 +244,7 @@ fn metrics_address(text: &str) -> Result<Box<SocketAddr>, String> {
     run::metrics_address(text).map(Box::new)
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
@@ -274,6 +279,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     let workers = match &args.verb {
         Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) => run.workers,
         Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        Verb::Eval(eval) => eval.workers,
         _ => None,
     };
     let SiteArgs { state, key_file, log_level, log } = args.site;
@@ -327,6 +333,8 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
                 1
             })
         }
+        Verb::Eval(args) => eval::run(&args, &settings, kinds, &mut out),
+        Verb::Dataset(verb) => dataset::run(&verb, &mut out),
         Verb::Cluster(verb) => cluster::run(&verb, &mut out),
         Verb::Config => code_of(site::show(&settings, &mut out)),
         Verb::Completions { shell } => {

@@ -1,7 +1,7 @@
 //! The command line of Headwater, and the door for stages of one's own.
 //!
 //! In: arguments. Out: text on the standard output, messages on the standard error, an exit code: 0 fine, 1 mistakes found
-//! or a run that failed, 2 could not look, 3 another process ended the run, 130 stopped at once. A binary with stages of one's own is one line:
+//! or a run that failed, 2 could not look, 3 another process ended the run, 4 not good enough, 130 stopped at once. A binary with stages of one's own is one line:
 //!
 //! ```no_run
 //! # use headwater_contract::Kind;
@@ -15,6 +15,8 @@ pub mod adapter;
 mod args;
 pub mod check;
 pub mod cluster;
+pub mod dataset;
+pub mod eval;
 pub mod explain;
 pub mod forget;
 pub mod graph;

@@ -7,7 +7,7 @@ mod display;
 mod hearing;
 mod processes;
 mod room;
-mod rounds;
+pub(crate) mod rounds;
 mod scrape;
 pub mod summary;
 pub(crate) mod supervise;
@@ -404,7 +404,7 @@ fn display_style(args: &RunArgs) -> display::DisplayStyle {
 }
 
 /// The first signal drains, the second ends the process at once with 130.
-fn stop_on_signals(stopping: &Arc<AtomicBool>) {
+pub(crate) fn stop_on_signals(stopping: &Arc<AtomicBool>) {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // Registered in this order: the shutdown looks at the flag before the flag is set by the same signal.
         let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stopping.clone())

@@ -31,6 +31,9 @@ use super::personal::{Personal, PersonalAdapters};
 use super::publish::{self, PeftFolder, Publisher};
 use super::{Layers, Method, Optimiser, Schedule, Storage, TrainOptions};
 
+/// Why a text is set aside: a short stable word, and the reason.
+pub(super) type Refused = (&'static str, String);
+
 /// A base model, ready to train on.
 pub(super) struct LoadedBase {
     frozen: Mutex<Frozen>,
@@ -126,6 +129,29 @@ impl LoadedBase {
             *personal = Some(PersonalAdapters::open(folder, &key)?);
         }
         personal.as_mut().map_or(Ok(()), work)
+    }
+
+    /// A text's tokens between those that begin and end a text, at most so many, and whether it had to be cut.
+    pub(super) fn text_tokens(
+        &self,
+        text: &str,
+        most: usize,
+    ) -> std::result::Result<(Vec<u32>, bool), Refused> {
+        if text.trim().is_empty() {
+            return Err(("empty_text", "the text is empty; expected words".into()));
+        }
+        let inner = self.tokens.encode(text).map_err(|e| ("no_tokens", e.to_string()))?;
+        let special = self.tokens.special();
+        // A model without a token of its own for it has learnt that texts follow an end.
+        let begins = special.bos.filter(|bos| special.add_bos || special.eos.contains(bos));
+        let mut tokens: Vec<u32> =
+            begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
+        let cut = tokens.len() > most;
+        tokens.truncate(most);
+        if tokens.len() < 2 {
+            return Err(("empty_text", "the text has no two tokens to learn from".into()));
+        }
+        Ok((tokens, cut))
     }
 
     /// Whether an adapter changes nothing yet: all its B are zero.

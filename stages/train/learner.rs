@@ -59,9 +59,6 @@ struct Unsaved {
     global: bool,
 }
 
-/// Why a row is set aside: a short stable word, and the reason.
-type Refused = (&'static str, String);
-
 impl Learner {
     pub(super) fn new(options: TrainOptions, base: Arc<LoadedBase>, cx: &BuildContext<'_>) -> Result<Self> {
         let saved = Saved::read(cx.saved)?;
@@ -96,7 +93,7 @@ impl Learner {
         let texts = text_column(batch, "text")?;
         let splits = text_column(batch, "split").ok();
         for row in 0..ids.len() {
-            match self.tokens(texts.value(row)) {
+            match self.base.text_tokens(texts.value(row), self.options.max_tokens) {
                 Ok((tokens, cut)) => {
                     let held_out = match splits.map(|splits| splits.value(row)) {
                         Some("heldout") => true,
@@ -119,26 +116,6 @@ impl Learner {
             }
         }
         Ok(())
-    }
-
-    /// A text's tokens between those that begin and end a text, and whether it had to be cut.
-    fn tokens(&self, text: &str) -> std::result::Result<(Vec<u32>, bool), Refused> {
-        if text.trim().is_empty() {
-            return Err(("empty_text", "the text is empty; expected words".into()));
-        }
-        let inner = self.base.tokens.encode(text).map_err(|e| ("no_tokens", e.to_string()))?;
-        let special = self.base.tokens.special();
-        // A model without a token of its own for it has learnt that texts follow an end.
-        let begins = special.bos.filter(|bos| special.add_bos || special.eos.contains(bos));
-        let most = self.options.max_tokens;
-        let mut tokens: Vec<u32> =
-            begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
-        let cut = tokens.len() > most;
-        tokens.truncate(most);
-        if tokens.len() < 2 {
-            return Err(("empty_text", "the text has no two tokens to learn from".into()));
-        }
-        Ok((tokens, cut))
     }
 
     fn take_adapter(&mut self, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {

@@ -43,6 +43,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("headwater-runtime", &["headwater-contract"]),
     ("headwater-federation", &[]),
     ("headwater-training", &[]),
+    ("headwater-evaluate", &["headwater-datasets"]),
     (
         "headwater-stages",
         &[
@@ -61,6 +62,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "headwater-stages",
             "headwater-vault",
             "headwater-datasets",
+            "headwater-evaluate",
         ],
     ),
 ];
@@ -75,8 +77,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tract", &["headwater-stages"]),
     ("tch", &["headwater-training"]),
     ("cpal", &["headwater-stages"]),
-    // The vault writes and reads sealed segments; the datasets read plain files of text, the runtime tables of members.
-    ("parquet", &["headwater-vault", "headwater-datasets", "headwater-runtime"]),
+    // The vault writes and reads sealed segments; the datasets read plain files of text, the runtime tables of members; reports are tables.
+    ("parquet", &["headwater-vault", "headwater-datasets", "headwater-runtime", "headwater-evaluate"]),
     ("aes-gcm", &["headwater-vault"]),
     ("symphonia", &["headwater-datasets"]),
     ("annotate-snippets", &["headwater-runtime"]),

@@ -124,7 +124,7 @@ impl Notes for Seens {
 }
 
 /// Listens to the training stages of a run.
-pub(super) struct Rounds {
+pub(crate) struct Rounds {
     taps: Vec<(String, usize, Look)>,
     shelf: Option<PathBuf>,
     seen: Arc<Seens>,
@@ -134,7 +134,7 @@ type Look = fn(&mut Seen, &RecordBatch, usize, &str) -> Result<(), StageError>;
 
 impl Rounds {
     /// Listens, when the pipeline trains.
-    pub(super) fn of(plan: &Plan) -> Option<Self> {
+    pub(crate) fn of(plan: &Plan) -> Option<Self> {
         let of_kind = |kind: &'static str| plan.stages.iter().filter(move |s| s.kind.name() == kind);
         let train = of_kind("train").next()?;
         let mut taps: Vec<(String, usize, Look)> =
@@ -150,7 +150,7 @@ impl Rounds {
         self.seen.clone()
     }
 
-    pub(super) fn taps(&self) -> Vec<Tap> {
+    pub(crate) fn taps(&self) -> Vec<Tap> {
         let tap = |(stage, port, look): &(String, usize, Look)| {
             let (seen, id, look) = (self.seen.clone(), stage.clone(), *look);
             let look = move |batch: &RecordBatch| note(&seen, batch, &id, look);
@@ -160,7 +160,7 @@ impl Rounds {
     }
 
     /// The rounds, and the digest of the newest adapter where adapters are published.
-    pub(super) fn finish(self) -> Loop {
+    pub(crate) fn finish(self) -> Loop {
         let seen = std::mem::take(&mut *self.seen.rounds());
         let mut rounds = Vec::new();
         let mut before = Duration::ZERO;

@@ -1,0 +1,285 @@
+//! One trial: a pipeline, run once from its beginning over a data set, with nothing left but what is scored.
+//!
+//! In: a file, options, a data set. Out: its outcome. Its state, key, stores and adapters lie in a folder of the trial, which goes away.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use headwater_contract::{Kind, StageError};
+use headwater_datasets::dataset::{Dataset, Row};
+use headwater_evaluate::outcome::{Cost, Outcome, Redacted, RoundBytes, Span, Utterance};
+use headwater_evaluate::spans;
+use headwater_runtime::metrics::StageCounts;
+use headwater_runtime::plan::Plan;
+use headwater_runtime::run::{self, Report, RunOptions};
+use headwater_stages::redact::{Entities, Finding, Profile, Scanner, Style};
+use headwater_stages::train::personal;
+use headwater_vault::KeyFile;
+
+use super::input;
+use super::memory::{self, Left};
+use super::watch::{Seen, Sight, Watch};
+use super::{EvalArgs, Stopped, unwritten};
+use crate::quarantine::Keeper;
+use crate::run::rounds::{Loop, Rounds};
+use crate::run::{RunArgs, plan_of};
+use crate::site::Settings;
+
+/// What came of a trial.
+pub(super) struct Tried {
+    pub outcome: Outcome,
+}
+
+/// A folder that goes away with the trial.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn new(out: &Path) -> Result<Workshop, Stopped> {
+        let folder = out.join(format!("trial-{}.tmp", std::process::id()));
+        // What a trial that was killed left.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
+        folder.canonicalize().map(Workshop).map_err(|error| unwritten(&folder, error))
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the trial's folder stays");
+        }
+    }
+}
+
+/// Runs a file over a data set.
+pub(super) fn run(
+    args: &EvalArgs,
+    file: &Path,
+    set: &[(String, String)],
+    dataset: &Dataset,
+    settings: &Settings,
+    kinds: &[Kind],
+) -> Result<Tried, Stopped> {
+    let workshop = Workshop::new(&args.out)?;
+    let mut asked = RunArgs { file: file.to_owned(), params: args.params.clone(), ..RunArgs::default() };
+    asked.set = args.set.iter().chain(set).cloned().collect();
+    let plan = plan_of(&asked, kinds).map_err(Stopped)?;
+    let input = input::lay(&plan, args.source.as_deref(), dataset, &workshop.0.join("input"))?;
+    asked.set.extend(input.set.iter().cloned());
+    asked.set.extend(input::redirected(&plan, &workshop.0.join("kept"), !dataset.canaries.is_empty()));
+    let plan = Arc::new(plan_of(&asked, kinds).map_err(Stopped)?);
+    let input = Arc::new(input);
+    let watch = Watch::of(&plan, input);
+    let rounds = Rounds::of(&plan);
+    let mut settings = settings.clone();
+    (settings.state, settings.key_file) = (workshop.0.join("state"), workshop.0.join("root.key"));
+    let report = ran(&plan, &watch, rounds.as_ref(), &settings)?;
+    let disk = size(&workshop.0.join("kept")) + size(&workshop.0.join("state"));
+    let learnt = rounds.map(Rounds::finish).unwrap_or_default();
+    let mut outcome = outcome(&plan, dataset, watch, &report, &learnt, disk);
+    if let Some(train) = plan.stages.iter().find(|stage| stage.kind.name() == "train") {
+        let left = Left {
+            options: &train.options,
+            published: &workshop.0.join("kept").join(&train.id),
+            personal: &personal::folder(&settings.site(&plan.name), &train.id),
+            key_file: &settings.key_file,
+        };
+        outcome.exposures = memory::exposures(&dataset.canaries, &left)?;
+    }
+    Ok(Tried { outcome })
+}
+
+fn ran(
+    plan: &Arc<Plan>,
+    watch: &Watch,
+    rounds: Option<&Rounds>,
+    settings: &Settings,
+) -> Result<Report, Stopped> {
+    let site = settings.site(&plan.name);
+    // Made here, where it goes away: nobody needs to be told of a new key.
+    KeyFile::at(&settings.key_file).read_or_create().map_err(|error| StageError::new(error.to_string()))?;
+    if let Err(missing) = run::ready(plan, &site) {
+        for failure in missing {
+            eprintln!("error: {failure}");
+        }
+        return Err(Stopped(1));
+    }
+    let keeper = Keeper::open(&site).map_err(|error| StageError::new(format!("quarantine: {error}")))?;
+    // The highest memory is this trial's, not that of one before. Where the system does not know how, it stays.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let mut options = RunOptions::new(plan, site);
+    options.workers = settings.workers;
+    options.quarantine = Some(Arc::new(Mutex::new(keeper)));
+    options.taps = watch.taps();
+    options.taps.extend(rounds.into_iter().flat_map(Rounds::taps));
+    crate::run::stop_on_signals(&options.stopping);
+    let report = run::run(plan.clone(), options).map_err(|failure| {
+        eprintln!("error: {failure}");
+        Stopped(1)
+    })?;
+    if report.stopped {
+        eprintln!("error: it was stopped before the end of the data set: there is no report");
+        return Err(Stopped(1));
+    }
+    Ok(report)
+}
+
+/// CPU time of a stage. What it does on threads that the engine does not know, it counts itself.
+fn cpu_seconds(counts: &StageCounts) -> f64 {
+    let own = counts.figures.get("training_ms").copied().unwrap_or_default();
+    counts.cpu.as_secs_f64() + own as f64 / 1000.0
+}
+
+/// Bytes of all files below a folder.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    };
+    entries.map(of).sum()
+}
+
+fn outcome(
+    plan: &Plan,
+    dataset: &Dataset,
+    watch: Watch,
+    report: &Report,
+    learnt: &Loop,
+    disk: u64,
+) -> Outcome {
+    let (hears, redacts, profile) = (watch.hears, watch.redacts, watch.profile.clone());
+    let mut sight: Sight = watch.finish();
+    let profile = if profile.as_deref() == Some("text") { Profile::Text } else { Profile::Transcript };
+    let scanner = Scanner::new(profile, Style::Tag, Entities::usual());
+    let spoken = dataset.rows.iter().any(|row| !row.entities.is_empty());
+    let utterance = |(at, row): (usize, &Row)| {
+        let seen = sight.rows.remove(&at).unwrap_or_default();
+        said(row, &seen, Told { hears, redacts, spoken, scanner: &scanner })
+    };
+    let utterances = dataset.rows.iter().enumerate().map(utterance).collect();
+    let counts = || plan.stages.iter().zip(&report.counts.stages);
+    let audio_ms: u64 = counts().filter_map(|(_, counts)| counts.figures.get("audio_ms")).sum();
+    let round = |r: &crate::run::rounds::RoundSummary| RoundBytes {
+        round: r.round,
+        upload_bytes: r.upload_bytes,
+        dense_bytes: r.dense_bytes,
+        tiers: r.tiers.clone(),
+    };
+    Outcome {
+        pipeline: plan.name.clone(),
+        dataset: dataset.name.clone(),
+        rows: dataset.rows.len() as u64,
+        utterances,
+        devices: sight.devices.into_values().collect(),
+        rounds: learnt.rounds.iter().map(round).collect(),
+        rejected: counts().map(|(stage, counts)| (stage.id.clone(), counts.rejected)).collect(),
+        exposures: Vec::new(),
+        audio_seconds: (audio_ms > 0).then_some(audio_ms as f64 / 1000.0),
+        digest: report.digests.clone(),
+        cost: Cost {
+            wall_seconds: report.wall.as_secs_f64(),
+            cpu_seconds: counts().map(|(stage, counts)| (stage.id.clone(), cpu_seconds(counts))).collect(),
+            peak_rss_bytes: crate::run::summary::peak_rss(),
+            disk_bytes: disk,
+        },
+    }
+}
+
+/// What is known of the trial when a row is told.
+struct Told<'t> {
+    hears: bool,
+    redacts: bool,
+    /// Whether the data set tells of spoken values: then a row without any has none.
+    spoken: bool,
+    scanner: &'t Scanner,
+}
+
+fn said(row: &Row, seen: &Seen, told: Told<'_>) -> Utterance {
+    let heard = told.hears.then(|| joined(seen.heard.values()));
+    let redacted = told.redacts.then(|| match &row.text {
+        // It was set aside before it was read: nothing of it was taken out.
+        Some(text) if seen.read.is_empty() && !told.hears => {
+            Redacted { original: text.clone(), ..Redacted::default() }
+        }
+        _ => redacted(seen, told.scanner),
+    });
+    let gold = gold(row, told.spoken).map(|gold| match (&redacted, &row.text) {
+        (Some(redacted), Some(text)) if told.hears => spans::heard(text, &redacted.original, &gold),
+        _ => gold,
+    });
+    Utterance {
+        id: row.id.clone(),
+        device: input::device(row).to_owned(),
+        reference: row.text.clone().filter(|text| told.hears && !text.is_empty()),
+        heard,
+        redacted,
+        gold,
+        allowed: row.allowed.clone(),
+        seconds: row.seconds,
+        latency_ms: seen
+            .began
+            .zip(seen.ended)
+            .map(|(from, to)| to.saturating_sub(from).as_secs_f64() * 1000.0),
+    }
+}
+
+fn joined<'t>(texts: impl Iterator<Item = &'t String>) -> String {
+    texts.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// What the redactor did to all that a row became.
+fn redacted(seen: &Seen, scanner: &Scanner) -> Redacted {
+    let mut all = Redacted { passed: true, ..Redacted::default() };
+    for (place, original) in &seen.read {
+        if !all.original.is_empty() {
+            all.original.push(' ');
+            all.text.push(' ');
+        }
+        let (from, to) = (all.original.chars().count(), all.text.chars().count());
+        let moved =
+            |span: &Span, by: usize| Span { start: span.start + by, end: span.end + by, ..span.clone() };
+        match seen.redacted.get(place) {
+            Some((text, tags)) => {
+                let hints: Vec<Span> = scanner.scan(original).iter().map(|f| hint(f, original)).collect();
+                match spans::taken_out(original, text, tags, &hints) {
+                    Some(found) => all.found.extend(found.iter().map(|span| moved(span, from))),
+                    None => all.passed = false,
+                }
+                all.tags.extend(tags.iter().map(|span| moved(span, to)));
+                all.text += text;
+            }
+            None => all.passed = false,
+        }
+        all.original += original;
+    }
+    all
+}
+
+/// A finding as a span of characters.
+fn hint(finding: &Finding, text: &str) -> Span {
+    let chars = |bytes: usize| text.char_indices().take_while(|(at, _)| *at < bytes).count();
+    Span::new(finding.kind.name(), chars(finding.start), chars(finding.end))
+}
+
+/// Where personal data stands in a row's text, if that is known.
+fn gold(row: &Row, spoken: bool) -> Option<Vec<Span>> {
+    if let Some(spans) = &row.spans {
+        let span = |s: &headwater_datasets::dataset::Span| Span {
+            kind: s.kind.clone(),
+            start: s.start,
+            end: s.end,
+            optional: s.optional,
+        };
+        return Some(spans.iter().map(span).collect());
+    }
+    let text = row.text.as_ref().filter(|_| spoken)?;
+    let mut gold: Vec<Span> = Vec::new();
+    for entity in &row.entities {
+        if let Some((start, end)) = spans::find(text, &entity.spoken, &gold) {
+            gold.push(Span::new(entity.kind.clone(), start, end));
+        }
+    }
+    Some(gold)
+}

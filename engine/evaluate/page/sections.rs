@@ -1,0 +1,361 @@
+//! The parts of a page: headline figures, comparison, and what there is to see of each kind of figure.
+//!
+//! In: a report. Out: elements of a page; nothing where the report has no such figures.
+
+use super::Trial;
+use super::plot::{Line, Lines, bars, interval, lines};
+use super::text::{bytes, escape, or_dash, percent, short};
+use crate::report::{Found, Report};
+use crate::table::UnitRow;
+
+type Cell = (String, &'static str);
+
+fn plain(text: impl Into<String>) -> Cell {
+    (text.into(), "")
+}
+
+/// A table; cells are HTML with a class.
+fn table(head: &[&str], rows: Vec<Vec<Cell>>) -> String {
+    let head: String = head.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
+    let cell = |(html, class): &Cell| match *class {
+        "" => format!("<td>{html}</td>"),
+        class => format!("<td class=\"{class}\">{html}</td>"),
+    };
+    let row = |cells: &Vec<Cell>| format!("<tr>{}</tr>", cells.iter().map(cell).collect::<String>());
+    let rows: String = rows.iter().map(row).collect();
+    format!("<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n")
+}
+
+fn section(title: &str, inside: &str) -> String {
+    if inside.is_empty() { String::new() } else { format!("<h2>{}</h2>{inside}", escape(title)) }
+}
+
+fn plots(drawn: &[String]) -> String {
+    let all = drawn.concat();
+    if all.is_empty() { String::new() } else { format!("<div class=\"plots\">{all}</div>") }
+}
+
+fn figure(name: &str, value: &str, under: &str) -> String {
+    format!(
+        "<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>",
+        escape(name),
+        escape(value),
+        escape(under)
+    )
+}
+
+/// How a figure is written, by its name.
+fn written(name: &str, value: f64) -> String {
+    let share = ["wer", "cer", "leaked_chars", "over_masked_chars"];
+    match name {
+        _ if share.iter().any(|end| name.ends_with(end)) => percent(value),
+        _ if name.ends_with("f2") => format!("{value:.2}"),
+        _ => short(value),
+    }
+}
+
+/// The headline figures.
+pub(super) fn figures(report: &Report) -> String {
+    let between = |name: &str| {
+        let ends = report.intervals.get(name);
+        ends.map_or_else(String::new, |[low, high]| {
+            format!("{} to {}", written(name, *low), written(name, *high))
+        })
+    };
+    let mut all = String::new();
+    if let Some(t) = &report.transcription {
+        all += &figure("words wrong", &or_dash(t.wer, percent), &between("transcription.wer"));
+        all += &figure("characters wrong", &or_dash(t.cer, percent), &between("transcription.cer"));
+    }
+    if let Some(r) = &report.redaction {
+        all +=
+            &figure("let through", &or_dash(r.all.leaked_chars, percent), &between("redaction.leaked_chars"));
+        all += &figure(
+            "taken too much",
+            &or_dash(r.over_masked_chars, percent),
+            &between("redaction.over_masked_chars"),
+        );
+        all += &figure("F2 of all kinds", &or_dash(r.all.f2, short), &between("redaction.f2"));
+    }
+    if let Some(l) = &report.language {
+        let base = l.base.map_or_else(String::new, |base| format!("{} of the base", short(base)));
+        all += &figure("perplexity, global", &or_dash(l.global, short), &base);
+        all += &figure("perplexity, own", &or_dash(l.personal, short), &between("language.personal"));
+    }
+    if let Some(f) = &report.federation {
+        let dense = format!("{} as f32", bytes(f.dense_bytes));
+        all += &figure("one upload", &bytes(f.upload_bytes), &dense);
+    }
+    if let Some(factor) = report.speed.real_time_factor.filter(|factor| *factor > 0.0) {
+        all += &figure(
+            "times real time",
+            &short(1.0 / factor),
+            &format!("in {} s", short(report.speed.wall_seconds)),
+        );
+    } else {
+        all += &figure("time", &format!("{} s", short(report.speed.wall_seconds)), "");
+    }
+    format!("<div class=\"figures\">{all}</div>")
+}
+
+/// Against a baseline.
+pub(super) fn comparison(report: &Report) -> String {
+    let Some(comparison) = &report.comparison else { return String::new() };
+    let row = |d: &crate::compare::Difference| {
+        let class = if d.regression { "bad" } else { "" };
+        let ends = d.interval.map_or_else(
+            || ("–".to_owned(), "–".to_owned()),
+            |ends| {
+                let [low, high] = ends;
+                let text = format!("{} to {}", written(&d.figure, low), written(&d.figure, high));
+                (text, interval(d.difference, ends, d.regression))
+            },
+        );
+        let verdict = if d.regression { "worse" } else { "" };
+        vec![
+            plain(escape(&d.figure)),
+            plain(written(&d.figure, d.value)),
+            plain(written(&d.figure, d.baseline)),
+            (written(&d.figure, d.difference), class),
+            plain(ends.0),
+            plain(ends.1),
+            (verdict.to_owned(), class),
+        ]
+    };
+    let head = ["figure", "here", "baseline", "difference", "95 %", "", ""];
+    let under = format!(
+        "<p class=\"soft\">{} on {}. Intervals of the difference by bootstrap, {} draws.</p>",
+        escape(&comparison.baseline),
+        escape(&comparison.dataset),
+        crate::bootstrap::DRAWS
+    );
+    section("Against the baseline", &(under + &table(&head, comparison.figures.iter().map(row).collect())))
+}
+
+/// How speech was heard, and what became of personal data.
+pub(super) fn texts(report: &Report) -> String {
+    let devices = report.transcription.iter().flat_map(|t| &t.devices);
+    let devices = devices.filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
+    let words = bars("Words wrong by device", "for each word of the references", devices, percent);
+    let kinds = report.redaction.iter().flat_map(|r| &r.kinds).filter(|(_, found)| found.gold > 0);
+    let leaks = kinds.filter_map(|(kind, found)| Some((kind.clone(), found.leaked_chars?))).collect();
+    let leaks = bars("Let through by kind", "share of the characters of personal data", leaks, percent);
+    let title = match (&report.transcription, &report.redaction) {
+        (Some(_), Some(_)) => "Transcription and redaction",
+        (Some(_), None) => "Transcription",
+        _ => "Redaction",
+    };
+    section(title, &(plots(&[words, leaks]) + &redaction(report)))
+}
+
+/// How long utterances took.
+fn latency(rows: &[UnitRow]) -> String {
+    let mut waits: Vec<f64> = rows.iter().filter_map(|row| row.get("latency_ms")).collect();
+    waits.sort_by(f64::total_cmp);
+    let many = waits.len() as f64;
+    let points =
+        waits.iter().zip(1_u32..).map(|(ms, n)| (ms / 1000.0, 100.0 * f64::from(n) / many)).collect();
+    lines(&Lines {
+        title: "Latency",
+        under: "percent of utterances that were done; all input at once",
+        across: "seconds from the source to the last text",
+        drawn: vec![Line { name: "utterances".into(), points }],
+        may_log: (false, false),
+    })
+}
+
+fn found_row(name: &str, f: &Found) -> Vec<Cell> {
+    let ratio = |value: Option<f64>| plain(or_dash(value, |value| format!("{value:.3}")));
+    vec![
+        plain(escape(name)),
+        plain(f.gold.to_string()),
+        plain(f.found.to_string()),
+        ratio(f.precision),
+        ratio(f.recall),
+        ratio(f.f1),
+        ratio(f.f2),
+        ratio(f.strict_precision),
+        ratio(f.strict_recall),
+        plain(or_dash(f.leaked_chars, percent)),
+    ]
+}
+
+/// Personal data by kind, as a table.
+fn redaction(report: &Report) -> String {
+    let Some(r) = &report.redaction else { return String::new() };
+    let mut rows =
+        vec![found_row("all", &r.all), found_row("structured", &r.structured), found_row("core", &r.core)];
+    let mut kinds: Vec<(&String, &Found)> = r.kinds.iter().collect();
+    kinds.sort_by_key(|(kind, f)| (std::cmp::Reverse(f.gold), (*kind).clone()));
+    rows.extend(kinds.into_iter().map(|(kind, f)| found_row(kind, f)));
+    let head = ["kind", "spans", "found", "P", "R", "F1", "F2", "strict P", "strict R", "let through"];
+    let mut under = format!(
+        "<p class=\"soft small\">{} texts, {} of them without personal data ({} masked somewhere). A finding is right at IoU 0.5.",
+        r.texts, r.negatives, r.negatives_masked
+    );
+    if r.unmatched > 0 {
+        under += &format!(
+            " {} texts did not come out as they could be compared: they count as if nothing was found.",
+            r.unmatched
+        );
+    }
+    under + "</p>" + &table(&head, rows)
+}
+
+/// What adapters are worth, and what that cost to send.
+pub(super) fn language(report: &Report) -> String {
+    let Some(l) = &report.language else { return String::new() };
+    let line = |name: &str, of: &dyn Fn(&crate::report::LanguageRound) -> Option<f64>| Line {
+        name: name.to_owned(),
+        points: l.rounds.iter().filter_map(|round| Some((round.round as f64, of(round)?))).collect(),
+    };
+    let perplexity = lines(&Lines {
+        title: "Perplexity by round",
+        under: "on held-out texts, lower is better",
+        across: "round",
+        drawn: vec![
+            line("global adapter", &|r| r.perplexity.global),
+            line("own adapters", &|r| r.perplexity.personal),
+            line("base", &|r| r.perplexity.base),
+        ],
+        may_log: (false, true),
+    });
+    let loss = lines(&Lines {
+        title: "Loss by round",
+        under: "mean over devices, nats a token",
+        across: "round",
+        drawn: vec![line("before the steps", &|r| r.loss_before), line("after", &|r| r.loss_after)],
+        may_log: (false, true),
+    });
+    let mut sent = 0.0;
+    let mut points = Vec::new();
+    for round in report.federation.iter().flat_map(|f| &f.by_round) {
+        sent += round.tiers.values().sum::<u64>() as f64;
+        let of = l.rounds.iter().find(|r| r.round == round.round).and_then(|r| r.perplexity.global);
+        points.extend(of.map(|of| (sent / 1e6, of)));
+    }
+    let cost = lines(&Lines {
+        title: "Bytes against quality",
+        under: "perplexity of the global adapter, a point for each round",
+        across: "MB sent so far by all devices and tiers",
+        drawn: vec![Line { name: "global adapter".into(), points }],
+        may_log: (false, true),
+    });
+    let devices = l.devices.iter().filter_map(|(device, p)| Some((device.clone(), p.personal?))).collect();
+    let devices = bars("Perplexity by device", "own adapter after the last round", devices, |value| {
+        format!("{value:.1}")
+    });
+    section("Language model", &plots(&[perplexity, loss, cost, devices]))
+}
+
+/// How well planted secrets are known.
+pub(super) fn memorisation(report: &Report) -> String {
+    let Some(m) = &report.memorisation else { return String::new() };
+    let row = |e: &crate::outcome::Exposure| {
+        vec![
+            plain(e.canary.to_string()),
+            plain(e.copies.to_string()),
+            plain(escape(&e.model)),
+            plain(format!("{} of {}", e.rank, e.compared)),
+            plain(format!("{:.2}", e.exposure)),
+        ]
+    };
+    let head = ["canary", "copies", "model", "rank", "exposure, bits"];
+    section("Memorisation", &table(&head, m.exposures.iter().map(row).collect()))
+}
+
+/// What it took.
+pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
+    let r = &report.resources;
+    let stages = r.cpu_seconds.iter().map(|(stage, seconds)| (stage.clone(), *seconds)).collect();
+    let drawn = bars("CPU seconds by stage", "over all threads", stages, |seconds| format!("{seconds:.2} s"));
+    let mut facts = format!("<p>{} on disk", bytes(r.disk_bytes as f64));
+    if let Some(memory) = r.peak_rss_bytes {
+        facts += &format!(", {} of memory at most", bytes(memory as f64));
+    }
+    if let Some(latency) = &report.speed.latency_ms {
+        facts += &format!(
+            "; latency {:.0} ms at the median, {:.0} ms at 95 %, {:.0} ms at 99 %",
+            latency.p50, latency.p95, latency.p99
+        );
+    }
+    let set_aside: u64 = report.rejected.values().sum();
+    facts += &format!("; {set_aside} rows set aside.</p>");
+    let digests: String = report
+        .digest
+        .iter()
+        .map(|(sink, digest)| {
+            format!("<p class=\"small\">{}: <code>{}</code></p>", escape(sink), escape(digest))
+        })
+        .collect();
+    section("Speed and resources", &(plots(&[drawn, latency(rows)]) + &facts + &digests))
+}
+
+/// Trials of a sweep: a table, and what is paid against what is got.
+pub(super) fn trade_off(trials: &[Trial]) -> String {
+    let figure = |title: &str, under: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>, across: &str| {
+        let mut points: Vec<(f64, f64)> = trials.iter().filter_map(|trial| of(&trial.report)).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Where nothing differs there is nothing to trade.
+        if points.windows(2).all(|pair| matches!(pair, [a, b] if a == b)) {
+            return String::new();
+        }
+        lines(&Lines {
+            title,
+            under,
+            across,
+            drawn: vec![Line { name: "trials".into(), points }],
+            may_log: (true, true),
+        })
+    };
+    let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);
+    let global = figure(
+        "Bytes against perplexity",
+        "global adapter after the last round",
+        &|r| Some((upload(r)?, r.language.as_ref()?.global?)),
+        "kB of one upload",
+    );
+    let heard = figure(
+        "Time against words wrong",
+        "percent of words",
+        &|r| Some((r.speed.wall_seconds, r.transcription.as_ref()?.wer? * 100.0)),
+        "seconds",
+    );
+    let masked = figure(
+        "Taken too much against let through",
+        "percent of characters let through",
+        &|r| {
+            let r = r.redaction.as_ref()?;
+            Some((r.over_masked_chars? * 100.0, r.all.leaked_chars? * 100.0))
+        },
+        "percent of characters taken too much",
+    );
+    let row = |trial: &Trial| {
+        let r = &trial.report;
+        let of = |value: Option<f64>, show: fn(f64) -> String| plain(or_dash(value, show));
+        vec![
+            plain(escape(&trial.label())),
+            of(r.transcription.as_ref().and_then(|t| t.wer), percent),
+            of(r.redaction.as_ref().and_then(|r| r.all.leaked_chars), percent),
+            of(r.redaction.as_ref().and_then(|r| r.over_masked_chars), percent),
+            of(r.language.as_ref().and_then(|l| l.global), short),
+            of(r.language.as_ref().and_then(|l| l.personal), short),
+            of(r.federation.as_ref().map(|f| f.upload_bytes), bytes),
+            of(r.federation.as_ref().map(|f| f.bytes as f64), bytes),
+            plain(format!("{:.1}", r.speed.wall_seconds)),
+        ]
+    };
+    let head =
+        ["set", "words wrong", "let through", "too much", "ppl global", "own", "one upload", "all sent", "s"];
+    let rows: Vec<Vec<Cell>> = trials.iter().map(row).collect();
+    // A column in which nothing was measured says nothing.
+    let told = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));
+    let kept: Vec<bool> = (0..head.len()).map(told).collect();
+    let head: Vec<&str> =
+        head.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(name, _)| name).collect();
+    let keep = |cells: &Vec<Cell>| -> Vec<Cell> {
+        cells.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell.clone()).collect()
+    };
+    let rows = rows.iter().map(keep).collect();
+    plots(&[global, heard, masked]) + "<h2>Trials</h2>" + &table(&head, rows)
+}
