@@ -311,6 +311,51 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
 }
 
 #[test]
+fn a_replay_that_is_killed_goes_on_where_it_was_committed() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, "epoch = { rows = 10 }", "");
+    let rec = shown(&site.path("rec"));
+    site.run("run", &pipeline, &["--record", &rec]);
+    let text = format!(
+        "[pipeline]\nname = 'again'\ncommit = {{ epochs = 1 }}\n
+         [stage.talk]\ntype = 'replay'\npath = '{rec}'\n
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
+        site.path("again").display()
+    );
+    let file = shown(&site.write("again.toml", &text));
+    // Slow enough to be killed on the way: 392 rows, of which one was captured a second.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .current_dir(HOUSE)
+        .env("HEADWATER_KEY_FILE", site.path("root.key"))
+        .env("HEADWATER_STATE", site.path("state"))
+        .args(["run", &file, "--quiet", "--set", "stage.talk.speed=20"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stored = || {
+        let output = site.headwater(&["store", "cat", &shown(&site.path("again")), "--format", "jsonl"]);
+        String::from_utf8(output.stdout).unwrap().lines().count()
+    };
+    while stored() < 20 {
+        assert!(child.try_wait().unwrap().is_none(), "the run goes on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let rest = site.run("run", Path::new(&file), &[]);
+    assert!(rest["epochs_before"].as_u64().unwrap() > 0, "it goes on, and does not begin anew: {rest}");
+    let rows = rest["stages"]["talk"]["rows_in"].as_u64().unwrap();
+    assert!(rows < 392, "{rows} of 392 rows came again");
+    let digest = |store: &str| told(&site.headwater(&["store", "digest", &shown(&site.path(store))]));
+    let (again, vault) = (digest("again"), digest("vault"));
+    assert_eq!(again, vault, "the same rows as of the run that was recorded");
+    let nothing = site.run("run", Path::new(&file), &[]);
+    assert_eq!(nothing["stages"]["talk"]["rows_in"], 0, "a recording that was played to its end is over");
+}
+
+#[test]
 fn a_device_can_be_forgotten_in_a_recording() {
     let site = Site::new();
     let pipeline = text_pipeline(&site, "epoch = { rows = 50 }", "");

@@ -28,6 +28,8 @@ fn keyword_alert(folder: &Path, arguments: &[&str]) -> String {
 fn the_verbs_know_the_stage() {
     let folder = tempfile::tempdir().unwrap();
     keyword_alert(folder.path(), &["check", PIPELINE]);
+    let tested = keyword_alert(folder.path(), &["test", PIPELINE]);
+    assert!(tested.contains("1 test: 1 passed, 0 failed"), "{tested}");
     let help = keyword_alert(folder.path(), &["stages", "keyword-alert"]);
     assert!(help.contains("words") && help.contains("The words to listen for"), "{help}");
     let drawn = keyword_alert(folder.path(), &["plan", PIPELINE]);
