@@ -69,7 +69,8 @@ impl Place {
 
     /// How many rows the store holds.
     fn stored(&self) -> String {
-        let ls = self.headwater().args(["store", "ls"]).arg(self.path("vault")).stdout(Stdio::piped()).output();
+        let ls =
+            self.headwater().args(["store", "ls"]).arg(self.path("vault")).stdout(Stdio::piped()).output();
         let told = String::from_utf8(ls.unwrap().stdout).unwrap();
         told.lines().find(|line| line.contains("rows of")).unwrap().split(" in ").next().unwrap().to_owned()
     }
