@@ -67,12 +67,16 @@ impl Place {
         command
     }
 
-    /// How many rows the store holds.
-    fn stored(&self) -> String {
+    /// How many rows the store holds, in segments and in its log.
+    fn stored(&self) -> u64 {
         let ls =
             self.headwater().args(["store", "ls"]).arg(self.path("vault")).stdout(Stdio::piped()).output();
         let told = String::from_utf8(ls.unwrap().stdout).unwrap();
-        told.lines().find(|line| line.contains("rows of")).unwrap().split(" in ").next().unwrap().to_owned()
+        let before = |what: &str| {
+            let (told, _) = told.split_once(what).unwrap_or_else(|| panic!("no{what} in {told}"));
+            told.split_whitespace().next_back().unwrap().parse::<u64>().unwrap()
+        };
+        before(" rows of ") + before(" rows in the log")
     }
 
     /// A run to the end: the figures of the source, and the rows that the store had not had before.
