@@ -133,6 +133,8 @@ fn a_replay_gives_the_digests_of_its_run_on_every_topology() {
         assert_eq!(again["stages"]["talk"]["rejected"], 8, "{topology:?}");
         assert_eq!(again["stages"]["vault"]["figures"]["stored_before"], 392, "stored once: {topology:?}");
     }
+    let senseless = ["replay", &shown(&pipeline), "--from", &rec, "--fresh"];
+    assert_eq!(site.headwater(&senseless).status.code(), Some(2), "a replay has no earlier lives");
     // The input is gone, and other rules are given: the recording needs and asks neither.
     std::fs::remove_file(site.path("talk.jsonl")).unwrap();
     let second = shown(&site.path("second"));

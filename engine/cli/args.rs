@@ -304,7 +304,14 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         }
         Verb::Replay(ReplayVerb { replay, run }) => {
             drop(out);
-            replay::run(&replay, &run.args(log_json), &settings, kinds)
+            if run.fresh || !run.drop_state.is_empty() || run.processes.supervise {
+                eprintln!(
+                    "error: a replay begins at the beginning and leaves nothing; expected it without --fresh, --drop-state and --supervise"
+                );
+                2
+            } else {
+                replay::run(&replay, &run.args(log_json), &settings, kinds)
+            }
         }
         Verb::Test(args) => test::run(&args, kinds, &mut out),
         Verb::Tap(args) => tap::run(&args, &settings, &mut out),
