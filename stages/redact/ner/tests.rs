@@ -151,9 +151,9 @@ fn patterns_come_first_and_nothing_tagged_is_left() {
     check("ask qorvath about it", &["qorvath"], &[("PERSON", "qorvath")]);
     check("write to a@b.com now", &["a@b.com"], &[("EMAIL", "a@b.com")]);
     check(
-        "to qorvath a@b.com, zumi!",
-        &["qorvath a@b.com, zumi!"],
-        &[("PERSON", "qorvath"), ("EMAIL", "a@b.com"), ("PERSON", "zumi")],
+        "to qorvath, 555-0147, zumi!",
+        &["qorvath, 555-0147, zumi!"],
+        &[("PERSON", "qorvath"), ("PHONE", "555-0147"), ("PERSON", "zumi")],
     );
     check("nothing here", &[], &[]);
 }
