@@ -60,11 +60,10 @@ impl Place {
         std::fs::write(folder.path().join("members.csv"), members).unwrap();
         let wish = serde_json::json!({ "device": devices[0], "text": "please", "consent": "no" });
         std::fs::write(folder.path().join("wishes.jsonl"), format!("{wish}\n")).unwrap();
-        let wishes = match withdraws {
-            true => {
-                "changes = 'wishes'\nforget = true\n\n[stage.wishes]\ntype = 'capture'\npath = 'WISHES'\ncolumns = ['consent']\n"
-            }
-            false => "\n",
+        let wishes = if withdraws {
+            "changes = 'wishes'\nforget = true\n\n[stage.wishes]\ntype = 'capture'\npath = 'WISHES'\ncolumns = ['consent']\n"
+        } else {
+            "\n"
         };
         let at = |name: &str| folder.path().join(name).display().to_string();
         let text = format!(

@@ -253,9 +253,10 @@ impl<'s> Wiring<'s> {
                 let union = if input.feedback {
                     let (handle, rows) = self.scope.feedback::<Parcels>(1);
                     let edge = format!("{}.{}", stage.id, planned.name);
-                    let rows = match input.forgets() && !planned.from.is_empty() {
-                        true => back::identities(self.scope, &self.shared, rows),
-                        false => rows,
+                    let rows = if input.forgets() && !planned.from.is_empty() {
+                        back::identities(self.scope, &self.shared, rows)
+                    } else {
+                        rows
                     };
                     let rows = back::with_restored(self.scope, &self.shared, rows, &edge);
                     self.feedback.push(Closing { handle, from: planned.from.clone(), edge: Some(edge) });

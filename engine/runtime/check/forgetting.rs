@@ -3,7 +3,7 @@
 //! In: stages with the fate of a forgotten device's share, in order, and where the file says that devices are forgotten. Out:
 //! every stage that mixes what devices give and cannot take a share out again. It must not know how a stage does it.
 
-use headwater_contract::Contribution;
+use headwater_contract::{Contribution, Input};
 
 use super::draft::Draft;
 use crate::diagnostic::{Diagnostic, Span};
@@ -20,7 +20,7 @@ pub(super) fn tell(drafts: &[Draft<'_>], order: &[usize], asked: Option<&Span>) 
             // Nobody is told of a pipeline that is wrong otherwise.
             return Vec::new();
         };
-        any |= signature.inputs.iter().any(|input| input.forgets());
+        any |= signature.inputs.iter().any(Input::forgets);
         let feedback = |input: usize| signature.inputs.get(input).is_some_and(|input| input.feedback);
         let mut forward = draft.reads.iter().filter(|read| !feedback(read.input));
         let above = forward.any(|read| corrected.get(read.stage) == Some(&true));

@@ -86,12 +86,11 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
         }
     }
     if let Some(entry) = get("forget") {
-        match entry.node.value {
-            Value::Boolean(forgets) => draft.forget = forgets.then(|| entry.node.span.clone()),
-            _ => {
-                let error = entry.node.error("H0005", format!("`forget` is {}", entry.node.type_name()));
-                found.push(error.expected("true or false"));
-            }
+        if let Value::Boolean(forgets) = entry.node.value {
+            draft.forget = forgets.then(|| entry.node.span.clone());
+        } else {
+            let error = entry.node.error("H0005", format!("`forget` is {}", entry.node.type_name()));
+            found.push(error.expected("true or false"));
         }
     }
     (Some(draft), found)

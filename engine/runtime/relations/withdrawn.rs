@@ -14,7 +14,7 @@ use crate::parcel::Parcels;
 use crate::run::Shared;
 
 /// Devices whose consent these facts withdraw.
-pub(super) fn of<'f>(facts: &'f [Fact]) -> BTreeSet<&'f str> {
+pub(super) fn of(facts: &[Fact]) -> BTreeSet<&str> {
     let no = word_of(false);
     let withdrawn =
         facts.iter().filter(|((_, cell), word, _)| *cell == CONSENTS && word.as_ref() == Some(&no));

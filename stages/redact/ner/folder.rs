@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use headwater_contract::{Result, StageError};
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::super::kind::Entity;
 use super::Tag;
@@ -169,11 +169,9 @@ fn most(config: &Value, wrong: &mut Vec<String>) -> Option<usize> {
 /// The tokens that the tokenizer puts around a text.
 fn around(tokenizer: &Tokenizer, wrong: &mut Vec<String>) -> Option<(i64, i64)> {
     let encoded = tokenizer.encode("", true).ok();
-    match encoded.as_ref().map(|encoded| encoded.get_ids()) {
-        Some([before, after]) => Some((i64::from(*before), i64::from(*after))),
-        _ => {
-            wrong.push("tokenizer.json does not put one token before a text and one after it".into());
-            None
-        }
-    }
+    let Some([before, after]) = encoded.as_ref().map(Encoding::get_ids) else {
+        wrong.push("tokenizer.json does not put one token before a text and one after it".into());
+        return None;
+    };
+    Some((i64::from(*before), i64::from(*after)))
 }

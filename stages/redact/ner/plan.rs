@@ -23,7 +23,7 @@ enum Given {
 /// A compiled graph.
 #[derive(Debug)]
 pub(super) struct Plan {
-    plan: Arc<TypedRunnableModel>,
+    runnable: Arc<TypedRunnableModel>,
     inputs: Vec<Given>,
     labels: usize,
 }
@@ -64,7 +64,7 @@ impl Plan {
             "it has {} labels, config.json names {labels}",
             width.map_or("unknown".into(), |width| width.to_string())
         );
-        Ok(Plan { plan: model.into_optimized()?.into_runnable()?, inputs, labels })
+        Ok(Plan { runnable: model.into_optimized()?.into_runnable()?, inputs, labels })
     }
 
     /// The logits of texts: for each one row after the other, padding left out. No text is longer than `length`.
@@ -84,7 +84,7 @@ impl Plan {
             Ok(Tensor::from_shape(&[texts.len(), length], &values)?.into_tvalue())
         };
         let given = self.inputs.iter().map(input).collect::<TractResult<TVec<_>>>().map_err(failed)?;
-        let made = self.plan.run(given).map_err(failed)?;
+        let made = self.runnable.run(given).map_err(failed)?;
         let logits = made.first().ok_or_else(|| StageError::new("the tagger gave nothing"))?;
         let logits = logits.cast_to::<f32>().map_err(failed)?;
         let plain = logits.try_as_plain_ram().map_err(failed)?;

@@ -104,27 +104,14 @@ pub(super) fn of(
         let joins = |last: &Finding| {
             last.kind == tag.kind && !tag.begins && !between(last.end).contains(char::is_alphanumeric)
         };
-        match found.last_mut().filter(|(last, _)| joins(last)) {
-            Some((last, words)) => {
-                last.end = word.end;
-                last.score = (last.score * as_score(f64::from(*words)) + as_score(chance))
-                    / as_score(f64::from(*words + 1));
-                *words += 1;
-            }
-            None => {
-                let (start, end) = (word.start, word.end);
-                found.push((
-                    Finding {
-                        kind: tag.kind,
-                        start,
-                        end,
-                        score: as_score(chance),
-                        rule: "tagger",
-                        pattern: None,
-                    },
-                    1,
-                ));
-            }
+        if let Some((last, words)) = found.last_mut().filter(|(last, _)| joins(last)) {
+            let (before, all) = (f64::from(*words), f64::from(*words + 1));
+            last.score = as_score((f64::from(last.score) * before + chance) / all);
+            last.end = word.end;
+            *words += 1;
+        } else {
+            let (start, end, score) = (word.start, word.end, as_score(chance));
+            found.push((Finding { kind: tag.kind, start, end, score, rule: "tagger", pattern: None }, 1));
         }
     }
     let whole =

@@ -27,7 +27,7 @@ fn cases(name: &str) -> Vec<Case> {
         text: case["text"].as_str().unwrap().to_owned(),
         ids: list(&case["ids"]).iter().map(|id| id.as_i64().unwrap()).collect(),
         offsets: list(&case["offsets"]).iter().map(|pair| (whole(&pair[0]), whole(&pair[1]))).collect(),
-        logits: list(&case["logits"]).iter().flat_map(list).map(|v| v.as_f64().unwrap() as f32).collect(),
+        logits: serde_json::from_value::<Vec<Vec<f32>>>(case["logits"].clone()).unwrap().concat(),
     };
     list(&all).iter().map(case).collect()
 }
