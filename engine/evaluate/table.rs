@@ -205,7 +205,7 @@ pub fn write(path: &Path, rows: &[UnitRow]) -> Result<(), TableError> {
     writer.close().map(drop).map_err(|e| other(&e))
 }
 
-/// Reads rows that [`write`] wrote; columns that it has not are not measured.
+/// Reads rows that [`write()`] wrote; columns that it has not are not measured.
 ///
 /// # Errors
 /// The file is not there, or another.
