@@ -168,6 +168,10 @@ impl Dataset {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn open(path: &Path, select: &Select) -> Result<Dataset, Vec<Fault>> {
+        if !path.exists() {
+            let what = "there is no such file or folder; expected a manifest, a file of rows or a folder of recordings";
+            return Err(vec![Fault::new(path.display().to_string(), what)]);
+        }
         let mut dataset = if path.is_dir() { folder(path, select)? } else { file(path, select)? };
         let mut faults = twice(&dataset.rows);
         if let Some(split) = &select.split {

@@ -61,6 +61,10 @@ pub fn run(args: &ReplayArgs, run: &RunArgs, settings: &Settings, kinds: &[Kind]
 /// # Errors
 /// A source has no port in the recording, or one with other rows.
 fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
+    if !args.from.is_dir() {
+        return Err(StageError::new(format!("there is no folder {}", args.from.display()))
+            .expected("a recording (`headwater run FILE --record DIR`) or a store"));
+    }
     let key = KeyFile::at(&settings.key_file);
     let recording = Recording::find(&args.from, &key).map_err(|e| StageError::new(e.to_string()))?;
     let sources = plan.sources();
