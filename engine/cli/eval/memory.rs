@@ -3,6 +3,11 @@
 //! In: canaries, the options of the training stage, adapters that a trial left. Out: for each canary and model its rank among random secrets of
 //! the same form (Carlini et al. 2019, "The Secret Sharer"). The random ones are the same in every trial. Secrets are never printed.
 
+#![cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "without training there is no model that could remember")
+)]
+
 use std::path::Path;
 
 use headwater_contract::hash;
