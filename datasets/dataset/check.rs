@@ -42,11 +42,11 @@ fn is_in(row: &Row, path: &Path) -> bool {
     row.place.starts_with(&format!("{}:", path.display()))
 }
 
-/// SHA-256 of a file, in hexadecimal.
+/// SHA-256 of a file.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn sha256(path: &Path) -> std::io::Result<String> {
+pub fn digest(path: &Path) -> std::io::Result<[u8; 32]> {
     let mut file = BufReader::new(File::open(path)?);
     let mut hasher = Sha256::new();
     let mut bytes = vec![0; 1 << 16];
@@ -55,8 +55,16 @@ pub fn sha256(path: &Path) -> std::io::Result<String> {
         let Some(part) = bytes.get(..read).filter(|part| !part.is_empty()) else { break };
         hasher.update(part);
     }
+    Ok(hasher.finalize().into())
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// It cannot be read.
+pub fn sha256(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    for byte in hasher.finalize() {
+    for byte in digest(path)? {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

@@ -23,6 +23,20 @@ pub(crate) fn align(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The most characters of a value that a table shows.
+pub(crate) const CELL: usize = 60;
+
+/// One line of at most [`CELL`] characters, without characters that could move a terminal's cursor.
+pub(crate) fn cut(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut short: String = text.chars().take(CELL).map(clean).collect();
+    if text.chars().nth(CELL).is_some() {
+        short.pop();
+        short.push('…');
+    }
+    short
+}
+
 #[cfg(test)]
 mod tests {
     use super::align;

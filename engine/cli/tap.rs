@@ -16,6 +16,7 @@ use headwater_runtime::pipeline;
 use serde_json::Value;
 
 use crate::site::Settings;
+use crate::table::cut;
 use message::{Told, Wish};
 
 /// What the command line says.
@@ -127,9 +128,6 @@ struct Table {
     widths: Vec<usize>,
 }
 
-/// The longest cell of a table, in characters.
-const CELL: usize = 60;
-
 impl Table {
     /// A row as a line, with a head line before it where the columns are others than before.
     fn lines(&mut self, row: &serde_json::Map<String, Value>) -> String {
@@ -154,16 +152,8 @@ impl Table {
     }
 }
 
-/// A value in few characters, none of which could move a terminal's cursor.
 fn cell(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let mut short: String = text.chars().take(CELL).map(clean).collect();
-    if text.chars().nth(CELL).is_some() {
-        short.pop();
-        short.push('…');
-    }
-    short
+    value.as_str().map_or_else(|| cut(&value.to_string()), cut)
 }
 
 #[cfg(test)]
@@ -181,6 +171,6 @@ mod tests {
         );
         assert_eq!(lines(json!({ "device": "hall", "n": 20 })), "hall     20\n");
         assert_eq!(lines(json!({ "text": "a\u{1b}[2J" })), "TEXT\na [2J\n");
-        assert_eq!(cell(&json!("x".repeat(100))).chars().count(), CELL);
+        assert_eq!(cell(&json!("x".repeat(100))).chars().count(), crate::table::CELL);
     }
 }

@@ -162,6 +162,16 @@ impl PlanInput {
 }
 
 impl PlanStage {
+    /// Whether it is a source that goes on until it is stopped.
+    pub fn is_endless(&self) -> bool {
+        matches!(&self.role, Role::Source(source) if source.pace().is_endless())
+    }
+
+    /// Whether it gives rows to the intake.
+    pub fn is_source(&self) -> bool {
+        matches!(self.role, Role::Source(_))
+    }
+
     /// Whether no other stage reads any of its outputs: the pipeline ends here.
     pub fn is_sink(&self) -> bool {
         !self.signature.inputs.is_empty() && self.outputs.iter().all(|o| !o.read)
@@ -211,12 +221,12 @@ impl Plan {
 
     /// Its sources, in the order in which they are opened.
     pub fn source_stages(&self) -> impl Iterator<Item = &PlanStage> {
-        self.stages.iter().filter(|stage| matches!(stage.role, Role::Source(_)))
+        self.stages.iter().filter(|stage| stage.is_source())
     }
 
     /// The first output of every source.
     pub fn sources(&self) -> Vec<PortRef> {
-        let sources = self.stages.iter().enumerate().filter(|(_, stage)| stage.signature.inputs.is_empty());
+        let sources = self.stages.iter().enumerate().filter(|(_, stage)| stage.is_source());
         sources.map(|(stage, _)| PortRef { stage, port: OutPort::Out(0) }).collect()
     }
 

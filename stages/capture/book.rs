@@ -5,8 +5,7 @@
 //! it, whatever is put before, between or behind others. Notes hold digests alone: no name of a file or device.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use arrow::array::{Array, AsArray, BinaryArray, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use headwater_contract::StateTable;
 use headwater_contract::prelude::*;
+use headwater_datasets::dataset::check;
 use sha2::{Digest, Sha256};
 
 use super::recordings::{SEQS, Take};
@@ -72,30 +72,20 @@ fn stat(path: &Path) -> Option<Stat> {
     Some((meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
 }
 
-fn digest(bytes: &[u8]) -> Content {
-    let mut digest = Content::default();
-    digest.iter_mut().zip(Sha256::digest(bytes)).for_each(|(to, from)| *to = from);
-    digest
+/// The first bytes of a digest.
+fn first(digest: &[u8]) -> Content {
+    let mut content = Content::default();
+    content.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    content
 }
 
-/// The digest of a file's content; that of nothing where it cannot be read.
+fn digest(bytes: &[u8]) -> Content {
+    first(&Sha256::digest(bytes))
+}
+
+/// The digest of a file's content; zeros where it cannot be read.
 fn digest_of(path: &Path) -> Content {
-    let mut hasher = Sha256::new();
-    let hashed = File::open(path).and_then(|file| {
-        let mut file = BufReader::with_capacity(1 << 16, file);
-        loop {
-            let piece = file.fill_buf()?;
-            if piece.is_empty() {
-                return Ok(hasher.finalize());
-            }
-            hasher.update(piece);
-            let read = piece.len();
-            file.consume(read);
-        }
-    });
-    let mut digest = Content::default();
-    digest.iter_mut().zip(hashed.unwrap_or_default()).for_each(|(to, from)| *to = from);
-    digest
+    first(&check::digest(path).unwrap_or_default())
 }
 
 impl Book {

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use headwater_contract::digest::hex;
 use headwater_contract::{Kind, StageError};
 use headwater_datasets::dataset::Dataset;
 use headwater_datasets::dataset::check::sha256;
@@ -116,7 +117,7 @@ fn hangs_on(args: &EvalArgs, dataset: &Dataset) -> Result<String, Stopped> {
         env!("CARGO_PKG_VERSION")
     ));
     hasher.update(format!("{:?}", dataset.rows));
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 fn kept(path: &Path, of: &str) -> Option<Trial> {

@@ -12,6 +12,7 @@ use arrow::array::{Array, BinaryArray, Float32Array, Float64Array, ListArray, Re
 use arrow::datatypes::UInt32Type;
 use headwater_contract::StageError;
 use headwater_contract::columns::{list_items, typed_column};
+use headwater_evaluate::score::language::Perplexity;
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
 use headwater_runtime::run::{Notes, Tap};
 use headwater_stages::train::shelf::{LATEST, Shelf};
@@ -19,17 +20,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::plot::{Figure, PixelWidth, RoundPoint, png, svg};
 use crate::table::align;
-
-/// Perplexities on the texts that were held out, over all their tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Perplexity {
-    /// Of the base alone.
-    pub base: Option<f64>,
-    /// Of the global adapter that came of the round.
-    pub global: Option<f64>,
-    /// Of each device's own adapter after its steps of the round, on its own texts.
-    pub personal: Option<f64>,
-}
 
 /// What is told of one round.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +34,7 @@ pub struct RoundSummary {
     pub loss_before: Option<f64>,
     /// And after.
     pub loss_after: Option<f64>,
-    /// See [`Perplexity`].
+    /// On the texts that were held out, over all their tokens.
     pub perplexity: Perplexity,
     /// Bytes of one upload, on average.
     pub upload_bytes: u64,

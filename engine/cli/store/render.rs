@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use headwater_vault::{Error, Level, StoreReader, widen, write_clear};
 
 use super::Failure;
-use crate::table::align;
+use crate::table::{align, cut};
 
 /// The form of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,8 +30,6 @@ pub enum Format {
     Csv,
 }
 
-/// The longest cell of a table, in characters.
-const CELL: usize = 60;
 /// Rows that are aligned with each other.
 const SCREEN: usize = 500;
 
@@ -136,17 +134,6 @@ fn cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>, ArrowError> {
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|column| cut(&column.value(row).to_string())).collect();
     Ok((0..batch.num_rows()).map(row).collect())
-}
-
-/// One line of at most [`CELL`] characters, without characters that could move a terminal's cursor.
-fn cut(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let mut short: String = text.chars().take(CELL).map(clean).collect();
-    if text.chars().nth(CELL).is_some() {
-        short.pop();
-        short.push('…');
-    }
-    short
 }
 
 /// The batch with nested columns as JSON; nothing for an empty batch.

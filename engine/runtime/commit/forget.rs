@@ -8,10 +8,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use headwater_contract::{Contribution, Owner, Result, StageError, identity};
 
-use super::record::{Record, shapes};
+use super::record::Record;
 use super::restore::Restored;
 use super::{KeptChange, LEFT_OUT, StateFolder};
-use crate::intake::Progress;
 use crate::plan::Plan;
 
 /// Who names the device, where a source would stand.
@@ -54,11 +53,10 @@ pub(super) fn leave_out(plan: &Plan, folder: &mut dyn StateFolder, device: &str)
             StageError::new("something is kept of the pipeline already").expected("an empty state folder")
         );
     }
-    let record = Record { stages: shapes(plan), intake: Progress::default() };
     // Who is left out is still known when all rows about a device have become unreadable.
     let row = Some((Owner::everyone(), named(device, 0)?));
     let change = KeptChange { table: LEFT_OUT.into(), key: device.as_bytes().to_vec(), row };
-    folder.commit(&record.encode()?, vec![change])
+    folder.commit(&Record::at_the_beginning(plan).encode()?, vec![change])
 }
 
 /// The device's rows are taken in again.

@@ -11,12 +11,10 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Arr
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, Result, Role, RowId};
+use headwater_contract::{Port, Result, RowId};
 
-use super::record::shapes;
 use super::{KeptChange, KeptRow, Record, StateFolder};
 use crate::instance::Suspect;
-use crate::intake::Progress;
 use crate::plan::Plan;
 
 /// The table of the notes.
@@ -52,9 +50,7 @@ pub(super) fn note(plan: &Plan, folder: &mut dyn StateFolder, suspect: &Suspect)
     let record = match folder.record()? {
         Some(record) => record,
         // Nothing is committed yet: the next life begins at the beginning, but knows this.
-        None => {
-            Record { stages: shapes(plan), intake: Progress::at_the_beginning(is_live(plan)) }.encode()?
-        }
+        None => Record::at_the_beginning(plan).encode()?,
     };
     let owner = match &suspect.row {
         Some((_, row)) => Owner::everyone().about(&*row.device),
@@ -62,11 +58,6 @@ pub(super) fn note(plan: &Plan, folder: &mut dyn StateFolder, suspect: &Suspect)
     };
     let change = KeptChange { table: PANICS.into(), key: key(suspect), row: Some((owner, row(suspect)?)) };
     folder.commit(&record, vec![change])
-}
-
-fn is_live(plan: &Plan) -> bool {
-    let live = |role: &Role| matches!(role, Role::Source(source) if source.pace().is_endless());
-    plan.stages.iter().any(|stage| live(&stage.role))
 }
 
 /// Its epoch first: notes of epochs that are committed are found by it.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_contract::{Result, Role, StageError};
+use headwater_contract::{Result, StageError};
 use serde::{Deserialize, Serialize};
 
 use crate::intake::Progress;
@@ -70,6 +70,14 @@ impl Record {
     }
 }
 
+impl Record {
+    /// What is kept of a plan before its first epoch is committed.
+    pub(crate) fn at_the_beginning(plan: &Plan) -> Self {
+        let live = plan.stages.iter().any(PlanStage::is_endless);
+        Record { stages: shapes(plan), intake: Progress::at_the_beginning(live) }
+    }
+}
+
 /// What is kept of a plan's stages: states, and the positions of sources.
 pub(crate) fn shapes(plan: &Plan) -> BTreeMap<String, Shape> {
     plan.stages.iter().filter_map(|stage| Some((stage.id.clone(), shape(stage)?))).collect()
@@ -77,7 +85,7 @@ pub(crate) fn shapes(plan: &Plan) -> BTreeMap<String, Shape> {
 
 fn shape(stage: &PlanStage) -> Option<Shape> {
     let kind = stage.kind.name().to_owned();
-    if matches!(stage.role, Role::Source(_)) {
+    if stage.is_source() {
         return Some(Shape { kind, version: 0, options: BTreeMap::new() });
     }
     let state = stage.signature.state.as_ref()?;

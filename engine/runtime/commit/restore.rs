@@ -10,7 +10,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Position, Result, Role, Routing, StateTable};
+use headwater_contract::{Position, Result, Routing, StateTable};
 
 use super::panics::{self, PANICS, Suspected};
 use super::portion::Portion;
@@ -213,7 +213,7 @@ fn before_the_first(folder: &mut dyn StateFolder) -> Result<Restored> {
 
 fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Restored> {
     let mut restored = Restored::default();
-    let keeps = |stage: &&PlanStage| stage.signature.stateful() || matches!(stage.role, Role::Source(_));
+    let keeps = |stage: &&PlanStage| stage.signature.stateful() || stage.is_source();
     for stage in plan.stages.iter().filter(keeps) {
         restored.states.insert(stage.id.clone(), folder.rows(&stage.id)?);
     }

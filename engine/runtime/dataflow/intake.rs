@@ -69,7 +69,7 @@ pub(super) fn wire<'s>(
     let mut sources = HashMap::new();
     let mut outs = Vec::new();
     for (index, stage) in shared.plan.stages.iter().enumerate() {
-        if matches!(stage.role, Role::Source(_)) {
+        if stage.is_source() {
             let (rows, rows_stream) = builder.new_output::<Parcels>();
             let (rejected, rejected_stream) = builder.new_output::<Parcels>();
             outs.push(SourceOut {
