@@ -171,6 +171,24 @@ fn what_cannot_be_forgotten_is_told() {
 }
 
 #[test]
+fn what_never_ends_is_not_learnt_from_anew() {
+    let place = Place::new(false);
+    let file = place.folder.path().join("endless.toml");
+    let folder = place.folder.path().display();
+    for source in ["path = '-'".to_owned(), format!("path = '{folder}'\nwatch = true")] {
+        let pipeline = format!(
+            "[pipeline]\nname = 'endless'\n[stage.talk]\ntype = 'capture'\n{source}\n\
+             [stage.vault]\ntype = 'store'\nfrom = 'talk'\npath = '{folder}/vault'\n"
+        );
+        std::fs::write(&file, pipeline).unwrap();
+        let file = file.display().to_string();
+        let told = place.headwater(&["adapter", "forget", &file, "--device", "anybody", "--retrain"]);
+        let told = text(&told.stderr);
+        assert!(told.contains("the input of `talk` has no end"), "{source}: {told}");
+    }
+}
+
+#[test]
 fn all_is_learnt_anew_without_a_device() {
     let place = Place::new(false);
     place.run();

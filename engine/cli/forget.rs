@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use headwater_contract::{Kind, Pace, Result, Role, Site, StageError};
+use headwater_contract::{Kind, Result, Site, StageError};
 use headwater_runtime::commit::{self, Life};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
@@ -113,14 +113,10 @@ fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) ->
 }
 
 fn retrain(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
-    let live_sources = plan.source_stages().filter(|stage| match &stage.role {
-        Role::Source(source) => source.pace() == Pace::Live,
-        Role::Stage(_) => false,
-    });
-    if let Some(stage) = live_sources.into_iter().next() {
-        return Err(StageError::new(format!("`{}` hears live input, which is not kept", stage.id))
-            .expected("recorded input, which can be read again")
-            .help("leave out --retrain: what the device gave is taken out of the sums"));
+    if let Some(stage) = plan.source_stages().find(|stage| stage.is_endless()) {
+        return Err(StageError::new(format!("the input of `{}` has no end", stage.id))
+            .expected("recorded input, which can be read again to its end")
+            .help("leave out --retrain, so that what the device gave is taken out of the sums; or `watch`"));
     }
     if Folder::open(site)?.last()?.is_none() {
         return Err(nothing_kept(plan, site));
