@@ -180,6 +180,9 @@ fn by_length(windows: &[(usize, Window)], most: usize) -> Vec<(usize, Vec<(usize
 /// What the patterns found, and of what was tagged all that they left: pieces that hold a letter or a digit. Both are sorted, and so is
 /// what comes out.
 pub fn merged(text: &str, found: Vec<Finding>, tagged: &[Finding]) -> Vec<Finding> {
+    if tagged.is_empty() {
+        return found;
+    }
     let mut more = Vec::new();
     for span in tagged {
         let mut at = span.start;

@@ -159,11 +159,8 @@ impl Stage for Running {
         let mut ready = Ready::new(batch);
         let texts = text_column(batch, &self.redactor.column)?;
         // Held texts are tagged when they go.
-        let mut tagged = match self.hold {
-            Some(_) => Vec::new(),
-            None => self.redactor.tagged(texts)?,
-        }
-        .into_iter();
+        let at_once = texts.iter().map(Option::unwrap_or_default).filter(|_| self.hold.is_none());
+        let mut tagged = self.redactor.tagged(at_once)?;
         for row in 0..batch.num_rows() {
             let tagged = tagged.next().unwrap_or_default();
             if let Some((code, reason)) = self.redactor.refused(batch, row)? {
@@ -223,24 +220,21 @@ impl Redactor {
         Self { tagger: tagger.map(|tagger| (tagger, least)), ..self }
     }
 
-    /// What the tagger finds in each text of a column; nothing where there is no tagger or no text.
-    fn tagged(&self, texts: &StringArray) -> Result<Vec<Vec<Finding>>> {
-        let Some((tagger, least)) = &self.tagger else { return Ok(vec![Vec::new(); texts.len()]) };
-        let read: Vec<&str> = texts.iter().map(Option::unwrap_or_default).collect();
-        let mut found = tagger.tag(&read, *least)?;
-        for (text, found) in read.iter().zip(&mut found) {
+    /// What the tagger finds in each text; nothing at all where there is no tagger.
+    fn tagged<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Result<std::vec::IntoIter<Vec<Finding>>> {
+        let Some((tagger, least)) = &self.tagger else { return Ok(Vec::new().into_iter()) };
+        let texts: Vec<&str> = texts.collect();
+        let mut found = tagger.tag(&texts, *least)?;
+        for (text, found) in texts.iter().zip(&mut found) {
             found.retain_mut(|finding| self.scanner.wants(finding, text));
         }
-        Ok(found)
+        Ok(found.into_iter())
     }
 
     /// Findings of the patterns in a text, and what the tagger finds beside them.
     fn with_tagged(&self, text: &str, found: Vec<Finding>) -> Result<Vec<Finding>> {
-        if self.tagger.is_none() {
-            return Ok(found);
-        }
-        let tagged = self.tagged(&StringArray::from(vec![text]))?;
-        Ok(tagged.iter().fold(found, |found, tagged| ner::merged(text, found, tagged)))
+        let tagged = self.tagged(std::iter::once(text))?.next().unwrap_or_default();
+        Ok(ner::merged(text, found, &tagged))
     }
 
     /// Why a row cannot be redacted.
@@ -286,16 +280,16 @@ impl Redactor {
                 return Ok(column.clone());
             }
             let texts = text_column(batch, field.name())?;
+            let mut tagged = self.tagged(texts.iter().map(Option::unwrap_or_default))?;
             let mut out = Vec::with_capacity(texts.len());
-            for row in 0..texts.len() {
-                let text = (!texts.is_null(row)).then(|| texts.value(row));
-                out.push(match text {
-                    Some(text) => {
-                        let found = self.with_tagged(text, self.scanner.scan(text))?;
-                        Some(self.written(batch, row, text, &found)?.text)
-                    }
-                    None => None,
-                });
+            for (row, text) in texts.iter().enumerate() {
+                let tagged = tagged.next().unwrap_or_default();
+                let Some(text) = text else {
+                    out.push(None);
+                    continue;
+                };
+                let found = ner::merged(text, self.scanner.scan(text), &tagged);
+                out.push(Some(self.written(batch, row, text, &found)?.text));
             }
             Ok(Arc::new(StringArray::from(out)))
         };
