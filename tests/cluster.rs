@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 #[cfg(feature = "train")]
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use serde_json::Value;
+use site::Site;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -22,17 +25,7 @@ const TOPOLOGIES: [&[&str]; 5] = [
     &["--processes", "2", "--workers", "2"],
 ];
 
-struct Site(tempfile::TempDir);
-
 impl Site {
-    fn new() -> Self {
-        Site(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     /// A path as a pipeline file has it.
     fn shown(&self, name: &str) -> String {
         format!("'{}'", self.path(name).display())
@@ -43,18 +36,10 @@ impl Site {
         self.path(name)
     }
 
-    /// The program with a state and a key of its own.
+    /// The program; what it says is kept.
     fn headwater(&self, verb: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .env_remove("HEADWATER_RECORDINGS")
-            .args(verb)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = self.command(verb);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 

@@ -7,37 +7,25 @@
     clippy::cast_possible_truncation
 )]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod site;
+
+use std::path::Path;
+use std::process::Output;
 
 use serde_json::Value;
-
-struct Site {
-    folder: tempfile::TempDir,
-}
+use site::Site;
 
 impl Site {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn with(files: &[(&str, &str)]) -> Self {
+        let site = Site::new();
         for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
+            std::fs::write(site.path(name), text).unwrap();
         }
-        Site { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        site
     }
 
     fn headwater(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_headwater"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .env_remove("HEADWATER_RECORDINGS")
-            .args(args)
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
     }
 
     /// An evaluation: the exit code, what was printed, and the report.
@@ -71,7 +59,7 @@ const TEXTS: &str = r#"[
 
 #[test]
 fn redaction_is_counted_by_hand_and_the_same_twice() {
-    let site = Site::new(&[("texts.json", TEXTS)]);
+    let site = Site::with(&[("texts.json", TEXTS)]);
     let (code, told, report) = site.eval("pipelines/redact.toml", "texts.json", "one", &[]);
     assert_eq!(code, 0, "{told}");
     let of = &report["redaction"];
@@ -94,7 +82,7 @@ fn redaction_is_counted_by_hand_and_the_same_twice() {
 
 #[test]
 fn verdicts_have_a_code_of_their_own() {
-    let site = Site::new(&[("texts.json", TEXTS)]);
+    let site = Site::with(&[("texts.json", TEXTS)]);
     let check = |out: &str, more: &[&str], expected: i32, part: &str| {
         let (code, told, _) = site.eval("pipelines/redact.toml", "texts.json", out, more);
         assert_eq!(code, expected, "{more:?}: {told}");
@@ -121,7 +109,7 @@ fn verdicts_have_a_code_of_their_own() {
 
 #[test]
 fn a_sweep_goes_on_where_it_was() {
-    let site = Site::new(&[("texts.json", TEXTS)]);
+    let site = Site::with(&[("texts.json", TEXTS)]);
     let sweep = ["--sweep", "stage.redact.profile=transcript,text"];
     let (code, told, _) = site.eval("pipelines/redact.toml", "texts.json", "s", &sweep);
     assert_eq!(code, 0, "{told}");
@@ -145,7 +133,7 @@ fn a_sweep_goes_on_where_it_was() {
 
 #[test]
 fn speech_is_scored() {
-    let site = Site::new(&[]);
+    let site = Site::with(&[]);
     let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/voice");
     std::os::unix::fs::symlink(voice, site.path("voice")).unwrap();
     let (code, told, report) = site.eval("pipelines/quickstart.toml", "voice", "out", &[]);
@@ -210,7 +198,7 @@ ratio = 0.5
 type = "aggregate"
 from = "small"
 "#;
-    let site = Site::new(&[("manifest.toml", manifest), ("rows.jsonl", &rows), ("pipeline.toml", pipeline)]);
+    let site = Site::with(&[("manifest.toml", manifest), ("rows.jsonl", &rows), ("pipeline.toml", pipeline)]);
     let file = site.path("pipeline.toml").display().to_string();
     let (code, told, report) = site.eval(&file, "manifest.toml", "out", &[]);
     assert_eq!(code, 0, "{told}");

@@ -7,34 +7,18 @@
     clippy::cast_possible_truncation
 )]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod site;
+
+use std::path::Path;
+use std::process::Output;
 
 use headwater_datasets::manifest::{Entity, Manifest};
 use serde_json::Value;
-
-struct Site {
-    folder: tempfile::TempDir,
-}
+use site::Site;
 
 impl Site {
-    fn new() -> Self {
-        Site { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn headwater(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_headwater"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .env_remove("HEADWATER_RECORDINGS")
-            .args(args)
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
     }
 
     /// A run from the beginning of the input.

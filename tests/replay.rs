@@ -3,44 +3,28 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use headwater_vault::{KeyFile, Recorded, RecordedEnd, Recording};
 use serde_json::Value;
+use site::Site;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
 const TOPOLOGIES: [&[&str]; 4] =
     [&["--workers", "1"], &["--workers", "2"], &["--workers", "3"], &["--processes", "2"]];
 
-struct Site(tempfile::TempDir);
-
 impl Site {
-    fn new() -> Self {
-        Site(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     fn write(&self, name: &str, text: &str) -> PathBuf {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
 
-    /// The program with a state and a key of its own.
     fn headwater(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .env_remove("HEADWATER_RECORDINGS")
-            .args(args)
-            .stdin(Stdio::null());
-        command.output().unwrap()
+        self.command(args).output().unwrap()
     }
 
     /// Runs a verb of a pipeline to its end; gives the summary.

@@ -2,31 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
-
-struct Site(tempfile::TempDir);
+use site::Site;
 
 impl Site {
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
+    /// The program; what it says is kept.
     fn headwater(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -64,7 +53,7 @@ fn talk(lines: &mut ChildStdin, from: usize, rows: usize) {
 
 #[test]
 fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
-    let site = Site(tempfile::tempdir().unwrap());
+    let site = Site::new();
     let (mut run, mut lines) = site.run();
     let refused = |args: &[&str], expected: &str| {
         let output = site.headwater(args).output().unwrap();

@@ -58,18 +58,20 @@ fn capture(options: &str) -> Capture {
     Capture::from_table(&options.parse().unwrap()).unwrap()
 }
 
-fn run(capture: &Capture, position: Option<Position>, enough: Option<usize>) -> (Taken, Result) {
+/// Where earlier lives left nothing but a position.
+fn context<'a>(
+    capture: &Capture,
+    position: Option<Position>,
+    saved: &'a StateTable,
+    site: &'a Site,
+) -> SourceContext<'a> {
     let schema = capture.signature().apply(&[]).unwrap().remove(0);
-    let site = Site::default();
-    let cx = SourceContext {
-        id: "mic",
-        pipeline: "home",
-        schema,
-        position,
-        saved: &StateTable::default(),
-        site: &site,
-    };
-    let source = SourceConfig::open(capture, cx).unwrap();
+    SourceContext { id: "mic", pipeline: "home", schema, position, saved, site }
+}
+
+fn run(capture: &Capture, position: Option<Position>, enough: Option<usize>) -> (Taken, Result) {
+    let (saved, site) = (StateTable::default(), Site::default());
+    let source = SourceConfig::open(capture, context(capture, position, &saved, &site)).unwrap();
     let mut taken = Taken { enough, ..Taken::default() };
     let result = Box::new(source).run(Feed::new(&mut taken));
     (taken, result)
@@ -251,16 +253,8 @@ fn a_damaged_parquet_file_gives_what_is_left_of_it() {
 #[test]
 fn a_position_of_another_version_is_refused() {
     let capture = capture("path = 'x.jsonl'");
-    let schema = capture.signature().apply(&[]).unwrap().remove(0);
-    let (site, position) = (Site::default(), Some(Position(vec![9; 33])));
-    let cx = SourceContext {
-        id: "mic",
-        pipeline: "home",
-        schema,
-        position,
-        saved: &StateTable::default(),
-        site: &site,
-    };
+    let (saved, site) = (StateTable::default(), Site::default());
+    let cx = context(&capture, Some(Position(vec![9; 33])), &saved, &site);
     assert!(SourceConfig::open(&capture, cx).is_err());
 }
 
