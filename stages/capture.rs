@@ -295,11 +295,11 @@ impl Source for Capturing {
             (Origin::Files, _) if self.capture.reads_standard_input() => {
                 // What an earlier life read is gone from there: this one reads on, and numbers on.
                 let lines = Lines::at(BufReader::new(std::io::stdin()), self.place.byte, self.place.line);
-                self.read(lines, |_, _| Ok(()), |stdin| stdin.buffer().is_empty(), feed)
+                self.read(lines, |_, _| Ok(true), |stdin| stdin.buffer().is_empty(), feed)
             }
             (Origin::Files, _) => {
                 let lines = Lines::at(self.capture.open_text()?, 0, 0);
-                self.read(lines, Lines::seek, |_| false, feed)
+                self.read(lines, Lines::pass_to, |_| false, feed)
             }
         }
     }
@@ -334,7 +334,7 @@ impl Capturing {
     fn read<R: BufRead>(
         self,
         mut lines: Lines<R>,
-        resume: impl FnOnce(&mut Lines<R>, Place) -> std::io::Result<()>,
+        resume: impl FnOnce(&mut Lines<R>, Place) -> std::io::Result<bool>,
         waits: impl Fn(&R) -> bool,
         mut feed: Feed<'_>,
     ) -> Result {
@@ -344,9 +344,16 @@ impl Capturing {
             Format::Csv => Box::new(text::csv_header(&mut lines, &taking.columns, &taking.name)?),
             _ => Box::new(JsonRecords),
         };
-        resume(&mut lines, place).map_err(|error| {
+        let as_it_was = resume(&mut lines, place).map_err(|error| {
             StageError::new(format!("`{}` cannot be read from where it was left: {error}", taking.name))
         })?;
+        if !as_it_was {
+            let what =
+                format!("`{}` is not what it was: lines 1 to {} were taken in", taking.name, place.line);
+            return Err(StageError::new(what).expected("the same lines, and new ones behind them").help(
+                "put the text back, or new lines into a file of their own; or begin anew: run --fresh",
+            ));
+        }
         let mut reading = Reading::new(lines, records, taking, place.items);
         outlet.pour(&mut reading, |reading| waits(reading.reader()), &mut feed)
     }

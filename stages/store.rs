@@ -2,7 +2,11 @@
 //!
 //! In: rows of any columns. Out, if somebody reads it: the identity of every row, once it is durable. At the end of an
 //! epoch all its rows are durable; running the same input again stores nothing twice, and what is older than is to be
-//! kept goes. It must not know where its rows come from, nor how bytes are encrypted: that is the vault's.
+//! kept goes once it was learned from ([`rounds`]). It must not know where its rows come from, nor how bytes are encrypted: that is
+//! the vault's.
+
+pub mod retention;
+mod rounds;
 
 use std::path::PathBuf;
 
@@ -11,6 +15,9 @@ use headwater_contract::identity;
 use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 use headwater_vault::{Keep, KeyFile, Level, StoreOptions};
+
+pub use retention::Retention;
+use rounds::Rounds;
 
 options! {
     /// Keeps rows in encrypted Parquet segments, each row once: durable at the end of its epoch.
@@ -21,11 +28,10 @@ options! {
         seal_rows: usize = 65536, in 1 ..= 1048576, unit "rows";
         /// How hard the segments are compressed: 1 is fast, 22 is small.
         level: i32 = 3, in 1 ..= 22;
-        /// Days that rows are kept, measured from the newest row stored: older segments are let go, each whole. No clock
-        /// is asked. All are kept if it is left out.
-        keep_days: Option<u32>, in 1 ..= 36500, unit "days";
-        /// Bytes of segments that are kept: the oldest are let go. All are kept if it is left out.
-        keep_bytes: Option<Bytes>;
+        /// How long and how much: rows older than `days`, measured from the newest row stored, and the oldest beyond `bytes` of segments
+        /// are let go, by whole segments. No clock is asked, and rows of rounds that the pipeline has not learned from yet stay. All are
+        /// kept if it is left out.
+        keep: Option<Retention>;
         /// The file of the root key, if it is another one than the site's.
         key_file: Option<PathBuf>;
     }
@@ -77,8 +83,13 @@ impl StageConfig for Store {
                 torn.bytes
             );
         }
-        let keep = Keep { days: self.keep_days, bytes: self.keep_bytes.map(|Bytes(most)| most) };
-        Ok(Keeper { store, keep, segments: 0, schema: cx.output(0)?, arrived: Vec::new() })
+        let keep = self.keep.map_or_else(Keep::default, |keep| Keep {
+            days: keep.days,
+            bytes: keep.bytes.map(|Bytes(most)| most),
+            from: None,
+        });
+        let rounds = Rounds::read(if keep == Keep::default() { 0 } else { cx.round_delay }, cx.saved)?;
+        Ok(Keeper { store, keep, rounds, looked: None, schema: cx.output(0)?, arrived: Vec::new() })
     }
 }
 
@@ -103,8 +114,9 @@ fn of_vault(error: headwater_vault::Error) -> StageError {
 struct Keeper {
     store: headwater_vault::Store,
     keep: Keep,
-    /// Segments when it was last looked whether some are to go.
-    segments: usize,
+    rounds: Rounds,
+    /// What there was when it was last looked whether segments are to go: their number, and the first that had to stay.
+    looked: Option<(usize, Option<u64>)>,
     schema: SchemaRef,
     /// The identities of this epoch's rows, told when they are durable.
     arrived: Vec<RecordBatch>,
@@ -125,23 +137,29 @@ impl Stage for Keeper {
         } else {
             self.store.commit().map_err(of_vault)?;
         }
+        self.rounds.ended(mark);
         self.let_go(out)?;
         for rows in self.arrived.drain(..) {
             out.send(rows);
         }
         Ok(())
     }
+
+    fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
+        self.rounds.save(self.store.next_segment(), state)
+    }
 }
 
 impl Keeper {
-    /// Lets segments go that are older or more than are to be kept, whenever there are new ones.
+    /// Lets segments go that are older or more than are to be kept, whenever there are new ones, or more were learned from.
     fn let_go(&mut self, out: &mut Outbox<'_>) -> Result {
-        if self.keep == Keep::default() || self.segments == self.store.segment_count() {
+        let from = self.rounds.unlearned();
+        if self.keep == Keep::default() || self.looked == Some((self.store.segment_count(), from)) {
             return Ok(());
         }
-        let gone = self.store.retain(self.keep).map_err(of_vault)?;
+        let gone = self.store.retain(Keep { from, ..self.keep }).map_err(of_vault)?;
         out.count("let_go", gone.rows);
-        self.segments = self.store.segment_count();
+        self.looked = Some((self.store.segment_count(), from));
         Ok(())
     }
 }
@@ -230,13 +248,64 @@ mod tests {
     fn more_than_is_to_be_kept_is_let_go() {
         let fixture = Fixture::new();
         // Of segments of one row each, the last one is always kept where a byte is too much: it goes at the next.
-        let outcome =
-            assert_stage(&fixture.config("seal_rows = 1\nkeep_bytes = '1B'"), &[text_rows(ROWS).unwrap()]);
+        let outcome = assert_stage(
+            &fixture.config("seal_rows = 1\nkeep = { bytes = '1B' }"),
+            &[text_rows(ROWS).unwrap()],
+        );
         assert_eq!((outcome.figures["new_rows"], outcome.figures["let_go"]), (4, 4));
         assert!(fixture.stored().is_empty());
         let fixture = Fixture::new();
-        assert_stage(&fixture.config("keep_days = 1\nkeep_bytes = '1GiB'"), &[text_rows(ROWS).unwrap()]);
+        assert_stage(&fixture.config("keep = { days = 1, bytes = '1GiB' }"), &[text_rows(ROWS).unwrap()]);
         assert_eq!(names(&fixture.stored()).len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_learned_from_is_kept() {
+        let fixture = Fixture::new();
+        let config = fixture.config("seal_rows = 1\nkeep = { bytes = '1B' }");
+        let rows = text_rows(ROWS).unwrap();
+        let (schema, site) = ([rows.schema()], Site::default());
+        let outputs = StageConfig::signature(&config).apply(&schema).unwrap();
+        let mut saved = StateTable::default();
+        let mut kept = Vec::new();
+        // One row a round, and a life for each: a round is learned from when the next one is over.
+        for (round, row) in (0u64..).zip(0..ROWS.len()) {
+            let cx = BuildContext {
+                id: "vault",
+                inputs: &schema,
+                outputs: &outputs,
+                saved: &saved,
+                site: &site,
+                round_delay: 1,
+            };
+            let mut stage = headwater_contract::PlannedStage::build(&config, cx).unwrap();
+            let mark = Mark {
+                epoch: headwater_contract::units::Epoch(round),
+                round: headwater_contract::units::Round(round),
+                watermark: None,
+                checkpoint: true,
+                round_end: true,
+                end_of_input: false,
+            };
+            let mut nowhere = Nowhere;
+            let mut out = Outbox::new(&mut nowhere);
+            stage.batch(0, &rows.slice(row, 1), &mut out).unwrap();
+            stage.epoch_end(&mark, &mut out).unwrap();
+            let mut writer = StateWriter::default();
+            stage.save(&mut writer).unwrap();
+            saved.apply(writer.into_changes());
+            drop(stage);
+            kept.push(fixture.stored().iter().map(RecordBatch::num_rows).sum::<usize>());
+        }
+        assert_eq!(kept, [1, 2, 2, 2]);
+    }
+
+    struct Nowhere;
+
+    impl headwater_contract::Emit for Nowhere {
+        fn emit(&mut self, _: Port, _: RecordBatch) {}
+        fn reject(&mut self, _: headwater_contract::Rejected) {}
+        fn count(&mut self, _: &'static str, _: u64) {}
     }
 
     #[test]
@@ -265,7 +334,6 @@ mod tests {
         check("", "path");
         check("path = 'x'\nseal_rows = 0", "seal_rows");
         check("path = 'x'\nlevel = 23", "level");
-        check("path = 'x'\nkeep_days = 0", "keep_days");
-        check("path = 'x'\nkeep_bytes = 'much'", "keep_bytes");
+        check("path = 'x'\nkeep = { days = 0 }", "keep");
     }
 }

@@ -4,14 +4,18 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
+
+use site::Site;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
 struct Place {
-    folder: tempfile::TempDir,
+    site: Site,
     devices: Vec<String>,
 }
 
@@ -33,7 +37,7 @@ impl Place {
 
     /// A loop of three rounds over the talk of six devices.
     fn of(Loop { keep, without_first, withdraws }: Loop) -> Place {
-        let folder = tempfile::tempdir().unwrap();
+        let site = Site::new();
         let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
         let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for line in all.lines() {
@@ -47,7 +51,7 @@ impl Place {
                 talk.extend(by_device[device][round * 6..(round + 1) * 6].iter().copied());
             }
         }
-        std::fs::write(folder.path().join("talk.jsonl"), talk.join("\n") + "\n").unwrap();
+        std::fs::write(site.path("talk.jsonl"), talk.join("\n") + "\n").unwrap();
         let members =
             std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/members.csv")).unwrap();
         let withdrawn = |line: &str| match line.strip_suffix(",yes") {
@@ -57,15 +61,15 @@ impl Place {
             _ => format!("{line}\n"),
         };
         let members: String = members.lines().map(withdrawn).collect();
-        std::fs::write(folder.path().join("members.csv"), members).unwrap();
+        std::fs::write(site.path("members.csv"), members).unwrap();
         let wish = serde_json::json!({ "device": devices[0], "text": "please", "consent": "no" });
-        std::fs::write(folder.path().join("wishes.jsonl"), format!("{wish}\n")).unwrap();
+        std::fs::write(site.path("wishes.jsonl"), format!("{wish}\n")).unwrap();
         let wishes = if withdraws {
             "changes = 'wishes'\nforget = true\n\n[stage.wishes]\ntype = 'capture'\npath = 'WISHES'\ncolumns = ['consent']\n"
         } else {
             "\n"
         };
-        let at = |name: &str| folder.path().join(name).display().to_string();
+        let at = |name: &str| site.path(name).display().to_string();
         let text = format!(
             "[pipeline]\nname = 'loop'\nepoch = {{ rows = 12 }}\nround = {{ rows = 36 }}\n
              [members]\ntable = '{}'\n{}
@@ -75,28 +79,24 @@ impl Place {
              lr = 0.02\nr = 4\npersonal = true\npublish = '{}'\n
              [stage.small]\ntype = 'compress'\nfrom = 'train.update'\nratio = 0.2\n
              [stage.gateway]\ntype = 'aggregate'\nfrom = 'small'\nby = 'gateway'\nkeep_updates = {keep}\n
-             [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\nrule = 'momentum'\n",
+             [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\nrule = 'momentum'\n
+             [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
             at("members.csv"),
             wishes.replace("WISHES", &at("wishes.jsonl")),
             at("talk.jsonl"),
-            at("adapters")
+            at("adapters"),
+            at("vault")
         );
-        std::fs::write(folder.path().join("loop.toml"), text).unwrap();
-        Place { folder, devices }
+        std::fs::write(site.path("loop.toml"), text).unwrap();
+        Place { site, devices }
     }
 
     fn pipeline(&self) -> PathBuf {
-        self.folder.path().join("loop.toml")
+        self.site.path("loop.toml")
     }
 
     fn headwater(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_headwater"))
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.folder.path().join("root.key"))
-            .env("HEADWATER_STATE", self.folder.path().join("state"))
-            .args(args)
-            .output()
-            .unwrap()
+        self.site.command(args).output().unwrap()
     }
 
     fn run(&self) {
@@ -109,9 +109,22 @@ impl Place {
         self.headwater(&["adapter", "forget", &file, "--device", device, "--workers", workers])
     }
 
+    /// How many rows of each device a store holds.
+    fn stored(&self) -> BTreeMap<String, usize> {
+        let vault = self.site.path("vault").display().to_string();
+        let rows = self.headwater(&["store", "cat", &vault, "--format", "jsonl"]);
+        assert!(rows.status.success(), "{}", text(&rows.stderr));
+        let mut found = BTreeMap::new();
+        for line in text(&rows.stdout).lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            *found.entry(row["device"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        found
+    }
+
     /// The weights of every adapter that is published.
     fn adapters(&self) -> BTreeMap<String, Vec<u8>> {
-        let folder = std::fs::read_dir(self.folder.path().join("adapters")).unwrap();
+        let folder = std::fs::read_dir(self.site.path("adapters")).unwrap();
         let rounds =
             folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir() && !path.is_symlink());
         rounds
@@ -142,7 +155,7 @@ fn a_device_is_forgotten_at_rest() {
     assert!(!receipt.contains("state        0 rows"), "{receipt}");
     let one = place.adapters();
     assert!(one != before && before.keys().all(|name| one.contains_key(name)), "the adapter is another one");
-    assert!(text(&std::fs::read(place.folder.path().join("state/audit.log")).unwrap()).contains("forget"));
+    assert!(text(&std::fs::read(place.site.path("state/audit.log")).unwrap()).contains("forget"));
 
     // It is gone: a second time nothing is left to take out, and nothing moves.
     let again = place.forget(first, "1");
@@ -161,6 +174,66 @@ fn a_device_is_forgotten_at_rest() {
 }
 
 #[test]
+fn a_device_is_forgotten_in_everything_that_is_kept() {
+    let place = Place::new(true);
+    place.run();
+    let (file, first) = (place.pipeline().display().to_string(), place.devices[0].clone());
+    let (adapters, mut stored) = (place.adapters(), place.stored());
+    assert_eq!(stored.remove(&first), Some(18));
+    let forget = || {
+        let done = place.headwater(&["forget", &file, "--device", &first]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    let receipt = forget();
+    assert!(receipt.contains("updates      3 taken out at gateway"), "{receipt}");
+    assert!(receipt.contains("vault: 18 rows are unreadable for good"), "{receipt}");
+    assert_eq!(place.stored(), stored, "those of others stay");
+    assert!(place.adapters() != adapters);
+    let after = place.adapters();
+    let again = forget();
+    assert!(again.contains("updates      0 taken out") && again.contains("vault: 0 rows"), "{again}");
+    assert_eq!((place.stored(), place.adapters()), (stored, after));
+}
+
+#[test]
+fn a_device_is_forgotten_where_nothing_learns() {
+    let place = Place::new(false);
+    let file = place.site.path("kept.toml");
+    let at = |name: &str| place.site.path(name).display().to_string();
+    let pipeline = format!(
+        "[pipeline]\nname = 'kept'\nrecord = true\n[stage.talk]\ntype = 'capture'\npath = '{}'\n\
+         [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n[stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
+        at("talk.jsonl"),
+        at("vault")
+    );
+    std::fs::write(&file, pipeline).unwrap();
+    let file = file.display().to_string();
+    let forget = |device: &str| {
+        let done = place.headwater(&["forget", &file, "--device", device]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    let never = place.headwater(&["forget", &file, "--device", "anybody"]);
+    assert!(
+        !never.status.success() && text(&never.stderr).contains("there is no root key"),
+        "{}",
+        text(&never.stderr)
+    );
+    assert!(place.headwater(&["run", &file, "--quiet"]).status.success());
+    let stranger = forget("anybody");
+    assert!(stranger.contains("vault: 0 rows") && stranger.contains("it has no rows there"), "{stranger}");
+    let receipt = forget(&place.devices[0]);
+    assert!(
+        receipt.contains("vault: 18 rows") && receipt.contains("000001: its rows are unreadable"),
+        "{receipt}"
+    );
+    assert_eq!(place.stored().keys().collect::<Vec<_>>(), place.devices[1..].iter().collect::<Vec<_>>());
+    let shown = place.headwater(&["recording", "show", &at("state/kept/recordings/000001")]);
+    assert!(text(&shown.stdout).contains("devices whose key is gone"), "{}", text(&shown.stderr));
+}
+
+#[test]
 fn what_cannot_be_forgotten_is_told() {
     let place = Place::new(false);
     let told = place.forget("anybody", "1");
@@ -173,8 +246,9 @@ fn what_cannot_be_forgotten_is_told() {
 #[test]
 fn what_never_ends_is_not_learnt_from_anew() {
     let place = Place::new(false);
-    let file = place.folder.path().join("endless.toml");
-    let folder = place.folder.path().display();
+    let file = place.site.path("endless.toml");
+    let folder = place.site.path("");
+    let folder = folder.display();
     for source in ["path = '-'".to_owned(), format!("path = '{folder}'\nwatch = true")] {
         let pipeline = format!(
             "[pipeline]\nname = 'endless'\n[stage.talk]\ntype = 'capture'\n{source}\n\
@@ -225,6 +299,6 @@ fn a_device_that_withdraws_is_forgotten_in_the_run() {
     let shown = text(&place.headwater(&["state", "show", "loop"]).stdout);
     assert!(shown.contains("of 5 devices") && !shown.contains("of 6 devices"), "{shown}");
     let written =
-        |place: &Place| text(&std::fs::read(place.folder.path().join("state/audit.log")).unwrap_or_default());
+        |place: &Place| text(&std::fs::read(place.site.path("state/audit.log")).unwrap_or_default());
     assert!(written(&place).contains("consent withdrawn"), "{}", written(&place));
 }

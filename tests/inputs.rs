@@ -117,38 +117,66 @@ fn a_rerun_takes_in_what_is_new_and_says_so() {
     assert_eq!((told(&figures), rows), ([0, 6, 0, 0], 0), "{figures}");
 }
 
-/// What is damaged is moved aside, and the next run stores nothing twice.
+/// A state that is damaged goes back to what was committed before, or is moved aside; either way the next run ends as it would have.
 #[test]
 fn a_damaged_state_can_be_repaired() {
     let place = Place::new();
-    place.put(1, "den/1.flac");
-    assert!(place.run().1 > 0);
-    let verb = |args: &[&str]| {
+    let talk: String = (0..400).map(|n| format!("{{\"text\": \"order {n}\"}}\n")).collect();
+    fs::write(place.path("talk.jsonl"), talk).unwrap();
+    let pipeline = format!(
+        "[pipeline]\nname = 'inputs'\nepoch = {{ rows = 10 }}\ncommit = {{ epochs = 1 }}\n[stage.talk]\ntype = 'capture'\n\
+         path = '{}'\n[stage.vault]\ntype = 'store'\nfrom = 'talk'\npath = '{}'\n",
+        place.path("talk.jsonl").display(),
+        place.path("vault").display()
+    );
+    fs::write(place.path("inputs.toml"), pipeline).unwrap();
+    let check = |args: &[&str], code: i32, expected: &str| -> String {
         let output = place.headwater().args(args).stdout(Stdio::piped()).output().unwrap();
-        let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), told(&output.stdout) + &told(&output.stderr))
-    };
-    let check = |args: &[&str], code: i32, expected: &str| {
-        let (found, told) = verb(args);
+        let told =
+            [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
         assert!(
-            found == Some(code) && told.contains(expected),
-            "{args:?}: {found:?} {told}, expected {expected}"
+            output.status.code() == Some(code) && told.contains(expected),
+            "{args:?}: {:?} {told}, expected {expected}",
+            output.status
         );
+        told
     };
+    let file = place.path("inputs.toml").display().to_string();
+    let vault = place.path("vault").display().to_string();
+    let run = || check(&["run", &file], 0, "");
+    run();
+    let digest = check(&["store", "digest", &vault], 0, "");
     check(&["state", "repair", "inputs"], 0, "nothing is damaged");
-    let kept = fs::read_dir(place.path("state/inputs/commits")).unwrap().map(|entry| entry.unwrap().path());
-    let log =
-        kept.filter(|path| path.is_file()).max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    let mut bytes = fs::read(&log).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&log, bytes).unwrap();
-    check(&["state", "verify", "inputs"], 1, "DAMAGED");
-    check(&["state", "repair", "inputs"], 1, "add --yes");
-    check(&["state", "verify", "inputs"], 1, "DAMAGED");
-    check(&["state", "repair", "inputs", "--yes"], 1, "commits.damaged-1");
-    let pipeline = place.pipeline("").display().to_string();
-    check(&["run", &pipeline], 0, "stored before");
+    // Bytes of the log that hold steps, and the file: "PATH: N bytes, ...".
+    let longest = || {
+        let told = check(&["state", "verify", "inputs"], 0, "whole");
+        let files = told.lines().filter_map(|line| line.split_once(".frames: "));
+        let sizes = files.map(|(path, rest)| {
+            let bytes: usize = rest.split(' ').next().unwrap().parse().unwrap();
+            (bytes, format!("{path}.frames"))
+        });
+        sizes.max().unwrap()
+    };
+    for (part, remedy) in [(0.7, "goes on from"), (0.0, "commits.damaged-1")] {
+        let (size, log) = longest();
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[60 + (size as f64 * part) as usize] ^= 1;
+        fs::write(&log, bytes).unwrap();
+        check(&["state", "verify", "inputs"], 1, "DAMAGED");
+        check(&["state", "repair", "inputs"], 1, "add --yes");
+        check(&["state", "verify", "inputs"], 1, "DAMAGED");
+        let told = check(&["state", "repair", "inputs", "--yes"], 1, remedy);
+        let epochs = if part > 0.0 {
+            told.split("goes on from ").nth(1).and_then(|rest| rest.split(' ').next())
+        } else {
+            Some("1")
+        };
+        let epochs: u64 = epochs.unwrap().parse().unwrap();
+        assert!((1..40).contains(&epochs), "{told}");
+        check(&["state", "verify", "inputs"], if part > 0.0 { 0 } else { 1 }, "");
+        run();
+        assert_eq!(check(&["store", "digest", &vault], 0, ""), digest);
+    }
     check(&["state", "verify", "inputs"], 0, "whole");
 }
 

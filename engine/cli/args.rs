@@ -85,6 +85,8 @@ enum Verb {
     /// Adapters that a loop published: list, show, export, import, roll back
     #[command(subcommand)]
     Adapter(AdapterVerb),
+    /// Forget a device in all that a pipeline keeps and has learnt, with a receipt
+    Forget(Box<ForgetVerb>),
     /// What a pipeline remembers from run to run
     #[command(subcommand)]
     State(state::StateVerb),
@@ -151,6 +153,19 @@ struct RunVerb {
     processes: ProcessArgs,
 }
 
+/// Whom `forget` forgets, and in which pipeline.
+#[derive(Debug, ClapArgs)]
+struct ForgetVerb {
+    /// The device's name
+    #[arg(long, value_name = "NAME")]
+    device: String,
+    /// Learn everything anew from the recorded input, as if the device had never been there
+    #[arg(long)]
+    retrain: bool,
+    #[command(flatten)]
+    run: RunVerb,
+}
+
 /// What `replay` plays, and the run that it is.
 #[derive(Debug, ClapArgs)]
 struct ReplayVerb {
@@ -200,16 +215,7 @@ enum AdapterVerb {
     #[command(flatten)]
     Published(adapter::AdapterVerb),
     /// Take what a device gave out of every sum and of the adapter
-    Forget {
-        /// The device's name
-        #[arg(long, value_name = "NAME")]
-        device: String,
-        /// Learn everything anew from the recorded input, as if the device had never been there
-        #[arg(long)]
-        retrain: bool,
-        #[command(flatten)]
-        run: RunVerb,
-    },
+    Forget(Box<ForgetVerb>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -279,6 +285,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
     let workers = match &args.verb {
         Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) => run.workers,
         Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
+        Verb::Forget(forget) | Verb::Adapter(AdapterVerb::Forget(forget)) => forget.run.workers,
         Verb::Eval(eval) => eval.workers,
         _ => None,
     };
@@ -327,9 +334,11 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Store(verb) => store::run(&verb, &settings, &mut out),
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(AdapterVerb::Published(verb)) => adapter::run(&verb, &settings, &mut out),
-        Verb::Adapter(AdapterVerb::Forget { device, retrain, run }) => {
-            let way = if retrain { forget::Way::Retrain } else { forget::Way::TakeOut };
-            forget::run(&run.args(log_json), &device, way, &settings, kinds, &mut out)
+        Verb::Adapter(AdapterVerb::Forget(verb)) => {
+            forgotten(&verb, forget::Reach::Learnt, (&settings, log_json), kinds, &mut out)
+        }
+        Verb::Forget(verb) => {
+            forgotten(&verb, forget::Reach::Everything, (&settings, log_json), kinds, &mut out)
         }
         Verb::State(verb) => state::run(&verb, &settings, &mut out),
         Verb::Key(verb) => key::run(&verb, &settings, &mut out),
@@ -352,6 +361,17 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
             0
         }
     })
+}
+
+fn forgotten(
+    verb: &ForgetVerb,
+    reach: forget::Reach,
+    (settings, log_json): (&Settings, bool),
+    kinds: &[Kind],
+    out: &mut dyn Write,
+) -> u8 {
+    let way = if verb.retrain { forget::Way::Retrain } else { forget::Way::TakeOut };
+    forget::run(&verb.run.args(log_json), &verb.device, (way, reach), settings, kinds, out)
 }
 
 fn aside(

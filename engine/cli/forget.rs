@@ -1,25 +1,27 @@
-//! The verb `adapter forget`: a device that took part is taken out of what was learnt, while the pipeline is at rest.
+//! The verbs `forget` and `adapter forget`: a device that took part is forgotten while the pipeline is at rest.
 //!
-//! In: a pipeline and the device's name. Out: corrected sums and a new adapter, or all of it learnt anew without the device; its
-//! rows in state and quarantine gone; and a receipt that says what was done and what was not. It must not know how a stage
-//! forgets: it is asked over its input `forget`.
+//! In: a pipeline and the device's name. Out: its share of what was learnt taken out, or all of it learnt anew without the device; its
+//! rows in state, log of live input, quarantine, stores and recordings unreadable for good; and a receipt that says what was done and
+//! what was not. Done twice, it ends as done once: what was cut off is begun again.
+
+mod kept;
+mod learnt;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use headwater_contract::{Kind, Result, Site, StageError};
-use headwater_runtime::commit::{self, Life};
+use headwater_contract::{Contribution, Input, Kind, Result, Site, StageError};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
-use headwater_runtime::run::{self, BeforeForgetting, Report, RunOptions};
+use headwater_runtime::run::{self, BeforeForgetting};
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
 use crate::quarantine::Keeper;
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
-use crate::state::{self, Folder};
+use crate::state::Folder;
 
-/// How a device is forgotten.
+/// How a device is taken out of what was learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// What it gave is taken out of the sums; what others learnt from it stays.
@@ -28,32 +30,40 @@ pub enum Way {
     Retrain,
 }
 
-/// What was done.
-struct Receipt {
-    done: Done,
-    report: Report,
-    /// Rows of the quarantine that cannot be read any more.
-    set_aside: u64,
+/// Where a device is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// In what was learnt, and in the state of the pipeline.
+    Learnt,
+    /// In everything that the pipeline keeps on this machine.
+    Everything,
 }
 
-enum Done {
-    TakenOut {
-        /// The stages that keep updates of single devices.
-        at: Vec<String>,
-        /// Rows about it that the state held.
-        rows: u64,
-    },
-    Retrained {
-        /// What the state said before it was thrown away.
-        before: String,
-    },
+/// Who is forgotten, and in what.
+struct Case<'a> {
+    plan: &'a Arc<Plan>,
+    device: &'a str,
+    settings: &'a Settings,
+    site: &'a Site,
+    /// The verb, for the audit log.
+    verb: &'static str,
+}
+
+/// What was done, line by line.
+#[derive(Default)]
+struct Receipt(String);
+
+impl Receipt {
+    fn line(&mut self, what: &str, text: impl std::fmt::Display) {
+        self.0 += &format!("{what:<12} {text}\n");
+    }
 }
 
 /// Forgets a device; gives the exit code.
 pub fn run(
     args: &RunArgs,
     device: &str,
-    way: Way,
+    (way, reach): (Way, Reach),
     settings: &Settings,
     kinds: &[Kind],
     out: &mut dyn Write,
@@ -63,17 +73,109 @@ pub fn run(
         Err(code) => return code,
     };
     let site = settings.site(&plan.name);
-    let done = run::ready(&plan, &site).map_err(all).and_then(|()| match way {
-        Way::TakeOut => take_out(&plan, device, settings, &site),
-        Way::Retrain => retrain(&plan, device, settings, &site),
-    });
-    match done.and_then(|receipt| told(&plan, device, settings, &receipt, out)) {
+    let verb = match (reach, way) {
+        (Reach::Learnt, Way::TakeOut) => "adapter forget",
+        (Reach::Learnt, Way::Retrain) => "adapter forget --retrain",
+        (Reach::Everything, Way::TakeOut) => "forget",
+        (Reach::Everything, Way::Retrain) => "forget --retrain",
+    };
+    let case = Case { plan: &plan, device, settings, site: &site, verb };
+    let mut receipt = Receipt::default();
+    receipt.line("forgotten", format!("{device}, in the pipeline {}", plan.name));
+    let done = match reach {
+        Reach::Learnt => case.learnt(way, &mut receipt).map(|()| case.left(way, &mut receipt)),
+        Reach::Everything => case.everything(way, &mut receipt),
+    };
+    // What was done before a mistake was done.
+    if done.is_ok() || reach == Reach::Everything {
+        receipt.line("written down", settings.state.join("audit.log").display());
+        if let Err(error) = out.write_all(receipt.0.as_bytes()) {
+            eprintln!("error: the output: {error}");
+            return 1;
+        }
+    }
+    match done {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error}");
             1
         }
     }
+}
+
+impl Case<'_> {
+    fn learnt(&self, way: Way, receipt: &mut Receipt) -> Result {
+        run::ready(self.plan, self.site).map_err(all)?;
+        match way {
+            Way::TakeOut => learnt::take_out(self, receipt),
+            Way::Retrain => learnt::retrain(self, receipt),
+        }
+    }
+
+    fn everything(&self, way: Way, receipt: &mut Receipt) -> Result {
+        let known = Folder::is_there(self.site);
+        if known && learns(self.plan) {
+            self.learnt(way, receipt)?;
+        } else {
+            self.writer()(self.device)?;
+            if known {
+                let rows = Folder::open(self.site)?.forget(self.device)?;
+                receipt.line("state", format!("{rows} rows are unreadable for good"));
+            }
+            self.quarantine(receipt)?;
+        }
+        kept::stores(self, receipt)?;
+        kept::recordings(self, receipt)?;
+        if learns(self.plan) && known {
+            not_done(way, receipt);
+        }
+        receipt
+            .line("not done", "its rows in the input itself, and in copies that somebody made of keystores");
+        Ok(())
+    }
+
+    /// What the verb that reaches no further than what was learnt leaves.
+    fn left(&self, way: Way, receipt: &mut Receipt) {
+        not_done(way, receipt);
+        for (path, _) in kept::stores_of(self.plan, self.site) {
+            let path = path.display();
+            let verb = format!("headwater store forget {path} --device {}", self.device);
+            receipt.line("not done", format!("its rows in {path}: {verb}"));
+        }
+    }
+
+    fn writer(&self) -> BeforeForgetting {
+        writer(self.plan, self.settings, self.verb)
+    }
+
+    /// Makes the device's rows in the quarantine unreadable.
+    fn quarantine(&self, receipt: &mut Receipt) -> Result {
+        let rows = Keeper::open(self.site)?.forget(self.device)?;
+        receipt.line("quarantine", format!("{rows} rows are unreadable for good"));
+        Ok(())
+    }
+}
+
+/// Whether a stage of a pipeline learns: it has to be asked before a device is forgotten.
+fn learns(plan: &Plan) -> bool {
+    plan.stages.iter().any(|stage| {
+        stage.signature.inputs.iter().any(Input::forgets)
+            || stage.signature.contribution != Contribution::Apart
+    })
+}
+
+fn not_done(way: Way, receipt: &mut Receipt) {
+    receipt.line(
+        "not done",
+        match way {
+            Way::TakeOut => {
+                "what others learnt from adapters that it had helped to make: --retrain removes that too"
+            }
+            Way::Retrain => {
+                "it is heard again in the next run, unless the members say that its consent is withdrawn"
+            }
+        },
+    );
 }
 
 /// Writes a device's name into the audit log, before it is forgotten: what is not written down is not done.
@@ -83,126 +185,19 @@ pub fn writer(plan: &Plan, settings: &Settings, why: &'static str) -> BeforeForg
     Arc::new(move |device: &str| {
         let log = AuditLog::at(&folder, &key, real_disk());
         let facts = [("pipeline", pipeline.as_str().into()), ("device", device.into()), ("why", why.into())];
-        log.record(Deed::Forget, &facts).map_err(|e| StageError::new(e.to_string()))
+        log.record(Deed::Forget, &facts).map_err(of_vault)
     })
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
 }
 
 fn of_thread<T>(_: T) -> StageError {
     StageError::new("a thread died while it held the state folder")
 }
 
-fn take_out(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
-    let folder = Arc::new(Mutex::new(Folder::open(site)?));
-    if folder.lock().map_err(of_thread)?.last()?.is_none() {
-        return Err(nothing_kept(plan, site));
-    }
-    let (life, at) = Life::begin(plan, folder.clone(), &[]).map_err(all)?.forgetting(plan, device)?;
-    let rows = life.rows_about(device);
-    if at.is_empty() {
-        return Err(StageError::new(
-            "no stage of the pipeline keeps what single devices gave: its share cannot be taken out",
-        )
-        .expected("an `aggregate` with `keep_updates = true`, before the device takes part")
-        .help("recorded input can be learnt from anew without it: --retrain"));
-    }
-    writer(plan, settings, "adapter forget")(device)?;
-    let (report, set_aside) = live(plan, device, settings, site, life)?;
-    // Stages have dropped their rows: with the key go those of copies and of older files.
-    folder.lock().map_err(of_thread)?.forget(device)?;
-    Ok(Receipt { done: Done::TakenOut { at, rows }, report, set_aside })
-}
-
-fn retrain(plan: &Arc<Plan>, device: &str, settings: &Settings, site: &Site) -> Result<Receipt> {
-    if let Some(stage) = plan.source_stages().find(|stage| stage.is_endless()) {
-        return Err(StageError::new(format!("the input of `{}` has no end", stage.id))
-            .expected("recorded input, which can be read again to its end")
-            .help("leave out --retrain, so that what the device gave is taken out of the sums; or `watch`"));
-    }
-    if Folder::open(site)?.last()?.is_none() {
-        return Err(nothing_kept(plan, site));
-    }
-    writer(plan, settings, "adapter forget --retrain")(device)?;
-    let before = state::begin_anew(site, true)?;
-    let folder = Arc::new(Mutex::new(Folder::open(site)?));
-    let life = Life::begin(plan, folder.clone(), &[]).map_err(all)?.leaving_out(plan, device)?;
-    let (report, set_aside) = live(plan, device, settings, site, life)?;
-    commit::end_leaving_out(&mut *folder.lock().map_err(of_thread)?, device)?;
-    Ok(Receipt { done: Done::Retrained { before }, report, set_aside })
-}
-
-/// Runs the pipeline for one life, and deletes the device's rows from the quarantine; gives their number too.
-fn live(
-    plan: &Arc<Plan>,
-    device: &str,
-    settings: &Settings,
-    site: &Site,
-    life: Life,
-) -> Result<(Report, u64)> {
-    let keeper = Arc::new(Mutex::new(Keeper::open(site)?));
-    let mut options = RunOptions::new(plan, site.clone());
-    options.workers = settings.workers;
-    options.quarantine = Some(keeper.clone());
-    options.before_forgetting = Some(writer(plan, settings, "consent withdrawn"));
-    options.life = Some(life);
-    let report = run::run(plan.clone(), options).map_err(|failure| StageError::new(failure.to_string()))?;
-    let set_aside = keeper.lock().map_err(of_thread)?.forget(device)?;
-    Ok((report, set_aside))
-}
-
-fn nothing_kept(plan: &Plan, site: &Site) -> StageError {
-    let what = format!("nothing is kept of the pipeline `{}` in {}", plan.name, site.state.display());
-    StageError::new(what).expected("a pipeline that was run with this --state")
-}
-
 fn all(failures: Vec<Failure>) -> StageError {
     let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
     StageError::new(lines.join("; "))
-}
-
-fn told(
-    plan: &Plan,
-    device: &str,
-    settings: &Settings,
-    receipt: &Receipt,
-    out: &mut dyn Write,
-) -> Result<()> {
-    let Receipt { done, report, set_aside } = receipt;
-    let figure = |name: &str| -> u64 {
-        report.counts.stages.iter().filter_map(|counts| counts.figures.get(name)).sum()
-    };
-    let mut text = format!("forgotten    {device}, in the pipeline {}\n", plan.name);
-    match done {
-        Done::TakenOut { at, rows } => {
-            text += &format!("updates      {} taken out at {}\n", figure("forgotten_updates"), at.join(", "));
-            text += &format!(
-                "sums         {} corrected; the adapters follow from what is left, to the bit\n",
-                figure("corrections")
-            );
-            text += &format!("state        {rows} rows are gone, and the key that they were written with\n");
-        }
-        Done::Retrained { before } => {
-            text += &format!("thrown away  all that was kept: {before}\n");
-            text += &format!(
-                "learnt anew  {} rounds, without {} rows of it\n",
-                figure("rounds"),
-                figure("forgotten_rows")
-            );
-        }
-    }
-    text += &format!("quarantine   {set_aside} rows are unreadable for good\n");
-    match done {
-        Done::TakenOut { .. } => {
-            text += "not done     what others learnt from adapters that it had helped to make: --retrain removes that too\n";
-        }
-        Done::Retrained { .. } => {
-            text += "not done     it is heard again in the next run, unless the members say that its consent is withdrawn\n";
-        }
-    }
-    for stage in plan.stages.iter().filter(|stage| stage.kind.name() == "store") {
-        let path = stage.options.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-        text +=
-            &format!("not done     its rows in {path}: headwater store forget {path} --device {device}\n");
-    }
-    text += &format!("written down {}\n", settings.state.join("audit.log").display());
-    out.write_all(text.as_bytes()).map_err(|e| StageError::new(format!("the output: {e}")))
 }

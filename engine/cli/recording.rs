@@ -3,7 +3,7 @@
 //! In: a plan that says which ports are recorded. Out: a folder that `replay` plays again, what it holds, whether every byte of
 //! it is whole, and a way to make a device's rows in it unreadable. It must not know what rows hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -108,17 +108,32 @@ impl run::Recorder for Recorder {
     }
 }
 
-/// `recordings/000001` of the state folder, or the first number after those that are there.
+/// The recordings of the state folder, `recordings/000001` and on, in order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn below(site: &Site) -> Result<Vec<PathBuf>> {
+    Ok(numbers(site)?.into_iter().map(|number| numbered(site, number)).collect())
+}
+
+/// The first number after those that are there.
 fn next_folder(site: &Site) -> Result<PathBuf> {
+    Ok(numbered(site, numbers(site)?.last().map_or(1, |last| last + 1)))
+}
+
+fn numbered(site: &Site, number: u64) -> PathBuf {
+    site.state.join("recordings").join(format!("{number:06}"))
+}
+
+fn numbers(site: &Site) -> Result<BTreeSet<u64>> {
     let all = site.state.join("recordings");
-    let there = match std::fs::read_dir(&all) {
+    match std::fs::read_dir(&all) {
         Ok(entries) => {
-            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max()
+            Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(StageError::new(format!("{} cannot be read: {error}", all.display()))),
-    };
-    Ok(all.join(format!("{:06}", there.unwrap_or(0) + 1)))
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(StageError::new(format!("{} cannot be read: {error}", all.display()))),
+    }
 }
 
 /// Carries out what is asked; gives the exit code.

@@ -92,6 +92,11 @@ impl Folder {
         Ok(Folder { key, log, intake: intake(site), live: None })
     }
 
+    /// Whether something is kept of a site's pipeline.
+    pub fn is_there(site: &Site) -> bool {
+        commits(site).exists()
+    }
+
     /// How far the last life came; nothing before the first.
     ///
     /// # Errors

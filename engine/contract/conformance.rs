@@ -133,6 +133,7 @@ impl<'a> Bench<'a> {
             outputs: &self.outputs,
             saved,
             site: &self.site,
+            round_delay: 0,
         };
         self.config.build(cx).map_err(|e| format!("it cannot be built: {e}"))
     }

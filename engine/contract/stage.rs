@@ -58,6 +58,9 @@ pub struct BuildContext<'a> {
     pub saved: &'a StateTable,
     /// Where the machine keeps things.
     pub site: &'a Site,
+    /// Ends of rounds until all that follows from a row has come, on the slowest way through the pipeline: rows of round r have been
+    /// learned from when round r + `round_delay` is over. 0 where nothing waits for rounds.
+    pub round_delay: u32,
 }
 
 impl BuildContext<'_> {

@@ -182,6 +182,7 @@ impl Builder {
             outputs: &self.outputs,
             saved: &self.saved,
             site: &self.site,
+            round_delay: self.plan.flush,
         };
         match quietly(|| planned.build(cx)) {
             Ok(built) => built.map_err(|e| failed(e.to_string())),

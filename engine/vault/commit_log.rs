@@ -6,6 +6,7 @@
 mod compact;
 mod content;
 mod index;
+mod roll_back;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ use crate::rows;
 use crate::{Error, Result};
 use content::Content;
 use index::Index;
+
+pub use roll_back::Setback;
 
 /// One change of a table.
 #[derive(Clone, Debug)]

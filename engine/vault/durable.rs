@@ -96,6 +96,20 @@ pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result {
     }
 }
 
+/// Gives a damaged file a second name, under which it stays; nothing if it is gone.
+pub(crate) fn set_aside(disk: &dyn Disk, path: &Path) -> Result<Option<PathBuf>> {
+    if !exists(disk, path)? {
+        return Ok(None);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".damaged");
+    let aside = path.with_file_name(name);
+    remove(disk, &aside)?;
+    disk.link(path, &aside).map_err(Error::io("move aside to", &aside))?;
+    sync_folder(disk, parent(path))?;
+    Ok(Some(aside))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result {
     disk.sync_folder(folder).map_err(|source| Error::Io {

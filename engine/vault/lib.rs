@@ -41,7 +41,7 @@ mod store_reader;
 mod wire;
 
 pub use audit_log::{AuditCheck, AuditLog, Deed};
-pub use commit_log::{CommitLog, CommitLogSize, StateChange, StateRow};
+pub use commit_log::{CommitLog, CommitLogSize, Setback, StateChange, StateRow};
 pub use disk::{
     Disk, DiskReader, DiskWriter, Fault, LockGuard, Locked, RealDisk, SimulatedDisk, real as real_disk,
 };

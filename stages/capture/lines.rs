@@ -1,10 +1,12 @@
-//! Bytes as lines of bounded length, with the byte and the line number at which each begins.
+//! Bytes as lines of bounded length, with the byte and the line number at which each begins, and a digest of all before it.
 //!
 //! Knows nothing of what a line means.
 
-use std::io::{self, BufRead, Seek, SeekFrom};
+use std::io::{self, BufRead};
 
-use super::utterance::Place;
+use sha2::{Digest, Sha256};
+
+use super::utterance::{Before, Place};
 
 /// The longest line that is taken in: 1 MiB.
 pub const LONGEST: usize = 1 << 20;
@@ -18,14 +20,26 @@ pub enum Line {
     TooLong,
 }
 
-impl<R: BufRead + Seek> Lines<R> {
-    /// Goes to a place further on, where an earlier life stopped reading.
-    pub fn seek(&mut self, place: Place) -> io::Result<()> {
-        if place.byte > self.byte {
-            self.reader.seek(SeekFrom::Start(place.byte))?;
-            (self.byte, self.line) = (place.byte, place.line);
+impl<R: BufRead> Lines<R> {
+    /// Goes to a place further on, where an earlier life stopped reading; says whether what is before it is what that life read. A place of
+    /// which that is not known passes.
+    pub fn pass_to(&mut self, place: Place) -> io::Result<bool> {
+        while self.byte < place.byte {
+            let available = match self.reader.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let wanted = usize::try_from(place.byte - self.byte).unwrap_or(usize::MAX).min(available.len());
+            if wanted == 0 {
+                return Ok(false);
+            }
+            self.before.update(available.get(..wanted).unwrap_or_default());
+            self.reader.consume(wanted);
+            self.byte += wanted as u64;
         }
-        Ok(())
+        self.line = self.line.max(place.line);
+        Ok(self.byte != place.byte || place.before.is_none_or(|before| before == self.before()))
     }
 }
 
@@ -36,12 +50,14 @@ pub struct Lines<R> {
     byte: u64,
     /// Lines read so far.
     line: u64,
+    /// Of all bytes before the next line.
+    before: Sha256,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Lines of a reader that stands at this byte, after this many lines.
     pub fn at(reader: R, byte: u64, line: u64) -> Self {
-        Self { reader, byte, line }
+        Self { reader, byte, line, before: Sha256::new() }
     }
 
     /// Byte at which the next line begins.
@@ -52,6 +68,13 @@ impl<R: BufRead> Lines<R> {
     /// Lines read so far: the number, from 1, of the line read last.
     pub fn line(&self) -> u64 {
         self.line
+    }
+
+    /// The first bytes of the SHA-256 of all that was read so far.
+    pub fn before(&self) -> Before {
+        let mut before = Before::default();
+        before.iter_mut().zip(self.before.clone().finalize()).for_each(|(to, from)| *to = from);
+        before
     }
 
     /// The reader beneath.
@@ -76,6 +99,7 @@ impl<R: BufRead> Lines<R> {
             if kept {
                 line.extend_from_slice(text);
             }
+            self.before.update(available.get(..taken).unwrap_or_default());
             self.reader.consume(taken);
             self.byte += taken as u64;
             seen += taken;
@@ -132,6 +156,37 @@ mod tests {
         check("a\nb", &[("a", 2), ("b", 3)]);
         check("a\r\n\r\nb\r", &[("a", 3), ("", 5), ("b", 7)]);
         check("a\rb\n", &[("a\rb", 4)]);
+    }
+
+    #[test]
+    fn what_was_read_before_a_place_is_known_again() {
+        let place_in = |text: &str, lines: usize| {
+            let mut reading = Lines::at(text.as_bytes(), 0, 0);
+            (0..lines).for_each(|_| drop(reading.next(&mut Vec::new()).unwrap()));
+            Place {
+                byte: reading.byte(),
+                line: reading.line(),
+                before: Some(reading.before()),
+                ..Place::default()
+            }
+        };
+        let check = |now: &str, place: Place, same: bool, rest: &str| {
+            for capacity in [1, 3, 8192] {
+                let mut lines = Lines::at(BufReader::with_capacity(capacity, now.as_bytes()), 0, 0);
+                assert_eq!(lines.pass_to(place).unwrap(), same, "{now:?}");
+                let mut line = Vec::new();
+                while same && lines.next(&mut line).unwrap().is_some() {}
+                assert_eq!(String::from_utf8_lossy(&line), rest, "{now:?}");
+            }
+        };
+        let place = place_in("one\ntwo\n", 2);
+        check("one\ntwo\nthree\n", place, true, "three");
+        check("one\ntwo\n", place, true, "");
+        check("one\ntwq\nthree\n", place, false, "");
+        check("one\n", place, false, "");
+        check("", place, false, "");
+        check("one\ntwq\nthree\n", Place { before: None, ..place }, true, "three");
+        check("one\ntwo", place_in("one\ntwo", 0), true, "onetwo");
     }
 
     #[test]

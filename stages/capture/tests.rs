@@ -179,6 +179,45 @@ fn texts_become_rows() {
     assert_eq!(rest.rows, ["hall 1 column_missing", "hall 2 2000000 b"]);
 }
 
+#[test]
+fn a_text_that_changed_before_the_place_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, header) in [("x.jsonl", ""), ("x.csv", "text\n")] {
+        let path = folder.path().join(name);
+        let line = |text: &str| {
+            if header.is_empty() { format!("{{\"text\": \"{text}\"}}\n") } else { format!("{text}\n") }
+        };
+        let write = |texts: &[&str]| {
+            let lines: String = texts.iter().map(|text| line(text)).collect();
+            fs::write(&path, format!("{header}{lines}")).unwrap();
+        };
+        let capture = capture(&format!("path = '{}'", path.display()));
+        write(&["one", "two"]);
+        let (taken, result) = run(&capture, None, None);
+        result.unwrap();
+        let place = taken.positions.last().cloned();
+        let check = |texts: &[&str], expected: std::result::Result<&[&str], &str>| {
+            write(texts);
+            let (taken, result) = run(&capture, place.clone(), None);
+            match expected {
+                Ok(rows) => assert_eq!(
+                    (taken.rows, result.is_ok()),
+                    (rows.iter().map(ToString::to_string).collect(), true)
+                ),
+                Err(what) => {
+                    let told = result.unwrap_err().to_string();
+                    assert!(told.contains(what) && taken.rows.is_empty(), "{told}");
+                }
+            }
+        };
+        check(&["one", "two"], Ok(&[]));
+        check(&["one", "two", "three"], Ok(&["home 2 2000000 three"]));
+        check(&["one", "TWO", "three"], Err("is not what it was: lines 1 to"));
+        check(&["one"], Err("is not what it was"));
+        check(&["zero", "one", "two"], Err("is not what it was"));
+    }
+}
+
 fn talk(suffix: &str, more: &str) -> Capture {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/tests/parquet/talk").with_extension(suffix);

@@ -163,7 +163,8 @@ impl<R: BufRead> Iterator for Reading<R> {
 
 impl<R: BufRead> Utterances for Reading<R> {
     fn place(&self) -> Place {
-        Place { file: 0, items: self.given, line: self.lines.line(), byte: self.lines.byte() }
+        let before = Some(self.lines.before());
+        Place { file: 0, items: self.given, line: self.lines.line(), byte: self.lines.byte(), before }
     }
 
     fn tally(&self) -> Tally {

@@ -72,6 +72,9 @@ pub trait Utterances: Iterator<Item = Result<Utterance, Rejected>> {
     }
 }
 
+/// The first bytes of a SHA-256 of what is before a place.
+pub type Before = [u8; 16];
+
 /// A place in a recorded input. Resuming decodes the file again from its start, as voice activity depends
 /// on all that was heard before, and skips what was already given: exact, at a thousandth of real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,34 +87,42 @@ pub struct Place {
     pub line: u64,
     /// Byte at which the next line begins; 0 for audio and Parquet.
     pub byte: u64,
+    /// What the lines before it were, of a text.
+    pub before: Option<Before>,
 }
 
 impl Place {
-    /// The only layout so far: this byte, then four little-endian `u64`.
-    const VERSION: u8 = 1;
-    const LENGTH: usize = 33;
+    /// The layouts: one of these bytes, then four little-endian `u64`; in the second, what is before the place comes last.
+    const BARE: u8 = 1;
+    const WITH_BEFORE: u8 = 2;
+    const NUMBERS: usize = 32;
 
-    /// The place as 33 bytes.
+    /// The place as 33 or 49 bytes.
     pub fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = vec![Self::VERSION];
+        let mut bytes = vec![if self.before.is_some() { Self::WITH_BEFORE } else { Self::BARE }];
         for number in [self.file, self.items, self.line, self.byte] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend(self.before.into_iter().flatten());
         bytes
     }
 
     /// Reads what `to_bytes` wrote; `None` for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (version, numbers) = bytes.split_first()?;
-        if *version != Self::VERSION || bytes.len() != Self::LENGTH {
-            return None;
-        }
+        let (version, rest) = bytes.split_first()?;
+        let (numbers, before) = rest.split_at_checked(Self::NUMBERS)?;
+        let before = match (*version, before) {
+            (Self::BARE, []) => None,
+            (Self::WITH_BEFORE, before) => Some(before.try_into().ok()?),
+            _ => return None,
+        };
         let mut numbers = numbers.as_chunks::<8>().0.iter().copied().map(u64::from_le_bytes);
         Some(Self {
             file: numbers.next()?,
             items: numbers.next()?,
             line: numbers.next()?,
             byte: numbers.next()?,
+            before,
         })
     }
 }

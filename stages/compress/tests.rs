@@ -118,6 +118,7 @@ fn nothing_waits_of_a_device_that_is_forgotten() {
             outputs: &schema,
             saved: &state,
             site: &site,
+            round_delay: 0,
         };
         let mut stage = config.build(cx).unwrap();
         let mut nowhere = Nowhere;

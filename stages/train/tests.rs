@@ -112,7 +112,8 @@ fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (V
     let outputs = signature.apply(&inputs).unwrap();
     let mut state = StateTable::default();
     let build = |saved: &StateTable| -> Box<dyn Stage> {
-        let cx = BuildContext { id: "train", inputs: &inputs, outputs: &outputs, saved, site };
+        let cx =
+            BuildContext { id: "train", inputs: &inputs, outputs: &outputs, saved, site, round_delay: 2 };
         PlannedStage::build(config, cx).unwrap()
     };
     let mut stage = build(&state);

@@ -12,6 +12,8 @@ use headwater_runtime::run::LacksRoom;
 
 /// Room that is left for what is on its way: segments that are sealed, commits, published adapters.
 const RESERVE: u64 = 64 << 20;
+/// Files that may be made for it.
+const FILES: u64 = 64;
 
 /// Looks at the disks of a plan's folders, on a site.
 pub(super) fn watch(plan: &Plan, site: &Site) -> LacksRoom {
@@ -26,16 +28,28 @@ pub(super) fn watch(plan: &Plan, site: &Site) -> LacksRoom {
 fn lacking(folder: &Path, wanted: u64) -> Option<String> {
     // What cannot be told is no reason to wait: writing will tell.
     let free = free(folder)?;
-    let (shown, free, wanted) = (folder.display(), Bytes(free), Bytes(wanted));
+    let shown = folder.display();
+    if free.files.is_some_and(|files| files < FILES) {
+        return Some(format!("the disk of {shown} can name fewer than {FILES} more files"));
+    }
+    let (free, wanted) = (Bytes(free.bytes), Bytes(wanted));
     (free < wanted).then(|| format!("the disk of {shown} has {free} left, of {wanted} that are needed"))
 }
 
-/// Bytes that may be written below a folder, which may still have to be made.
-fn free(folder: &Path) -> Option<u64> {
+/// What may be written on a disk.
+struct Free {
+    bytes: u64,
+    /// Files that may be made; nothing where the file system makes as many as it has bytes for.
+    files: Option<u64>,
+}
+
+/// What may be written below a folder, which may still have to be made.
+fn free(folder: &Path) -> Option<Free> {
     let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
     let disk = rustix::fs::statvfs(there).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    let bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    Some(Free { bytes, files: (disk.f_files > 0).then_some(disk.f_favail) })
 }
 
 #[cfg(test)]
@@ -47,7 +61,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("not/yet/there");
         let there = free(&deep).unwrap();
-        assert!(there > 0 && free(Path::new("neither/this")).is_some());
+        assert!(there.bytes > 0 && there.files != Some(0) && free(Path::new("neither/this")).is_some());
         assert_eq!(lacking(&deep, 0), None);
         let told = lacking(&deep, u64::MAX).unwrap();
         assert!(told.starts_with(&format!("the disk of {} has ", deep.display())), "{told}");

@@ -1,13 +1,14 @@
-//! The verb `state repair`: moves aside what cannot be read of a pipeline's state, so that it can be run again.
+//! The verb `state repair`: puts a pipeline's state back to what can be read, so that it can be run again.
 //!
-//! In: a pipeline's state folder. Out: the same without what is damaged, and in words what that costs. Nothing is deleted, and nothing
-//! that is whole is touched. It must not know what a stage keeps.
+//! In: a pipeline's state folder. Out: the same as it was committed last before the damage, or without what is damaged where nothing before it
+//! is whole; and in words what that costs. Nothing is deleted, and nothing that is whole is touched. It must not know what a stage keeps.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use headwater_contract::{Result, Site, StageError};
-use headwater_vault::{AuditLog, CommitLog, Deed, Error, KeyFile, real_disk};
+use headwater_runtime::commit::Record;
+use headwater_vault::{AuditLog, CommitLog, Deed, Error, KeyFile, Setback, real_disk};
 use serde_json::json;
 
 use super::{absent, commits, intake, of_vault, written};
@@ -27,39 +28,86 @@ pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn 
     if let Err(busy @ Error::Busy { .. }) = CommitLog::open(&commits(&site), &key, real_disk()) {
         return Err(of_vault(busy));
     }
-    let Some((what, folders, cost)) = damaged(&site, &key)? else {
+    let Some(damage) = damaged(&site, &key)? else {
         return written(out, "nothing is damaged\n");
     };
+    let Damage { what, remedy, folders, cost } = damage;
     if !yes {
         written(out, &format!("damaged: {what}\nto repair it costs: {cost}\nadd --yes to do it\n"))?;
         return Ok(1);
     }
     let mut told = format!("damaged: {what}\n");
+    let audit = |facts: &[(&str, serde_json::Value)]| {
+        AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Repair, facts).map_err(of_vault)
+    };
     for folder in folders.iter().filter(|folder| folder.exists()) {
         let to = beside(folder);
-        let facts = [("folder", json!(folder)), ("moved_to", json!(to))];
-        AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Repair, &facts).map_err(of_vault)?;
+        audit(&[("folder", json!(folder)), ("moved_to", json!(to))])?;
         std::fs::rename(folder, &to)
             .map_err(|e| StageError::new(format!("{} cannot be moved: {e}", folder.display())))?;
         told += &format!("moved {} to {}\n", folder.display(), to.display());
+    }
+    if remedy == Remedy::RollBack {
+        audit(&[("folder", json!(commits(&site))), ("rolled_back", json!(true))])?;
+        let setback = CommitLog::roll_back(&commits(&site), &key).map_err(of_vault)?;
+        for to in setback.into_iter().flat_map(|setback| setback.moved_to) {
+            told += &format!("the damaged bytes are now at {}\n", to.display());
+        }
     }
     written(out, &format!("{told}the cost: {cost}\n"))?;
     Ok(1)
 }
 
-/// What is damaged, the folders that must go with it, and what that costs.
-type Damage = (String, Vec<PathBuf>, &'static str);
+/// What is damaged, what is done about it, and what that costs.
+struct Damage {
+    what: String,
+    remedy: Remedy,
+    /// Folders that are moved aside.
+    folders: Vec<PathBuf>,
+    cost: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// What is committed goes back to the last step before the damage.
+    RollBack,
+    /// Folders go, and nothing else.
+    MoveAside,
+}
 
 fn damaged(site: &Site, key: &KeyFile) -> Result<Option<Damage>> {
-    if let Some(what) = problem(&commits(site), key)? {
-        // Live input is logged behind a commit: without one nobody can tell where it belongs.
-        let folders = vec![commits(site), intake(site)];
-        let cost = "the next run begins at the beginning of its input; stores keep each row once all the same, and live input that \
-                    was not committed is lost";
-        return Ok(Some((what, folders, cost)));
+    match CommitLog::setback(&commits(site), key) {
+        Ok(None) => {}
+        // Live input is logged behind the last commit: behind an earlier one nobody can tell where it belongs.
+        Ok(Some(Setback { problem, note: Some(note), .. })) => {
+            let kept = Record::decode(&note)?.intake;
+            let cost = format!(
+                "what was committed later. The next run goes on from {kept}, and does the rest again: stores and adapters end as they \
+                 would have, but live input that came since is lost"
+            );
+            let folders = vec![intake(site)];
+            return Ok(Some(Damage { what: problem.to_string(), remedy: Remedy::RollBack, folders, cost }));
+        }
+        Ok(Some(Setback { problem, .. })) | Err(problem @ Error::Damaged { .. }) => {
+            return Ok(Some(nothing_whole(site, problem.to_string())));
+        }
+        Err(other) => return Err(of_vault(other)),
     }
-    let cost = "live input that was not committed is lost; the next run goes on after the last commit";
-    Ok(problem(&intake(site), key)?.map(|what| (what, vec![intake(site)], cost)))
+    if let Some(what) = problem(&commits(site), key)? {
+        return Ok(Some(nothing_whole(site, what)));
+    }
+    let cost =
+        "live input that was not committed is lost; the next run goes on after the last commit".to_owned();
+    let folders = vec![intake(site)];
+    let damage = |what| Damage { what, remedy: Remedy::MoveAside, folders, cost };
+    Ok(problem(&intake(site), key)?.map(damage))
+}
+
+fn nothing_whole(site: &Site, what: String) -> Damage {
+    let cost = "all that was learnt. The next run begins at the beginning of its input; stores keep each row once all the same, and live \
+                input that was not committed is lost";
+    let folders = vec![commits(site), intake(site)];
+    Damage { what, remedy: Remedy::MoveAside, folders, cost: cost.to_owned() }
 }
 
 /// What is wrong with a folder, if something is.

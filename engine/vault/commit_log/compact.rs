@@ -68,8 +68,6 @@ fn rewrite(
             by_place.entry(row.place).or_default().push((table, key, row));
         }
     }
-    let note = index.note.iter().map(|note| (Owner::Log, Content::Note(note.into()))).collect::<Vec<_>>();
-    write(fresh, folder, writing, &note)?;
     let (mut waiting, mut bytes) = (Waiting::new(), 0);
     let mut open: Option<(u64, FrameReader<'_>)> = None;
     for (place, rows) in by_place {
@@ -92,7 +90,10 @@ fn rewrite(
             bytes = 0;
         }
     }
-    write(fresh, folder, writing, &contents(folder, waiting)?)
+    write(fresh, folder, writing, &contents(folder, waiting)?)?;
+    // The note comes last: rows without one are none that somebody committed.
+    let note = index.note.iter().map(|note| (Owner::Log, Content::Note(note.into()))).collect::<Vec<_>>();
+    write(fresh, folder, writing, &note)
 }
 
 fn contents(folder: &Path, waiting: Waiting) -> Result<Vec<(Owner, Content<'static>)>> {

@@ -16,9 +16,6 @@ use crate::segment::SegmentReader;
 use crate::store_folder::{self, StoreFolder};
 use crate::{Error, Result};
 
-/// What the name of a file ends in that was moved aside.
-const ASIDE: &str = "damaged";
-
 /// One file that was repaired.
 #[derive(Debug)]
 pub struct Repaired {
@@ -70,7 +67,7 @@ fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<V
         if matches!(problem, Error::Io { .. }) {
             return Err(problem);
         }
-        let moved_to = move_aside(disk, &path)?;
+        let moved_to = durable::set_aside(disk, &path)?;
         keystore.remove_segment(number);
         repaired.push(Repaired { path, moved_to, problem, lost_rows: Some(seal.rows), kept_frames: 0 });
     }
@@ -93,7 +90,7 @@ fn log_file(
     let path = log_files::path_of(folder, file.0);
     let (frames, problem) = whole_frames(&**disk, &path, file, keystore)?;
     let Some(problem) = problem else { return Ok(None) };
-    let moved_to = move_aside(&**disk, &path)?;
+    let moved_to = durable::set_aside(&**disk, &path)?;
     LogFiles::new(disk, folder).start(keystore, &[file.0], &mut |writing| {
         frames.iter().try_for_each(|frame| writing.carry(frame).map(|_| ()))
     })?;
@@ -130,19 +127,4 @@ fn whole_frames(
             }
         }
     }
-}
-
-/// Gives a file a second name, under which it stays; nothing if it is gone.
-fn move_aside(disk: &dyn Disk, path: &Path) -> Result<Option<PathBuf>> {
-    if !durable::exists(disk, path)? {
-        return Ok(None);
-    }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(ASIDE);
-    let aside = path.with_file_name(name);
-    durable::remove(disk, &aside)?;
-    disk.link(path, &aside).map_err(Error::io("move aside to", &aside))?;
-    durable::sync_folder(disk, durable::parent(path))?;
-    Ok(Some(aside))
 }

@@ -24,6 +24,8 @@ pub struct Keep {
     pub days: Option<u32>,
     /// The bytes of all segments.
     pub bytes: Option<u64>,
+    /// Segments with this number or a higher one stay, whatever their age and size.
+    pub from: Option<u64>,
 }
 
 /// What was let go or forgotten.
@@ -102,7 +104,8 @@ impl Store {
         let mut gone = Vec::new();
         for (at, info) in segments {
             let too_old = oldest.is_some_and(|oldest| at < oldest);
-            if too_old || keep.bytes.is_some_and(|most| bytes > most) {
+            let may_go = keep.from.is_none_or(|from| info.number < from);
+            if may_go && (too_old || keep.bytes.is_some_and(|most| bytes > most)) {
                 bytes -= info.bytes;
                 gone.push(info);
             }
@@ -130,6 +133,11 @@ impl Store {
         removed.rows += before - self.pending_rows;
         self.finish_exchange(&[], &old).map_err(|error| self.log.poison(error))?;
         Ok(removed)
+    }
+
+    /// What is sealed from now on is in segments of this number and higher ones.
+    pub fn next_segment(&self) -> u64 {
+        self.keystore.peek_number()
     }
 
     /// How many segments there are.

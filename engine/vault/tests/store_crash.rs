@@ -194,19 +194,22 @@ fn old_segments_go_and_the_rest_stays() {
         store.seal().unwrap();
     }
     let bytes: u64 = store.segments().unwrap().iter().map(|segment| segment.bytes).sum();
-    let days = Keep { days: Some(2), bytes: None };
-    assert_eq!(store.retain(Keep { days: Some(4), bytes: Some(bytes) }).unwrap().segments, 0);
+    let days = Keep { days: Some(2), bytes: None, from: None };
+    assert_eq!(store.retain(Keep { days: Some(4), bytes: Some(bytes), from: None }).unwrap().segments, 0);
     assert_eq!(store.retain(days).unwrap().rows, 2);
     assert_eq!(store.retain(days).unwrap().rows, 0, "no clock is asked");
     store.append(&rows::rows(&[("loft", 9 * day)])).unwrap();
     store.commit().unwrap();
     assert_eq!(
-        store.retain(Keep { days: Some(6), bytes: None }).unwrap().rows,
+        store.retain(Keep { days: Some(6), bytes: None, from: None }).unwrap().rows,
         1,
         "the log counts as the newest"
     );
+    let first = store.segments().unwrap()[0].number;
+    let nothing = Keep { days: None, bytes: Some(0), from: Some(first) };
+    assert_eq!(store.retain(nothing).unwrap().segments, 0, "from there on all stays");
     let most = store.segments().unwrap()[0].bytes + 1;
-    assert_eq!(store.retain(Keep { days: None, bytes: Some(most) }).unwrap().segments, 1);
+    assert_eq!(store.retain(Keep { days: None, bytes: Some(most), from: None }).unwrap().segments, 1);
     drop(store);
     open(&disk).unwrap();
     assert_eq!(stored(&disk), Rows::from([("hall".to_owned(), 4 * day), ("loft".to_owned(), 9 * day)]));

@@ -78,7 +78,14 @@ fn one_life(config: &Aggregate, epochs: &[Rows], restart: bool) -> (Told, Vec<Ve
     let mut saved = StateTable::default();
     let site = Site::default();
     let build = |saved: &StateTable| {
-        let cx = BuildContext { id: "checked", inputs: &inputs, outputs: &outputs, saved, site: &site };
+        let cx = BuildContext {
+            id: "checked",
+            inputs: &inputs,
+            outputs: &outputs,
+            saved,
+            site: &site,
+            round_delay: 0,
+        };
         PlannedStage::build(config, cx).unwrap()
     };
     let (mut told, mut sums) = (Told::default(), Vec::new());

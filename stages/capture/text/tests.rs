@@ -146,7 +146,7 @@ fn a_text_can_be_resumed_anywhere() {
         let place = first.place();
         let mut lines = Lines::at(BufReader::new(std::io::Cursor::new(text)), 0, 0);
         let format = csv_header(&mut lines, &columns(false, false), "t").unwrap();
-        lines.seek(place).unwrap();
+        assert!(lines.pass_to(place).unwrap(), "left after {left_at}");
         let second = Reading::new(lines, Box::new(format), taking(columns(false, false)), place.items);
         all.extend(told(second));
         assert_eq!(all, whole, "left after {left_at}");
