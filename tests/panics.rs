@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Output};
 
 use arrow::array::UInt64Array;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::prelude::*;
+use site::Site as Home;
 
 /// Says that the program is meant, and not its tests.
 const PROGRAM: &str = "HEADWATER_TEST_PROGRAM";
@@ -21,6 +23,8 @@ options! {
     pub struct Brittle {
         /// The word.
         word: String;
+        /// Whether the whole program dies of it.
+        deadly: bool = false;
     }
 }
 
@@ -34,12 +38,14 @@ impl StageConfig for Brittle {
             let counted = row.column(0).as_any().downcast_ref::<UInt64Array>().unwrap().value(0);
             (String::from_utf8_lossy(key).into_owned(), counted)
         };
-        Ok(Counting { word: self.word.clone(), counts: cx.saved.iter().map(count).collect() })
+        let deadly = self.deadly;
+        Ok(Counting { word: self.word.clone(), deadly, counts: cx.saved.iter().map(count).collect() })
     }
 }
 
 struct Counting {
     word: String,
+    deadly: bool,
     counts: BTreeMap<String, u64>,
 }
 
@@ -49,6 +55,9 @@ impl Stage for Counting {
         for (row, text) in text_column(batch, "text")?.iter().enumerate() {
             *self.counts.entry(ids.device(row).to_owned()).or_default() += 1;
             let text = text.unwrap_or_default();
+            if self.deadly && text.contains(&self.word) {
+                std::process::abort();
+            }
             assert!(!text.contains(&self.word), "what a panic says may quote a row: {text}");
         }
         out.send(batch.clone());
@@ -65,42 +74,40 @@ impl Stage for Counting {
     }
 }
 
-struct Place(tempfile::TempDir);
+struct Place(Home);
 
 impl Place {
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     fn headwater(&self, verb: &[&str]) -> Output {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .env(PROGRAM, "1")
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .args(verb)
-            .stdin(Stdio::null());
+        let asked = self.0.command(verb);
+        command.env(PROGRAM, "1").args(asked.get_args()).stdin(std::process::Stdio::null());
+        for (name, value) in asked.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command.output().unwrap()
     }
 
     /// A pipeline over rows of which these are bad.
     fn pipeline(bad: &[usize]) -> (Self, String) {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = Place(Home::new());
         let line = |n: usize| {
             let what = if bad.contains(&n) { format!("break, call {SECRET}") } else { format!("order {n}") };
             format!("{{\"device\": \"device-{}\", \"text\": \"{what}\"}}\n", n % 7)
         };
-        std::fs::write(place.path("talk.jsonl"), (0..ROWS).map(line).collect::<String>()).unwrap();
+        std::fs::write(place.0.path("talk.jsonl"), (0..ROWS).map(line).collect::<String>()).unwrap();
         let text = format!(
             "[pipeline]\nname = 'brittle'\nepoch = {{ rows = 20 }}\ncommit = {{ epochs = 1 }}\n
              [stage.talk]\ntype = 'capture'\npath = '{}'\n
              [stage.brittle]\ntype = 'brittle'\nfrom = 'talk'\nword = 'break'\n
              [stage.vault]\ntype = 'store'\nfrom = 'brittle'\npath = '{}'\n",
-            place.path("talk.jsonl").display(),
-            place.path("vault").display()
+            place.0.path("talk.jsonl").display(),
+            place.0.path("vault").display()
         );
-        std::fs::write(place.path("brittle.toml"), text).unwrap();
-        let file = place.path("brittle.toml").display().to_string();
+        std::fs::write(place.0.path("brittle.toml"), text).unwrap();
+        let file = place.0.path("brittle.toml").display().to_string();
         (place, file)
     }
 }
@@ -116,7 +123,7 @@ fn the_row_is_set_aside_and_the_rest_is_stored(topology: &[&str]) {
     assert!(ended.status.success(), "{topology:?}: {log}");
     assert!(log.contains("the run goes on after its last commit"), "{log}");
     assert!(!log.contains(SECRET), "a row was quoted");
-    let vault = place.path("vault").display().to_string();
+    let vault = place.0.path("vault").display().to_string();
     let stored = told(&place.headwater(&["store", "ls", &vault]));
     assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 1)), "{stored}");
     let aside = told(&place.headwater(&["quarantine", "show", "brittle"]));
@@ -139,9 +146,31 @@ fn restarts_have_an_end() {
     // What was found so far is known: the rest is found from there.
     let ended = place.headwater(&["run", &file, "--quiet", "--restarts", "20"]);
     assert!(ended.status.success(), "{}", told(&ended));
-    let vault = place.path("vault").display().to_string();
+    let vault = place.0.path("vault").display().to_string();
     let stored = told(&place.headwater(&["store", "ls", &vault]));
     assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 4)), "{stored}");
+}
+
+/// What is set aside stays set aside until it has passed, also when the program dies of it; then it is stored with the others.
+fn what_is_tried_again_is_never_lost() {
+    let (place, file) = Place::pipeline(&[133, 140]);
+    assert!(place.headwater(&["run", &file, "--quiet"]).status.success());
+    let listed = || told(&place.headwater(&["quarantine", "ls", "brittle"]));
+    let retry = |set: &str| {
+        place.headwater(&["quarantine", "retry", "--stage", "brittle", &file, "--quiet", "--set", set])
+    };
+    assert!(listed().contains("2  brittle  panic"), "{}", listed());
+    let died = retry("stage.brittle.deadly=true");
+    assert!(!died.status.success(), "{}", told(&died));
+    assert!(listed().contains("2  brittle  panic"), "{}", listed());
+    let refused = place.headwater(&["quarantine", "retry", "--stage", "brittle", &file, "--fresh"]);
+    assert!(told(&refused).contains("without --fresh"), "{}", told(&refused));
+    let passed = retry("stage.brittle.word=nothing");
+    assert!(passed.status.success(), "{}", told(&passed));
+    assert!(listed().contains("nothing is in the quarantine"), "{}", listed());
+    let vault = place.0.path("vault").display().to_string();
+    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    assert!(stored.contains(&format!("{ROWS} rows of 7 devices")), "{stored}");
 }
 
 fn main() -> ExitCode {
@@ -152,6 +181,8 @@ fn main() -> ExitCode {
         the_row_is_set_aside_and_the_rest_is_stored(topology);
         println!("test the_row_is_set_aside_and_the_rest_is_stored {topology:?} ... ok");
     }
+    what_is_tried_again_is_never_lost();
+    println!("test what_is_tried_again_is_never_lost ... ok");
     restarts_have_an_end();
     println!("test restarts_have_an_end ... ok");
     ExitCode::SUCCESS

@@ -387,6 +387,10 @@ fn aside(
             quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| 0)
         }
         QuarantineVerb::Retry { stage, run } => {
+            if run.fresh || !run.drop_state.is_empty() || run.processes.supervise {
+                return Err(StageError::new("a second try keeps no state")
+                    .expected("it without --fresh, --drop-state and --supervise"));
+            }
             // Rows that were set aside are few, and lie here.
             let args = RunArgs { cluster: ClusterArgs::default(), ..run.args(log_json) };
             match run::plan_of(&args, kinds) {

@@ -16,7 +16,7 @@ use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, BeforeForgetting};
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
-use crate::quarantine::Keeper;
+use crate::quarantine::{self, Keeper};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
@@ -150,6 +150,7 @@ impl Case<'_> {
 
     /// Makes the device's rows in the quarantine unreadable.
     fn quarantine(&self, receipt: &mut Receipt) -> Result {
+        quarantine::recover(self.site)?;
         let rows = Keeper::open(self.site)?.forget(self.device)?;
         receipt.line("quarantine", format!("{rows} rows are unreadable for good"));
         Ok(())

@@ -49,6 +49,40 @@ fn folder_of(site: &Site) -> PathBuf {
     site.state.join("quarantine")
 }
 
+/// Where rows lie that are being tried again: a crash leaves them there.
+fn trying_of(site: &Site) -> PathBuf {
+    site.state.join("retrying")
+}
+
+/// Takes back rows that were being tried when the program died.
+///
+/// # Errors
+/// They cannot be read, or not be put back.
+pub fn recover(site: &Site) -> Result<(), StageError> {
+    let (folder, key) = (trying_of(site), KeyFile::at(&site.key_file));
+    if !folder.exists() {
+        return Ok(());
+    }
+    match FrameLog::open(&folder, &key) {
+        Ok(trying) => put_back(site, trying),
+        // Whoever tries them now takes them back.
+        Err(headwater_vault::Error::Busy { .. }) => Ok(()),
+        Err(error) => Err(of_vault(error)),
+    }
+}
+
+/// Puts back all rows that were tried and are not in the quarantine.
+fn put_back(site: &Site, mut trying: FrameLog) -> Result<(), StageError> {
+    let mut keeper = Keeper::open(site)?;
+    for batch in trying.content().map_err(of_vault)?.batches {
+        if batch.num_rows() > 0 {
+            keeper.keep(&stage_of(&batch, 0), &batch)?;
+        }
+    }
+    keeper.sync()?;
+    trying.replace(&[]).map_err(of_vault)
+}
+
 impl Keeper {
     /// Opens the quarantine of a site; nothing is made on disk before the first row comes.
     ///
@@ -143,6 +177,7 @@ fn stage_of(batch: &RecordBatch, row: usize) -> String {
 /// It cannot be read, or the output cannot be written.
 pub fn ls(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<(), StageError> {
     let site = settings.site(pipeline);
+    recover(&site)?;
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     for batch in content(&folder_of(&site), &KeyFile::at(&site.key_file))? {
         for row in 0..batch.num_rows() {
@@ -169,6 +204,7 @@ pub fn show(
     out: &mut dyn Write,
 ) -> Result<(), StageError> {
     let site = settings.site(pipeline);
+    recover(&site)?;
     for batch in content(&folder_of(&site), &KeyFile::at(&site.key_file))? {
         let ids = IdentityColumns::of(&batch)?;
         for row in (0..ids.len()).filter(|row| stage.is_none_or(|s| s == stage_of(&batch, *row))) {
@@ -201,6 +237,7 @@ pub fn show(
 pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Result<u8, StageError> {
     let site = settings.site(&plan.name);
     let (folder, key) = (folder_of(&site), KeyFile::at(&site.key_file));
+    recover(&site)?;
     let (tried, others): (Vec<RecordBatch>, Vec<RecordBatch>) = content(&folder, &key)?
         .into_iter()
         .partition(|batch| batch.num_rows() > 0 && stage_of(batch, 0) == stage);
@@ -217,21 +254,18 @@ pub fn retry(args: &RunArgs, plan: Plan, stage: &str, settings: &Settings) -> Re
     let rows = tried.iter().map(|batch| as_input(batch, &input)).collect::<Result<Vec<_>, _>>()?;
     let retried = headwater_runtime::retry::plan_for(plan, stage, rows)
         .ok_or_else(|| StageError::new(format!("no stage `{stage}` in the pipeline")))?;
-    let mut log = FrameLog::open(&folder, &key).map_err(of_vault)?;
-    log.replace(&others).map_err(of_vault)?;
-    drop(log);
+    // They are in one of the two places at any time, and only what passed is in none.
+    let mut trying = FrameLog::open(&trying_of(&site), &key).map_err(of_vault)?;
+    trying.replace(&tried).map_err(of_vault)?;
+    FrameLog::open(&folder, &key).and_then(|mut log| log.replace(&others)).map_err(of_vault)?;
     let code = run_plan(args, settings, Arc::new(retried), Memory::None);
-    if code != 0 {
+    if code == 0 {
+        trying.replace(&[]).map_err(of_vault)?;
+    } else {
         // The run failed: what it had not kept again is put back.
-        put_back(&site, stage, &tried)?;
+        put_back(&site, trying)?;
     }
     Ok(code)
-}
-
-fn put_back(site: &Site, stage: &str, rows: &[RecordBatch]) -> Result<(), StageError> {
-    let mut keeper = Keeper::open(site)?;
-    rows.iter().try_for_each(|batch| keeper.keep(stage, batch))?;
-    keeper.sync()
 }
 
 /// A rejected row with the columns of the stage's input, as it was before it was rejected.

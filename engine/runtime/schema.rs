@@ -67,6 +67,13 @@ fn head() -> Value {
                     object("every", json!({ "type": "string" })),
                 ],
             },
+            "commit": {
+                "description": about("commit"),
+                "oneOf": [
+                    object("epochs", json!({ "type": "integer", "minimum": 1 })),
+                    object("every", json!({ "type": "string" })),
+                ],
+            },
             "window": { "type": "integer", "minimum": 1, "description": about("window") },
             "record": {
                 "description": about("record"),
@@ -265,6 +272,17 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_of_the_head_is_described() {
+        let head = head();
+        let described: Vec<&str> =
+            head["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        for (key, ..) in HEAD_KEYS {
+            assert!(described.contains(key), "{key}");
+        }
+        assert_eq!(described.len(), HEAD_KEYS.len());
+    }
 
     #[test]
     fn shapes_have_their_forms() {

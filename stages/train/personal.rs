@@ -4,7 +4,7 @@
 //! one row a device: `device`, `round`, `config` and `weights`, the bytes of the two files of a PEFT folder. It must not know how
 //! adapters are trained: this is built without LibTorch too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{BinaryArray, UInt64Array};
@@ -23,11 +23,17 @@ pub struct Personal {
     pub weights: Vec<u8>,
 }
 
-/// All of a stage, by device; one writer at a time.
+/// All of a stage, by device; one writer at a time. What is put goes behind what is there, which is written anew when most of it
+/// is older than something behind it: so a put costs what it puts, whatever the number of devices.
 pub struct PersonalAdapters {
     log: FrameLog,
-    all: BTreeMap<String, Personal>,
+    devices: BTreeSet<String>,
+    /// Adapters in the log, older ones of the same device too.
+    rows: usize,
 }
+
+/// Older adapters that are never worth writing the others anew.
+const FEW: usize = 16;
 
 fn of_vault(error: VaultError) -> StageError {
     let told = StageError::new(error.to_string());
@@ -46,8 +52,9 @@ impl PersonalAdapters {
     /// The vault's: another key, damage, another writer.
     pub fn open(folder: &Path, key: &KeyFile) -> Result<PersonalAdapters> {
         let log = FrameLog::open(folder, key).map_err(of_vault)?;
-        let all = rows(&log.content().map_err(of_vault)?.batches)?;
-        Ok(PersonalAdapters { log, all })
+        let batches = log.content().map_err(of_vault)?.batches;
+        let count = batches.iter().map(RecordBatch::num_rows).sum();
+        Ok(PersonalAdapters { log, devices: rows(&batches)?.into_keys().collect(), rows: count })
     }
 
     /// What lies in a folder; nothing where there is none.
@@ -61,29 +68,35 @@ impl PersonalAdapters {
         rows(&FrameLog::read(folder, key).map_err(of_vault)?.batches)
     }
 
-    /// Puts adapters in the place of the same devices' older ones, in one durable step.
+    /// Puts adapters in the place of the same devices' older ones; they are durable then.
     ///
     /// # Errors
-    /// The vault's, and the disk's.
+    /// The vault's, and the disk's: each device has its old adapter or its new one.
     pub fn put(&mut self, adapters: impl IntoIterator<Item = (String, Personal)>) -> Result {
-        self.all.extend(adapters);
-        self.write()
+        for (device, own) in adapters {
+            self.log.append(&row(&device, &own)?).map_err(of_vault)?;
+            self.devices.insert(device);
+            self.rows += 1;
+        }
+        self.log.sync().map_err(of_vault)?;
+        if self.rows > 2 * self.devices.len() + FEW { self.write_anew() } else { Ok(()) }
     }
 
-    /// Deletes a device's adapter, if there is one, in one durable step.
+    /// Deletes a device's adapters, if there are any, in one durable step.
     ///
     /// # Errors
     /// The vault's, and the disk's.
     pub fn forget(&mut self, device: &str) -> Result {
-        if self.all.remove(device).is_none() {
-            return Ok(());
-        }
-        self.write()
+        if self.devices.remove(device) { self.write_anew() } else { Ok(()) }
     }
 
-    fn write(&mut self) -> Result {
-        let batches = self.all.iter().map(|(device, own)| row(device, own)).collect::<Result<Vec<_>>>()?;
-        self.log.replace(&batches).map_err(of_vault)
+    fn write_anew(&mut self) -> Result {
+        let mut all = rows(&self.log.content().map_err(of_vault)?.batches)?;
+        all.retain(|device, _| self.devices.contains(device));
+        let batches = all.iter().map(|(device, own)| row(device, own)).collect::<Result<Vec<_>>>()?;
+        self.log.replace(&batches).map_err(of_vault)?;
+        self.rows = batches.len();
+        Ok(())
     }
 }
 
@@ -142,6 +155,8 @@ mod tests {
             .collect();
         let of = |device: &str, round: u64| (device.to_owned(), round);
         assert_eq!(rounds, [of("hall", 1), of("loft", 0), of("yard", 2)]);
+        adapters.forget("loft").unwrap();
+        assert_eq!(PersonalAdapters::read(&folder, &key).unwrap().len(), 2);
         let other = KeyFile::at(place.path().join("other.key"));
         other.read_or_create().unwrap();
         assert!(PersonalAdapters::read(&folder, &other).is_err());
@@ -149,5 +164,29 @@ mod tests {
             let bytes = std::fs::read(file.path()).unwrap();
             assert!(!bytes.windows(8).any(|window| window == [7; 8]), "{:?} lies open", file.path());
         }
+    }
+
+    #[test]
+    fn a_put_costs_what_it_puts_and_old_ones_do_not_pile_up() {
+        let place = tempfile::tempdir().unwrap();
+        let key = KeyFile::at(place.path().join("root.key"));
+        key.read_or_create().unwrap();
+        let folder = place.path().join("personal");
+        let mut adapters = PersonalAdapters::open(&folder, &key).unwrap();
+        let size = || {
+            std::fs::read_dir(&folder).unwrap().flatten().map(|f| f.metadata().unwrap().len()).sum::<u64>()
+        };
+        let large = |round| Personal { weights: vec![7; 40_000], ..own(round) };
+        adapters.put((0..100).map(|n| (format!("device-{n:03}"), large(0)))).unwrap();
+        let all = size();
+        let mut largest = 0;
+        for round in 1..300 {
+            adapters.put([("device-007".to_owned(), large(round))]).unwrap();
+            largest = largest.max(size());
+        }
+        assert!(largest < 3 * all, "{largest} bytes for {all}");
+        drop(adapters);
+        let read = PersonalAdapters::read(&folder, &key).unwrap();
+        assert_eq!((read.len(), read["device-007"].round, read["device-008"].round), (100, 299, 0));
     }
 }

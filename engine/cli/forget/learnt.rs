@@ -10,7 +10,7 @@ use headwater_runtime::commit::{self, Life};
 use headwater_runtime::run::{self, Report, RunOptions};
 
 use super::{Case, Receipt, all, of_thread, writer};
-use crate::quarantine::Keeper;
+use crate::quarantine::{self, Keeper};
 use crate::state::{self, Folder};
 
 /// Takes the device's share out of every sum.
@@ -50,7 +50,7 @@ pub(super) fn retrain(case: &Case<'_>, receipt: &mut Receipt) -> Result {
             .expected("recorded input, which can be read again to its end")
             .help("leave out --retrain, so that what the device gave is taken out of the sums; or `watch`"));
     }
-    if Folder::open(case.site)?.last()?.is_none() {
+    if !Folder::is_there(case.site) {
         return Err(nothing_kept(case));
     }
     case.writer()(case.device)?;
@@ -71,6 +71,7 @@ pub(super) fn retrain(case: &Case<'_>, receipt: &mut Receipt) -> Result {
 
 /// Runs the pipeline for one life, and deletes the device's rows from the quarantine; gives their number too.
 fn live(case: &Case<'_>, life: Life) -> Result<(Report, u64)> {
+    quarantine::recover(case.site)?;
     let keeper = Arc::new(Mutex::new(Keeper::open(case.site)?));
     let mut options = RunOptions::new(case.plan, case.site.clone());
     options.workers = case.settings.workers;
