@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod site;
-
 #[cfg(feature = "train")]
-use std::collections::BTreeMap;
+mod talk;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -147,22 +147,7 @@ fn the_quickstart_hears_the_same_in_several_processes() {
 #[test]
 fn a_loop_learns_the_same_adapter_in_several_processes() {
     let site = Site::new();
-    let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
-    let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for line in all.lines() {
-        let row: Value = serde_json::from_str(line).unwrap();
-        by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
-    }
-    let mut text = String::new();
-    for round in 0..2 {
-        for lines in by_device.values().take(8) {
-            for line in &lines[round * 4..(round + 1) * 4] {
-                text += line;
-                text.push('\n');
-            }
-        }
-    }
-    site.write("talk.jsonl", &text);
+    site.write("talk.jsonl", &talk::Talk::of(8).rounds(2, 4));
     let (talk, published, adapters) =
         (site.shown("talk.jsonl"), site.shown("adapters"), site.path("adapters"));
     let pipeline = site.write(

@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod site;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use site::Site;
+use talk::Talk;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -38,20 +40,9 @@ impl Place {
     /// A loop of three rounds over the talk of six devices.
     fn of(Loop { keep, without_first, withdraws }: Loop) -> Place {
         let site = Site::new();
-        let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
-        let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for line in all.lines() {
-            let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
-        }
-        let devices: Vec<String> = by_device.keys().take(6).cloned().collect();
-        let mut talk = Vec::new();
-        for round in 0..3 {
-            for device in &devices {
-                talk.extend(by_device[device][round * 6..(round + 1) * 6].iter().copied());
-            }
-        }
-        std::fs::write(site.path("talk.jsonl"), talk.join("\n") + "\n").unwrap();
+        let talk = Talk::of(6);
+        let devices = talk.devices();
+        std::fs::write(site.path("talk.jsonl"), talk.rounds(3, 6)).unwrap();
         let members =
             std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/members.csv")).unwrap();
         let withdrawn = |line: &str| match line.strip_suffix(",yes") {

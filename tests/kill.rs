@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(feature = "train")]
+mod talk;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
@@ -85,20 +88,7 @@ fn many_rows(folder: &Path) -> PathBuf {
 /// Talk of eight devices, three rounds of training, two tiers with momentum, adapters published; texts in a store beside.
 #[cfg(feature = "train")]
 fn learning(folder: &Path) -> PathBuf {
-    let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
-    let mut by_device: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for line in all.lines() {
-        let row: serde_json::Value = serde_json::from_str(line).unwrap();
-        by_device.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line);
-    }
-    let rounds = 0..3;
-    let talk: Vec<&str> = rounds
-        .flat_map(|round| {
-            by_device.values().take(8).flat_map(move |lines| &lines[round * 6..(round + 1) * 6])
-        })
-        .copied()
-        .collect();
-    let talk = written(folder, "talk.jsonl", &(talk.join("\n") + "\n"));
+    let talk = written(folder, "talk.jsonl", &talk::Talk::of(8).rounds(3, 6));
     let text = format!(
         "[pipeline]\nname = 'killed'\nepoch = {{ rows = 12 }}\nround = {{ rows = 48 }}\ncommit = {{ epochs = 1 }}\n
          [members]\ntable = 'datasets/personal/members.csv'\n

@@ -4,11 +4,13 @@
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::fmt::Write;
+mod talk;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use talk::Talk;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 const ROUND: usize = 48;
@@ -16,31 +18,10 @@ const ROUNDS: usize = 3;
 
 /// Talk of the first eight devices, three rounds of it; within a round, devices in this order or in the reverse of it.
 fn talk(folder: &Path, reversed: bool) -> PathBuf {
-    let all = std::fs::read_to_string(Path::new(HOUSE).join("datasets/personal/talk.jsonl")).unwrap();
-    let mut devices: Vec<(String, Vec<&str>)> = Vec::new();
-    for line in all.lines() {
-        let row: Value = serde_json::from_str(line).unwrap();
-        let device = row["device"].as_str().unwrap();
-        match devices.iter_mut().find(|(name, _)| name == device) {
-            Some((_, lines)) => lines.push(line),
-            None => devices.push((device.to_owned(), vec![line])),
-        }
-    }
-    devices.truncate(8);
-    if reversed {
-        devices.reverse();
-    }
-    let share = ROUND / devices.len();
-    let mut text = String::new();
-    for round in 0..ROUNDS {
-        for (_, lines) in &devices {
-            for line in &lines[round * share..(round + 1) * share] {
-                writeln!(text, "{line}").unwrap();
-            }
-        }
-    }
-    let path = folder.join(if reversed { "reversed.jsonl" } else { "talk.jsonl" });
-    std::fs::write(&path, text).unwrap();
+    let talk = Talk::of(8);
+    let (name, talk) = if reversed { ("reversed.jsonl", talk.reversed()) } else { ("talk.jsonl", talk) };
+    let path = folder.join(name);
+    std::fs::write(&path, talk.rounds(ROUNDS, ROUND / 8)).unwrap();
     path
 }
 

@@ -66,7 +66,7 @@ impl Shape {
             Shape::Choice(words) => format!("\"{}\"", words.first().unwrap_or(&"")),
             Shape::NumberOr(word) => format!("\"{word}\""),
             Shape::List(item) => format!("[{}]", item.sample()),
-            Shape::Table(_) => "{ }".into(),
+            Shape::Table(holds) => holds.split_once("such as ").map_or("{ }", |(_, such)| such).into(),
         }
     }
 }

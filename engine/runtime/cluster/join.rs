@@ -16,7 +16,7 @@ use super::hosts::Address;
 use super::message::{Answer, Message, Purpose, Verdict};
 use super::stream::{Deadline, Wire};
 
-/// How long the links between all processes may take once everybody is there.
+/// How long the links between all processes may take once everybody is there, at least: a machine that took long to start them is slow.
 const MEETING: Duration = Duration::from_secs(15);
 /// Between two calls of somebody who does not answer.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -72,7 +72,7 @@ fn at_home(local: &Arc<Local>, lines: &mut [Option<Wire>], hopeless: Hopeless<'_
     local.complete.store(true, SeqCst);
     say_all(lines, &Message::Meet)?;
     let mut links = nobody(lines.len());
-    let waiting = Waiting { local, deadline: Deadline::after(MEETING), hopeless };
+    let waiting = Waiting { local, deadline: Deadline::after(MEETING.max(local.hosts.wait)), hopeless };
     waiting.fill(&door, Purpose::Link, &mut links, 1)?;
     for (index, line) in lines.iter_mut().enumerate() {
         if let Some(line) = line {
@@ -92,7 +92,7 @@ fn away(local: &Arc<Local>, lines: &mut [Option<Wire>], hopeless: Hopeless<'_>) 
     let (mut line, answer) = waiting.call(0, Purpose::Line)?;
     local.generation.set(answer.generation).unwrap_or(());
     waiting.expect(&mut line, 0, &Message::Meet)?;
-    let waiting = Waiting { local, deadline: Deadline::after(MEETING), hopeless };
+    let waiting = Waiting { local, deadline: Deadline::after(MEETING.max(local.hosts.wait)), hopeless };
     let mut links = nobody(processes);
     for (to, link) in links.iter_mut().enumerate().take(local.index) {
         *link = Some(waiting.call(to, Purpose::Link)?.0);
