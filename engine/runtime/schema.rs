@@ -279,7 +279,7 @@ mod tests {
         let described: Vec<&str> =
             head["properties"].as_object().unwrap().keys().map(String::as_str).collect();
         for (key, ..) in HEAD_KEYS {
-            assert!(described.contains(&*key), "{key}");
+            assert!(described.contains(&key), "{key}");
         }
         assert_eq!(described.len(), HEAD_KEYS.len());
     }

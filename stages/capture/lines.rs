@@ -162,7 +162,9 @@ mod tests {
     fn what_was_read_before_a_place_is_known_again() {
         let place_in = |text: &str, lines: usize| {
             let mut reading = Lines::at(text.as_bytes(), 0, 0);
-            (0..lines).for_each(|_| drop(reading.next(&mut Vec::new()).unwrap()));
+            for _ in 0..lines {
+                reading.next(&mut Vec::new()).unwrap();
+            }
             Place {
                 byte: reading.byte(),
                 line: reading.line(),
