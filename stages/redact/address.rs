@@ -21,7 +21,7 @@ const PATH_TOKENS: usize = 512;
 
 /// Finds the addresses.
 pub fn find(scene: &mut Scene<'_>) {
-    if scene.tokens.signals.colon {
+    if scene.tokens.any(seed::COLON_SIGN) {
         find_schemes(scene);
     }
     let mut index = 0;

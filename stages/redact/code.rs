@@ -60,7 +60,7 @@ pub fn find(scene: &mut Scene<'_>) {
 
 /// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
 fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
-    const SPELLED: u16 = seed::FIGURES | seed::LETTER | seed::NUMBER;
+    const SPELLED: u32 = seed::FIGURES | seed::LETTER | seed::NUMBER;
     let tokens = &scene.tokens;
     let spelled = |at: usize| tokens.has_seed(at, SPELLED);
     let before = |back: usize| index.checked_sub(back).is_some_and(spelled);

@@ -179,18 +179,17 @@ pub struct Cue {
 pub struct Cues(Vec<Cue>);
 
 impl Cues {
-    /// Finds the phrases; the longest wins where several begin with the same word.
-    pub fn new(tokens: &Tokens<'_>) -> Self {
-        let mut cues = Vec::new();
+    /// Finds the phrases in place of those of an earlier text; the longest wins where several begin with the same word.
+    pub fn fill(&mut self, tokens: &Tokens<'_>) {
+        self.0.clear();
         let mut index = 0;
         while let Some(at) = tokens.seed(index, seed::CUE) {
             index = at + 1;
             let number = usize::from(tokens.at(at).meaning.cue);
             let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
             let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
-            cues.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
+            self.0.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
         }
-        Self(cues)
     }
 
     /// The cues that end before the token `index` and begin at or after `from`, the nearest first.

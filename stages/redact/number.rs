@@ -120,9 +120,10 @@ pub struct Grammar {
 /// Most signs and spoken separators between two groups.
 const WIDEST_GAP: usize = 6;
 
-/// Reads the run that begins at the token `index`, if one does; also the index of the token after it.
-pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Run, usize)> {
-    let run = Run { groups: Vec::with_capacity(16), digits: Vec::with_capacity(24) };
+/// Reads the run that begins at the token `index`, if one does, into `run`; the index of the token after it.
+pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar, run: &mut Run) -> Option<usize> {
+    run.groups.clear();
+    run.digits.clear();
     let mut reader = Reader { tokens, grammar, run };
     let mut at = reader.group(index, Gap::default())?;
     while let Some((next, gap)) = reader.gap(at)
@@ -131,24 +132,24 @@ pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Ru
         at = after;
     }
     reader.drop_loose_end();
-    let last = reader.run.groups.last()?.last;
-    Some((reader.run, last + 1))
+    run.groups.last().map(|group| group.last + 1)
 }
 
 /// Reads one number, as [`run_at`] reads each of a run: its digits, and the index after it.
 pub fn group_at(tokens: &Tokens<'_>, index: usize) -> Option<(Vec<u8>, usize)> {
-    let mut reader = Reader { tokens, grammar: Grammar { lenient: false }, run: Run::default() };
+    let mut run = Run::default();
+    let mut reader = Reader { tokens, grammar: Grammar { lenient: false }, run: &mut run };
     let after = reader.group(index, Gap::default())?;
-    Some((reader.run.digits, after))
+    Some((run.digits, after))
 }
 
-struct Reader<'a> {
-    tokens: &'a Tokens<'a>,
+struct Reader<'t, 'a, 'r> {
+    tokens: &'t Tokens<'a>,
     grammar: Grammar,
-    run: Run,
+    run: &'r mut Run,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_, '_> {
     /// Reads one group; the index after it.
     fn group(&mut self, index: usize, gap: Gap) -> Option<usize> {
         let token = self.tokens.at(index);

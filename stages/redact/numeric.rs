@@ -33,6 +33,7 @@ const LONGEST: usize = 19;
 /// Finds the numbers.
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
+    let mut run = std::mem::take(&mut scene.run);
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
         index = at;
@@ -44,8 +45,8 @@ pub fn find(scene: &mut Scene<'_>) {
             index = end;
             continue;
         }
-        match run_at(&scene.tokens, index, grammar) {
-            Some((run, after)) => {
+        match run_at(&scene.tokens, index, grammar, &mut run) {
+            Some(after) => {
                 let free = run
                     .groups
                     .iter()
@@ -57,6 +58,7 @@ pub fn find(scene: &mut Scene<'_>) {
             None => index += 1,
         }
     }
+    scene.run = run;
 }
 
 /// The end of "0x80077750".

@@ -2,7 +2,6 @@
 //!
 //! In: a scene. Out: findings. Without capitals nothing is found: a recogniser's small letters do not tell where a name begins.
 
-use super::gazetteer::known;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::scene::Scene;
@@ -93,7 +92,7 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
         if !is_name_word(scene, token) || token.has(Flags::STOP) && words > 0 || token.has(Flags::WEEKDAY) {
             break;
         }
-        telling |= !known(scene.tokens.str(token)).is_common();
+        telling |= !scene.known(at).is_common();
         first = at;
         words += 1;
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::gazetteer::{Known, known};
+use super::gazetteer::Known;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::person_cue::{Cue, matching};
@@ -50,22 +50,24 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
         return None;
     }
     let capital = scene.tokens.is_capital(token);
-    let titled = scene.free_before(index);
-    let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
-    if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
-        let last = run_end(scene, index, true)?;
-        return Some((index, last, score::TITLE, "title"));
-    }
-    match cue_before(scene, index) {
-        Some(Cue::Strong) => {
+    if index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD)) {
+        let titled = scene.free_before(index);
+        let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
+        if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
             let last = run_end(scene, index, true)?;
-            return Some((index, last, score::STRONG, "name cue"));
+            return Some((index, last, score::TITLE, "title"));
         }
-        Some(Cue::Weak) if is_likely(scene, index, token, capital) => {
-            let last = run_end(scene, index, false)?;
-            return Some((index, last, score::WEAK, "weak name cue"));
+        match cue_before(scene, index) {
+            Some(Cue::Strong) => {
+                let last = run_end(scene, index, true)?;
+                return Some((index, last, score::STRONG, "name cue"));
+            }
+            Some(Cue::Weak) if is_likely(scene, index, token, capital) => {
+                let last = run_end(scene, index, false)?;
+                return Some((index, last, score::WEAK, "weak name cue"));
+            }
+            _ => {}
         }
-        _ => {}
     }
     by_gazetteer(scene, index, token, capital)
 }
@@ -95,7 +97,7 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
     }
     let strong =
         ["mr", "mrs", "ms", "dr", "mister", "miss", "prof", "professor", "doctor", "herr", "frau", "mme"];
-    let known = known(scene.tokens.str(token));
+    let known = scene.known(index);
     if scene.tokens.is_capital(token) {
         return scene.tokens.is_capital(title)
             || strong.iter().any(|s| word.eq_ignore_ascii_case(s))
@@ -151,11 +153,10 @@ fn is_closing(scene: &Scene<'_>, last: Token) -> bool {
 
 /// Whether a word looks like a name: enough after a weak cue.
 fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> bool {
-    let word = scene.tokens.str(token);
-    let about = known(word);
     if matches!(token.meaning.sense, Sense::Month(_)) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
         return false;
     }
+    let about = scene.known(index);
     if capital {
         let name = about.is_first() || about.is_last();
         return (name && !about.is_place() || about.is_unknown() && is_named_on(scene, index))
@@ -174,7 +175,7 @@ fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
     if next.class != Class::Word || next.new_line || !scene.tokens.is_capital(next) {
         return false;
     }
-    let about = known(scene.tokens.str(next));
+    let about = scene.known(index + 1);
     !about.is_common() && !about.is_place() && !next.has(Flags::FIRM | Flags::BODY | Flags::STREET)
 }
 
@@ -197,9 +198,9 @@ fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
 fn run_end(scene: &Scene<'_>, index: usize, sure: bool) -> Option<usize> {
     let first = scene.tokens.at(index);
     let capital = scene.tokens.is_capital(first);
-    let about = known(scene.tokens.str(first));
+    let about = scene.known(index);
     if sure && !capital {
-        let next = known(scene.tokens.str(scene.free(index + 1)));
+        let next = scene.known_free(index + 1);
         let plain = about.is_common()
             && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
         if plain || first.has(Flags::STOP | Flags::LINK) || first.meaning.sense != Sense::None {
@@ -253,14 +254,13 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
     let word = scene.tokens.str(token);
     if token.has(Flags::PARTICLE) && (capital || !token.has(Flags::STOP)) {
         let next = scene.free(at + 1);
-        let named =
-            if capital { scene.tokens.is_capital(next) } else { known(scene.tokens.str(next)).is_last() };
+        let named = if capital { scene.tokens.is_capital(next) } else { scene.known_free(at + 1).is_last() };
         let again = next.has(Flags::PARTICLE) && scene.tokens.is_capital(scene.free(at + 2));
         if next.class == Class::Word && !next.new_line && (named || again) {
             return Some(if again { at + 2 } else { at + 1 });
         }
     }
-    let about = known(word);
+    let about = scene.known(at);
     if capital {
         let initial = token.is_letter() && scene.tokens.is_capital(token) && word != "I";
         let initial = initial && (scene.free(at + 1).is(b'.') || scene.tokens.is_capital(scene.free(at + 1)));
@@ -290,17 +290,16 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if token.meaning.sense != Sense::None && !matches!(token.meaning.sense, Sense::Month(_)) {
         return None;
     }
-    let word = scene.tokens.str(token);
-    let next = scene.free(index + 1);
-    if is_acronym(word)
-        || !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
+    if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
+        || is_acronym(scene.tokens.str(token))
     {
         return None;
     }
-    let about = known(word);
+    let next = scene.free(index + 1);
+    let about = scene.known(index);
     if !capital {
         let following = if next.class == Class::Word && !next.new_line {
-            known(scene.tokens.str(next))
+            scene.known(index + 1)
         } else {
             Known::default()
         };
@@ -328,7 +327,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     let start = begins_sentence(scene, index);
     let month = matches!(token.meaning.sense, Sense::Month(_));
     if last > index {
-        let tail = known(scene.tokens.str(scene.tokens.at(last)));
+        let tail = scene.known(last);
         let given =
             about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone());
         let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
@@ -375,7 +374,9 @@ fn is_acronym(word: &str) -> bool {
 
 /// "speaking", "here", "calling" after a name.
 fn is_speaking(scene: &Scene<'_>, index: usize) -> bool {
-    ["speaking", "calling"].iter().any(|word| scene.tokens.str(scene.free(index)).eq_ignore_ascii_case(word))
+    let token = scene.free(index);
+    token.has(Flags::ACT)
+        && ["speaking", "calling"].iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
 }
 
 /// Whether a capital at this place only says that a sentence or a line begins.
@@ -393,7 +394,7 @@ fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut HashSet<St
     for at in first..=last {
         let token = scene.tokens.at(at);
         let word = scene.tokens.str(token);
-        let plain = known(word).is_common() || token.has(Flags::STOP | Flags::PARTICLE);
+        let plain = scene.known(at).is_common() || token.has(Flags::STOP | Flags::PARTICLE);
         if token.class == Class::Word && word.chars().count() >= 3 && !plain {
             names.insert(word.to_lowercase());
         }

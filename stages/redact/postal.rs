@@ -2,7 +2,6 @@
 //!
 //! In: a scene. Out: findings. A house number with a street is an address; a door, a box, a town with its code make it longer.
 
-use super::gazetteer::known;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::number::group_at;
@@ -17,7 +16,7 @@ const HOUSE_DIGITS: usize = 6;
 
 /// Finds addresses and postcodes.
 pub fn find(scene: &mut Scene<'_>) {
-    let seeds = if scene.tokens.signals.street {
+    let seeds = if scene.tokens.any(seed::STREET) {
         seed::NUMBER | seed::CAPITAL
     } else {
         seed::FIGURES | seed::CAPITAL
@@ -47,7 +46,7 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
         return Some((last, "post box"));
     }
     if scene.tokens.has_seed(index, seed::NUMBER) {
-        if !scene.tokens.signals.street {
+        if !scene.tokens.any(seed::STREET) {
             return None;
         }
         let after = house_end(scene, index)?;
@@ -217,7 +216,8 @@ fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
         return None;
     }
     let lower = word.to_lowercase();
-    if !ENDS.iter().any(|end| lower.ends_with(end) && lower.len() > end.len() + 1) || known(word).is_common()
+    if !ENDS.iter().any(|end| lower.ends_with(end) && lower.len() > end.len() + 1)
+        || scene.known_free(index).is_common()
     {
         return None;
     }
@@ -282,8 +282,7 @@ fn with_town(scene: &Scene<'_>, last: usize) -> usize {
                 if let Some((_, code, _)) = postcode_at(scene, at) {
                     return code;
                 }
-                let place =
-                    known(scene.tokens.str(token)).is_place() || token.has(Flags::STATE) && token.len() == 2;
+                let place = scene.known_free(at).is_place() || token.has(Flags::STATE) && token.len() == 2;
                 let after_comma = scene.free_before(at).is(b',')
                     || scene.free_before(at).class == Class::Digits
                     || words > 0;

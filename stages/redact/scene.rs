@@ -3,9 +3,14 @@
 //! In: a text. Out: what the finders ask about the surroundings of a place. No question looks across something already
 //! found or tagged, so that redacting a redacted text finds nothing new; each looks at a bounded number of tokens.
 
+use std::cell::Cell;
+
 use super::cue::{Cue, Cues, Hint};
+use super::cutter::Cut;
+use super::gazetteer::{self, Known};
 use super::kind::{Entities, Entity};
 use super::lexicon::Flags;
+use super::number::Run;
 use super::token::{Class, Token, Tokens, seed};
 
 /// A span that holds personal data.
@@ -63,35 +68,79 @@ pub struct Scene<'a> {
     pub found: Vec<Finding>,
     /// What was looked at and left alone, where that is asked for.
     pub passed: Option<Vec<Passed>>,
+    /// Room for the numbers that are read one after the other.
+    pub run: Run,
     cues: Cues,
+    /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
+    /// What the lists of names say of each token, once they were asked.
+    known: Vec<Cell<Known>>,
 }
 
+/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
+#[derive(Debug, Default)]
+struct Rooms {
+    cut: Cut,
+    cues: Cues,
+    taken: Vec<Option<Entity>>,
+    known: Vec<Cell<Known>>,
+    run: Run,
+}
+
+thread_local! {
+    static ROOMS: Cell<Rooms> = Cell::default();
+}
+
+/// Rooms for longer texts than this, in tokens, are given back at once.
+const KEPT: usize = 1 << 14;
+
 impl<'a> Scene<'a> {
-    /// Prepares a text.
-    pub fn new(tokens: Tokens<'a>, lenient: bool, entities: Entities) -> Self {
-        let taken = vec![None; tokens.len()];
-        let cues = Cues::new(&tokens);
-        Self { tokens, lenient, entities, found: Vec::new(), passed: None, cues, taken }
+    /// Prepares a text, in which tags may also have these names.
+    pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
+        let Rooms { cut, mut cues, mut taken, mut known, run } = ROOMS.take();
+        let tokens = Tokens::within(text, names, cut);
+        taken.clear();
+        taken.resize(tokens.len(), None);
+        known.clear();
+        known.resize(tokens.len(), Cell::new(Known::UNASKED));
+        cues.fill(&tokens);
+        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, cues, taken, known }
     }
 
-    /// A text that holds nothing to look for.
-    pub fn empty(tokens: Tokens<'a>) -> Self {
-        Self {
-            tokens,
-            lenient: false,
-            entities: Entities::all(),
-            found: Vec::new(),
-            passed: None,
-            cues: Cues::default(),
-            taken: Vec::new(),
+    /// Leaves the rooms to the next text.
+    pub fn leave(self) {
+        if self.taken.capacity() <= KEPT {
+            let Self { tokens, cues, taken, known, run, .. } = self;
+            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run });
         }
+    }
+
+    /// What the lists of names say of the token: nothing where it is no word.
+    #[inline]
+    pub fn known(&self, index: usize) -> Known {
+        let Some(cell) = self.known.get(index) else { return Known::default() };
+        let mut known = cell.get();
+        if known == Known::UNASKED {
+            let token = self.tokens.at(index);
+            known = match token.class {
+                Class::Word => gazetteer::known(self.tokens.str(token)),
+                _ => Known::default(),
+            };
+            cell.set(known);
+        }
+        known
+    }
+
+    /// The same of a token that is free; nothing of others.
+    #[inline]
+    pub fn known_free(&self, index: usize) -> Known {
+        if self.is_taken(index) { Known::default() } else { self.known(index) }
     }
 
     /// Whether the token belongs to something found, or is a tag.
     #[inline]
     pub fn is_taken(&self, index: usize) -> bool {
-        self.kind_at(index).is_some()
+        self.tokens.has_seed(index, seed::TAKEN)
     }
 
     /// What was found at the token, or tagged.
@@ -118,8 +167,9 @@ impl<'a> Scene<'a> {
     /// Records a finding over the tokens `first..=last`.
     pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
         let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
-        for taken in self.taken.iter_mut().take(last + 1).skip(first) {
+        for (index, taken) in self.taken.iter_mut().enumerate().take(last + 1).skip(first) {
             *taken = Some(kind);
+            self.tokens.mark(index, seed::TAKEN);
         }
         self.found.push(Finding { kind, start, end, score, rule, pattern: None });
     }

@@ -216,7 +216,7 @@ fn is_no_plain_word(scene: &Scene<'_>, index: usize) -> bool {
     let token = scene.tokens.at(index);
     token.class == Class::Word
         && token.meaning == super::lexicon::Meaning::NONE
-        && !super::gazetteer::known(scene.tokens.str(token)).is_common()
+        && !scene.known(index).is_common()
 }
 
 /// "@jane_doe".
