@@ -26,7 +26,7 @@ mod score {
 
 /// Finds the names.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut names = HashSet::new();
+    let mut names = Names::default();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
@@ -36,7 +36,7 @@ pub fn find(scene: &mut Scene<'_>) {
             index = last + 1;
         }
     }
-    if !names.is_empty() {
+    if !names.words.is_empty() {
         find_again(scene, &names);
     }
 }
@@ -316,6 +316,12 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         let spoken = about.is_name_alone() && about.is_first() && is_speaking(scene, index + 1);
         return spoken.then_some((index, index, score::WEAK, "name speaking"));
     }
+    let start = begins_sentence(scene, index);
+    let listed = about.is_first() || about.is_last();
+    // A word of no list of names is a name only inside a sentence, before a family name.
+    if !listed && (start || !about.is_unknown()) {
+        return None;
+    }
     if (about.is_common() || about.is_unknown()) && is_heading(scene, index) {
         return None;
     }
@@ -324,7 +330,6 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if after.has(Flags::FIRM | Flags::BODY | Flags::STREET) && scene.tokens.is_capital(after) {
         return None;
     }
-    let start = begins_sentence(scene, index);
     let month = matches!(token.meaning.sense, Sense::Month(_));
     if last > index {
         let tail = scene.known(last);
@@ -389,26 +394,55 @@ fn begins_sentence(scene: &Scene<'_>, index: usize) -> bool {
         )
 }
 
+/// Words of names that were found, in small letters.
+#[derive(Default)]
+struct Names {
+    words: HashSet<String>,
+    /// A bit for each word of ASCII by its length and last letter: so that most others are passed at a glance.
+    prints: u64,
+    /// Whether one goes beyond ASCII.
+    wide: bool,
+}
+
+impl Names {
+    fn insert(&mut self, word: &str) {
+        let small = word.to_lowercase();
+        self.wide |= !small.is_ascii();
+        self.prints |= print(&small);
+        self.words.insert(small);
+    }
+
+    fn has(&self, word: &str) -> bool {
+        let may = if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
+        may && self.words.contains(&word.to_lowercase())
+    }
+}
+
+fn print(word: &str) -> u64 {
+    let last = word.bytes().next_back().unwrap_or(0) & 0x1F;
+    1 << ((word.len() * 7 + usize::from(last)) % 64)
+}
+
 /// Keeps the words of a name by which it can be found again.
-fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut HashSet<String>) {
+fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names) {
     for at in first..=last {
         let token = scene.tokens.at(at);
+        let plain = token.has(Flags::STOP | Flags::PARTICLE) || scene.known(at).is_common();
         let word = scene.tokens.str(token);
-        let plain = scene.known(at).is_common() || token.has(Flags::STOP | Flags::PARTICLE);
         if token.class == Class::Word && word.chars().count() >= 3 && !plain {
-            names.insert(word.to_lowercase());
+            names.insert(word);
         }
     }
 }
 
-fn find_again(scene: &mut Scene<'_>, names: &HashSet<String>) {
+fn find_again(scene: &mut Scene<'_>, names: &Names) {
     let mut from = 0;
     while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
         from = index + 1;
         let token = scene.free(index);
         if token.class == Class::Word
             && token.len() >= 3
-            && names.contains(&scene.tokens.str(token).to_lowercase())
+            && names.has(scene.tokens.str(token))
             && !scene.tokens.at(index + 1).is(b'@')
         {
             scene.take(Entity::Person, index, index, score::AGAIN, "name again");

@@ -40,17 +40,26 @@ const CUES: &[(&str, Cue)] = &[
     ("reservation for", Cue::Weak), ("message for", Cue::Weak), ("booked for", Cue::Weak), ("reach", Cue::Weak),
 ];
 
-type Phrases = Vec<(&'static str, Cue)>;
+/// A cue by its words, the last one first.
+struct Phrase {
+    words: Vec<&'static str>,
+    cue: Cue,
+}
 
-/// The cues by their last word.
-static ENDS: LazyLock<Vec<(&'static str, Phrases)>> = LazyLock::new(|| {
-    let mut ends: Vec<(&str, Phrases)> = Vec::new();
+/// The cues by their last word, the longest first.
+static ENDS: LazyLock<Vec<(&'static str, Vec<Phrase>)>> = LazyLock::new(|| {
+    let mut ends: Vec<(&str, Vec<Phrase>)> = Vec::new();
     for &(phrase, cue) in CUES {
-        let word = phrase.rsplit([' ', '\'']).next().unwrap_or(phrase);
+        let words: Vec<_> = phrase.rsplit([' ', '\'']).collect();
+        let Some(&word) = words.first() else { continue };
+        let phrase = Phrase { words, cue };
         match ends.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, cues)) => cues.push((phrase, cue)),
-            None => ends.push((word, vec![(phrase, cue)])),
+            Some((_, cues)) => cues.push(phrase),
+            None => ends.push((word, vec![phrase])),
         }
+    }
+    for (_, phrases) in &mut ends {
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.words.len()));
     }
     ends
 });
@@ -63,26 +72,24 @@ pub fn cue_ends() -> impl Iterator<Item = &'static str> {
 /// The longest cue whose last word lies before `end`, and how many words it has.
 pub fn matching(scene: &Scene<'_>, end: usize) -> Option<(usize, Cue)> {
     let number = usize::from(scene.free_before(end).meaning.names);
-    let (_, cues) = ENDS.get(number.checked_sub(1)?)?;
-    let mut best: Option<(usize, Cue)> = None;
-    for &(phrase, cue) in cues {
-        let words = phrase.split([' ', '\'']).count();
-        if best.is_none_or(|(known, _)| words > known) && is_said_before(scene, end, phrase) {
-            best = Some((words, cue));
-        }
-    }
-    best
+    let (_, phrases) = ENDS.get(number.checked_sub(1)?)?;
+    let said = phrases.iter().find(|phrase| is_said_before(scene, end, &phrase.words))?;
+    Some((said.words.len(), said.cue))
 }
 
-fn is_said_before(scene: &Scene<'_>, end: usize, phrase: &str) -> bool {
-    let mut at = end;
-    for word in phrase.rsplit([' ', '\'']) {
+/// Whether a phrase stands before `end`, whose last word does.
+fn is_said_before(scene: &Scene<'_>, end: usize, words: &[&str]) -> bool {
+    let mut at = end - 1;
+    for word in words.iter().skip(1) {
         let mut token = scene.free_before(at);
-        if (token.is(b'\'') || token.is_apostrophe()) && at < end {
+        if token.is(b'\'') || token.is_apostrophe() {
             at -= 1;
             token = scene.free_before(at);
         }
-        if token.class != Class::Word || !scene.tokens.str(token).eq_ignore_ascii_case(word) {
+        if token.class != Class::Word
+            || token.len() != word.len()
+            || !scene.tokens.str(token).eq_ignore_ascii_case(word)
+        {
             return false;
         }
         at -= 1;

@@ -24,7 +24,7 @@ pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seeds) {
         index = at + 1;
-        if scene.is_taken(at) {
+        if scene.is_taken(at) || !may_begin(scene, at) {
             continue;
         }
         if let Some((last, rule)) = address_at(scene, at) {
@@ -36,6 +36,15 @@ pub fn find(scene: &mut Scene<'_>) {
             index = last + 1;
         }
     }
+}
+
+/// Whether an address or a postcode may begin at a token: cheap, since it is asked of every word with a capital. A word needs figures
+/// close behind it, unless it is one of streets or boxes.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    let tokens = &scene.tokens;
+    tokens.has_seed(index, seed::NUMBER)
+        || (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
+        || tokens.any(seed::STREET) && tokens.has_seed(index, seed::STREET | seed::LETTER | seed::CUE)
 }
 
 /// The last token of an address that begins at `index`.

@@ -16,7 +16,7 @@ pub fn postcode_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32
         Class::Word if scene.tokens.is_capital(token) => british(scene, index)
             .or_else(|| canadian(scene, index))
             .or_else(|| after_state(scene, index, token)),
-        Class::Digits => zip_plus_four(scene, index, token)
+        Class::Digits if matches!(token.len(), 4..=6) => zip_plus_four(scene, index, token)
             .or_else(|| before_town(scene, index, token))
             .or_else(|| after_town(scene, index, token)),
         _ => None,
