@@ -45,7 +45,7 @@ const MOST: usize = 20;
 
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = Spelling::default();
+    let mut spelling = std::mem::take(&mut scene.spelling);
     let mut index = 0;
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
@@ -56,6 +56,7 @@ pub fn find(scene: &mut Scene<'_>) {
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
     }
+    scene.spelling = spelling;
 }
 
 /// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.

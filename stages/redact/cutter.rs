@@ -220,8 +220,8 @@ impl Cutter<'_> {
             return self.look_up(start);
         }
         self.at = start + length;
-        let bits = 8 * u32::try_from(length).unwrap_or(0);
-        self.words.get((chunk | SMALL) & !(u128::MAX << bits))
+        let kept = KEPT.get(length).copied().unwrap_or(0);
+        self.words.get((chunk | SMALL) & kept)
     }
 
     /// Sixteen bytes from `start` on, the first one the lowest; zeros behind the end of the text.
@@ -320,6 +320,20 @@ impl Cutter<'_> {
 
 /// The bit that tells small letters of ASCII from capitals, in sixteen bytes.
 const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+
+/// By a number of bytes, all bits of so many, the lowest ones.
+const KEPT: [u128; WHOLE] = {
+    let mut masks = [0; WHOLE];
+    let mut bytes = 1;
+    while bytes < WHOLE {
+        #[expect(clippy::indexing_slicing, reason = "evaluated at compile time; 1..16 lies inside the table")]
+        {
+            masks[bytes] = (1 << (8 * bytes)) - 1;
+        }
+        bytes += 1;
+    }
+    masks
+};
 
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
 #[inline]

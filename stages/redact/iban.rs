@@ -3,6 +3,8 @@
 //! In: a scene. Out: findings. A country code and two digits must stand at the front; the check (mod 97) and the country's length
 //! raise the score, and without either a word of context or a transcript is needed.
 
+use std::sync::LazyLock;
+
 use super::checks;
 use super::cue::Hint;
 use super::kind::Entity;
@@ -41,12 +43,13 @@ struct Reading {
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
-    let (country, after) = country(scene, first)?;
+    let near = (first + 1..first + 5).any(|at| scene.tokens.has_seed(at, seed::NUMBER));
+    let (country, after) = if near { country(scene, first)? } else { return None };
+    let length = iban_length(country)?;
     let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
     if !scene.tokens.has_seed(digits, seed::NUMBER) {
         return None;
     }
-    let length = iban_length(country)?;
     let reading = read(scene, after, country);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {
         return None;
@@ -155,12 +158,31 @@ pub fn is_country(country: [u8; 2]) -> bool {
 
 /// The length of a country's IBANs (SWIFT IBAN registry), or `None` if it has none.
 fn iban_length(country: [u8; 2]) -> Option<usize> {
-    let at = IBAN_LENGTHS.iter().position(|(code, _)| *code == &country.map(|c| c.to_ascii_uppercase()))?;
-    IBAN_LENGTHS.get(at).map(|&(_, length)| length)
+    let length = *LENGTHS.get(place(country)?)?;
+    (length > 0).then_some(usize::from(length))
 }
 
+/// The place of two letters among all pairs.
+const fn place([a, b]: [u8; 2]) -> Option<usize> {
+    if !(a.is_ascii_alphabetic() && b.is_ascii_alphabetic()) {
+        return None;
+    }
+    Some((a & 0x1F) as usize * 32 + (b & 0x1F) as usize)
+}
+
+/// The lengths by [`place`].
+static LENGTHS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut lengths = vec![0; 32 * 32];
+    for &(code, length) in IBAN_LENGTHS {
+        if let Some(slot) = place(*code).and_then(|place| lengths.get_mut(place)) {
+            *slot = length;
+        }
+    }
+    lengths
+});
+
 #[rustfmt::skip]
-const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
+const IBAN_LENGTHS: &[(&[u8; 2], u8)] = &[
     (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
     (b"BH", 22), (b"BI", 27), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24),
     (b"DE", 22), (b"DJ", 27), (b"DK", 18), (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18),

@@ -138,9 +138,15 @@ pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar, run: &mut Run
 /// Reads one number, as [`run_at`] reads each of a run: its digits, and the index after it.
 pub fn group_at(tokens: &Tokens<'_>, index: usize) -> Option<(Vec<u8>, usize)> {
     let mut run = Run::default();
-    let mut reader = Reader { tokens, grammar: Grammar { lenient: false }, run: &mut run };
-    let after = reader.group(index, Gap::default())?;
+    let after = group_into(tokens, index, &mut run)?;
     Some((run.digits, after))
+}
+
+/// The same into `run`, which many readings may share.
+pub fn group_into(tokens: &Tokens<'_>, index: usize, run: &mut Run) -> Option<usize> {
+    run.groups.clear();
+    run.digits.clear();
+    Reader { tokens, grammar: Grammar { lenient: false }, run }.group(index, Gap::default())
 }
 
 struct Reader<'t, 'a, 'r> {

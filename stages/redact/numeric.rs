@@ -82,7 +82,7 @@ fn hex_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
 /// Walks the first `end` groups of a run: dates and addresses are findings, times are left alone, the rest is judged.
 fn judge(scene: &mut Scene<'_>, run: &Run, end: usize) {
     let mut start = 0;
-    let mut at = 0;
+    let mut at = if may_be_special(run) { 0 } else { end };
     while at < end {
         let (length, kind) = special(scene, run, at);
         if length == 0 || at + length > end {
@@ -113,6 +113,12 @@ fn take_special(scene: &mut Scene<'_>, kind: Entity, first: usize, last: usize) 
         _ => (kind, "date"),
     };
     scene.take(kind, first, last, 0.9, rule);
+}
+
+/// Whether a run holds any of the signs that dates, addresses and times have: most have none.
+fn may_be_special(run: &Run) -> bool {
+    let sign = |group: &Group| matches!(group.gap.sign, Some(b'.' | b'/' | b'-' | b':'));
+    run.groups.iter().any(|group| sign(group) || group.gap.dot_word)
 }
 
 /// How many groups at `at` are a date, an IPv4 address or a time; times have no kind.

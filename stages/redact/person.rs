@@ -298,22 +298,22 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     let next = scene.free(index + 1);
     let about = scene.known(index);
     if !capital {
-        let following = if next.class == Class::Word && !next.new_line {
-            scene.known(index + 1)
-        } else {
-            Known::default()
+        let given = about.is_first() && about.is_name_alone();
+        let following = || {
+            let known = if next.class == Class::Word && !next.new_line {
+                scene.known(index + 1)
+            } else {
+                Known::default()
+            };
+            known.is_last() && !known.is_common() && !known.is_place()
         };
-        let two = about.is_first()
-            && about.is_name_alone()
-            && following.is_last()
-            && !following.is_common()
-            && !following.is_place();
+        let two = given && following();
         let plain = token.meaning.flags == Flags::NONE && next.meaning.flags == Flags::NONE;
         if two && plain {
             let last = run_end(scene, index, false)?;
             return Some((index, last, score::FULL, "two names"));
         }
-        let spoken = about.is_name_alone() && about.is_first() && is_speaking(scene, index + 1);
+        let spoken = given && is_speaking(scene, index + 1);
         return spoken.then_some((index, index, score::WEAK, "name speaking"));
     }
     let start = begins_sentence(scene, index);
@@ -413,7 +413,8 @@ impl Names {
     }
 
     fn has(&self, word: &str) -> bool {
-        let may = if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
+        let may =
+            if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
         may && self.words.contains(&word.to_lowercase())
     }
 }

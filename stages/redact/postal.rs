@@ -4,7 +4,7 @@
 
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::number::{Run, group_at, group_into};
 use super::postcode::postcode_at;
 use super::scene::Scene;
 use super::token::{Class, seed};
@@ -105,8 +105,9 @@ fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
     }
     let mut at = index;
     let mut digits = 0;
-    while let Some((group, after)) = group_at(&scene.tokens, at) {
-        digits += group.len();
+    let mut run = Run::default();
+    while let Some(after) = group_into(&scene.tokens, at, &mut run) {
+        digits += run.digits.len();
         at = after;
         if digits > HOUSE_DIGITS {
             return None;

@@ -11,6 +11,7 @@ use super::gazetteer::{self, Known};
 use super::kind::{Entities, Entity};
 use super::lexicon::Flags;
 use super::number::Run;
+use super::spelled::Spelling;
 use super::token::{Class, Token, Tokens, seed};
 
 /// A span that holds personal data.
@@ -70,6 +71,8 @@ pub struct Scene<'a> {
     pub passed: Option<Vec<Passed>>,
     /// Room for the numbers that are read one after the other.
     pub run: Run,
+    /// Room for the codes that are.
+    pub spelling: Spelling,
     cues: Cues,
     /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
@@ -85,6 +88,7 @@ struct Rooms {
     taken: Vec<Option<Entity>>,
     known: Vec<Cell<Known>>,
     run: Run,
+    spelling: Spelling,
 }
 
 thread_local! {
@@ -97,21 +101,21 @@ const KEPT: usize = 1 << 14;
 impl<'a> Scene<'a> {
     /// Prepares a text, in which tags may also have these names.
     pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
-        let Rooms { cut, mut cues, mut taken, mut known, run } = ROOMS.take();
+        let Rooms { cut, mut cues, mut taken, mut known, run, spelling } = ROOMS.take();
         let tokens = Tokens::within(text, names, cut);
         taken.clear();
         taken.resize(tokens.len(), None);
         known.clear();
         known.resize(tokens.len(), Cell::new(Known::UNASKED));
         cues.fill(&tokens);
-        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, cues, taken, known }
+        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, spelling, cues, taken, known }
     }
 
     /// Leaves the rooms to the next text.
     pub fn leave(self) {
         if self.taken.capacity() <= KEPT {
-            let Self { tokens, cues, taken, known, run, .. } = self;
-            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run });
+            let Self { tokens, cues, taken, known, run, spelling, .. } = self;
+            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling });
         }
     }
 
@@ -239,16 +243,20 @@ impl<'a> Scene<'a> {
     /// The context of a value that ends before the token `index`: "... is my phone number", "(home phone)".
     pub fn context_after(&self, index: usize) -> Option<Context> {
         let mut at = index + usize::from(self.free(index).is(b',') || self.free(index).is(b'('));
-        let is = self.tokens.str(self.free(at)).to_ascii_lowercase();
-        if !matches!(is.as_str(), "is" | "s" | "was") && at == index {
-            return None;
+        let said = |at: usize, words: &[&str]| {
+            let token = self.free(at);
+            token.class == Class::Word && token.len() <= 5 && {
+                let word = self.tokens.str(token);
+                words.iter().any(|known| word.eq_ignore_ascii_case(known))
+            }
+        };
+        if at == index {
+            if !said(at, &["is", "s", "was"]) {
+                return None;
+            }
+            at += 1;
         }
-        at += usize::from(at == index);
-        let owner = self.tokens.str(self.free(at)).to_ascii_lowercase();
-        at += usize::from(matches!(
-            owner.as_str(),
-            "my" | "his" | "her" | "their" | "our" | "the" | "your" | "that" | "s"
-        ));
+        at += usize::from(said(at, &["my", "his", "her", "their", "our", "the", "your", "that", "s"]));
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
             .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))

@@ -4,7 +4,7 @@
 //! Each reading is bounded.
 
 use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::number::{Run, group_into};
 use super::scene::Scene;
 use super::token::{Class, Token};
 
@@ -18,6 +18,8 @@ pub struct Spelling {
     pub symbols: Vec<u8>,
     /// The pieces, in order.
     pub pieces: Vec<Piece>,
+    /// Room for the number that is read.
+    run: Run,
 }
 
 /// A piece of a code: figures, a letter, letters glued to something, a word that says a letter or digits.
@@ -106,9 +108,10 @@ impl Reader<'_, '_> {
     }
 
     fn is_case_word(&self, token: Token) -> bool {
-        ["capital", "uppercase", "lowercase", "letter"]
-            .iter()
-            .any(|word| self.scene.tokens.str(token).eq_ignore_ascii_case(word))
+        token.len() >= 6
+            && ["capital", "uppercase", "lowercase", "letter"]
+                .iter()
+                .any(|word| self.scene.tokens.str(token).eq_ignore_ascii_case(word))
     }
 
     /// Reads one piece: the index after it, whether it was said, whether its letters are capitals.
@@ -132,8 +135,9 @@ impl Reader<'_, '_> {
             return Some((after, true, true));
         }
         if token.meaning.sense.is_number() && !token.is_letter() && !glued {
-            let (digits, after) = group_at(&self.scene.tokens, at)?;
-            self.spelling.symbols.extend(digits.iter().map(|digit| b'0' + digit));
+            let Spelling { symbols, run, .. } = &mut *self.spelling;
+            let after = group_into(&self.scene.tokens, at, run)?;
+            symbols.extend(run.digits.iter().map(|digit| b'0' + digit));
             return Some((after, true, true));
         }
         if token.meaning.letter > 0 && !glued && !self.scene.tokens.glued(at + 1) {
@@ -153,9 +157,12 @@ impl Reader<'_, '_> {
 
     /// "double u", "double you".
     fn double_u(&self, at: usize, token: Token) -> Option<usize> {
+        if token.meaning.sense != Sense::Repeat(2) {
+            return None;
+        }
         let next = self.scene.free(at + 1);
         let u = ["u", "you"].iter().any(|word| self.scene.tokens.str(next).eq_ignore_ascii_case(word));
-        (token.meaning.sense == Sense::Repeat(2) && u).then_some(at + 2)
+        u.then_some(at + 2)
     }
 
     /// Past "for bob", "as in boy", "like boy" after a letter.
