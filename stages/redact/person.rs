@@ -24,20 +24,27 @@ mod score {
     pub const AGAIN: f32 = 0.6;
 }
 
-/// Finds the names.
+/// Finds the names. A name found again hides what stands before the next word, which may have spoken against it: so again.
 pub fn find(scene: &mut Scene<'_>) {
+    const ROUNDS: usize = 4;
     let mut names = Names::default();
+    for _ in 0..ROUNDS {
+        find_once(scene, &mut names);
+        if names.words.is_empty() || !find_again(scene, &names) {
+            break;
+        }
+    }
+}
+
+fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
         if let Some((first, last, score, rule)) = name_at(scene, at) {
-            remember(scene, first, last, &mut names);
+            remember(scene, first, last, names);
             scene.take(Entity::Person, first, last, score, rule);
             index = last + 1;
         }
-    }
-    if !names.words.is_empty() {
-        find_again(scene, &names);
     }
 }
 
@@ -179,19 +186,25 @@ fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
     !about.is_common() && !about.is_place() && !next.has(Flags::FIRM | Flags::BODY | Flags::STREET)
 }
 
-/// "Terms And Conditions": most words have capitals, so a capital says nothing.
+/// "Terms And Conditions": most words have capitals, so a capital says nothing. A tag stands for as many words as it takes: what was no
+/// name before its neighbours were replaced is none afterwards.
 fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
+    const ENOUGH: usize = 5;
     let mut words = 0;
     for at in (index.saturating_sub(6)..index + 7).filter(|at| *at != index) {
-        let token = scene.free(at);
-        if token.class == Class::Word {
-            if !scene.tokens.is_capital(token) {
-                return false;
+        let token = scene.tokens.at(at);
+        match token.class {
+            Class::Tag(_) => words += ENOUGH,
+            Class::Word if !scene.is_taken(at) => {
+                if !scene.tokens.is_capital(token) {
+                    return false;
+                }
+                words += 1;
             }
-            words += 1;
+            _ => {}
         }
     }
-    words >= 5
+    words >= ENOUGH
 }
 
 /// The last token of the name that begins at `index`. After a sure cue the first word counts whatever it is.
@@ -348,6 +361,8 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         }
         return None;
     }
+    // A word with a capital beside it speaks against a name of one word. A tag beside it may stand for such a word.
+    let is_tag = |at: usize| matches!(scene.tokens.at(at).class, Class::Tag(_));
     let possessive = (next.is(b'\'') || next.is_apostrophe()) && scene.tokens.glued(index + 1);
     let acts = next.has(Flags::ACT) && !next.new_line;
     if month {
@@ -355,15 +370,18 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     }
     let alone = about.is_first() && about.is_name_alone()
         || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
-        || about.is_last() && about.is_name_alone() && (!start || acts || possessive);
+        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !is_tag(index + 1);
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {
         return None;
     }
-    let capital_before = !start
-        && scene.tokens.is_capital(scene.free_before(index))
-        && scene.free_before(index).class == Class::Word;
+    let before = index.wrapping_sub(1);
+    let sure = about.is_first() && about.is_name_alone();
+    let capital_before = is_tag(before) && !sure
+        || !start
+            && scene.tokens.is_capital(scene.free(before))
+            && !scene.free(before).meaning.sense.is_number();
     (alone && !capital_before && !token.has(Flags::STOP) && token.len() > 2).then_some((
         index,
         index,
@@ -436,7 +454,8 @@ fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names) {
     }
 }
 
-fn find_again(scene: &mut Scene<'_>, names: &Names) {
+fn find_again(scene: &mut Scene<'_>, names: &Names) -> bool {
+    let before = scene.found.len();
     let mut from = 0;
     while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
         from = index + 1;
@@ -449,4 +468,5 @@ fn find_again(scene: &mut Scene<'_>, names: &Names) {
             scene.take(Entity::Person, index, index, score::AGAIN, "name again");
         }
     }
+    scene.found.len() > before
 }

@@ -9,7 +9,7 @@ use super::cue::{Cue, Cues, Hint};
 use super::cutter::Cut;
 use super::gazetteer::{self, Known};
 use super::kind::{Entities, Entity};
-use super::lexicon::Flags;
+use super::lexicon::{Flags, Sense};
 use super::number::Run;
 use super::spelled::Spelling;
 use super::token::{Class, Token, Tokens, seed};
@@ -189,12 +189,56 @@ impl<'a> Scene<'a> {
     /// Whether anything is left from which a finder could begin once what was found is replaced by tags. Names are looked for before
     /// numbers, so what follows them changes nothing for them.
     pub fn is_restless(&self) -> bool {
+        let mut last = None;
         let mut index = 0;
         while let Some(at) = self.tokens.seed(index, seed::NUMBER | seed::AT | seed::DOT) {
             index = at + 1;
-            if !self.is_taken(at) && (!self.tokens.at(at).is(b'.') || self.tokens.is_inner(at)) {
+            if self.is_taken(at) {
+                continue;
+            }
+            let token = self.tokens.at(at);
+            let restless = if self.tokens.has_seed(at, seed::NUMBER) {
+                let close = last.replace(at).is_some_and(|last| at - last <= FAR);
+                close || self.may_be_more(at, token)
+            } else if token.is(b'.') {
+                self.tokens.is_inner(at)
+            } else {
+                token.class != Class::Word || token.has(Flags::DOT) || self.is_domain_left()
+            };
+            if restless {
                 return true;
             }
+        }
+        false
+    }
+
+    /// Whether a number that was left, with no other close by, may be more than a few digits that are nobody's.
+    fn may_be_more(&self, index: usize, token: Token) -> bool {
+        let most = if self.tokens.any(seed::CUE) { 2 } else { 4 };
+        let long = match token.class {
+            Class::Digits => token.len() > most,
+            _ => matches!(token.meaning.sense, Sense::Repeat(_)),
+        };
+        let scaled = matches!(self.tokens.at(index + 1).meaning.sense, Sense::Hundred | Sense::Scale);
+        let spelled = |at: usize| {
+            at != index
+                && !self.is_taken(at)
+                && (self.tokens.has_seed(at, seed::LETTER | seed::MIXED)
+                    || self.tokens.has_seed(at, seed::CAPITAL) && self.tokens.at(at).len() <= 6)
+        };
+        long || scaled
+            || self.tokens.any(seed::AGE | seed::STREET | seed::MONTH)
+            || self.tokens.any(seed::CUE) && (index.saturating_sub(3)..index + 4).any(spelled)
+    }
+
+    /// Whether the word "at" may still stand before a domain, or before a secret.
+    fn is_domain_left(&self) -> bool {
+        let mut index = 0;
+        while let Some(at) = self.tokens.seed(index, seed::ADDRESS | seed::ROW) {
+            if !self.is_taken(at) {
+                return true;
+            }
+            index = at + 1;
         }
         false
     }
