@@ -56,13 +56,16 @@ struct Row {
     first: usize,
     /// Where it begins.
     start: usize,
-    /// Whether it holds digits, and letters.
-    digits: bool,
-    letters: bool,
-    /// Whether it holds a colon.
-    colon: bool,
+    /// What it holds: the bits below.
+    holds: u8,
     /// How many more rows may be a secret.
     secret: u8,
+}
+
+impl Row {
+    const DIGITS: u8 = 1;
+    const LETTERS: u8 = 2;
+    const COLON: u8 = 4;
 }
 
 impl Cutter<'_> {
@@ -71,6 +74,7 @@ impl Cutter<'_> {
         let (mut spaced, mut new_line) = (true, true);
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
+            let mut known = (Meaning::NONE, 0);
             let class = match BYTE_CLASS.get(usize::from(byte)) {
                 Some(ByteClass::Space) => {
                     spaced = true;
@@ -79,13 +83,8 @@ impl Cutter<'_> {
                     continue;
                 }
                 Some(ByteClass::Letter) => {
-                    if spaced {
-                        self.begin_row(start);
-                    }
-                    let (meaning, seeds) = self.plain_word();
-                    self.push_word(start, meaning, seeds, spaced, new_line);
-                    (spaced, new_line) = (false, false);
-                    continue;
+                    known = self.plain_word();
+                    Class::Word
                 }
                 Some(ByteClass::Digit) => self.digits(),
                 Some(ByteClass::Sign) => self.sign(byte),
@@ -94,41 +93,32 @@ impl Cutter<'_> {
                         spaced = true;
                         continue;
                     };
+                    if class == Class::Word {
+                        known = self.look_up(start);
+                    }
                     class
                 }
             };
             if spaced {
-                self.begin_row(start);
+                self.end_row();
+                (self.row.first, self.row.start) = (self.list.len(), start);
             }
-            if class == Class::Word {
-                let (meaning, seeds) = self.look_up(start);
-                self.push_word(start, meaning, seeds, spaced, new_line);
-            } else {
-                self.push(start, class, spaced, new_line);
-            }
+            let (meaning, mut seeds) = known;
+            seeds |= match class {
+                Class::Word => self.word_seeds(byte, self.at - start, seeds),
+                Class::Digits => {
+                    self.row.holds |= Row::DIGITS;
+                    seed::NUMBER | seed::FIGURES
+                }
+                Class::Sign(sign) => self.sign_seeds(sign, spaced),
+                Class::Tag(_) => seed::TAKEN,
+                Class::Edge => 0,
+            };
+            self.all |= seeds;
+            self.seeds.push(seeds);
+            self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
             (spaced, new_line) = (false, false);
         }
-    }
-
-    fn begin_row(&mut self, start: usize) {
-        self.end_row();
-        (self.row.first, self.row.start) = (self.list.len(), start);
-    }
-
-    /// A token that is no word.
-    fn push(&mut self, start: usize, class: Class, spaced: bool, new_line: bool) {
-        let seeds = match class {
-            Class::Digits => {
-                self.row.digits = true;
-                seed::NUMBER | seed::FIGURES
-            }
-            Class::Tag(_) => seed::TAKEN,
-            Class::Sign(sign) => self.sign_seeds(sign, spaced),
-            _ => 0,
-        };
-        self.all |= seeds;
-        self.seeds.push(seeds);
-        self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning: Meaning::NONE });
     }
 
     fn sign_seeds(&mut self, sign: u8, spaced: bool) -> u32 {
@@ -143,39 +133,38 @@ impl Cutter<'_> {
             b'@' => seed::AT | seed::ADDRESS,
             b'.' if !spaced => seed::DOT | if self.continues() { seed::ADDRESS } else { 0 },
             b':' => {
-                self.row.colon = true;
+                self.row.holds |= Row::COLON;
                 seed::COLON_SIGN
             }
             _ => 0,
         }
     }
 
+    /// The bits of a word of so many bytes that do not follow from what it means.
     #[inline]
-    fn push_word(&mut self, start: usize, meaning: Meaning, seeds: u32, spaced: bool, new_line: bool) {
-        self.row.letters = true;
-        let mut seeds = seeds;
-        seeds |= match self.at - start {
+    fn word_seeds(&mut self, first: u8, length: usize, seeds: u32) -> u32 {
+        self.row.holds |= Row::LETTERS;
+        if seeds & seed::SECRET != 0 {
+            self.row.secret = 4;
+        }
+        let short = match length {
             1 => seed::LETTER,
             2 => seed::PAIR,
             _ => 0,
         };
-        if !self.text.as_bytes().get(start).is_some_and(u8::is_ascii_lowercase) {
-            seeds |= seed::CAPITAL;
-        }
-        if seeds & seed::SECRET != 0 {
-            self.row.secret = 4;
-        }
-        self.all |= seeds;
-        self.seeds.push(seeds);
-        self.list.push(Token { start, end: self.at, class: Class::Word, spaced, new_line, meaning });
+        if first.is_ascii_lowercase() { short } else { short | seed::CAPITAL }
     }
 
     /// Says of the row that ends here what may begin with it.
+    #[inline]
     fn end_row(&mut self) {
-        let Row { first, start, digits, letters, colon, secret } = self.row;
-        self.row = Row { secret: secret.saturating_sub(1), ..Row::default() };
+        let Row { first, start, holds, secret } = self.row;
+        (self.row.holds, self.row.secret) = (0, secret.saturating_sub(1));
+        if holds <= Row::LETTERS && secret == 0 {
+            return;
+        }
         let mut bits = 0;
-        if digits && letters {
+        if holds & (Row::DIGITS | Row::LETTERS) == Row::DIGITS | Row::LETTERS {
             let end = self.list.last().map_or(0, |token| token.end);
             let long = end.saturating_sub(start) >= LONG;
             bits = if long { seed::MIXED | seed::ROW } else { seed::MIXED };
@@ -183,12 +172,10 @@ impl Cutter<'_> {
         if secret > 0 {
             bits |= seed::ROW;
         }
-        if colon {
+        if holds & Row::COLON != 0 {
             bits |= seed::COLON;
         }
-        if bits != 0
-            && let Some(seeds) = self.seeds.get_mut(first)
-        {
+        if let Some(seeds) = self.seeds.get_mut(first) {
             *seeds |= bits;
             self.all |= bits;
         }

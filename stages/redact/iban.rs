@@ -43,8 +43,10 @@ struct Reading {
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
-    let near = (first + 1..first + 5).any(|at| scene.tokens.has_seed(at, seed::NUMBER));
-    let (country, after) = if near { country(scene, first)? } else { return None };
+    if !(first + 1..first + 5).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
+        return None;
+    }
+    let (country, after) = country(scene, first)?;
     let length = iban_length(country)?;
     let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
     if !scene.tokens.has_seed(digits, seed::NUMBER) {

@@ -38,13 +38,17 @@ pub fn find(scene: &mut Scene<'_>) {
     }
 }
 
-/// Whether an address or a postcode may begin at a token: cheap, since it is asked of every word with a capital. A word needs figures
-/// close behind it, unless it is one of streets or boxes.
+/// Whether an address or a postcode may begin at a token: cheap, since it is asked of every number and every word with a capital. A word
+/// needs figures close behind it, unless it is one of streets or boxes; a number without any of them is at most a postcode.
 fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     let tokens = &scene.tokens;
-    tokens.has_seed(index, seed::NUMBER)
-        || (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
-        || tokens.any(seed::STREET) && tokens.has_seed(index, seed::STREET | seed::LETTER | seed::CUE)
+    let bits = tokens.seeds(index);
+    if bits & seed::NUMBER != 0 {
+        let code = || bits & seed::FIGURES != 0 && matches!(tokens.at(index).len(), 4..=6);
+        return tokens.any(seed::STREET) || code();
+    }
+    (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
+        || tokens.any(seed::STREET) && bits & (seed::STREET | seed::LETTER | seed::CUE) != 0
 }
 
 /// The last token of an address that begins at `index`.

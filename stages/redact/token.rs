@@ -218,6 +218,12 @@ impl<'a> Tokens<'a> {
         rest.iter().position(|bits| bits & seeds != 0).map(|place| from + place)
     }
 
+    /// The bits of the token.
+    #[inline]
+    pub fn seeds(&self, index: usize) -> u32 {
+        self.cut.seeds.get(index).copied().unwrap_or(0)
+    }
+
     /// Whether the token has any of the bits of `seeds`.
     #[inline]
     pub fn has_seed(&self, index: usize, seeds: u32) -> bool {
