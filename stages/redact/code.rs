@@ -68,7 +68,8 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     if plain {
         let token = tokens.at(index);
         let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES);
-        let unlisted = bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
+        let unlisted =
+            bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
         if !figures && !unlisted {
             return false;
         }

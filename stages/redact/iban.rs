@@ -9,7 +9,7 @@ use super::checks;
 use super::cue::Hint;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::number::{Run, group_into};
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
@@ -20,9 +20,10 @@ const SHORTEST: usize = 12;
 
 /// Finds the IBANs.
 pub fn find(scene: &mut Scene<'_>) {
+    let mut reading = Reading::default();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
-        index = find_at(scene, at).unwrap_or(at + 1);
+        index = find_at(scene, at, &mut reading).unwrap_or(at + 1);
     }
 }
 
@@ -35,14 +36,17 @@ fn is_common_word(scene: &Scene<'_>, first: usize) -> bool {
         && !(capitals && scene.tokens.glued(first + 1))
 }
 
+/// What is read from a place on, in the rooms of what was read before.
+#[derive(Default)]
 struct Reading {
     symbols: Vec<u8>,
     /// For every piece: the symbols up to its end and its last token.
     ends: Vec<(usize, usize)>,
+    run: Run,
 }
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
-fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
+fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
     if !(first + 1..first + 5).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
         return None;
     }
@@ -52,7 +56,7 @@ fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
     if !scene.tokens.has_seed(digits, seed::NUMBER) {
         return None;
     }
-    let reading = read(scene, after, country);
+    reading.read(scene, after, country);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {
         return None;
     }
@@ -100,56 +104,59 @@ fn is_solid(token: Token) -> bool {
     matches!(token.class, Class::Word | Class::Digits)
 }
 
-fn read(scene: &Scene<'_>, after: usize, country: [u8; 2]) -> Reading {
-    let mut reading = Reading { symbols: country.to_vec(), ends: Vec::new() };
-    let mut at = after;
-    let mut last = after - 1;
-    while reading.symbols.len() < LONGEST {
-        let token = scene.free(at);
-        if token.new_line {
-            break;
-        }
-        if matches!(token.class, Class::Sign(b'-' | b'.' | b',')) && at == last + 1 {
-            at += 1;
-            continue;
-        }
-        let Some(next) = read_piece(scene, at, &mut reading.symbols) else { break };
-        last = next - 1;
-        reading.ends.push((reading.symbols.len(), last));
-        at = next;
-    }
-    reading
-}
-
-/// Reads one piece: figures, a number word, or letters of a bank's code.
-fn read_piece(scene: &Scene<'_>, at: usize, symbols: &mut Vec<u8>) -> Option<usize> {
-    let token = scene.free(at);
-    let glued = scene.tokens.glued(at);
-    match token.class {
-        Class::Digits => {
-            let text = scene.tokens.str(token);
-            symbols.extend(text.bytes().filter(u8::is_ascii_digit).take(LONGEST + 1));
-            Some(at + 1)
-        }
-        Class::Word if token.meaning.sense.is_number() && !(token.is_letter() && glued) => {
-            let (digits, after) = group_at(&scene.tokens, at)?;
-            symbols.extend(digits.iter().map(|digit| b'0' + digit));
-            Some(after)
-        }
-        Class::Word if token.meaning.sense != Sense::None && !glued && !token.is_letter() => None,
-        Class::Word => {
-            let letters = scene.tokens.str(token);
-            let capitals = letters.bytes().all(|byte| byte.is_ascii_uppercase());
-            if !letters.is_ascii()
-                || token.len() > 16
-                || !(glued || token.is_letter() || capitals && token.len() <= 4)
-            {
-                return None;
+impl Reading {
+    fn read(&mut self, scene: &Scene<'_>, after: usize, country: [u8; 2]) {
+        self.symbols.clear();
+        self.symbols.extend(country);
+        self.ends.clear();
+        let mut at = after;
+        let mut last = after - 1;
+        while self.symbols.len() < LONGEST {
+            let token = scene.free(at);
+            if token.new_line {
+                break;
             }
-            symbols.extend(letters.bytes());
-            Some(at + 1)
+            if matches!(token.class, Class::Sign(b'-' | b'.' | b',')) && at == last + 1 {
+                at += 1;
+                continue;
+            }
+            let Some(next) = self.piece(scene, at) else { break };
+            last = next - 1;
+            self.ends.push((self.symbols.len(), last));
+            at = next;
         }
-        _ => None,
+    }
+
+    /// Reads one piece: figures, a number word, or letters of a bank's code.
+    fn piece(&mut self, scene: &Scene<'_>, at: usize) -> Option<usize> {
+        let token = scene.free(at);
+        let glued = scene.tokens.glued(at);
+        match token.class {
+            Class::Digits => {
+                let text = scene.tokens.str(token);
+                self.symbols.extend(text.bytes().filter(u8::is_ascii_digit).take(LONGEST + 1));
+                Some(at + 1)
+            }
+            Class::Word if token.meaning.sense.is_number() && !(token.is_letter() && glued) => {
+                let after = group_into(&scene.tokens, at, &mut self.run)?;
+                self.symbols.extend(self.run.digits.iter().map(|digit| b'0' + digit));
+                Some(after)
+            }
+            Class::Word if token.meaning.sense != Sense::None && !glued && !token.is_letter() => None,
+            Class::Word => {
+                let letters = scene.tokens.str(token);
+                let capitals = letters.bytes().all(|byte| byte.is_ascii_uppercase());
+                if !letters.is_ascii()
+                    || token.len() > 16
+                    || !(glued || token.is_letter() || capitals && token.len() <= 4)
+                {
+                    return None;
+                }
+                self.symbols.extend(letters.bytes());
+                Some(at + 1)
+            }
+            _ => None,
+        }
     }
 }
 

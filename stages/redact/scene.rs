@@ -171,10 +171,11 @@ impl<'a> Scene<'a> {
     /// Records a finding over the tokens `first..=last`.
     pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
         let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
-        for (index, taken) in self.taken.iter_mut().enumerate().take(last + 1).skip(first) {
-            *taken = Some(kind);
-            self.tokens.mark(index, seed::TAKEN);
+        let range = first..(last + 1).min(self.taken.len());
+        if let Some(taken) = self.taken.get_mut(range.clone()) {
+            taken.fill(Some(kind));
         }
+        self.tokens.mark(range, seed::TAKEN);
         self.found.push(Finding { kind, start, end, score, rule, pattern: None });
     }
 

@@ -4,6 +4,8 @@
 //! [`Meaning`], and the bits of [`seed`] that each token and the text have, so that most need no second look.
 //! Must not know what an entity is. Every byte is visited a fixed number of times.
 
+use std::ops::Range;
+
 use super::cutter::Cut;
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
@@ -183,10 +185,10 @@ impl<'a> Tokens<'a> {
         self.cut.all & seeds != 0
     }
 
-    /// Adds bits to a token, and so to the text.
+    /// Adds bits to tokens.
     #[inline]
-    pub fn mark(&mut self, index: usize, seeds: u32) {
-        if let Some(bits) = self.cut.seeds.get_mut(index) {
+    pub fn mark(&mut self, range: Range<usize>, seeds: u32) {
+        for bits in self.cut.seeds.get_mut(range).into_iter().flatten() {
             *bits |= seeds;
         }
     }
