@@ -112,7 +112,8 @@ fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
 
 /// Whether something solid is glued before the token: then a code began earlier.
 fn is_continued(scene: &Scene<'_>, index: usize) -> bool {
-    scene.tokens.glued(index) && scene.tokens.before(index).is_solid()
+    let before = scene.tokens.before(index);
+    scene.tokens.glued(index) && (before.is_solid() || before.is(b'\'') || before.is_apostrophe())
 }
 
 fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
@@ -252,6 +253,7 @@ const fn is_code_kind(kind: Entity) -> bool {
             | Entity::MedicalRecord
             | Entity::BankAccount
             | Entity::Bic
+            | Entity::Mac
             | Entity::Vin
             | Entity::Mbi
             | Entity::UkNino

@@ -32,7 +32,7 @@ pub const VAGUE: &[&str] = &["number is", "numbers are", "number", "digits are",
 #[rustfmt::skip]
 pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Card, &["card", "cards", "credit card", "debit card", "card number", "card no", "cc", "visa", "mastercard",
-        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "maestro", "kreditkarte",
+        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "ends in", "ends with", "ending with", "card ends", "visa ends", "maestro", "kreditkarte",
         "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card"]),
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
         "digits on the back", "number on the back", "code on the back", "c v v", "c v c", "see vv", "cvv code"]),
@@ -61,6 +61,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "registered number", "on my registered", "telefon", "handy", "telefonnummer", "rufnummer", "téléphone", "telefono",
         "teléfono", "portable", "message me", "phoned", "called from", "number to reach", "mob", "helpline", "toll free",
         "ph", "contact me", "our number", "his number", "her number", "their number", "your number"]),
+    (Entity::Mac, &["mac address", "hardware address", "ethernet address"]),
     (Entity::Imei, &["imei", "i m e i", "imei number"]),
     (Entity::Vin, &["vin", "vin number", "vehicle identification number", "chassis number", "chassis"]),
     (Entity::DateOfBirth, &["born", "born on", "born in", "date of birth", "dob", "d o b", "birthday", "birthdate",
@@ -74,7 +75,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id"]),
     (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
         "registration plate", "vehicle registration", "car registration", "tag number", "kennzeichen", "reg number",
-        "registration number", "matricula", "immatriculation", "car reg"]),
+        "registration number", "matricula", "immatriculation", "car reg", "reg", "rego"]),
     (Entity::MedicalRecord, &["mrn", "m r n", "medical record", "medical record number", "chart number", "patient", "patient number",
         "patient id", "record number", "hospital number", "medical id", "patient identifier", "health record", "medical number"]),
     (Entity::Mbi, &["mbi", "medicare beneficiary", "medicare beneficiary identifier", "medicare id", "medicare number", "medicare",
@@ -188,11 +189,12 @@ impl Cues {
             let number = usize::from(tokens.at(at).meaning.cue);
             let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
             let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
-            self.0.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
+            let found = phrases.iter().rev().filter_map(|(words, hint)| matched(tokens, at, words, *hint));
+            self.0.extend(found);
         }
     }
 
-    /// The cues that end before the token `index` and begin at or after `from`, the nearest first.
+    /// The cues that end before the token `index` and begin at or after `from`, the nearest first; of those that begin at one word, the longest.
     pub fn before(&self, index: usize, from: usize) -> impl Iterator<Item = Cue> + '_ {
         let upto = self.0.partition_point(|cue| cue.first < index);
         self.0
@@ -208,14 +210,17 @@ impl Cues {
     /// The cues that begin at the token `index`, the longest first.
     pub fn at(&self, index: usize) -> impl Iterator<Item = Cue> + '_ {
         let from = self.0.partition_point(|cue| cue.first < index);
-        self.0.get(from..).unwrap_or(&[]).iter().take_while(move |cue| cue.first == index).copied()
+        let upto = self.0.partition_point(|cue| cue.first <= index);
+        self.0.get(from..upto).unwrap_or(&[]).iter().rev().copied()
     }
 }
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {
     let mut at = first + 1;
     for word in words.iter().skip(1) {
-        if tokens.at(at).is(b'-') || tokens.at(at).is(b'\'') || tokens.at(at).is_apostrophe() {
+        let sign = tokens.at(at);
+        let dot = sign.is(b'.') && tokens.glued(at) && tokens.at(at - 1).is_letter();
+        if dot || sign.is(b'-') || sign.is(b'\'') || sign.is_apostrophe() {
             at += 1;
         }
         let token = tokens.at(at);

@@ -31,7 +31,7 @@ pub enum Sense {
     Homophone(u8),
     /// "first" to "thirtieth".
     Ordinal(u8),
-    /// January (1) to December (12).
+    /// January (1) to December (12); in other languages than English 12 more, since those words are also names.
     Month(u8),
 }
 
@@ -136,6 +136,9 @@ impl Flags {
     pub const THING: Self = Self(1 << 39);
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);
+
+    /// Letters of a word or a name follow: "spelled".
+    pub const SPELLS: Self = Self(1 << 44);
 
     /// Whether any flag of `other` is set.
     #[inline]
@@ -325,6 +328,7 @@ fn seeds(meaning: Meaning) -> u32 {
         (flags.any(Flags::FIRM_CUE), seed::FIRM_CUE),
         (flags.any(Flags::STREET | Flags::STREET_BEFORE | Flags::BOX), seed::STREET),
         (flags.any(Flags::AGE), seed::AGE),
+        (flags.any(Flags::SPELLS), seed::SPELLS),
         (flags.any(Flags::TITLE | Flags::GREETING | Flags::KIN) || meaning.names > 0, seed::TELLS),
     ];
     bits.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit)

@@ -117,6 +117,8 @@ pub struct Grammar {
     pub lenient: bool,
 }
 
+/// So many digits stand before the letter that introduces an extension; fewer are a measure, "1920x1080".
+const PHONE: usize = 7;
 /// Most signs and spoken separators between two groups.
 const WIDEST_GAP: usize = 6;
 
@@ -301,6 +303,9 @@ impl Reader<'_, '_, '_> {
         if token.has(Flags::AND) {
             gap.and = matches!(self.run.groups.last().map(|group| group.form), Some(Form::Scale));
             return gap.and;
+        }
+        if token.is_letter() && token.has(Flags::EXTENSION) && self.run.digits.len() < PHONE {
+            return false;
         }
         gap.dot_word |= token.has(Flags::DOT);
         gap.point |= token.has(Flags::POINT);

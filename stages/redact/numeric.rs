@@ -318,11 +318,13 @@ fn has_phone_after(scene: &Scene<'_>, index: usize) -> bool {
 /// Letters said or written right before a number that has letters: a licence, a passport.
 fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
     let mut start = first;
-    for _ in 0..4 {
+    for _ in 0..4.min(start) {
         let token = scene.free_before(start);
+        let owner = scene.tokens.glued(start - 1)
+            && (scene.tokens.before(start - 1).is(b'\'') || scene.tokens.before(start - 1).is_apostrophe());
         let glued = scene.tokens.glued(start) && token.class == Class::Word && token.len() <= 4;
         let pronoun = matches!(scene.tokens.str(token), "a" | "I" | "i" | "s" | "x");
-        if !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
+        if owner || !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
             break;
         }
         start -= 1;

@@ -78,7 +78,7 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
     let mut words = 0;
     let mut telling = firm;
     while words < LONGEST {
-        let at = first.checked_sub(1)?;
+        let Some(at) = first.checked_sub(1) else { break };
         let token = scene.free(at);
         if scene.tokens.at(first).new_line {
             break;

@@ -27,11 +27,43 @@ mod score {
 /// Finds the names. A name found again hides what stands before the next word, which may have spoken against it: so again.
 pub fn find(scene: &mut Scene<'_>) {
     const ROUNDS: usize = 4;
+    if scene.tokens.any(seed::SPELLS) {
+        find_spelled(scene);
+    }
     let mut names = Names::default();
     for _ in 0..ROUNDS {
         find_once(scene, &mut names);
         if names.words.is_empty() || !find_again(scene, &names) {
             break;
+        }
+    }
+}
+
+/// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".
+fn find_spelled(scene: &mut Scene<'_>) {
+    const FEWEST: usize = 3;
+    const LETTERS: usize = 40;
+    let mut index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::SPELLS) {
+        index = at + 1;
+        let mut first = index;
+        while first < index + 3 && !scene.free(first).is_letter() && scene.free(first).class != Class::Edge {
+            first += 1;
+        }
+        let (mut last, mut letters, mut next) = (first, 0, first);
+        while letters < LETTERS {
+            let token = scene.free(next);
+            if token.is_letter() {
+                last = next;
+                letters += 1;
+            } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
+                break;
+            }
+            next += 1;
+        }
+        if letters >= FEWEST {
+            scene.take(Entity::Person, first, last, score::WEAK, "name spelled");
+            index = last + 1;
         }
     }
 }
@@ -69,7 +101,9 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
                 let last = run_end(scene, index, true)?;
                 return Some((index, last, score::STRONG, "name cue"));
             }
-            Some(Cue::Weak) if is_likely(scene, index, token, capital) => {
+            Some(cue @ (Cue::Weak | Cue::Fair))
+                if is_likely(scene, index, token, capital, cue == Cue::Fair) =>
+            {
                 let last = run_end(scene, index, false)?;
                 return Some((index, last, score::WEAK, "weak name cue"));
             }
@@ -86,6 +120,16 @@ fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
             let _ = index;
             !token.has(Flags::WEEKDAY) && !is_function_word(token)
         }
+}
+
+/// A month in English: "April", "May". What other languages call their months is a name too: "Julio".
+fn is_month(token: Token) -> bool {
+    matches!(token.meaning.sense, Sense::Month(..=12))
+}
+
+/// A word that says a number or a month, and is no name in another language.
+fn is_number_word(token: Token) -> bool {
+    !matches!(token.meaning.sense, Sense::None | Sense::Month(13..))
 }
 
 /// Words that are never a name, however they are written.
@@ -159,21 +203,25 @@ fn is_closing(scene: &Scene<'_>, last: Token) -> bool {
 }
 
 /// Whether a word looks like a name: enough after a weak cue.
-fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> bool {
-    if matches!(token.meaning.sense, Sense::Month(_)) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
+fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, personal: bool) -> bool {
+    if is_month(token) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
         return false;
     }
     let about = scene.known(index);
     if capital {
-        let name = about.is_first() || about.is_last();
-        return (name && !about.is_place() || about.is_unknown() && is_named_on(scene, index))
+        let listed = about.is_first() || about.is_last();
+        let name = listed && !about.is_place() || personal && about.is_first() && !about.is_common();
+        let named = name || about.is_unknown() && is_named_on(scene, index);
+        return named
+            && !token.has(Flags::MODEL)
+            && !(is_acronym(scene.tokens.str(token)) && !about.is_name_alone())
             && !is_heading(scene, index);
     }
     about.is_first()
         && !about.is_common()
         && !about.is_place()
         && token.meaning.flags == Flags::NONE
-        && token.meaning.sense == Sense::None
+        && !is_number_word(token)
 }
 
 /// Whether the word after a capital that nobody knows is a capital too that may be a name.
@@ -216,7 +264,7 @@ fn run_end(scene: &Scene<'_>, index: usize, sure: bool) -> Option<usize> {
         let next = scene.known_free(index + 1);
         let plain = about.is_common()
             && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
-        if plain || first.has(Flags::STOP | Flags::LINK) || first.meaning.sense != Sense::None {
+        if plain || first.has(Flags::STOP | Flags::LINK) || is_number_word(first) {
             return None;
         }
     }
@@ -287,20 +335,20 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
             && !plain
             && !token.has(Flags::WEEKDAY | Flags::FIRM)
             && !is_function_word(token)
-            && !matches!(token.meaning.sense, Sense::Month(_) if !sure);
+            && !(is_month(token) && !sure);
         return fits.then_some(at);
     }
     let name = (about.is_last() || about.is_first()) && !about.is_common();
     let fits = (name || sure && about.is_unknown())
         && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::UNIT)
-        && token.meaning.sense == Sense::None
+        && !is_number_word(token)
         && token.len() > 1;
     fits.then_some(at)
 }
 
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
 fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
-    if token.meaning.sense != Sense::None && !matches!(token.meaning.sense, Sense::Month(_)) {
+    if is_number_word(token) && !is_month(token) {
         return None;
     }
     if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
@@ -343,11 +391,12 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if after.has(Flags::FIRM | Flags::BODY | Flags::STREET) && scene.tokens.is_capital(after) {
         return None;
     }
-    let month = matches!(token.meaning.sense, Sense::Month(_));
+    let month = is_month(token);
     if last > index {
         let tail = scene.known(last);
         let given =
-            about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone());
+            about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone())
+                || about.is_first() && !about.is_common() && tail.is_last() && tail.is_name_alone();
         let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
             && (about.is_first() || about.is_last() || !start)
             && tail.is_last()

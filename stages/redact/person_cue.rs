@@ -12,6 +12,8 @@ use super::token::Class;
 pub enum Cue {
     /// What follows is a name whatever it looks like.
     Strong,
+    /// What follows is a name if it looks like one, though it may be a place too: persons are spoken of.
+    Fair,
     /// What follows is a name if it looks like one.
     Weak,
 }
@@ -23,14 +25,14 @@ const CUES: &[(&str, Cue)] = &[
     ("my name", Cue::Weak), ("full name", Cue::Strong), ("first name", Cue::Strong), ("last name", Cue::Strong),
     ("surname", Cue::Strong), ("family name", Cue::Strong), ("given name", Cue::Strong), ("name on the card", Cue::Weak),
     ("name", Cue::Weak), ("patient name", Cue::Strong), ("customer name", Cue::Strong), ("account holder", Cue::Weak),
-    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Weak), ("i m", Cue::Weak), ("i am", Cue::Weak),
+    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Fair), ("i m", Cue::Fair), ("i am", Cue::Fair),
     ("this is", Cue::Weak), ("it is", Cue::Weak), ("it's", Cue::Weak), ("it s", Cue::Weak), ("here is", Cue::Weak),
-    ("speaking with", Cue::Weak), ("spoke with", Cue::Weak), ("spoke to", Cue::Weak), ("speak with", Cue::Weak),
-    ("speak to", Cue::Weak), ("talk to", Cue::Weak), ("talked to", Cue::Weak), ("talking to", Cue::Weak), ("ask for", Cue::Weak),
-    ("asked for", Cue::Weak), ("named", Cue::Weak), ("called", Cue::Weak), ("call me", Cue::Weak), ("calls me", Cue::Weak),
-    ("known as", Cue::Weak), ("goes by", Cue::Weak), ("signed", Cue::Weak), ("signed by", Cue::Weak), ("regards", Cue::Weak),
-    ("sincerely", Cue::Weak), ("yours", Cue::Weak), ("attn", Cue::Weak), ("attention", Cue::Weak), ("contact", Cue::Weak),
-    ("patient", Cue::Weak), ("employee", Cue::Weak), ("customer", Cue::Weak), ("client", Cue::Weak), ("agent", Cue::Weak),
+    ("speaking with", Cue::Fair), ("spoke with", Cue::Fair), ("spoke to", Cue::Fair), ("speak with", Cue::Fair),
+    ("speak to", Cue::Fair), ("talk to", Cue::Fair), ("talked to", Cue::Fair), ("talking to", Cue::Fair), ("ask for", Cue::Fair),
+    ("asked for", Cue::Fair), ("named", Cue::Fair), ("called", Cue::Weak), ("call me", Cue::Fair), ("calls me", Cue::Fair),
+    ("known as", Cue::Fair), ("goes by", Cue::Fair), ("signed", Cue::Fair), ("signed by", Cue::Fair), ("regards", Cue::Fair),
+    ("sincerely", Cue::Fair), ("yours", Cue::Weak), ("attn", Cue::Fair), ("attention", Cue::Fair), ("contact", Cue::Weak),
+    ("patient", Cue::Fair), ("employee", Cue::Fair), ("customer", Cue::Fair), ("client", Cue::Fair), ("agent", Cue::Fair),
     ("with", Cue::Weak), ("by", Cue::Weak), ("from", Cue::Weak), ("for", Cue::Weak), ("and", Cue::Weak), ("to", Cue::Weak),
     ("tell", Cue::Weak), ("ask", Cue::Weak), ("met", Cue::Weak), ("meet", Cue::Weak), ("thanks", Cue::Weak), ("thank you", Cue::Weak),
     ("starring", Cue::Weak), ("says", Cue::Weak), ("said", Cue::Weak), ("son of", Cue::Weak), ("daughter of", Cue::Weak),

@@ -94,7 +94,8 @@ impl Reader<'_, '_> {
             let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',')) && start == at;
             let word = token.class == Class::Word
                 && !token.is_letter()
-                && (token.has(Flags::DASH | Flags::FILLER | Flags::SLASH) || self.is_case_word(token));
+                && (token.has(Flags::DASH | Flags::FILLER | Flags::SLASH | Flags::COLON)
+                    || self.is_case_word(token));
             if sign {
                 let inner = self.scene.tokens.is_inner(start);
                 glued = glued && inner && !token.is(b',');

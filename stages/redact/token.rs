@@ -138,6 +138,8 @@ pub mod seed {
     pub const ADDRESS: u32 = 1 << 20;
     /// A word that a secret follows.
     pub const SECRET: u32 = 1 << 21;
+    /// A word that the letters of a name follow.
+    pub const SPELLS: u32 = 1 << 23;
     /// A colon.
     pub const COLON_SIGN: u32 = 1 << 22;
 }
