@@ -54,6 +54,7 @@ pub mod scene;
 pub mod secret;
 pub mod spelled;
 pub mod ssn;
+pub mod street;
 mod tag;
 pub mod token;
 pub mod utterances;

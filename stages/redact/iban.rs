@@ -11,10 +11,13 @@ use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::number::{Run, group_into};
 use super::scene::Scene;
+use super::spelled::explanation_end;
 use super::token::{Class, Token, seed};
 
 /// The longest IBAN of any country.
 const LONGEST: usize = 34;
+/// How far from its first letter the first figure lies: each of two letters may be explained ("g as in golf").
+const FAR: usize = 12;
 /// The shortest row that may be a misheard IBAN.
 const SHORTEST: usize = 12;
 
@@ -47,7 +50,7 @@ struct Reading {
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
-    if !(first + 1..first + 5).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
+    if !(first + 1..first + FAR).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
         return None;
     }
     let (country, after) = country(scene, first)?;
@@ -90,11 +93,12 @@ fn country(scene: &Scene<'_>, first: usize) -> Option<([u8; 2], usize)> {
     match *letters {
         [a, b] => Some(([a, b], first + 1)),
         [a] => {
-            let next =
-                first + 1 + usize::from(scene.free(first + 1).is(b'-') || scene.free(first + 1).is(b'.'));
+            let next = explanation_end(scene, first, first + 1);
+            let sign = matches!(scene.free(next).class, Class::Sign(b'-' | b'.' | b','));
+            let next = next + usize::from(sign);
             let letter = scene.free(next);
             let &[b] = scene.tokens.str(letter).as_bytes() else { return None };
-            (letter.class == Class::Word).then_some(([a, b], next + 1))
+            (letter.class == Class::Word).then(|| ([a, b], explanation_end(scene, next, next + 1)))
         }
         _ => None,
     }
@@ -153,7 +157,7 @@ impl Reading {
                     return None;
                 }
                 self.symbols.extend(letters.bytes());
-                Some(at + 1)
+                Some(explanation_end(scene, at, at + 1))
             }
             _ => None,
         }

@@ -114,7 +114,8 @@ fn before_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, 
 
 /// "Costamezzana 43015", "Springfield, 62704": five or six figures right after a word with a capital that is no common one.
 fn after_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
-    let comma = scene.free_before(index).is(b',');
+    let dash = scene.free_before(index);
+    let comma = dash.is(b',') || dash.is(b'-') && dash.spaced && token.spaced;
     let place = (index - usize::from(comma && index > 0)).wrapping_sub(1);
     let town = scene.free(place);
     let about = scene.known_free(place);

@@ -172,6 +172,13 @@ impl Reader<'_, '_> {
     }
 }
 
+/// The letter that the word at `index` explains: that of "b for bravo", "b as in bravo".
+pub fn explained_letter(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    (2..=4).filter_map(|back| index.checked_sub(back)).find(|letter| {
+        scene.free(*letter).is_letter() && explanation_end(scene, *letter, letter + 1) == index + 1
+    })
+}
+
 /// Where the explanation of the letter at `start` ends, if one begins at `after`; else `after`.
 pub fn explanation_end(scene: &Scene<'_>, start: usize, after: usize) -> usize {
     let letter = scene.free(start);

@@ -89,7 +89,10 @@ pub const ROLES: &[(&str, Flags)] = &[
         camino rua praca travessa largo ul ulica aleja",
         Flags::STREET_BEFORE,
     ),
-    ("apt apartment suite ste unit flat floor room house building bldg block door lot", Flags::DOOR),
+    (
+        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector",
+        Flags::DOOR,
+    ),
     (STATES, Flags::STATE),
     (
         "inc incorporated llc llp ltd limited plc corp corporation gmbh ag kg ohg sa sarl sas spa srl bv nv ab oy as aps pty \
