@@ -324,7 +324,8 @@ fn is_www(scene: &Scene<'_>, first: usize) -> bool {
 
 fn is_stop_word(scene: &Scene<'_>, first: usize) -> bool {
     let token = scene.tokens.at(first);
-    token.has(Flags::STOP) && !token.is_letter() && !scene.tokens.glued(first + 1)
+    let dashed = scene.free(first + 1).has(Flags::DASH | Flags::UNDERSCORE);
+    token.has(Flags::STOP) && !token.is_letter() && !dashed && !scene.tokens.glued(first + 1)
 }
 
 /// The first token of the label before the dot at `dot`.

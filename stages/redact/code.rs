@@ -92,7 +92,8 @@ fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
         let bits = tokens.seeds(at);
         let goes_on = bits & spelled != 0
             || bits & seed::CAPITAL != 0 && tokens.at(at).len() <= 4
-            || matches!(tokens.at(at).class, Class::Sign(b'-' | b'.' | b'/' | b','));
+            || matches!(tokens.at(at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
+            || at > index && tokens.at(at).has(Flags::COLON | Flags::DASH);
         if !goes_on {
             return false;
         }

@@ -140,6 +140,11 @@ impl Flags {
     /// Letters of a word or a name follow: "spelled".
     pub const SPELLS: Self = Self(1 << 44);
 
+    /// These flags and those.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether any flag of `other` is set.
     #[inline]
     pub const fn any(self, other: Self) -> bool {

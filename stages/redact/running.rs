@@ -113,7 +113,7 @@ impl Running {
             talk.before = Before::default();
         }
         talk.at = at;
-        if utterances::is_open(text) {
+        if utterances::is_open(&talk.before, text) {
             talk.held = Some(Held { row: batch.slice(row, 1) });
         } else {
             let found = utterances::scan(&self.redactor.scanner, &talk.before, text, None);

@@ -188,8 +188,8 @@ impl Queue {
             last.ready = true;
         }
         let before = speaker.before.clone();
+        let open = utterances::is_open(&before, &record.text);
         speaker.before.said(&record.text);
-        let open = utterances::is_open(&record.text);
         speaker.waits = open.then_some(number);
         self.waiting.push_back(Waiting { record, before, after: None, ready: !open });
     }
