@@ -103,8 +103,8 @@ fn address_going_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> Optio
 
 /// Whether a number that was begun in what was said goes on through all of what comes after, and perhaps further.
 fn number_goes_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> bool {
-    /// So few digits without a phrase before them are a count, or a price.
-    const FEWEST: usize = 3;
+    /// Fewer numbers, said one by one, are a count, a time or a year where no phrase stands before them.
+    const FEWEST: usize = 4;
     let through = |at: usize| {
         let token = after.at(at);
         after.has_seed(at, seed::NUMBER | seed::LETTER)
@@ -115,25 +115,25 @@ fn number_goes_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> bool {
     if last > LONGEST_PIECE || !(0..=last).all(through) {
         return false;
     }
+    let width = |tokens: &Tokens<'_>, at: usize| {
+        let token = tokens.at(at);
+        match (token.class, token.meaning.sense, tokens.before(at).meaning.sense) {
+            (Class::Digits, ..) => token.len(),
+            (_, Sense::Digit(_), Sense::Ten(_)) => 0,
+            (_, Sense::Digit(_) | Sense::Teen(_) | Sense::Ten(_), _) => 1,
+            (_, Sense::Repeat(times), _) => usize::from(times) - 1,
+            _ => 0,
+        }
+    };
     let tail = (0..said.len()).rev().take_while(|at| said.has_seed(*at, seed::NUMBER));
-    let begun: usize = tail.map(|at| width(said.at(at))).sum();
-    let digits = begun + (0..=last).map(|at| width(after.at(at))).sum::<usize>();
+    let begun: usize = tail.map(|at| width(said, at)).sum();
+    let more: usize = (0..=last).map(|at| width(after, at)).sum();
     let told = || (said.len().saturating_sub(TAIL)..said.len()).any(|at| said.has_seed(at, seed::CUE));
-    digits >= FEWEST || digits > 0 && told()
+    begun + more >= FEWEST || more > 0 && told()
 }
 
 /// The most tokens of a piece that is looked at as the middle of a value.
 const LONGEST_PIECE: usize = 40;
-
-/// How many digits a token says.
-fn width(token: Token) -> usize {
-    match (token.class, token.meaning.sense) {
-        (Class::Digits, _) => token.len(),
-        (_, Sense::Digit(_)) => 1,
-        (_, Sense::Teen(_) | Sense::Ten(_) | Sense::Repeat(_)) => 2,
-        _ => 0,
-    }
-}
 
 /// The findings of `text` between two texts.
 fn scan_between(scanner: &Scanner, before: &Before, text: &str, after: &str) -> Vec<Finding> {
