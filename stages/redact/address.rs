@@ -78,12 +78,13 @@ fn path_end(scene: &Scene<'_>, from: usize) -> usize {
 
 fn take_email(scene: &mut Scene<'_>, at: usize) {
     let spoken = scene.tokens.at(at).class == Class::Word;
-    let Some(first) = name_start(scene, at) else { return };
+    let bracket = is_bracketed(scene, at);
+    let Some(first) = name_start(scene, at - usize::from(bracket)) else { return };
     let said = scene.context_for(first, |hint| hint == Hint::Of(Entity::Email)).is_some();
     let glued = !spoken && scene.tokens.glued(at) && scene.tokens.glued(at + 1);
-    let (after, rate) = after_at(scene, at);
+    let (after, rate) = if bracket { (at + 2, true) } else { after_at(scene, at) };
     let joined = (first..at).any(|index| is_joint(scene, index));
-    if let Some(domain) = domain_after(scene, after, joined) {
+    if let Some(domain) = domain_after(scene, after, joined, said) {
         let sure = !spoken || rate || domain.ending == Ending::Strong || said;
         if sure {
             let score = if glued { 1.0 } else { 0.9 };
@@ -101,6 +102,12 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
     }
 }
 
+/// "[at]", "(at)".
+fn is_bracketed(scene: &Scene<'_>, at: usize) -> bool {
+    matches!(scene.free_before(at).class, Class::Sign(b'[' | b'('))
+        && matches!(scene.free(at + 1).class, Class::Sign(b']' | b')'))
+}
+
 /// The index after an at sign, and whether it is said as in India: "at the rate", "at the rate of".
 fn after_at(scene: &Scene<'_>, at: usize) -> (usize, bool) {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
@@ -110,14 +117,19 @@ fn after_at(scene: &Scene<'_>, at: usize) -> (usize, bool) {
 
 /// A domain right after an at sign, whose first label may be said in several words.
 ///
-/// After a name with spoken signs it may begin with any word: "at my company dot io".
-fn domain_after(scene: &Scene<'_>, first: usize, joined: bool) -> Option<Domain> {
+/// After a name with spoken signs it may begin with any word ("at my company dot io"), and with an article where e-mail is spoken of.
+fn domain_after(scene: &Scene<'_>, first: usize, joined: bool, said: bool) -> Option<Domain> {
     let mut start = first;
     for _ in 0..LABEL_WORDS {
         let token = scene.free(start);
+        let article = || {
+            let word = scene.tokens.str(token);
+            start == first && ["the", "my", "our"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
         if !is_solid(token)
             || token.has(Flags::STOP)
                 && !joined
+                && !(said && article())
                 && !token.is_letter()
                 && label::after_dot(scene, start + 1).is_none()
         {
@@ -255,7 +267,7 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
     let Some(first) = label_start(scene, dot) else { return dot + 1 };
     let web = www_start(scene, dot);
     let domain = match web {
-        Some(_) => domain_after(scene, dot + 1, true),
+        Some(_) => domain_after(scene, dot + 1, true, false),
         None => label::domain(scene, first),
     };
     let Some(domain) = domain else { return dot + 1 };
@@ -264,7 +276,10 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
         .context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url)))
         .map(|context| context.hint);
     let written = scene.tokens.at(dot).is(b'.');
-    let sure = domain.ending == Ending::Strong || www || said.is_some_and(|_| !written || scene.lenient);
+    let path =
+        !written && scene.free(domain.last + 1).has(Flags::SLASH) && is_solid(scene.free(domain.last + 2));
+    let sure =
+        domain.ending == Ending::Strong || www || path || said.is_some_and(|_| !written || scene.lenient);
     if !sure || is_stop_word(scene, first) && said.is_none() {
         return dot + 1;
     }

@@ -72,6 +72,28 @@ pub fn find(scene: &mut Scene<'_>) {
     }
 }
 
+/// Finds births whose month is a number: "the first of the third, nineteen eighty eight".
+pub fn find_births(scene: &mut Scene<'_>) {
+    let born = |hint| hint == Hint::Of(Entity::DateOfBirth);
+    for first in 0..scene.tokens.len() {
+        let Some(month) = month_after(scene, first).filter(|_| !scene.is_taken(first)) else { continue };
+        let year = year_at(scene, month + 1).or_else(|| short_year(scene, month + 1));
+        if let Some(year) = year.filter(|_| scene.context_for(first, born).is_some()) {
+            scene.take(Entity::DateOfBirth, first, year, 0.8, "date in ordinals");
+        }
+    }
+}
+
+/// The month of "first of the third", "third of fourth": both said as ordinals.
+fn month_after(scene: &Scene<'_>, day: usize) -> Option<usize> {
+    let is = |at: usize, word: &str| usize::from(scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word));
+    let ordinal =
+        |at: usize, most: u8| matches!(scene.free(at).meaning.sense, Sense::Ordinal(n) if n <= most);
+    let month = day + 1 + is(day + 1, "of");
+    let month = month + is(month, "the");
+    (ordinal(day, 31) && ordinal(month, 12)).then_some(month)
+}
+
 fn find_at(scene: &mut Scene<'_>, month: usize) {
     let before = day_before(scene, month);
     let (after_day, day_after) = match before {

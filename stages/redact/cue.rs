@@ -111,7 +111,8 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::ThTnin, &["thai id", "thai national id", "thai identity"]),
     (Entity::TrTckn, &["tckn", "tc kimlik", "kimlik", "kimlik no", "turkish id", "t c kimlik"]),
     (Entity::ZaId, &["south african id", "sa id", "rsa id", "za id"]),
-    (Entity::Number, &["policy", "policy number", "member number", "member id", "membership", "customer number",
+    (Entity::Number, &["policy", "policy number", "customer no", "client no", "member no", "policy no", "order no", "invoice no", "case no", "claim no",
+        "ref no", "reference no", "booking no", "employee no", "badge no", "membership no", "member number", "member id", "membership", "customer number",
         "client number", "reference", "reference number", "confirmation", "confirmation number", "tracking number",
         "case number", "claim number", "order number", "invoice number", "booking number", "reservation", "insurance",
         "insurance number", "medicaid", "serial", "serial number", "id number", "student id", "employee id",
@@ -122,7 +123,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "ration card", "military id", "service number", "aktenzeichen", "booking reference", "record locator", "id no"]),
     (Entity::Email, &["email", "emails", "e mail", "mail", "gmail", "email address", "e mail address", "mail me", "write to me",
         "write me", "inbox", "email is", "electronic mail", "contact me at", "reach me at", "login", "username"]),
-    (Entity::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit",
+    (Entity::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit", "link",
         "online at", "blog", "portfolio"]),
 ];
 
@@ -192,6 +193,11 @@ impl Cues {
             let found = phrases.iter().rev().filter_map(|(words, hint)| matched(tokens, at, words, *hint));
             self.0.extend(found);
         }
+    }
+
+    /// Whether any of them promises this.
+    pub fn any(&self, hint: Hint) -> bool {
+        self.0.iter().any(|cue| cue.hint == hint)
     }
 
     /// The cues that end before the token `index` and begin at or after `from`, the nearest first; of those that begin at one word, the longest.

@@ -74,10 +74,21 @@ fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
         index = at + 1;
         if let Some((first, last, score, rule)) = name_at(scene, at) {
             remember(scene, first, last, names);
+            let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
             index = last + 1;
         }
     }
+}
+
+/// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
+fn with_prefix(scene: &Scene<'_>, first: usize) -> usize {
+    let Some(letter) = first.checked_sub(2) else { return first };
+    let sign = scene.free(first - 1);
+    let prefix = scene.free(letter);
+    let joined = (sign.is(b'\'') || sign.is_apostrophe()) && scene.tokens.is_inner(first - 1);
+    let capital = prefix.is_letter() && scene.tokens.is_capital(prefix) && !scene.tokens.glued(letter);
+    if joined && capital { letter } else { first }
 }
 
 type Name = (usize, usize, f32, &'static str);
@@ -85,7 +96,11 @@ type Name = (usize, usize, f32, &'static str);
 /// A name that begins at the token `index`: its first and last token, score and rule.
 fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
-    if token.class != Class::Word || token.len() < 2 || !may_be_name(scene, index, token) {
+    let initial = token.is_letter()
+        && scene.tokens.is_capital(token)
+        && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
+        && scene.free(index + 1).is(b'.');
+    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
         return None;
     }
     let capital = scene.tokens.is_capital(token);
@@ -396,7 +411,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         let tail = scene.known(last);
         let given =
             about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone())
-                || about.is_first() && !about.is_common() && tail.is_last() && tail.is_name_alone();
+                || about.is_first() && tail.is_last() && tail.is_name_alone();
         let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
             && (about.is_first() || about.is_last() || !start)
             && tail.is_last()
@@ -431,7 +446,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         || !start
             && scene.tokens.is_capital(scene.free(before))
             && !scene.free(before).meaning.sense.is_number();
-    (alone && !capital_before && !token.has(Flags::STOP) && token.len() > 2).then_some((
+    (alone && !capital_before && !token.has(Flags::STOP | Flags::MODEL) && token.len() > 2).then_some((
         index,
         index,
         score::SINGLE,

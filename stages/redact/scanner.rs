@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::cue::Hint;
 use super::custom::Custom;
 use super::kind::{Entities, Entity};
 pub use super::scene::Finding;
@@ -287,6 +288,9 @@ impl Scanner {
         }
         if has(scene, seed::MONTH) {
             calendar::find(scene);
+        }
+        if has(scene, seed::NUMBER) && scene.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
+            calendar::find_births(scene);
         }
         if has(scene, seed::NUMBER | seed::CAPITAL) {
             code::find(scene);

@@ -324,6 +324,11 @@ impl<'a> Scene<'a> {
             })
     }
 
+    /// Whether a phrase of the text promises this.
+    pub fn is_spoken_of(&self, hint: Hint) -> bool {
+        self.cues.any(hint)
+    }
+
     /// Whether one of the free tokens before `index`, at most `reach` of them, is a word with `flags`.
     pub fn spoken_before(&self, index: usize, reach: usize, flags: Flags) -> bool {
         (self.horizon(index, reach)..index).any(|before| self.tokens.at(before).has(flags))

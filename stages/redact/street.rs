@@ -57,6 +57,10 @@ pub fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
         if digits > HOUSE_DIGITS {
             return None;
         }
+        if scene.free(at).meaning.sense == Sense::Hundred {
+            at += 1;
+            at += usize::from(scene.free(at).has(Flags::AND) && scene.tokens.has_seed(at + 1, seed::NUMBER));
+        }
     }
     (at > index).then_some(at)
 }
@@ -128,7 +132,8 @@ fn ends_street(scene: &Scene<'_>, at: usize, from: usize) -> bool {
     ];
     let word = scene.tokens.str(token);
     let short = ["st", "ave", "rd", "blvd", "ln", "dr"].iter().any(|s| word.eq_ignore_ascii_case(s));
-    let named = (from..at).all(|at| !scene.tokens.at(at).has(Flags::STOP));
+    let named = (from..at).all(|at| !scene.tokens.at(at).has(Flags::STOP))
+        && !scene.tokens.str(scene.tokens.at(from)).eq_ignore_ascii_case("way");
     named
         && (sure.iter().any(|s| word.eq_ignore_ascii_case(s))
             || short && (from..at).any(|at| scene.tokens.is_capital(scene.tokens.at(at))))
@@ -159,7 +164,9 @@ pub fn street_before(scene: &Scene<'_>, index: usize) -> Option<usize> {
         } else if !token.has(Flags::PARTICLE) && !["des", "l", "d", "et"].contains(&scene.tokens.str(token)) {
             break;
         }
-        at += 1 + usize::from(scene.free(at + 1).is(b'\'') && scene.tokens.is_inner(at + 1));
+        let sign = matches!(scene.free(at + 1).class, Class::Sign(b'\'' | b'-'))
+            || scene.free(at + 1).is_apostrophe();
+        at += 1 + usize::from(sign && scene.tokens.is_inner(at + 1));
     }
     last
 }

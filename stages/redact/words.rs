@@ -85,7 +85,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     ),
     (STREETS, Flags::STREET),
     (
-        "rue avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
+        "rue bd bld avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
         camino rua praca travessa largo ul ulica aleja",
         Flags::STREET_BEFORE,
     ),
@@ -111,7 +111,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     (ACTS, Flags::ACT),
     (KINDRED, Flags::KIN),
     (
-        "password passphrase passwort pwd secret token apikey key bearer credentials username login userid handle screenname nickname \
+        "password passphrase passwort pwd passwd pw secret token apikey key bearer credentials username login userid handle screenname nickname \
         twitter instagram skype telegram snapchat discord",
         Flags::SECRET,
     ),
