@@ -63,6 +63,10 @@ pub mod words;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod cases_said;
+#[cfg(test)]
+mod cases_written;
+#[cfg(test)]
 mod properties;
 
 use std::time::Duration;

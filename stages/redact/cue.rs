@@ -203,13 +203,17 @@ impl Cues {
     /// The cues that end before the token `index` and begin at or after `from`, the nearest first; of those that begin at one word, the longest.
     pub fn before(&self, index: usize, from: usize) -> impl Iterator<Item = Cue> + '_ {
         let upto = self.0.partition_point(|cue| cue.first < index);
-        self.0
-            .get(..upto)
-            .unwrap_or(&[])
-            .iter()
+        let cues = self.0.get(..upto).unwrap_or(&[]);
+        // "sort code is": of "sort code" and "code is" the first says more.
+        let is_part = move |cue: &Cue| {
+            let earlier = cues.iter().rev().skip_while(|other| other.first >= cue.first);
+            cue.hint == Hint::Of(Entity::Number)
+                && earlier.take(3).any(|other| other.last >= cue.first && other.hint != Hint::Any)
+        };
+        cues.iter()
             .rev()
             .take_while(move |cue| cue.first >= from)
-            .filter(move |cue| cue.last < index)
+            .filter(move |cue| cue.last < index && !is_part(cue))
             .copied()
     }
 

@@ -249,25 +249,28 @@ fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
     !about.is_common() && !about.is_place() && !next.has(Flags::FIRM | Flags::BODY | Flags::STREET)
 }
 
-/// "Terms And Conditions": most words have capitals, so a capital says nothing. A tag stands for as many words as it takes: what was no
-/// name before its neighbours were replaced is none afterwards.
+/// "Terms And Conditions": most words have capitals, so a capital says nothing. What was found ends the look, and a tag stands for as many
+/// words as it takes: what was no name before its neighbours were replaced is none afterwards.
 fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
     const ENOUGH: usize = 5;
-    let mut words = 0;
-    for at in (index.saturating_sub(6)..index + 7).filter(|at| *at != index) {
-        let token = scene.tokens.at(at);
-        match token.class {
-            Class::Tag(_) => words += ENOUGH,
-            Class::Word if !scene.is_taken(at) => {
-                if !scene.tokens.is_capital(token) {
-                    return false;
-                }
-                words += 1;
+    const FAR: usize = 6;
+    let words = |places: &mut dyn Iterator<Item = usize>| {
+        let mut words = 0;
+        for at in places {
+            let token = scene.tokens.at(at);
+            match token.class {
+                Class::Tag(_) => return Some(words + ENOUGH),
+                _ if scene.is_taken(at) => break,
+                Class::Word if !scene.tokens.is_capital(token) => return None,
+                Class::Word => words += 1,
+                _ => {}
             }
-            _ => {}
         }
-    }
-    words >= ENOUGH
+        Some(words)
+    };
+    let before = words(&mut (index.saturating_sub(FAR)..index).rev());
+    let after = before.and_then(|_| words(&mut (index + 1..=index + FAR)));
+    before.zip(after).is_some_and(|(before, after)| before + after >= ENOUGH)
 }
 
 /// The last token of the name that begins at `index`. After a sure cue the first word counts whatever it is.
