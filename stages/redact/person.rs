@@ -3,17 +3,15 @@
 //! In: a scene. Out: findings. Words begin with a capital in what people write, and often not in what a recogniser writes; so a name in
 //! small letters needs a cue or two words of the gazetteer. A name found once is found again in the same text.
 
-use std::collections::HashSet;
-
 use super::gazetteer::Known;
 use super::kind::Entity;
-use super::lexicon::{Flags, Sense};
+use super::lexicon::Flags;
+use super::person_again::{Names, find_again, remember};
 use super::person_cue::{Cue, matching};
+use super::person_run::{is_function_word, is_month, is_number_word, run_end};
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
-/// The most words of a name.
-const LONGEST: usize = 5;
 /// How sure each way to find a name is.
 mod score {
     pub const TITLE: f32 = 0.9;
@@ -21,7 +19,6 @@ mod score {
     pub const WEAK: f32 = 0.7;
     pub const FULL: f32 = 0.75;
     pub const SINGLE: f32 = 0.55;
-    pub const AGAIN: f32 = 0.6;
 }
 
 /// Finds the names. A name found again hides what stands before the next word, which may have spoken against it: so again.
@@ -33,7 +30,7 @@ pub fn find(scene: &mut Scene<'_>) {
     let mut names = Names::default();
     for _ in 0..ROUNDS {
         find_once(scene, &mut names);
-        if names.words.is_empty() || !find_again(scene, &names) {
+        if names.is_empty() || !find_again(scene, &names) {
             break;
         }
     }
@@ -135,23 +132,6 @@ fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
             let _ = index;
             !token.has(Flags::WEEKDAY) && !is_function_word(token)
         }
-}
-
-/// A month in English: "April", "May". What other languages call their months is a name too: "Julio".
-fn is_month(token: Token) -> bool {
-    matches!(token.meaning.sense, Sense::Month(..=12))
-}
-
-/// A word that says a number or a month, and is no name in another language.
-fn is_number_word(token: Token) -> bool {
-    !matches!(token.meaning.sense, Sense::None | Sense::Month(13..))
-}
-
-/// Words that are never a name, however they are written.
-fn is_function_word(token: Token) -> bool {
-    token.has(Flags::LINK)
-        || token.has(Flags::FILLER)
-        || token.has(Flags::STOP) && token.len() <= 4 && token.meaning.sense == Sense::None
 }
 
 /// "Dr." before a name, not "the doctor said".
@@ -273,97 +253,6 @@ fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
     before.zip(after).is_some_and(|(before, after)| before + after >= ENOUGH)
 }
 
-/// The last token of the name that begins at `index`. After a sure cue the first word counts whatever it is.
-fn run_end(scene: &Scene<'_>, index: usize, sure: bool) -> Option<usize> {
-    let first = scene.tokens.at(index);
-    let capital = scene.tokens.is_capital(first);
-    let about = scene.known(index);
-    if sure && !capital {
-        let next = scene.known_free(index + 1);
-        let plain = about.is_common()
-            && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
-        if plain || first.has(Flags::STOP | Flags::LINK) || is_number_word(first) {
-            return None;
-        }
-    }
-    if sure
-        && capital
-        && (about.is_common() && !about.is_first() && !about.is_last() && is_function_word(first))
-    {
-        return None;
-    }
-    let mut last = index;
-    let mut words = 1;
-    let mut at = index + 1;
-    while words < LONGEST
-        && let Some(next) = next_word(scene, at, capital, sure)
-    {
-        last = next;
-        at = next + 1;
-        words += 1;
-    }
-    Some(last)
-}
-
-/// Whether nothing of the same clause follows.
-fn ends_clause(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
-    !matches!(token.class, Class::Word | Class::Digits) || token.has(Flags::AND)
-}
-
-/// The next word of a name from `at` on, past an initial's dot, a particle or a hyphen; its last token.
-fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<usize> {
-    let token = scene.free(at);
-    if token.is(b'.') && scene.tokens.glued(at) && scene.free_before(at).len() <= 2 {
-        return next_word(scene, at + 1, capital, sure).filter(|_| scene.free(at + 1).class == Class::Word);
-    }
-    if (token.is(b'-') || token.is(b'\'') || token.is_apostrophe()) && scene.tokens.is_inner(at) {
-        let next = scene.free(at + 1);
-        return (next.class == Class::Word
-            && (scene.tokens.is_capital(next) == capital || capital && next.len() > 2)
-            && next.len() > 1)
-            .then_some(at + 1);
-    }
-    if token.class != Class::Word
-        || token.new_line
-        || scene.tokens.glued(at) && !scene.free_before(at).is(b'.')
-    {
-        return None;
-    }
-    let word = scene.tokens.str(token);
-    if token.has(Flags::PARTICLE) && (capital || !token.has(Flags::STOP)) {
-        let next = scene.free(at + 1);
-        let named = if capital { scene.tokens.is_capital(next) } else { scene.known_free(at + 1).is_last() };
-        let again = next.has(Flags::PARTICLE) && scene.tokens.is_capital(scene.free(at + 2));
-        if next.class == Class::Word && !next.new_line && (named || again) {
-            return Some(if again { at + 2 } else { at + 1 });
-        }
-    }
-    let about = scene.known(at);
-    if capital {
-        let initial = token.is_letter() && scene.tokens.is_capital(token) && word != "I";
-        let initial = initial && (scene.free(at + 1).is(b'.') || scene.tokens.is_capital(scene.free(at + 1)));
-        let dot = initial && scene.free(at + 1).is(b'.');
-        if initial {
-            return Some(if dot { at + 1 } else { at });
-        }
-        let plain = about.is_common() && !about.is_last() && !about.is_first();
-        let fits = scene.tokens.is_capital(token)
-            && token.len() > 1
-            && !plain
-            && !token.has(Flags::WEEKDAY | Flags::FIRM)
-            && !is_function_word(token)
-            && !(is_month(token) && !sure);
-        return fits.then_some(at);
-    }
-    let name = (about.is_last() || about.is_first()) && !about.is_common();
-    let fits = (name || sure && about.is_unknown())
-        && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::UNIT)
-        && !is_number_word(token)
-        && token.len() > 1;
-    fits.then_some(at)
-}
-
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
 fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
     if is_number_word(token) && !is_month(token) {
@@ -477,63 +366,4 @@ fn begins_sentence(scene: &Scene<'_>, index: usize) -> bool {
             before.class,
             Class::Edge | Class::Sign(b'.' | b'!' | b'?' | b':' | b'"' | b'>' | b'*' | b'-' | 0x80..)
         )
-}
-
-/// Words of names that were found, in small letters.
-#[derive(Default)]
-struct Names {
-    words: HashSet<String>,
-    /// A bit for each word of ASCII by its length and last letter: so that most others are passed at a glance.
-    prints: u64,
-    /// Whether one goes beyond ASCII.
-    wide: bool,
-}
-
-impl Names {
-    fn insert(&mut self, word: &str) {
-        let small = word.to_lowercase();
-        self.wide |= !small.is_ascii();
-        self.prints |= print(&small);
-        self.words.insert(small);
-    }
-
-    fn has(&self, word: &str) -> bool {
-        let may =
-            if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
-        may && self.words.contains(&word.to_lowercase())
-    }
-}
-
-fn print(word: &str) -> u64 {
-    let last = word.bytes().next_back().unwrap_or(0) & 0x1F;
-    1 << ((word.len() * 7 + usize::from(last)) % 64)
-}
-
-/// Keeps the words of a name by which it can be found again.
-fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names) {
-    for at in first..=last {
-        let token = scene.tokens.at(at);
-        let plain = token.has(Flags::STOP | Flags::PARTICLE) || scene.known(at).is_common();
-        let word = scene.tokens.str(token);
-        if token.class == Class::Word && word.chars().count() >= 3 && !plain {
-            names.insert(word);
-        }
-    }
-}
-
-fn find_again(scene: &mut Scene<'_>, names: &Names) -> bool {
-    let before = scene.found.len();
-    let mut from = 0;
-    while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
-        from = index + 1;
-        let token = scene.free(index);
-        if token.class == Class::Word
-            && token.len() >= 3
-            && names.has(scene.tokens.str(token))
-            && !scene.tokens.at(index + 1).is(b'@')
-        {
-            scene.take(Entity::Person, index, index, score::AGAIN, "name again");
-        }
-    }
-    scene.found.len() > before
 }
