@@ -126,13 +126,12 @@ fn domain_after(scene: &Scene<'_>, first: usize, joined: bool, said: bool) -> Op
             let word = scene.tokens.str(token);
             start == first && ["the", "my", "our"].iter().any(|known| word.eq_ignore_ascii_case(known))
         };
-        if !is_solid(token)
-            || token.has(Flags::STOP)
-                && !joined
-                && !(said && article())
-                && !token.is_letter()
-                && label::after_dot(scene, start + 1).is_none()
-        {
+        let may = !token.has(Flags::STOP)
+            || joined
+            || said && article()
+            || token.is_letter()
+            || label::after_dot(scene, start + 1).is_some();
+        if !is_solid(token) || !may {
             return None;
         }
         if let Some(domain) = label::domain(scene, start) {

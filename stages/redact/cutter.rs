@@ -333,7 +333,7 @@ fn halves(chunk: u128) -> (u64, u64) {
 fn letters(bytes: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
-    let small = bytes | 0x20 * EACH;
+    let small = bytes | (0x20 * EACH);
     let seven = small & !HIGH;
     let from_a = seven + (0x80 - 0x61) * EACH;
     let beyond_z = seven + (0x80 - 0x7B) * EACH;

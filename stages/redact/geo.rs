@@ -40,8 +40,7 @@ fn one_in_minutes(scene: &Scene<'_>, index: usize, compass: &str) -> Option<usiz
     if !figures(index) || !scene.free(index + 1).is(b'%') {
         return None;
     }
-    let mut at = index + 2;
-    for _ in 0..12 {
+    for at in index + 2..index + 14 {
         let token = scene.free(at);
         if token.is_letter() && compass.contains(scene.tokens.str(token)) {
             return Some(at);
@@ -50,7 +49,6 @@ fn one_in_minutes(scene: &Scene<'_>, index: usize, compass: &str) -> Option<usiz
         if !figures(at) && !mark {
             return None;
         }
-        at += 1;
     }
     None
 }

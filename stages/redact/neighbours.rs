@@ -101,11 +101,7 @@ fn place_at(scene: &Scene<'_>, index: usize, run: &mut Run) -> Option<Place> {
         return Some(Place { first: index, last: index, personal, loose: false });
     }
     run_at(&scene.tokens, index, Grammar { lenient: true }, run)?;
-    let free = run
-        .groups
-        .iter()
-        .take_while(|group| (group.first..=group.last).all(|at| !scene.is_taken(at)))
-        .count();
+    let free = run.free(|at| scene.is_taken(at));
     let free = quantity::drop_homophones(run, 0..free).end;
     let last = run.groups.get(free.checked_sub(1)?)?.last;
     Some(Place { first: index, last, personal: false, loose: is_loose(scene, run, free) })

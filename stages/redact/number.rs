@@ -102,6 +102,17 @@ impl Run {
         self.digits.get(group.from..group.to).unwrap_or(&[])
     }
 
+    /// How many groups there are before the first of which a token, or one between it and the last, is `taken`.
+    pub fn free(&self, taken: impl Fn(usize) -> bool) -> usize {
+        let mut from = self.groups.first().map_or(0, |group| group.first);
+        let free = self.groups.iter().take_while(|group| {
+            let free = !(from..=group.last).any(&taken);
+            from = group.last + 1;
+            free
+        });
+        free.count()
+    }
+
     /// The value of a group of at most nine digits.
     #[inline]
     pub fn value(&self, group: &Group) -> Option<u32> {

@@ -47,11 +47,7 @@ pub fn find(scene: &mut Scene<'_>) {
         }
         match run_at(&scene.tokens, index, grammar, &mut run) {
             Some(after) => {
-                let free = run
-                    .groups
-                    .iter()
-                    .position(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
-                let end = free.unwrap_or(run.groups.len());
+                let end = run.free(|at| scene.is_taken(at));
                 judge(scene, &run, end);
                 index = run.groups.get(end).map_or(after, |group| group.first).max(index + 1);
             }

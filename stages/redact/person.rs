@@ -207,10 +207,8 @@ fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, perso
         let listed = about.is_first() || about.is_last();
         let name = listed && !about.is_place() || personal && about.is_first() && !about.is_common();
         let named = name || about.is_unknown() && is_named_on(scene, index);
-        return named
-            && !token.has(Flags::MODEL)
-            && !(is_acronym(scene.tokens.str(token)) && !about.is_name_alone())
-            && !is_heading(scene, index);
+        let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
+        return named && !acronym && !token.has(Flags::MODEL) && !is_heading(scene, index);
     }
     about.is_first()
         && !about.is_common()

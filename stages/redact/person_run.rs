@@ -89,7 +89,7 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
             && !plain
             && !token.has(Flags::WEEKDAY | Flags::FIRM)
             && !is_function_word(token)
-            && !(is_month(token) && !sure);
+            && (sure || !is_month(token));
         return fits.then_some(at);
     }
     let name = (about.is_last() || about.is_first()) && !about.is_common();

@@ -193,6 +193,27 @@ proptest! {
     }
 }
 
+/// Texts on which a promise was broken once.
+#[test]
+fn promises_hold_where_they_did_not() {
+    let texts = [
+        "CLIENT 79893 e::\u{fffd}0 ",
+        "client 79893 e::-0",
+        "THEY HAD 6: LEONTI, AND PAMELA, DONNA, ANDREA TERRENCE, BRIAN.",
+        "MY ZIP CODE ONE TWO THREE SIGFREÐSDÓTTIR IS",
+        "From TheFilm Swedish Graffiti (AlsoStreetcred Hilding Carlsson. What'S Not To Love?",
+        "The Name In The Account Is Not Correct, Please° Change It To Manuela [Gottschalk",
+        "shows on Miletić Dale Street were important",
+        "dio utives \"Serves As An Advoärnfrcate For Artúr Value Of Music\" And \"Sspports Its",
+        "Smith John and Mary Smith",
+    ];
+    for profile in [Profile::Transcript, Profile::Text] {
+        for text in texts {
+            assert_eq!(fuzz::check(&scanner(profile), text), Ok(()), "{profile:?} {text:?}");
+        }
+    }
+}
+
 /// How many tokens were looked at, for each token of the text.
 fn steps_per_token(text: &str) -> u64 {
     let scene = find(text, Profile::Transcript);
