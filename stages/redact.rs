@@ -41,7 +41,9 @@ pub mod operator;
 mod options;
 pub mod organization;
 pub mod person;
+mod person_again;
 pub mod person_cue;
+mod person_run;
 pub mod phone;
 pub mod postal;
 pub mod postcode;
@@ -54,6 +56,7 @@ pub mod scene;
 pub mod secret;
 pub mod spelled;
 pub mod ssn;
+pub mod street;
 mod tag;
 pub mod token;
 pub mod utterances;
@@ -61,6 +64,10 @@ pub mod words;
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod cases_said;
+#[cfg(test)]
+mod cases_written;
 #[cfg(test)]
 mod properties;
 

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use headwater_stages::redact::{Entities, Profile, Scanner, Style, catalogue};
-use scan::{Input, Offsets, Output, ScanOptions, scan};
+use scan::{BUFFERED, Input, Offsets, Output, ScanOptions, scan};
 
 /// The verbs of `headwater redact`.
 #[derive(Debug, clap::Subcommand)]
@@ -78,7 +78,8 @@ fn scan_standard_input(out: &mut dyn Write, json: bool, offsets: &str, scanner: 
         (true, _) => Output::Spans(Offsets::Bytes),
         (false, _) => Output::Text,
     };
-    match scan(io::stdin().lock(), out, ScanOptions { scanner, input: Input::Detect, output }) {
+    let input = io::BufReader::with_capacity(BUFFERED, io::stdin().lock());
+    match scan(input, out, ScanOptions { scanner, input: Input::Detect, output }) {
         Ok(report) => {
             for bad in &report.first_bad {
                 eprintln!("error: {bad}");

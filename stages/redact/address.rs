@@ -8,6 +8,7 @@ use super::kind::Entity;
 use super::label::{self, Domain, Ending, is_solid, is_spelled};
 use super::lexicon::{Flags, Sense};
 use super::scene::Scene;
+use super::spelled::explained_letter;
 use super::token::{Class, seed};
 
 /// The most tokens of the name before an at sign.
@@ -21,7 +22,7 @@ const PATH_TOKENS: usize = 512;
 
 /// Finds the addresses.
 pub fn find(scene: &mut Scene<'_>) {
-    if scene.tokens.signals.colon {
+    if scene.tokens.any(seed::COLON_SIGN) {
         find_schemes(scene);
     }
     let mut index = 0;
@@ -77,17 +78,20 @@ fn path_end(scene: &Scene<'_>, from: usize) -> usize {
 
 fn take_email(scene: &mut Scene<'_>, at: usize) {
     let spoken = scene.tokens.at(at).class == Class::Word;
-    let Some(first) = name_start(scene, at) else { return };
+    let bracket = is_bracketed(scene, at);
+    let Some(first) = name_start(scene, at - usize::from(bracket)) else { return };
     let said = scene.context_for(first, |hint| hint == Hint::Of(Entity::Email)).is_some();
     let glued = !spoken && scene.tokens.glued(at) && scene.tokens.glued(at + 1);
-    if let Some(domain) = domain_after(scene, at + 1) {
-        let sure = !spoken || domain.ending == Ending::Strong || said;
+    let (after, rate) = if bracket { (at + 2, true) } else { after_at(scene, at) };
+    let joined = (first..at).any(|index| is_joint(scene, index));
+    if let Some(domain) = domain_after(scene, after, joined, said) {
+        let sure = !spoken || rate || domain.ending == Ending::Strong || said;
         if sure {
             let score = if glued { 1.0 } else { 0.9 };
             return scene.take(Entity::Email, first, domain.last, score, "e-mail");
         }
     }
-    let loose = loose_domain(scene, at + 1, said);
+    let loose = loose_domain(scene, after, said);
     let last = if glued && is_solid(scene.free(at + 1)) {
         label::label_end(scene, at + 1).map(|end| end - 1).max(loose)
     } else {
@@ -98,14 +102,36 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
     }
 }
 
+/// "[at]", "(at)".
+fn is_bracketed(scene: &Scene<'_>, at: usize) -> bool {
+    matches!(scene.free_before(at).class, Class::Sign(b'[' | b'('))
+        && matches!(scene.free(at + 1).class, Class::Sign(b']' | b')'))
+}
+
+/// The index after an at sign, and whether it is said as in India: "at the rate", "at the rate of".
+fn after_at(scene: &Scene<'_>, at: usize) -> (usize, bool) {
+    let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
+    let rate = at + 1 + usize::from(is(at + 1, "the"));
+    if is(rate, "rate") { (rate + 1 + usize::from(is(rate + 1, "of")), true) } else { (at + 1, false) }
+}
+
 /// A domain right after an at sign, whose first label may be said in several words.
-fn domain_after(scene: &Scene<'_>, first: usize) -> Option<Domain> {
+///
+/// After a name with spoken signs it may begin with any word ("at my company dot io"), and with an article where e-mail is spoken of.
+fn domain_after(scene: &Scene<'_>, first: usize, joined: bool, said: bool) -> Option<Domain> {
     let mut start = first;
     for _ in 0..LABEL_WORDS {
         let token = scene.free(start);
-        if !is_solid(token)
-            || token.has(Flags::STOP) && !token.is_letter() && label::after_dot(scene, start + 1).is_none()
-        {
+        let article = || {
+            let word = scene.tokens.str(token);
+            start == first && ["the", "my", "our"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        };
+        let may = !token.has(Flags::STOP)
+            || joined
+            || said && article()
+            || token.is_letter()
+            || label::after_dot(scene, start + 1).is_some();
+        if !is_solid(token) || !may {
             return None;
         }
         if let Some(domain) = label::domain(scene, start) {
@@ -152,6 +178,7 @@ fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mu
     let spoken = scene.tokens.at(at).class == Class::Word;
     match token.class {
         Class::Sign(b'\'' | b'&' | b'#' | b'%') if solid && glued => Some(index),
+        Class::Sign(b'\'') if glued && is_prefixed(scene, index) => Some(index),
         Class::Sign(b'.' | b'-' | b'_' | b'+') if glued => Some(index),
         Class::Sign(b',') if scene.lenient && spoken && is_comma_of_name(scene, index, start == at) => {
             Some(index)
@@ -161,9 +188,16 @@ fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mu
         }
         Class::Digits => (spoken && token.len() <= 4 && !scene.tokens.at(start).new_line).then_some(index),
         Class::Word if scene.tokens.at(start).new_line => None,
+        Class::Word if spoken && let Some(letter) = explained_letter(scene, index) => Some(letter),
         Class::Word => is_name_part(scene, index, start, at, words).then_some(index),
         _ => None,
     }
+}
+
+/// "o'neil", "d'angelo": an apostrophe behind one letter.
+fn is_prefixed(scene: &Scene<'_>, apostrophe: usize) -> bool {
+    let letter = scene.free_before(apostrophe);
+    scene.tokens.is_inner(apostrophe) && letter.is_letter() && !scene.tokens.glued(apostrophe - 1)
 }
 
 /// Whether a comma belongs to a name that is said sign by sign: "john, dot, doe, at".
@@ -219,20 +253,32 @@ fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words:
     {
         return false;
     }
-    *words += 1;
+    // "all one word", "in lower case"
+    let manner = ["all", "word", "together", "lowercase", "case", "caps"];
+    if !manner.iter().any(|known| scene.tokens.str(token).eq_ignore_ascii_case(known)) {
+        *words += 1;
+    }
     *words <= NAME_WORDS
 }
 
 /// Takes the domain whose first dot is at `dot`, or nothing; the index to go on from.
 fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
     let Some(first) = label_start(scene, dot) else { return dot + 1 };
-    let Some(domain) = label::domain(scene, first) else { return dot + 1 };
-    let www = is_www(scene, first) || scheme_start(scene, first) < first;
+    let web = www_start(scene, dot);
+    let domain = match web {
+        Some(_) => domain_after(scene, dot + 1, true, false),
+        None => label::domain(scene, first),
+    };
+    let Some(domain) = domain else { return dot + 1 };
+    let www = web.is_some() || is_www(scene, first) || scheme_start(scene, first) < first;
     let said = scene
         .context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url)))
         .map(|context| context.hint);
     let written = scene.tokens.at(dot).is(b'.');
-    let sure = domain.ending == Ending::Strong || www || said.is_some_and(|_| !written || scene.lenient);
+    let path =
+        !written && scene.free(domain.last + 1).has(Flags::SLASH) && is_solid(scene.free(domain.last + 2));
+    let sure =
+        domain.ending == Ending::Strong || www || path || said.is_some_and(|_| !written || scene.lenient);
     if !sure || is_stop_word(scene, first) && said.is_none() {
         return dot + 1;
     }
@@ -241,14 +287,47 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
         scene.take(Entity::Email, start, domain.last, 0.6, "e-mail without an at sign");
         return domain.last + 1;
     }
-    let start = scheme_start(scene, first);
+    let start = scheme_start(scene, www_start(scene, dot).unwrap_or(first));
     let last = if scene.tokens.glued(domain.last + 1) && !scene.tokens.at(domain.last + 1).is(b'.') {
         path_end(scene, domain.last)
     } else {
-        domain.last
+        spoken_path_end(scene, domain.last)
     };
     scene.take(Entity::Url, start, last, 0.8, "domain");
     last + 1
+}
+
+/// The last token of a path that is said: "slash login", "forward slash a dash b".
+fn spoken_path_end(scene: &Scene<'_>, domain: usize) -> usize {
+    let mut last = domain;
+    while last - domain < PATH_TOKENS {
+        let forward = scene.tokens.str(scene.free(last + 1)).eq_ignore_ascii_case("forward");
+        let slash = last + 1 + usize::from(forward);
+        if !scene.free(slash).has(Flags::SLASH)
+            || !is_solid(scene.free(slash + 1))
+            || scene.free(slash).new_line
+        {
+            break;
+        }
+        let Some(end) = label::label_end(scene, slash + 1) else { break };
+        last = end - 1;
+    }
+    last
+}
+
+/// Where "double u double u double u", "triple w" before the dot at `dot` begins.
+fn www_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
+    let says = |at: usize, sense: Sense| scene.free(at).meaning.sense == sense;
+    let is_u = |at: usize| {
+        ["u", "you"].iter().any(|word| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word))
+    };
+    let double_u = |at: usize| says(at, Sense::Repeat(2)) && is_u(at + 1);
+    let three = dot.checked_sub(6).filter(|at| (0..3).all(|pair| double_u(at + 2 * pair)));
+    let triple = dot.checked_sub(2).filter(|at| {
+        says(*at, Sense::Repeat(3)) && scene.tokens.str(scene.free(at + 1)).eq_ignore_ascii_case("w")
+    });
+    let both = dot.checked_sub(3).filter(|at| says(*at, Sense::Repeat(3)) && double_u(at + 1));
+    three.or(both).or(triple)
 }
 
 /// "www", "w w w".
@@ -259,7 +338,8 @@ fn is_www(scene: &Scene<'_>, first: usize) -> bool {
 
 fn is_stop_word(scene: &Scene<'_>, first: usize) -> bool {
     let token = scene.tokens.at(first);
-    token.has(Flags::STOP) && !token.is_letter() && !scene.tokens.glued(first + 1)
+    let dashed = scene.free(first + 1).has(Flags::DASH | Flags::UNDERSCORE);
+    token.has(Flags::STOP) && !token.is_letter() && !dashed && !scene.tokens.glued(first + 1)
 }
 
 /// The first token of the label before the dot at `dot`.
@@ -275,10 +355,16 @@ fn label_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
             && (is_solid(token) || token.is(b'-') || token.is(b'_') || token.is(b'.'));
         let spelled =
             is_spelled(token) && is_spelled(scene.tokens.at(start)) && !scene.tokens.at(start).new_line;
-        if !glued && !spelled {
+        // "my dash site": the word before a spoken dash belongs to it.
+        let dashed = token.class == Class::Word
+            && token.has(Flags::DASH | Flags::UNDERSCORE)
+            && left > 0
+            && is_solid(scene.free(left - 1))
+            && !scene.tokens.at(start).new_line;
+        if !glued && !spelled && !dashed {
             break;
         }
-        start = left;
+        start = if dashed { left - 1 } else { left };
     }
     while start + 1 < dot && !is_solid(scene.tokens.at(start)) {
         start += 1;

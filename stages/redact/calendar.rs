@@ -72,16 +72,38 @@ pub fn find(scene: &mut Scene<'_>) {
     }
 }
 
+/// Finds births whose month is a number: "the first of the third, nineteen eighty eight".
+pub fn find_births(scene: &mut Scene<'_>) {
+    let born = |hint| hint == Hint::Of(Entity::DateOfBirth);
+    for first in 0..scene.tokens.len() {
+        let Some(month) = month_after(scene, first).filter(|_| !scene.is_taken(first)) else { continue };
+        let year = year_at(scene, month + 1).or_else(|| short_year(scene, month + 1));
+        if let Some(year) = year.filter(|_| scene.context_for(first, born).is_some()) {
+            scene.take(Entity::DateOfBirth, first, year, 0.8, "date in ordinals");
+        }
+    }
+}
+
+/// The month of "first of the third", "third of fourth": both said as ordinals.
+fn month_after(scene: &Scene<'_>, day: usize) -> Option<usize> {
+    let is = |at: usize, word: &str| usize::from(scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word));
+    let ordinal =
+        |at: usize, most: u8| matches!(scene.free(at).meaning.sense, Sense::Ordinal(n) if n <= most);
+    let month = day + 1 + is(day + 1, "of");
+    let month = month + is(month, "the");
+    (ordinal(day, 31) && ordinal(month, 12)).then_some(month)
+}
+
 fn find_at(scene: &mut Scene<'_>, month: usize) {
     let before = day_before(scene, month);
     let (after_day, day_after) = match before {
         Some(_) => (month + 1, None),
         None => day_after(scene, month + 1).map_or((month + 1, None), |next| (next, Some(next - 1))),
     };
-    let year = year_at(scene, after_day);
     let first = before.unwrap_or(month);
     let has_day = before.is_some() || day_after.is_some();
     let born = scene.context_for(first, |hint| hint == Hint::Of(Entity::DateOfBirth)).is_some();
+    let year = year_at(scene, after_day).or_else(|| short_year(scene, after_day).filter(|_| born && has_day));
     let last = year.or(day_after).unwrap_or(month);
     if has_day && year.is_some() || born && (has_day || year.is_some()) {
         let first = if has_day && scene.free_before(first).has(Flags::LINK) && is_the(scene, first) {
@@ -101,7 +123,8 @@ fn is_the(scene: &Scene<'_>, first: usize) -> bool {
 /// The index of the first token of a day that ends before `month`.
 fn day_before(scene: &Scene<'_>, month: usize) -> Option<usize> {
     let mut end = month.checked_sub(1)?;
-    if scene.tokens.str(scene.free(end)).eq_ignore_ascii_case("of")
+    if ["of", "de"].iter().any(|of| scene.tokens.str(scene.free(end)).eq_ignore_ascii_case(of))
+        || scene.free(end).is(b'.') && scene.tokens.glued(end)
         || scene.free(end).is(b',')
         || scene.free(end).is(b'-')
     {
@@ -130,7 +153,10 @@ fn day_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
     match (token.class, token.meaning.sense) {
         (Class::Digits, _) if token.len() <= 2 && day(figures(scene, index)?) => {
             let suffix = scene.tokens.glued(index + 1)
-                && matches!(scene.tokens.str(next).to_ascii_lowercase().as_str(), "st" | "nd" | "rd" | "th");
+                && matches!(
+                    scene.tokens.str(next).to_ascii_lowercase().as_str(),
+                    "st" | "nd" | "rd" | "th" | "er"
+                );
             Some(index + 1 + usize::from(suffix))
         }
         (_, Sense::Ten(tens)) => match next.meaning.sense {
@@ -149,8 +175,10 @@ fn day_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
 /// The last token of a year that begins at `index` or after a comma there.
 fn year_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let link = scene.free(index);
-    let skip =
-        link.is(b',') || link.is(b'-') || link.is(b'.') || ["of", "in"].contains(&scene.tokens.str(link));
+    let skip = link.is(b',')
+        || link.is(b'-')
+        || link.is(b'.')
+        || ["of", "in", "de", "del"].contains(&scene.tokens.str(link));
     let at = index + usize::from(skip);
     let token = scene.free(at);
     match (token.class, token.meaning.sense) {
@@ -170,6 +198,18 @@ fn year_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
         (_, Sense::Digit(2)) if scene.free(at + 1).meaning.sense == Sense::Scale => {
             Some(after_thousand(scene, at + 1))
         }
+        _ => None,
+    }
+}
+
+/// "eighty five", "oh four" behind a day and a month: the last token.
+fn short_year(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let at = index + usize::from(scene.free(index).is(b','));
+    let next = at + 1 + usize::from(scene.free(at + 1).is(b'-'));
+    let ones = matches!(scene.free(next).meaning.sense, Sense::Digit(1..));
+    match scene.free(at).meaning.sense {
+        Sense::Ten(30..) => Some(if ones { next } else { at }),
+        Sense::Digit(0) if ones => Some(next),
         _ => None,
     }
 }

@@ -3,6 +3,8 @@
 //! In: the groups of a run that are left when dates, times and quantities are cut off. Out: a kind and a score. One [`DigitRow`] = one
 //! entity; the rows stand with their families, below `ids`. A check or a form raises the score, context raises it more.
 
+use std::sync::LazyLock;
+
 use super::checks::Check;
 use super::cue::Hint;
 use super::ids;
@@ -95,6 +97,12 @@ pub struct DigitRow {
 }
 
 impl DigitRow {
+    /// Whether so many digits may be one at all.
+    fn takes(&self, length: usize) -> bool {
+        let [fewest, most] = self.said;
+        self.lengths.contains(&length) || (fewest..=most).contains(&length)
+    }
+
     /// How much a candidate looks like it, 0 to 1; at least 0.5 is enough.
     pub fn score(&self, candidate: &Candidate<'_>) -> f32 {
         let length = candidate.digits.len();
@@ -106,7 +114,7 @@ impl DigitRow {
         }
         let context = candidate.context_score(self.kind);
         let valid = fits && (self.check.holds)(candidate.digits);
-        let form = self.forms.iter().any(|form| candidate.has_shape(form));
+        let form = !self.forms.is_empty() && self.forms.iter().any(|form| candidate.has_shape(form));
         let alone = match (valid, form) {
             (true, true) => self.alone.both,
             (true, false) => self.alone.check,
@@ -142,6 +150,13 @@ pub struct Guess {
     pub score: f32,
 }
 
+/// The rows of digits by the number of digits that they may take, each in the order of the tables.
+static BY_LENGTH: LazyLock<Vec<Vec<&DigitRow>>> = LazyLock::new(|| {
+    let rows = || ids::DIGITS.iter().flat_map(|table| table.iter());
+    let longest = rows().flat_map(|row| row.said.iter().chain(row.lengths)).max().copied().unwrap_or(0);
+    (0..=longest).map(|length| rows().filter(|row| row.takes(length)).collect()).collect()
+});
+
 /// The best row for a candidate among those that `wanted` lets take part.
 pub fn best(candidate: &Candidate<'_>, wanted: impl Fn(Entity) -> bool) -> Guess {
     let mut best = Guess { kind: Entity::Number, rule: "number", score: 0.0 };
@@ -153,8 +168,10 @@ pub fn best(candidate: &Candidate<'_>, wanted: impl Fn(Entity) -> bool) -> Guess
     for row in ids::OWN {
         offer(row.kind, row.rule, (row.score)(candidate));
     }
-    for row in ids::DIGITS.iter().flat_map(|table| table.iter()).filter(|row| wanted(row.kind)) {
-        offer(row.kind, row.rule, row.score(candidate));
+    for row in BY_LENGTH.get(candidate.digits.len()).into_iter().flatten() {
+        if wanted(row.kind) {
+            offer(row.kind, row.rule, row.score(candidate));
+        }
     }
     best
 }

@@ -17,12 +17,12 @@ fn check(text: &str, expected: &str) {
 }
 
 #[track_caller]
-fn transcript(text: &str, expected: &str) {
+pub fn transcript(text: &str, expected: &str) {
     check_in(Profile::Transcript, text, expected);
 }
 
 #[track_caller]
-fn clean(text: &str, expected: &str) {
+pub fn clean(text: &str, expected: &str) {
     check_in(Profile::Text, text, expected);
 }
 

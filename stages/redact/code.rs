@@ -7,7 +7,7 @@ use super::checks::Check;
 use super::cue::Hint;
 use super::ids;
 use super::kind::Entity;
-use super::lexicon::{Flags, Meaning};
+use super::lexicon::Flags;
 use super::scene::{Context, Scene};
 use super::spelled::Spelling;
 use super::token::{Class, Token, seed};
@@ -45,7 +45,7 @@ const MOST: usize = 20;
 
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = Spelling::default();
+    let mut spelling = std::mem::take(&mut scene.spelling);
     let mut index = 0;
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
@@ -56,35 +56,52 @@ pub fn find(scene: &mut Scene<'_>) {
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
     }
+    scene.spelling = spelling;
 }
 
 /// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
 fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
-    const SPELLED: u16 = seed::FIGURES | seed::LETTER | seed::NUMBER;
+    const SPELLED: u32 = seed::FIGURES | seed::LETTER | seed::NUMBER;
     let tokens = &scene.tokens;
-    let spelled = |at: usize| tokens.has_seed(at, SPELLED);
-    let before = |back: usize| index.checked_sub(back).is_some_and(spelled);
-    if is_continued(scene, index) || before(1) && before(2) {
+    let bits = tokens.seeds(index);
+    let plain = bits & (SPELLED | seed::MIXED) == 0;
+    if plain {
+        let token = tokens.at(index);
+        let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES);
+        let unlisted =
+            bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
+        if !figures && !unlisted {
+            return false;
+        }
+    }
+    let before = |back: usize| index.checked_sub(back).is_some_and(|at| tokens.has_seed(at, SPELLED));
+    if before(1) && before(2) || is_continued(scene, index) {
         return false;
     }
-    let token = tokens.at(index);
-    if spelled(index) && !tokens.has_seed(index, seed::MIXED) {
-        // What is written or said in figures alone is no code.
-        return (index..index + FAR)
-            .take_while(|at| {
-                let capitals = tokens.has_seed(*at, seed::CAPITAL) && tokens.at(*at).len() <= 4;
-                spelled(*at)
-                    || capitals
-                    || matches!(tokens.at(*at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
-            })
-            .any(|at| {
-                tokens.has_seed(at, seed::LETTER | seed::CAPITAL) && !tokens.has_seed(at, seed::NUMBER)
-            });
+    if plain {
+        return true;
     }
-    let next = tokens.at(index + 1);
-    tokens.has_seed(index, seed::MIXED)
-        || token.len() <= 6 && next.class == Class::Digits
-        || matches!(token.len(), 8 | 11) && token.meaning == Meaning::NONE && is_capital(scene, token)
+    // What is written or said in figures alone is no code.
+    bits & seed::MIXED != 0 || is_spelled_on(scene, index, SPELLED)
+}
+
+/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on.
+fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
+    let tokens = &scene.tokens;
+    for at in index..index + FAR {
+        let bits = tokens.seeds(at);
+        let goes_on = bits & spelled != 0
+            || bits & seed::CAPITAL != 0 && tokens.at(at).len() <= 4
+            || matches!(tokens.at(at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
+            || at > index && tokens.at(at).has(Flags::COLON | Flags::DASH);
+        if !goes_on {
+            return false;
+        }
+        if bits & (seed::LETTER | seed::CAPITAL) != 0 && bits & seed::NUMBER == 0 {
+            return true;
+        }
+    }
+    false
 }
 
 /// How far a code is looked for a letter.
@@ -96,7 +113,8 @@ fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
 
 /// Whether something solid is glued before the token: then a code began earlier.
 fn is_continued(scene: &Scene<'_>, index: usize) -> bool {
-    scene.tokens.glued(index) && scene.tokens.before(index).is_solid()
+    let before = scene.tokens.before(index);
+    scene.tokens.glued(index) && (before.is_solid() || before.is(b'\'') || before.is_apostrophe())
 }
 
 fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
@@ -236,6 +254,7 @@ const fn is_code_kind(kind: Entity) -> bool {
             | Entity::MedicalRecord
             | Entity::BankAccount
             | Entity::Bic
+            | Entity::Mac
             | Entity::Vin
             | Entity::Mbi
             | Entity::UkNino

@@ -32,7 +32,7 @@ pub const VAGUE: &[&str] = &["number is", "numbers are", "number", "digits are",
 #[rustfmt::skip]
 pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Card, &["card", "cards", "credit card", "debit card", "card number", "card no", "cc", "visa", "mastercard",
-        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "maestro", "kreditkarte",
+        "master card", "amex", "american express", "discover card", "card ending in", "ending in", "ends in", "ends with", "ending with", "card ends", "visa ends", "maestro", "kreditkarte",
         "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card"]),
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
         "digits on the back", "number on the back", "code on the back", "c v v", "c v c", "see vv", "cvv code"]),
@@ -61,6 +61,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "registered number", "on my registered", "telefon", "handy", "telefonnummer", "rufnummer", "téléphone", "telefono",
         "teléfono", "portable", "message me", "phoned", "called from", "number to reach", "mob", "helpline", "toll free",
         "ph", "contact me", "our number", "his number", "her number", "their number", "your number"]),
+    (Entity::Mac, &["mac address", "hardware address", "ethernet address"]),
     (Entity::Imei, &["imei", "i m e i", "imei number"]),
     (Entity::Vin, &["vin", "vin number", "vehicle identification number", "chassis number", "chassis"]),
     (Entity::DateOfBirth, &["born", "born on", "born in", "date of birth", "dob", "d o b", "birthday", "birthdate",
@@ -74,7 +75,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id"]),
     (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
         "registration plate", "vehicle registration", "car registration", "tag number", "kennzeichen", "reg number",
-        "registration number", "matricula", "immatriculation", "car reg"]),
+        "registration number", "matricula", "immatriculation", "car reg", "reg", "rego"]),
     (Entity::MedicalRecord, &["mrn", "m r n", "medical record", "medical record number", "chart number", "patient", "patient number",
         "patient id", "record number", "hospital number", "medical id", "patient identifier", "health record", "medical number"]),
     (Entity::Mbi, &["mbi", "medicare beneficiary", "medicare beneficiary identifier", "medicare id", "medicare number", "medicare",
@@ -110,7 +111,8 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::ThTnin, &["thai id", "thai national id", "thai identity"]),
     (Entity::TrTckn, &["tckn", "tc kimlik", "kimlik", "kimlik no", "turkish id", "t c kimlik"]),
     (Entity::ZaId, &["south african id", "sa id", "rsa id", "za id"]),
-    (Entity::Number, &["policy", "policy number", "member number", "member id", "membership", "customer number",
+    (Entity::Number, &["policy", "policy number", "customer no", "client no", "member no", "policy no", "order no", "invoice no", "case no", "claim no",
+        "ref no", "reference no", "booking no", "employee no", "badge no", "membership no", "member number", "member id", "membership", "customer number",
         "client number", "reference", "reference number", "confirmation", "confirmation number", "tracking number",
         "case number", "claim number", "order number", "invoice number", "booking number", "reservation", "insurance",
         "insurance number", "medicaid", "serial", "serial number", "id number", "student id", "employee id",
@@ -121,7 +123,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "ration card", "military id", "service number", "aktenzeichen", "booking reference", "record locator", "id no"]),
     (Entity::Email, &["email", "emails", "e mail", "mail", "gmail", "email address", "e mail address", "mail me", "write to me",
         "write me", "inbox", "email is", "electronic mail", "contact me at", "reach me at", "login", "username"]),
-    (Entity::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit",
+    (Entity::Url, &["website", "web site", "site", "web page", "webpage", "url", "domain", "homepage", "browse", "visit", "link",
         "online at", "blog", "portfolio"]),
 ];
 
@@ -179,44 +181,56 @@ pub struct Cue {
 pub struct Cues(Vec<Cue>);
 
 impl Cues {
-    /// Finds the phrases; the longest wins where several begin with the same word.
-    pub fn new(tokens: &Tokens<'_>) -> Self {
-        let mut cues = Vec::new();
+    /// Finds the phrases in place of those of an earlier text; the longest wins where several begin with the same word.
+    pub fn fill(&mut self, tokens: &Tokens<'_>) {
+        self.0.clear();
         let mut index = 0;
         while let Some(at) = tokens.seed(index, seed::CUE) {
             index = at + 1;
             let number = usize::from(tokens.at(at).meaning.cue);
             let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
             let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
-            cues.extend(phrases.iter().filter_map(|(words, hint)| matched(tokens, at, words, *hint)));
+            let found = phrases.iter().rev().filter_map(|(words, hint)| matched(tokens, at, words, *hint));
+            self.0.extend(found);
         }
-        Self(cues)
     }
 
-    /// The cues that end before the token `index` and begin at or after `from`, the nearest first.
+    /// Whether any of them promises this.
+    pub fn any(&self, hint: Hint) -> bool {
+        self.0.iter().any(|cue| cue.hint == hint)
+    }
+
+    /// The cues that end before the token `index` and begin at or after `from`, the nearest first; of those that begin at one word, the longest.
     pub fn before(&self, index: usize, from: usize) -> impl Iterator<Item = Cue> + '_ {
         let upto = self.0.partition_point(|cue| cue.first < index);
-        self.0
-            .get(..upto)
-            .unwrap_or(&[])
-            .iter()
+        let cues = self.0.get(..upto).unwrap_or(&[]);
+        // "sort code is": of "sort code" and "code is" the first says more.
+        let is_part = move |cue: &Cue| {
+            let earlier = cues.iter().rev().skip_while(|other| other.first >= cue.first);
+            cue.hint == Hint::Of(Entity::Number)
+                && earlier.take(3).any(|other| other.last >= cue.first && other.hint != Hint::Any)
+        };
+        cues.iter()
             .rev()
             .take_while(move |cue| cue.first >= from)
-            .filter(move |cue| cue.last < index)
+            .filter(move |cue| cue.last < index && !is_part(cue))
             .copied()
     }
 
     /// The cues that begin at the token `index`, the longest first.
     pub fn at(&self, index: usize) -> impl Iterator<Item = Cue> + '_ {
         let from = self.0.partition_point(|cue| cue.first < index);
-        self.0.get(from..).unwrap_or(&[]).iter().take_while(move |cue| cue.first == index).copied()
+        let upto = self.0.partition_point(|cue| cue.first <= index);
+        self.0.get(from..upto).unwrap_or(&[]).iter().rev().copied()
     }
 }
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {
     let mut at = first + 1;
     for word in words.iter().skip(1) {
-        if tokens.at(at).is(b'-') || tokens.at(at).is(b'\'') || tokens.at(at).is_apostrophe() {
+        let sign = tokens.at(at);
+        let dot = sign.is(b'.') && tokens.glued(at) && tokens.at(at - 1).is_letter();
+        if dot || sign.is(b'-') || sign.is(b'\'') || sign.is_apostrophe() {
             at += 1;
         }
         let token = tokens.at(at);

@@ -3,35 +3,36 @@
 //! In: any UTF-8 text. Out: the tokens and their seeds, and which signals the text holds at all. Every byte is visited a fixed number
 //! of times. It must not know what an entity is.
 
-use super::lexicon::{self, Flags, Meaning, Sense};
+use super::lexicon::{self, Meaning, Table, WHOLE};
 use super::tag::leading_tag;
-use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Signals, Token, digit_value, seed};
+use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value, seed};
 
-/// What a text was cut into.
+/// What a text was cut into; its rooms are used again by the next text.
+#[derive(Debug, Default)]
 pub struct Cut {
     /// The tokens, in order.
     pub list: Vec<Token>,
     /// For each token the bits of [`seed`].
-    pub seeds: Vec<u16>,
-    /// What the text holds at all.
-    pub signals: Signals,
+    pub seeds: Vec<u32>,
+    /// All bits that any token has.
+    pub all: u32,
 }
 
-/// Cuts `text`, in which tags may also have these names.
-pub fn cut(text: &str, names: &[String]) -> Cut {
-    let tokens = text.len() / 5 + 4;
-    let mut cutter = Cutter {
-        text,
-        names,
-        at: 0,
-        list: Vec::with_capacity(tokens),
-        seeds: Vec::with_capacity(tokens),
-        row: Row::default(),
-        signals: Signals::default(),
-    };
-    cutter.run();
-    cutter.end_row();
-    Cut { list: cutter.list, seeds: cutter.seeds, signals: cutter.signals }
+impl Cut {
+    /// Cuts `text`, in which tags may also have these names, in place of what it held before.
+    pub fn fill(&mut self, text: &str, names: &[String]) {
+        let Self { mut list, mut seeds, .. } = std::mem::take(self);
+        list.clear();
+        seeds.clear();
+        let tokens = text.len() / 4 + 4;
+        list.reserve(tokens);
+        seeds.reserve(tokens);
+        let words = lexicon::table();
+        let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default(), all: 0 };
+        cutter.run();
+        cutter.end_row();
+        *self = Self { list: cutter.list, seeds: cutter.seeds, all: cutter.all };
+    }
 }
 
 /// A row of so many letters may be a key or a wallet.
@@ -40,11 +41,12 @@ const LONG: usize = 12;
 struct Cutter<'a> {
     text: &'a str,
     names: &'a [String],
+    words: &'static Table,
     at: usize,
     list: Vec<Token>,
-    seeds: Vec<u16>,
+    seeds: Vec<u32>,
     row: Row,
-    signals: Signals,
+    all: u32,
 }
 
 /// The row without white space that is being cut.
@@ -54,13 +56,16 @@ struct Row {
     first: usize,
     /// Where it begins.
     start: usize,
-    /// Whether it holds digits, and letters.
-    digits: bool,
-    letters: bool,
-    /// Whether it holds a colon.
-    colon: bool,
+    /// What it holds: the bits below.
+    holds: u8,
     /// How many more rows may be a secret.
     secret: u8,
+}
+
+impl Row {
+    const DIGITS: u8 = 1;
+    const LETTERS: u8 = 2;
+    const COLON: u8 = 4;
 }
 
 impl Cutter<'_> {
@@ -69,6 +74,7 @@ impl Cutter<'_> {
         let (mut spaced, mut new_line) = (true, true);
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
+            let mut known = (Meaning::NONE, 0);
             let class = match BYTE_CLASS.get(usize::from(byte)) {
                 Some(ByteClass::Space) => {
                     spaced = true;
@@ -76,7 +82,10 @@ impl Cutter<'_> {
                     self.at += 1;
                     continue;
                 }
-                Some(ByteClass::Letter) => self.word(),
+                Some(ByteClass::Letter) => {
+                    known = self.plain_word();
+                    Class::Word
+                }
                 Some(ByteClass::Digit) => self.digits(),
                 Some(ByteClass::Sign) => self.sign(byte),
                 _ => {
@@ -84,113 +93,139 @@ impl Cutter<'_> {
                         spaced = true;
                         continue;
                     };
+                    if class == Class::Word {
+                        known = self.look_up(start);
+                    }
                     class
                 }
             };
-            self.push(start, class, spaced, new_line);
+            if spaced {
+                self.end_row();
+                (self.row.first, self.row.start) = (self.list.len(), start);
+            }
+            let (meaning, mut seeds) = known;
+            seeds |= match class {
+                Class::Word => self.word_seeds(byte, self.at - start, seeds),
+                Class::Digits => {
+                    self.row.holds |= Row::DIGITS;
+                    seed::NUMBER | seed::FIGURES
+                }
+                Class::Sign(sign) => self.sign_seeds(sign, spaced),
+                Class::Tag(_) => seed::TAKEN,
+                Class::Edge => 0,
+            };
+            self.all |= seeds;
+            self.seeds.push(seeds);
+            self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
             (spaced, new_line) = (false, false);
         }
     }
 
-    fn push(&mut self, start: usize, class: Class, spaced: bool, new_line: bool) {
-        let end = self.at;
-        if spaced {
-            self.end_row();
-            (self.row.first, self.row.start) = (self.list.len(), start);
-        }
-        let meaning = match class {
-            Class::Word => self.text.get(start..end).map_or(Meaning::NONE, lexicon::meaning),
-            _ => Meaning::NONE,
-        };
-        let seeds = match class {
-            Class::Digits => {
-                self.signals.number = true;
-                self.row.digits = true;
-                seed::NUMBER | seed::FIGURES
-            }
-            Class::Word => self.word_seeds(start, meaning),
-            Class::Sign(b'@') => {
-                self.signals.address = true;
-                seed::AT
-            }
-            Class::Sign(b'.') if !spaced => {
-                self.signals.address |= self.continues();
-                seed::DOT
-            }
-            Class::Sign(b':') => {
-                self.signals.colon = true;
-                self.row.colon = true;
-                0
+    fn sign_seeds(&mut self, sign: u8, spaced: bool) -> u32 {
+        let told = match sign {
+            b'.' | b':' | b',' | b'-' | b'"' | b'\'' => {
+                let tells = self.seeds.last().is_some_and(|last| last & seed::TELLS != 0);
+                if tells { seed::TOLD } else { 0 }
             }
             _ => 0,
         };
-        self.seeds.push(seeds);
-        self.list.push(Token { start, end, class, spaced, new_line, meaning });
+        told | match sign {
+            b'@' => seed::AT | seed::ADDRESS,
+            b'.' if !spaced => seed::DOT | if self.continues() { seed::ADDRESS } else { 0 },
+            b':' => {
+                self.row.holds |= Row::COLON;
+                seed::COLON_SIGN
+            }
+            _ => 0,
+        }
     }
 
-    fn word_seeds(&mut self, start: usize, meaning: Meaning) -> u16 {
-        let length = self.at - start;
-        self.row.letters = true;
-        let mut seeds = match length {
+    /// The bits of a word of so many bytes that do not follow from what it means.
+    #[inline]
+    fn word_seeds(&mut self, first: u8, length: usize, seeds: u32) -> u32 {
+        self.row.holds |= Row::LETTERS;
+        if seeds & seed::SECRET != 0 {
+            self.row.secret = 4;
+        }
+        let short = match length {
             1 => seed::LETTER,
             2 => seed::PAIR,
             _ => 0,
         };
-        if !self.text.as_bytes().get(start).is_some_and(u8::is_ascii_lowercase) {
-            self.signals.capital = true;
-            seeds |= seed::CAPITAL;
-        }
-        if !meaning.is_some() {
-            self.signals.word = true;
-            return seeds | seed::UNLISTED;
-        }
-        if meaning.sense.is_number() {
-            self.signals.number = true;
-            seeds |= seed::NUMBER;
-        } else if matches!(meaning.sense, Sense::Month(_)) {
-            self.signals.month = true;
-            seeds |= seed::MONTH;
-        }
-        if meaning.letter > 0 {
-            seeds |= seed::LETTER;
-        }
-        if meaning.cue > 0 {
-            seeds |= seed::CUE;
-        }
-        let flags = meaning.flags;
-        if flags.any(Flags::DOT | Flags::PROVIDER | Flags::TLD | Flags::AT) {
-            self.signals.address |= flags.any(Flags::DOT | Flags::PROVIDER | Flags::TLD);
-            seeds |= if flags.any(Flags::AT) { seed::AT } else { 0 };
-            seeds |= if flags.any(Flags::DOT) { seed::DOT } else { 0 };
-        }
-        if flags.any(Flags::SECRET) {
-            self.row.secret = 4;
-        }
-        if flags.any(Flags::FIRM | Flags::BODY) {
-            seeds |= seed::FIRM;
-        }
-        self.signals.street |= flags.any(Flags::STREET | Flags::STREET_BEFORE | Flags::BOX);
-        self.signals.age |= flags.any(Flags::AGE);
-        seeds
+        if first.is_ascii_lowercase() { short } else { short | seed::CAPITAL }
     }
 
     /// Says of the row that ends here what may begin with it.
+    #[inline]
     fn end_row(&mut self) {
-        let Row { first, start, digits, letters, colon, secret } = self.row;
-        self.row = Row { secret: secret.saturating_sub(1), ..Row::default() };
-        let end = self.list.last().map_or(0, |token| token.end);
-        let long = end.saturating_sub(start) >= LONG && digits && letters;
-        let bits = [(long || secret > 0, seed::ROW), (colon, seed::COLON), (digits && letters, seed::MIXED)];
-        let bits = bits.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit);
-        self.signals.row |= long || secret > 0;
+        let Row { first, start, holds, secret } = self.row;
+        (self.row.holds, self.row.secret) = (0, secret.saturating_sub(1));
+        if holds <= Row::LETTERS && secret == 0 {
+            return;
+        }
+        let mut bits = 0;
+        if holds & (Row::DIGITS | Row::LETTERS) == Row::DIGITS | Row::LETTERS {
+            let end = self.list.last().map_or(0, |token| token.end);
+            let long = end.saturating_sub(start) >= LONG;
+            bits = if long { seed::MIXED | seed::ROW } else { seed::MIXED };
+        }
+        if secret > 0 {
+            bits |= seed::ROW;
+        }
+        if holds & Row::COLON != 0 {
+            bits |= seed::COLON;
+        }
         if let Some(seeds) = self.seeds.get_mut(first) {
             *seeds |= bits;
+            self.all |= bits;
         }
     }
 
     /// Whether a letter or digit follows at once.
     fn continues(&self) -> bool {
         self.text.as_bytes().get(self.at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
+    }
+
+    /// Reads a word that begins with a letter of ASCII, and what it means. Words of up to sixteen letters, all of ASCII, are looked at
+    /// eight bytes at a time.
+    #[inline]
+    fn plain_word(&mut self) -> (Meaning, u32) {
+        let start = self.at;
+        let Some(chunk) = self.chunk(start) else {
+            self.word();
+            return self.look_up(start);
+        };
+        let (low, high) = halves(chunk);
+        let mut length = letters(low);
+        if length == 8 {
+            length += letters(high);
+        }
+        let next = self.text.as_bytes().get(start + length);
+        if length == WHOLE || next.is_some_and(|byte| *byte >= 0x80) {
+            self.at = start + length;
+            self.word();
+            return self.look_up(start);
+        }
+        self.at = start + length;
+        let kept = KEPT.get(length).copied().unwrap_or(0);
+        self.words.get((chunk | SMALL) & kept)
+    }
+
+    /// Sixteen bytes from `start` on, the first one the lowest; zeros behind the end of the text.
+    #[inline]
+    fn chunk(&self, start: usize) -> Option<u128> {
+        let rest = self.text.as_bytes().get(start..)?;
+        if let Some(chunk) = rest.first_chunk::<WHOLE>() {
+            return Some(u128::from_le_bytes(*chunk));
+        }
+        let mut chunk = [0; WHOLE];
+        chunk.get_mut(..rest.len())?.copy_from_slice(rest);
+        Some(u128::from_le_bytes(chunk))
+    }
+
+    fn look_up(&self, start: usize) -> (Meaning, u32) {
+        let word = self.text.get(start..self.at).and_then(lexicon::packed);
+        word.map_or((Meaning::NONE, seed::UNLISTED), |key| self.words.get(key))
     }
 
     fn word(&mut self) -> Class {
@@ -268,6 +303,42 @@ impl Cutter<'_> {
     fn next_char(&self) -> Option<char> {
         self.text.get(self.at..).and_then(|rest| rest.chars().next())
     }
+}
+
+/// The bit that tells small letters of ASCII from capitals, in sixteen bytes.
+const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+
+/// By a number of bytes, all bits of so many, the lowest ones.
+const KEPT: [u128; WHOLE] = {
+    let mut masks = [0; WHOLE];
+    let mut bytes = 1;
+    while bytes < WHOLE {
+        #[expect(clippy::indexing_slicing, reason = "evaluated at compile time; 1..16 lies inside the table")]
+        {
+            masks[bytes] = (1 << (8 * bytes)) - 1;
+        }
+        bytes += 1;
+    }
+    masks
+};
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+#[inline]
+fn halves(chunk: u128) -> (u64, u64) {
+    (chunk as u64, (chunk >> 64) as u64)
+}
+
+/// How many of eight bytes, from the lowest on, are letters of ASCII.
+#[inline]
+fn letters(bytes: u64) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    let small = bytes | (0x20 * EACH);
+    let seven = small & !HIGH;
+    let from_a = seven + (0x80 - 0x61) * EACH;
+    let beyond_z = seven + (0x80 - 0x7B) * EACH;
+    let others = !(from_a & !beyond_z & !small) & HIGH;
+    others.trailing_zeros() as usize / 8
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! What a fuzzer calls: any bytes in, a panic out if the redactor breaks a promise.
 //!
 //! In: bytes, of which the first chooses the options. Out: nothing. It checks what holds for every text: spans in order, apart and on
-//! character boundaries; tags where the entities say; nothing new found in a text redacted with tags that name their kind.
+//! character boundaries; tags where the entities say; nothing new found in a text redacted with tags that name their kind. The lines of a
+//! text are also taken as utterances that follow each other.
 
 use super::kind::Entities;
-use super::scanner::{Profile, Scanner, Style};
+use super::scanner::{Finding, Profile, Scanner, Style};
+use super::utterances::{self, Before};
 
 /// Redacts the bytes as text.
 ///
@@ -17,7 +19,8 @@ pub fn fuzz_redact(bytes: &[u8]) {
     let profile = if choice & 1 == 0 { Profile::Transcript } else { Profile::Text };
     let style = if choice & 2 == 0 { Style::Tag } else { Style::Num };
     let scanner = Scanner::new(profile, style, Entities::all());
-    if let Err(broken) = check(&scanner, &text) {
+    let checked = if choice & 4 == 0 { check(&scanner, &text) } else { check_talk(&scanner, &text) };
+    if let Err(broken) = checked {
         panic!("{broken}");
     }
 }
@@ -27,8 +30,39 @@ pub fn fuzz_redact(bytes: &[u8]) {
 /// # Errors
 /// The promise that is broken.
 pub fn check(scanner: &Scanner, text: &str) -> Result<(), &'static str> {
+    check_spans(&scanner.scan(text), text)?;
+    let once = scanner.redact(text);
+    let tags_stand =
+        once.entities.iter().all(|placed| once.text.get(placed.start..placed.end) == Some(placed.kind.tag()));
+    if !tags_stand {
+        return Err("an entity does not point at its tag");
+    }
+    // <NUMBER> for everything does not say what stood there, and what stood there decides what its neighbours are.
+    if scanner.style() == Style::Tag && scanner.redact(&once.text).text != once.text {
+        return Err("a redacted text is redacted again");
+    }
+    Ok(())
+}
+
+/// Checks the spans of the lines of a text, as utterances that follow each other.
+///
+/// # Errors
+/// The promise that is broken.
+pub fn check_talk(scanner: &Scanner, text: &str) -> Result<(), &'static str> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut before = Before::default();
+    for (at, line) in lines.iter().enumerate() {
+        let open = utterances::is_open(&before, line);
+        let after = lines.get(at + 1).copied().filter(|_| open);
+        check_spans(&utterances::scan(scanner, &before, line, after), line)?;
+        before.said(line);
+    }
+    Ok(())
+}
+
+fn check_spans(found: &[Finding], text: &str) -> Result<(), &'static str> {
     let mut at = 0;
-    for finding in scanner.scan(text) {
+    for finding in found {
         if finding.start < at || finding.end <= finding.start {
             return Err("findings overlap or are empty");
         }
@@ -39,16 +73,6 @@ pub fn check(scanner: &Scanner, text: &str) -> Result<(), &'static str> {
             return Err("a score lies outside 0 to 1");
         }
         at = finding.end;
-    }
-    let once = scanner.redact(text);
-    let tags_stand =
-        once.entities.iter().all(|placed| once.text.get(placed.start..placed.end) == Some(placed.kind.tag()));
-    if !tags_stand {
-        return Err("an entity does not point at its tag");
-    }
-    // <NUMBER> for everything does not say what stood there, and what stood there decides what its neighbours are.
-    if scanner.style() == Style::Tag && scanner.redact(&once.text).text != once.text {
-        return Err("a redacted text is redacted again");
     }
     Ok(())
 }

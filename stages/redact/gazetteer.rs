@@ -5,11 +5,16 @@
 
 use std::sync::LazyLock;
 
+use super::lexicon::{WHOLE, packed};
+
 /// What is known of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known(u8);
 
 impl Known {
+    /// In place of an answer before the lists were asked.
+    pub const UNASKED: Self = Self(0xFF);
+
     /// Whether it is in the list of given names.
     #[inline]
     pub const fn is_first(self) -> bool {
@@ -63,18 +68,25 @@ pub fn known(word: &str) -> Known {
     if word.len() > LONGEST {
         return Known::default();
     }
-    if word.is_ascii() {
-        return TABLE.get(hash(word.bytes().map(|byte| byte.to_ascii_lowercase())));
-    }
-    TABLE.get(hash(word.to_lowercase().bytes()))
+    TABLE.get(hash(word))
 }
 
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    for byte in bytes {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+/// The hash of a word in small letters.
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+fn hash(word: &str) -> u64 {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |hash: u64, half: u64| {
+        let product = u128::from(hash ^ half) * u128::from(ODD);
+        (product as u64) ^ (product >> 64) as u64
+    };
+    let part = |hash: u64, key: u128| mix(mix(hash, key as u64), (key >> 64) as u64);
+    if word.len() <= WHOLE && word.is_ascii() {
+        return part(word.len() as u64, packed(word).unwrap_or(0)).wrapping_mul(ODD);
     }
-    (hash ^ hash >> 29).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    let word = word.to_lowercase();
+    let chunks = word.as_bytes().chunks(WHOLE);
+    let key = |chunk: &[u8]| chunk.iter().rev().fold(0, |key, byte| key << 8 | u128::from(*byte));
+    chunks.fold(word.len() as u64, |hash, chunk| part(hash, key(chunk))).wrapping_mul(ODD)
 }
 
 /// The first slot and the fingerprint, which is never 0.
@@ -91,7 +103,7 @@ impl Table {
             if let Some((word, flags)) = line.rsplit_once(' ')
                 && let Ok(flags) = flags.parse::<u32>()
             {
-                table.put(hash(word.bytes()), flags & 15);
+                table.put(hash(word), flags & 15);
             }
         }
         table

@@ -15,12 +15,42 @@ pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::FIGURES) {
         index = at + 1;
+        if let Some(last) = in_minutes(scene, at) {
+            scene.take(Entity::Coordinates, at, last, 0.9, "degrees and minutes");
+            index = last + 1;
+            continue;
+        }
         let may = scene.tokens.at(at + 1).is(b'.') && !scene.is_taken(at);
         if may && let Some((first, last)) = pair_at(scene, at) {
             scene.take(Entity::Coordinates, first, last, 0.8, "coordinates");
             index = last + 1;
         }
     }
+}
+
+/// The last token of `37°46'29.7"N 122°25'09.9"W`.
+fn in_minutes(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let north = one_in_minutes(scene, index, "NSns")?;
+    let comma = usize::from(scene.free(north + 1).is(b','));
+    one_in_minutes(scene, north + 1 + comma, "EWewOo")
+}
+
+fn one_in_minutes(scene: &Scene<'_>, index: usize, compass: &str) -> Option<usize> {
+    let figures = |at: usize| scene.free(at).class == Class::Digits && scene.free(at).len() <= 3;
+    if !figures(index) || !scene.free(index + 1).is(b'%') {
+        return None;
+    }
+    for at in index + 2..index + 14 {
+        let token = scene.free(at);
+        if token.is_letter() && compass.contains(scene.tokens.str(token)) {
+            return Some(at);
+        }
+        let mark = matches!(token.class, Class::Sign(b'\'' | b'"' | b'.' | 0x80..));
+        if !figures(at) && !mark {
+            return None;
+        }
+    }
+    None
 }
 
 /// A latitude and a longitude: first and last token.

@@ -3,24 +3,30 @@
 //! In: a scene. Out: findings. A country code and two digits must stand at the front; the check (mod 97) and the country's length
 //! raise the score, and without either a word of context or a transcript is needed.
 
+use std::sync::LazyLock;
+
 use super::checks;
 use super::cue::Hint;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::number::{Run, group_into};
 use super::scene::Scene;
+use super::spelled::explanation_end;
 use super::token::{Class, Token, seed};
 
 /// The longest IBAN of any country.
 const LONGEST: usize = 34;
+/// How far from its first letter the first figure lies: each of two letters may be explained ("g as in golf").
+const FAR: usize = 12;
 /// The shortest row that may be a misheard IBAN.
 const SHORTEST: usize = 12;
 
 /// Finds the IBANs.
 pub fn find(scene: &mut Scene<'_>) {
+    let mut reading = Reading::default();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
-        index = find_at(scene, at).unwrap_or(at + 1);
+        index = find_at(scene, at, &mut reading).unwrap_or(at + 1);
     }
 }
 
@@ -33,21 +39,27 @@ fn is_common_word(scene: &Scene<'_>, first: usize) -> bool {
         && !(capitals && scene.tokens.glued(first + 1))
 }
 
+/// What is read from a place on, in the rooms of what was read before.
+#[derive(Default)]
 struct Reading {
     symbols: Vec<u8>,
     /// For every piece: the symbols up to its end and its last token.
     ends: Vec<(usize, usize)>,
+    run: Run,
 }
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
-fn find_at(scene: &mut Scene<'_>, first: usize) -> Option<usize> {
+fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
+    if !(first + 1..first + FAR).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
+        return None;
+    }
     let (country, after) = country(scene, first)?;
+    let length = iban_length(country)?;
     let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
     if !scene.tokens.has_seed(digits, seed::NUMBER) {
         return None;
     }
-    let length = iban_length(country)?;
-    let reading = read(scene, after, country);
+    reading.read(scene, after, country);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {
         return None;
     }
@@ -81,11 +93,12 @@ fn country(scene: &Scene<'_>, first: usize) -> Option<([u8; 2], usize)> {
     match *letters {
         [a, b] => Some(([a, b], first + 1)),
         [a] => {
-            let next =
-                first + 1 + usize::from(scene.free(first + 1).is(b'-') || scene.free(first + 1).is(b'.'));
+            let next = explanation_end(scene, first, first + 1);
+            let sign = matches!(scene.free(next).class, Class::Sign(b'-' | b'.' | b','));
+            let next = next + usize::from(sign);
             let letter = scene.free(next);
             let &[b] = scene.tokens.str(letter).as_bytes() else { return None };
-            (letter.class == Class::Word).then_some(([a, b], next + 1))
+            (letter.class == Class::Word).then(|| ([a, b], explanation_end(scene, next, next + 1)))
         }
         _ => None,
     }
@@ -95,56 +108,59 @@ fn is_solid(token: Token) -> bool {
     matches!(token.class, Class::Word | Class::Digits)
 }
 
-fn read(scene: &Scene<'_>, after: usize, country: [u8; 2]) -> Reading {
-    let mut reading = Reading { symbols: country.to_vec(), ends: Vec::new() };
-    let mut at = after;
-    let mut last = after - 1;
-    while reading.symbols.len() < LONGEST {
-        let token = scene.free(at);
-        if token.new_line {
-            break;
-        }
-        if matches!(token.class, Class::Sign(b'-' | b'.' | b',')) && at == last + 1 {
-            at += 1;
-            continue;
-        }
-        let Some(next) = read_piece(scene, at, &mut reading.symbols) else { break };
-        last = next - 1;
-        reading.ends.push((reading.symbols.len(), last));
-        at = next;
-    }
-    reading
-}
-
-/// Reads one piece: figures, a number word, or letters of a bank's code.
-fn read_piece(scene: &Scene<'_>, at: usize, symbols: &mut Vec<u8>) -> Option<usize> {
-    let token = scene.free(at);
-    let glued = scene.tokens.glued(at);
-    match token.class {
-        Class::Digits => {
-            let text = scene.tokens.str(token);
-            symbols.extend(text.bytes().filter(u8::is_ascii_digit).take(LONGEST + 1));
-            Some(at + 1)
-        }
-        Class::Word if token.meaning.sense.is_number() && !(token.is_letter() && glued) => {
-            let (digits, after) = group_at(&scene.tokens, at)?;
-            symbols.extend(digits.iter().map(|digit| b'0' + digit));
-            Some(after)
-        }
-        Class::Word if token.meaning.sense != Sense::None && !glued && !token.is_letter() => None,
-        Class::Word => {
-            let letters = scene.tokens.str(token);
-            let capitals = letters.bytes().all(|byte| byte.is_ascii_uppercase());
-            if !letters.is_ascii()
-                || token.len() > 16
-                || !(glued || token.is_letter() || capitals && token.len() <= 4)
-            {
-                return None;
+impl Reading {
+    fn read(&mut self, scene: &Scene<'_>, after: usize, country: [u8; 2]) {
+        self.symbols.clear();
+        self.symbols.extend(country);
+        self.ends.clear();
+        let mut at = after;
+        let mut last = after - 1;
+        while self.symbols.len() < LONGEST {
+            let token = scene.free(at);
+            if token.new_line {
+                break;
             }
-            symbols.extend(letters.bytes());
-            Some(at + 1)
+            if matches!(token.class, Class::Sign(b'-' | b'.' | b',')) && at == last + 1 {
+                at += 1;
+                continue;
+            }
+            let Some(next) = self.piece(scene, at) else { break };
+            last = next - 1;
+            self.ends.push((self.symbols.len(), last));
+            at = next;
         }
-        _ => None,
+    }
+
+    /// Reads one piece: figures, a number word, or letters of a bank's code.
+    fn piece(&mut self, scene: &Scene<'_>, at: usize) -> Option<usize> {
+        let token = scene.free(at);
+        let glued = scene.tokens.glued(at);
+        match token.class {
+            Class::Digits => {
+                let text = scene.tokens.str(token);
+                self.symbols.extend(text.bytes().filter(u8::is_ascii_digit).take(LONGEST + 1));
+                Some(at + 1)
+            }
+            Class::Word if token.meaning.sense.is_number() && !(token.is_letter() && glued) => {
+                let after = group_into(&scene.tokens, at, &mut self.run)?;
+                self.symbols.extend(self.run.digits.iter().map(|digit| b'0' + digit));
+                Some(after)
+            }
+            Class::Word if token.meaning.sense != Sense::None && !glued && !token.is_letter() => None,
+            Class::Word => {
+                let letters = scene.tokens.str(token);
+                let capitals = letters.bytes().all(|byte| byte.is_ascii_uppercase());
+                if !letters.is_ascii()
+                    || token.len() > 16
+                    || !(glued || token.is_letter() || capitals && token.len() <= 4)
+                {
+                    return None;
+                }
+                self.symbols.extend(letters.bytes());
+                Some(explanation_end(scene, at, at + 1))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -155,12 +171,31 @@ pub fn is_country(country: [u8; 2]) -> bool {
 
 /// The length of a country's IBANs (SWIFT IBAN registry), or `None` if it has none.
 fn iban_length(country: [u8; 2]) -> Option<usize> {
-    let at = IBAN_LENGTHS.iter().position(|(code, _)| *code == &country.map(|c| c.to_ascii_uppercase()))?;
-    IBAN_LENGTHS.get(at).map(|&(_, length)| length)
+    let length = *LENGTHS.get(place(country)?)?;
+    (length > 0).then_some(usize::from(length))
 }
 
+/// The place of two letters among all pairs.
+const fn place([a, b]: [u8; 2]) -> Option<usize> {
+    if !(a.is_ascii_alphabetic() && b.is_ascii_alphabetic()) {
+        return None;
+    }
+    Some((a & 0x1F) as usize * 32 + (b & 0x1F) as usize)
+}
+
+/// The lengths by [`place`].
+static LENGTHS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut lengths = vec![0; 32 * 32];
+    for &(code, length) in IBAN_LENGTHS {
+        if let Some(slot) = place(*code).and_then(|place| lengths.get_mut(place)) {
+            *slot = length;
+        }
+    }
+    lengths
+});
+
 #[rustfmt::skip]
-const IBAN_LENGTHS: &[(&[u8; 2], usize)] = &[
+const IBAN_LENGTHS: &[(&[u8; 2], u8)] = &[
     (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
     (b"BH", 22), (b"BI", 27), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24),
     (b"DE", 22), (b"DJ", 27), (b"DK", 18), (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18),

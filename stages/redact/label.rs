@@ -34,6 +34,12 @@ const LABEL_TOKENS: usize = 24;
 /// The index after a dot at `index`: a sign with letters or digits on both sides, or the word for it.
 pub fn after_dot(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let token = scene.free(index);
+    if matches!(token.class, Class::Sign(b'[' | b'('))
+        && scene.free(index + 1).has(Flags::DOT)
+        && matches!(scene.free(index + 2).class, Class::Sign(b']' | b')'))
+    {
+        return Some(index + 3);
+    }
     let sign = token.is(b'.') && (scene.tokens.is_inner(index) || is_torn(scene, index));
     let word = token.class == Class::Word
         && token.has(Flags::DOT)

@@ -6,6 +6,7 @@
 use std::ops::BitOr;
 use std::sync::LazyLock;
 
+use super::token::seed;
 use super::words;
 
 /// The number that a word says.
@@ -30,7 +31,7 @@ pub enum Sense {
     Homophone(u8),
     /// "first" to "thirtieth".
     Ordinal(u8),
-    /// January (1) to December (12).
+    /// January (1) to December (12); in other languages than English 12 more, since those words are also names.
     Month(u8),
 }
 
@@ -136,6 +137,14 @@ impl Flags {
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);
 
+    /// Letters of a word or a name follow: "spelled".
+    pub const SPELLS: Self = Self(1 << 44);
+
+    /// These flags and those.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether any flag of `other` is set.
     #[inline]
     pub const fn any(self, other: Self) -> bool {
@@ -179,16 +188,25 @@ impl Meaning {
 }
 
 /// Words of up to this many bytes are their own key.
-const WHOLE: usize = 16;
+pub const WHOLE: usize = 16;
 /// Words longer than this many bytes are in no list.
 const LONGEST: usize = 40;
-/// A power of two, several times the number of words.
-const SLOTS: usize = 1 << 13;
+/// A power of two, twice the number of words.
+const SLOTS: usize = 1 << 12;
+
+/// A listed word.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: u128,
+    meaning: Meaning,
+    /// The bits of [`seed`] that follow from the meaning.
+    seeds: u32,
+}
 
 /// The words, and for each hash which of them it may be: small, so that it stays in the cache.
-struct Table {
+pub struct Table {
     slots: Vec<Slot>,
-    words: Vec<(u128, Meaning)>,
+    words: Vec<Entry>,
 }
 
 /// The number of a word from 1, and 16 bits of its hash.
@@ -200,32 +218,34 @@ struct Slot {
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
 
-/// Looks a word up, in any case.
-pub fn meaning(word: &str) -> Meaning {
-    packed(word).map_or(Meaning::NONE, |key| TABLE.get(key))
+/// The table itself, for who asks for many words.
+pub fn table() -> &'static Table {
+    &TABLE
 }
 
-/// A word in lower case as one number: itself, or for a long one its FNV-1a hash.
-fn packed(word: &str) -> Option<u128> {
+/// Looks a word up, in any case.
+pub fn meaning(word: &str) -> Meaning {
+    packed(word).map_or(Meaning::NONE, |key| TABLE.get(key).0)
+}
+
+/// A word with its letters of ASCII in lower case as one number, its first byte the lowest: itself, or for a long one its FNV-1a hash.
+pub fn packed(word: &str) -> Option<u128> {
     const BASIS: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
     let lower = word.bytes().map(|byte| u128::from(byte.to_ascii_lowercase()));
-    if word.len() <= 8 {
-        let key = word.bytes().fold(0, |key, byte| key << 8 | u64::from(byte.to_ascii_lowercase()));
-        return Some(u128::from(key));
-    }
     if word.len() <= WHOLE {
-        return Some(lower.fold(0, |key, byte| key << 8 | byte));
+        return Some(lower.rev().fold(0, |key, byte| key << 8 | byte));
     }
     (word.len() <= LONGEST).then(|| lower.fold(BASIS, |key, byte| (key ^ byte).wrapping_mul(PRIME)))
 }
 
 /// The first slot of a key, and its fingerprint.
 #[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
+#[inline]
 fn place(key: u128) -> (usize, u16) {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(23);
     let hash = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    ((hash >> 51) as usize, (hash >> 20) as u16)
+    ((hash >> 52) as usize, (hash >> 20) as u16)
 }
 
 impl Table {
@@ -252,21 +272,28 @@ impl Table {
         for (number, word) in (1..).zip(super::cue::heads()) {
             table.edit(word, |meaning| meaning.cue = number);
         }
+        for entry in &mut table.words {
+            entry.seeds = seeds(entry.meaning);
+        }
         table
     }
 
-    fn get(&self, key: u128) -> Meaning {
-        self.find(key).1.and_then(|word| self.words.get(word)).map_or(Meaning::NONE, |(_, meaning)| *meaning)
+    /// What the word of a key means, and the bits of [`seed`] that follow from it.
+    #[inline]
+    pub fn get(&self, key: u128) -> (Meaning, u32) {
+        let entry = self.find(key).1.and_then(|word| self.words.get(word));
+        entry.map_or((Meaning::NONE, seed::UNLISTED), |entry| (entry.meaning, entry.seeds))
     }
 
     /// The slot where a key is or would be, and its word.
+    #[inline]
     fn find(&self, key: u128) -> (usize, Option<usize>) {
         let (mut at, print) = place(key);
         while let Some(slot) = self.slots.get(at)
             && slot.word > 0
         {
             let word = usize::from(slot.word) - 1;
-            if slot.print == print && self.words.get(word).is_some_and(|(known, _)| *known == key) {
+            if slot.print == print && self.words.get(word).is_some_and(|entry| entry.key == key) {
                 return (at, Some(word));
             }
             at = (at + 1) % SLOTS;
@@ -278,16 +305,38 @@ impl Table {
         let Some(key) = packed(word) else { return };
         let (at, known) = self.find(key);
         let word = known.unwrap_or_else(|| {
-            self.words.push((key, Meaning::NONE));
+            self.words.push(Entry { key, meaning: Meaning::NONE, seeds: 0 });
             if let Some(slot) = self.slots.get_mut(at) {
                 *slot = Slot { word: u16::try_from(self.words.len()).unwrap_or(0), print: place(key).1 };
             }
             self.words.len() - 1
         });
-        if let Some((_, meaning)) = self.words.get_mut(word) {
-            change(meaning);
+        if let Some(entry) = self.words.get_mut(word) {
+            change(&mut entry.meaning);
         }
     }
+}
+
+/// The bits of [`seed`] that follow from what a word means.
+fn seeds(meaning: Meaning) -> u32 {
+    let Meaning { sense, flags, .. } = meaning;
+    let bits = [
+        (sense.is_number(), seed::NUMBER),
+        (matches!(sense, Sense::Month(_)), seed::MONTH),
+        (meaning.letter > 0, seed::LETTER),
+        (meaning.cue > 0, seed::CUE),
+        (flags.any(Flags::AT), seed::AT),
+        (flags.any(Flags::DOT), seed::DOT),
+        (flags.any(Flags::DOT | Flags::PROVIDER | Flags::TLD), seed::ADDRESS),
+        (flags.any(Flags::SECRET), seed::SECRET),
+        (flags.any(Flags::FIRM | Flags::BODY), seed::FIRM),
+        (flags.any(Flags::FIRM_CUE), seed::FIRM_CUE),
+        (flags.any(Flags::STREET | Flags::STREET_BEFORE | Flags::BOX), seed::STREET),
+        (flags.any(Flags::AGE), seed::AGE),
+        (flags.any(Flags::SPELLS), seed::SPELLS),
+        (flags.any(Flags::TITLE | Flags::GREETING | Flags::KIN) || meaning.names > 0, seed::TELLS),
+    ];
+    bits.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit)
 }
 
 #[cfg(test)]
@@ -315,6 +364,6 @@ mod tests {
                 assert!(meaning(word).is_some(), "{word}");
             }
         }
-        assert!(TABLE.words.len() * 3 < SLOTS, "{} words", TABLE.words.len());
+        assert!(TABLE.words.len() * 2 < SLOTS, "{} words", TABLE.words.len());
     }
 }

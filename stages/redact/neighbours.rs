@@ -27,11 +27,14 @@ struct Place {
 
 /// Takes the parts; whether there were any.
 pub fn find(scene: &mut Scene<'_>) -> bool {
-    if !is_any_left(scene) {
+    let personal = scene.found.iter().any(|finding| finding.kind.is_row_of_digits());
+    if !personal || !is_any_left(scene) {
         return false;
     }
     let before = scene.found.len();
-    let mut places = places(scene);
+    let mut run = std::mem::take(&mut scene.run);
+    let mut places = places(scene, &mut run);
+    scene.run = run;
     spread(scene, &mut places);
     places.reverse();
     spread(scene, &mut places);
@@ -80,40 +83,28 @@ fn is_close(scene: &Scene<'_>, a: &Place, b: &Place) -> bool {
 }
 
 /// The findings and the numbers left alone, in the order of the text.
-fn places(scene: &Scene<'_>) -> Vec<Place> {
+fn places(scene: &Scene<'_>, run: &mut Run) -> Vec<Place> {
     let mut places = Vec::new();
     let mut index = 0;
-    while index < scene.tokens.len() {
-        index = match place_at(scene, index) {
-            Some(place) => {
-                let next = place.last + 1;
-                places.push(place);
-                next
-            }
-            None => index + 1,
-        };
+    while let Some(at) = scene.tokens.seed(index, seed::NUMBER | seed::TAKEN) {
+        let place = place_at(scene, at, run);
+        index = place.as_ref().map_or(at, |place| place.last) + 1;
+        places.extend(place);
     }
     places
 }
 
-fn place_at(scene: &Scene<'_>, index: usize) -> Option<Place> {
+fn place_at(scene: &Scene<'_>, index: usize, run: &mut Run) -> Option<Place> {
     let token = scene.tokens.at(index);
     if scene.is_taken(index) {
         let personal = scene.is_personal_number(index) && !matches!(token.class, Class::Tag(_));
         return Some(Place { first: index, last: index, personal, loose: false });
     }
-    if token.class != Class::Digits && !token.meaning.sense.is_number() {
-        return None;
-    }
-    let (run, _) = run_at(&scene.tokens, index, Grammar { lenient: true })?;
-    let free = run
-        .groups
-        .iter()
-        .take_while(|group| (group.first..=group.last).all(|at| !scene.is_taken(at)))
-        .count();
-    let free = quantity::drop_homophones(&run, 0..free).end;
+    run_at(&scene.tokens, index, Grammar { lenient: true }, run)?;
+    let free = run.free(|at| scene.is_taken(at));
+    let free = quantity::drop_homophones(run, 0..free).end;
     let last = run.groups.get(free.checked_sub(1)?)?.last;
-    Some(Place { first: index, last, personal: false, loose: is_loose(scene, &run, free) })
+    Some(Place { first: index, last, personal: false, loose: is_loose(scene, run, free) })
 }
 
 fn is_loose(scene: &Scene<'_>, run: &Run, free: usize) -> bool {

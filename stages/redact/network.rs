@@ -97,7 +97,7 @@ pub fn find(scene: &mut Scene<'_>) {
             index = last + 1;
         }
     }
-    if scene.tokens.signals.colon {
+    if scene.tokens.any(seed::COLON_SIGN) {
         find_ipv6(scene);
     }
 }

@@ -102,6 +102,17 @@ impl Run {
         self.digits.get(group.from..group.to).unwrap_or(&[])
     }
 
+    /// How many groups there are before the first of which a token, or one between it and the last, is `taken`.
+    pub fn free(&self, taken: impl Fn(usize) -> bool) -> usize {
+        let mut from = self.groups.first().map_or(0, |group| group.first);
+        let free = self.groups.iter().take_while(|group| {
+            let free = !(from..=group.last).any(&taken);
+            from = group.last + 1;
+            free
+        });
+        free.count()
+    }
+
     /// The value of a group of at most nine digits.
     #[inline]
     pub fn value(&self, group: &Group) -> Option<u32> {
@@ -117,12 +128,15 @@ pub struct Grammar {
     pub lenient: bool,
 }
 
+/// So many digits stand before the letter that introduces an extension; fewer are a measure, "1920x1080".
+const PHONE: usize = 7;
 /// Most signs and spoken separators between two groups.
 const WIDEST_GAP: usize = 6;
 
-/// Reads the run that begins at the token `index`, if one does; also the index of the token after it.
-pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Run, usize)> {
-    let run = Run { groups: Vec::with_capacity(16), digits: Vec::with_capacity(24) };
+/// Reads the run that begins at the token `index`, if one does, into `run`; the index of the token after it.
+pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar, run: &mut Run) -> Option<usize> {
+    run.groups.clear();
+    run.digits.clear();
     let mut reader = Reader { tokens, grammar, run };
     let mut at = reader.group(index, Gap::default())?;
     while let Some((next, gap)) = reader.gap(at)
@@ -131,24 +145,30 @@ pub fn run_at(tokens: &Tokens<'_>, index: usize, grammar: Grammar) -> Option<(Ru
         at = after;
     }
     reader.drop_loose_end();
-    let last = reader.run.groups.last()?.last;
-    Some((reader.run, last + 1))
+    run.groups.last().map(|group| group.last + 1)
 }
 
 /// Reads one number, as [`run_at`] reads each of a run: its digits, and the index after it.
 pub fn group_at(tokens: &Tokens<'_>, index: usize) -> Option<(Vec<u8>, usize)> {
-    let mut reader = Reader { tokens, grammar: Grammar { lenient: false }, run: Run::default() };
-    let after = reader.group(index, Gap::default())?;
-    Some((reader.run.digits, after))
+    let mut run = Run::default();
+    let after = group_into(tokens, index, &mut run)?;
+    Some((run.digits, after))
 }
 
-struct Reader<'a> {
-    tokens: &'a Tokens<'a>,
+/// The same into `run`, which many readings may share.
+pub fn group_into(tokens: &Tokens<'_>, index: usize, run: &mut Run) -> Option<usize> {
+    run.groups.clear();
+    run.digits.clear();
+    Reader { tokens, grammar: Grammar { lenient: false }, run }.group(index, Gap::default())
+}
+
+struct Reader<'t, 'a, 'r> {
+    tokens: &'t Tokens<'a>,
     grammar: Grammar,
-    run: Run,
+    run: &'r mut Run,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_, '_> {
     /// Reads one group; the index after it.
     fn group(&mut self, index: usize, gap: Gap) -> Option<usize> {
         let token = self.tokens.at(index);
@@ -294,6 +314,9 @@ impl Reader<'_> {
         if token.has(Flags::AND) {
             gap.and = matches!(self.run.groups.last().map(|group| group.form), Some(Form::Scale));
             return gap.and;
+        }
+        if token.is_letter() && token.has(Flags::EXTENSION) && self.run.digits.len() < PHONE {
+            return false;
         }
         gap.dot_word |= token.has(Flags::DOT);
         gap.point |= token.has(Flags::POINT);

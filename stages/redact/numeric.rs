@@ -33,6 +33,7 @@ const LONGEST: usize = 19;
 /// Finds the numbers.
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
+    let mut run = std::mem::take(&mut scene.run);
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
         index = at;
@@ -44,19 +45,16 @@ pub fn find(scene: &mut Scene<'_>) {
             index = end;
             continue;
         }
-        match run_at(&scene.tokens, index, grammar) {
-            Some((run, after)) => {
-                let free = run
-                    .groups
-                    .iter()
-                    .position(|group| (group.first..=group.last).any(|at| scene.is_taken(at)));
-                let end = free.unwrap_or(run.groups.len());
+        match run_at(&scene.tokens, index, grammar, &mut run) {
+            Some(after) => {
+                let end = run.free(|at| scene.is_taken(at));
                 judge(scene, &run, end);
                 index = run.groups.get(end).map_or(after, |group| group.first).max(index + 1);
             }
             None => index += 1,
         }
     }
+    scene.run = run;
 }
 
 /// The end of "0x80077750".
@@ -80,7 +78,7 @@ fn hex_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
 /// Walks the first `end` groups of a run: dates and addresses are findings, times are left alone, the rest is judged.
 fn judge(scene: &mut Scene<'_>, run: &Run, end: usize) {
     let mut start = 0;
-    let mut at = 0;
+    let mut at = if may_be_special(run) { 0 } else { end };
     while at < end {
         let (length, kind) = special(scene, run, at);
         if length == 0 || at + length > end {
@@ -111,6 +109,12 @@ fn take_special(scene: &mut Scene<'_>, kind: Entity, first: usize, last: usize) 
         _ => (kind, "date"),
     };
     scene.take(kind, first, last, 0.9, rule);
+}
+
+/// Whether a run holds any of the signs that dates, addresses and times have: most have none.
+fn may_be_special(run: &Run) -> bool {
+    let sign = |group: &Group| matches!(group.gap.sign, Some(b'.' | b'/' | b'-' | b':'));
+    run.groups.iter().any(|group| sign(group) || group.gap.dot_word)
 }
 
 /// How many groups at `at` are a date, an IPv4 address or a time; times have no kind.
@@ -310,11 +314,13 @@ fn has_phone_after(scene: &Scene<'_>, index: usize) -> bool {
 /// Letters said or written right before a number that has letters: a licence, a passport.
 fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
     let mut start = first;
-    for _ in 0..4 {
+    for _ in 0..4.min(start) {
         let token = scene.free_before(start);
+        let owner = scene.tokens.glued(start - 1)
+            && (scene.tokens.before(start - 1).is(b'\'') || scene.tokens.before(start - 1).is_apostrophe());
         let glued = scene.tokens.glued(start) && token.class == Class::Word && token.len() <= 4;
         let pronoun = matches!(scene.tokens.str(token), "a" | "I" | "i" | "s" | "x");
-        if !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
+        if owner || !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
             break;
         }
         start -= 1;

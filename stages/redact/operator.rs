@@ -15,7 +15,7 @@ choice! {
     pub enum Operator {
         /// The tag of its kind: <PHONE>.
         Tag = "tag",
-        /// A numbered tag that is the same for the same value within the scope: <PERSON_483920>.
+        /// A numbered tag that is the same for the same value within the scope: <PERSON_48392017>.
         Pseudonym = "pseudonym",
         /// Stars, in the layout of what is written.
         Mask = "mask",
@@ -51,8 +51,8 @@ impl Operator {
     }
 }
 
-/// Numbers of pseudonyms are below this: six digits.
-const PSEUDONYMS: u64 = 1_000_000;
+/// Numbers of pseudonyms are below this, eight digits: of a thousand names in one scope two share one in one case of two hundred.
+const PSEUDONYMS: u64 = 100_000_000;
 
 /// Whose value it is, and which one: never written down, only taken into hashes.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,6 @@
 //!
 //! In: a scene. Out: findings. Without capitals nothing is found: a recogniser's small letters do not tell where a name begins.
 
-use super::gazetteer::known;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::scene::Scene;
@@ -79,7 +78,7 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
     let mut words = 0;
     let mut telling = firm;
     while words < LONGEST {
-        let at = first.checked_sub(1)?;
+        let Some(at) = first.checked_sub(1) else { break };
         let token = scene.free(at);
         if scene.tokens.at(first).new_line {
             break;
@@ -93,7 +92,7 @@ fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
         if !is_name_word(scene, token) || token.has(Flags::STOP) && words > 0 || token.has(Flags::WEEKDAY) {
             break;
         }
-        telling |= !known(scene.tokens.str(token)).is_common();
+        telling |= !scene.known(at).is_common();
         first = at;
         words += 1;
     }

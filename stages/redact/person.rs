@@ -3,17 +3,15 @@
 //! In: a scene. Out: findings. Words begin with a capital in what people write, and often not in what a recogniser writes; so a name in
 //! small letters needs a cue or two words of the gazetteer. A name found once is found again in the same text.
 
-use std::collections::HashSet;
-
-use super::gazetteer::{Known, known};
+use super::gazetteer::Known;
 use super::kind::Entity;
-use super::lexicon::{Flags, Sense};
+use super::lexicon::Flags;
+use super::person_again::{Names, find_again, remember};
 use super::person_cue::{Cue, matching};
+use super::person_run::{is_function_word, is_month, is_number_word, run_end};
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
-/// The most words of a name.
-const LONGEST: usize = 5;
 /// How sure each way to find a name is.
 mod score {
     pub const TITLE: f32 = 0.9;
@@ -21,24 +19,73 @@ mod score {
     pub const WEAK: f32 = 0.7;
     pub const FULL: f32 = 0.75;
     pub const SINGLE: f32 = 0.55;
-    pub const AGAIN: f32 = 0.6;
 }
 
-/// Finds the names.
+/// Finds the names. A name found again hides what stands before the next word, which may have spoken against it: so again.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut names = HashSet::new();
+    const ROUNDS: usize = 4;
+    if scene.tokens.any(seed::SPELLS) {
+        find_spelled(scene);
+    }
+    let mut names = Names::default();
+    for _ in 0..ROUNDS {
+        find_once(scene, &mut names);
+        if names.is_empty() || !find_again(scene, &names) {
+            break;
+        }
+    }
+}
+
+/// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".
+fn find_spelled(scene: &mut Scene<'_>) {
+    const FEWEST: usize = 3;
+    const LETTERS: usize = 40;
+    let mut index = 0;
+    while let Some(at) = scene.tokens.seed(index, seed::SPELLS) {
+        index = at + 1;
+        let mut first = index;
+        while first < index + 3 && !scene.free(first).is_letter() && scene.free(first).class != Class::Edge {
+            first += 1;
+        }
+        let (mut last, mut letters, mut next) = (first, 0, first);
+        while letters < LETTERS {
+            let token = scene.free(next);
+            if token.is_letter() {
+                last = next;
+                letters += 1;
+            } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
+                break;
+            }
+            next += 1;
+        }
+        if letters >= FEWEST {
+            scene.take(Entity::Person, first, last, score::WEAK, "name spelled");
+            index = last + 1;
+        }
+    }
+}
+
+fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
         if let Some((first, last, score, rule)) = name_at(scene, at) {
-            remember(scene, first, last, &mut names);
+            remember(scene, first, last, names);
+            let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
             index = last + 1;
         }
     }
-    if !names.is_empty() {
-        find_again(scene, &names);
-    }
+}
+
+/// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
+fn with_prefix(scene: &Scene<'_>, first: usize) -> usize {
+    let Some(letter) = first.checked_sub(2) else { return first };
+    let sign = scene.free(first - 1);
+    let prefix = scene.free(letter);
+    let joined = (sign.is(b'\'') || sign.is_apostrophe()) && scene.tokens.is_inner(first - 1);
+    let capital = prefix.is_letter() && scene.tokens.is_capital(prefix) && !scene.tokens.glued(letter);
+    if joined && capital { letter } else { first }
 }
 
 type Name = (usize, usize, f32, &'static str);
@@ -46,26 +93,34 @@ type Name = (usize, usize, f32, &'static str);
 /// A name that begins at the token `index`: its first and last token, score and rule.
 fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
-    if token.class != Class::Word || token.len() < 2 || !may_be_name(scene, index, token) {
+    let initial = token.is_letter()
+        && scene.tokens.is_capital(token)
+        && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
+        && scene.free(index + 1).is(b'.');
+    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
         return None;
     }
     let capital = scene.tokens.is_capital(token);
-    let titled = scene.free_before(index);
-    let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
-    if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
-        let last = run_end(scene, index, true)?;
-        return Some((index, last, score::TITLE, "title"));
-    }
-    match cue_before(scene, index) {
-        Some(Cue::Strong) => {
+    if index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD)) {
+        let titled = scene.free_before(index);
+        let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
+        if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
             let last = run_end(scene, index, true)?;
-            return Some((index, last, score::STRONG, "name cue"));
+            return Some((index, last, score::TITLE, "title"));
         }
-        Some(Cue::Weak) if is_likely(scene, index, token, capital) => {
-            let last = run_end(scene, index, false)?;
-            return Some((index, last, score::WEAK, "weak name cue"));
+        match cue_before(scene, index) {
+            Some(Cue::Strong) => {
+                let last = run_end(scene, index, true)?;
+                return Some((index, last, score::STRONG, "name cue"));
+            }
+            Some(cue @ (Cue::Weak | Cue::Fair))
+                if is_likely(scene, index, token, capital, cue == Cue::Fair) =>
+            {
+                let last = run_end(scene, index, false)?;
+                return Some((index, last, score::WEAK, "weak name cue"));
+            }
+            _ => {}
         }
-        _ => {}
     }
     by_gazetteer(scene, index, token, capital)
 }
@@ -79,13 +134,6 @@ fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
         }
 }
 
-/// Words that are never a name, however they are written.
-fn is_function_word(token: Token) -> bool {
-    token.has(Flags::LINK)
-        || token.has(Flags::FILLER)
-        || token.has(Flags::STOP) && token.len() <= 4 && token.meaning.sense == Sense::None
-}
-
 /// "Dr." before a name, not "the doctor said".
 fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
     let word = scene.tokens.str(title);
@@ -95,7 +143,7 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
     }
     let strong =
         ["mr", "mrs", "ms", "dr", "mister", "miss", "prof", "professor", "doctor", "herr", "frau", "mme"];
-    let known = known(scene.tokens.str(token));
+    let known = scene.known(index);
     if scene.tokens.is_capital(token) {
         return scene.tokens.is_capital(title)
             || strong.iter().any(|s| word.eq_ignore_ascii_case(s))
@@ -150,22 +198,23 @@ fn is_closing(scene: &Scene<'_>, last: Token) -> bool {
 }
 
 /// Whether a word looks like a name: enough after a weak cue.
-fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> bool {
-    let word = scene.tokens.str(token);
-    let about = known(word);
-    if matches!(token.meaning.sense, Sense::Month(_)) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
+fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, personal: bool) -> bool {
+    if is_month(token) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
         return false;
     }
+    let about = scene.known(index);
     if capital {
-        let name = about.is_first() || about.is_last();
-        return (name && !about.is_place() || about.is_unknown() && is_named_on(scene, index))
-            && !is_heading(scene, index);
+        let listed = about.is_first() || about.is_last();
+        let name = listed && !about.is_place() || personal && about.is_first() && !about.is_common();
+        let named = name || about.is_unknown() && is_named_on(scene, index);
+        let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
+        return named && !acronym && !token.has(Flags::MODEL) && !is_heading(scene, index);
     }
     about.is_first()
         && !about.is_common()
         && !about.is_place()
         && token.meaning.flags == Flags::NONE
-        && token.meaning.sense == Sense::None
+        && !is_number_word(token)
 }
 
 /// Whether the word after a capital that nobody knows is a capital too that may be a name.
@@ -174,148 +223,70 @@ fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
     if next.class != Class::Word || next.new_line || !scene.tokens.is_capital(next) {
         return false;
     }
-    let about = known(scene.tokens.str(next));
+    let about = scene.known(index + 1);
     !about.is_common() && !about.is_place() && !next.has(Flags::FIRM | Flags::BODY | Flags::STREET)
 }
 
-/// "Terms And Conditions": most words have capitals, so a capital says nothing.
+/// "Terms And Conditions": most words have capitals, so a capital says nothing. What was found ends the look, and a tag stands for as many
+/// words as it takes: what was no name before its neighbours were replaced is none afterwards.
 fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
-    let mut words = 0;
-    for at in (index.saturating_sub(6)..index + 7).filter(|at| *at != index) {
-        let token = scene.free(at);
-        if token.class == Class::Word {
-            if !scene.tokens.is_capital(token) {
-                return false;
+    const ENOUGH: usize = 5;
+    const FAR: usize = 6;
+    let words = |places: &mut dyn Iterator<Item = usize>| {
+        let mut words = 0;
+        for at in places {
+            let token = scene.tokens.at(at);
+            match token.class {
+                Class::Tag(_) => return Some(words + ENOUGH),
+                _ if scene.is_taken(at) => break,
+                Class::Word if !scene.tokens.is_capital(token) => return None,
+                Class::Word => words += 1,
+                _ => {}
             }
-            words += 1;
         }
-    }
-    words >= 5
-}
-
-/// The last token of the name that begins at `index`. After a sure cue the first word counts whatever it is.
-fn run_end(scene: &Scene<'_>, index: usize, sure: bool) -> Option<usize> {
-    let first = scene.tokens.at(index);
-    let capital = scene.tokens.is_capital(first);
-    let about = known(scene.tokens.str(first));
-    if sure && !capital {
-        let next = known(scene.tokens.str(scene.free(index + 1)));
-        let plain = about.is_common()
-            && !(about.is_first() && (next.is_last() && !next.is_common() || ends_clause(scene, index + 1)));
-        if plain || first.has(Flags::STOP | Flags::LINK) || first.meaning.sense != Sense::None {
-            return None;
-        }
-    }
-    if sure
-        && capital
-        && (about.is_common() && !about.is_first() && !about.is_last() && is_function_word(first))
-    {
-        return None;
-    }
-    let mut last = index;
-    let mut words = 1;
-    let mut at = index + 1;
-    while words < LONGEST
-        && let Some(next) = next_word(scene, at, capital, sure)
-    {
-        last = next;
-        at = next + 1;
-        words += 1;
-    }
-    Some(last)
-}
-
-/// Whether nothing of the same clause follows.
-fn ends_clause(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
-    !matches!(token.class, Class::Word | Class::Digits) || token.has(Flags::AND)
-}
-
-/// The next word of a name from `at` on, past an initial's dot, a particle or a hyphen; its last token.
-fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<usize> {
-    let token = scene.free(at);
-    if token.is(b'.') && scene.tokens.glued(at) && scene.free_before(at).len() <= 2 {
-        return next_word(scene, at + 1, capital, sure).filter(|_| scene.free(at + 1).class == Class::Word);
-    }
-    if (token.is(b'-') || token.is(b'\'') || token.is_apostrophe()) && scene.tokens.is_inner(at) {
-        let next = scene.free(at + 1);
-        return (next.class == Class::Word
-            && (scene.tokens.is_capital(next) == capital || capital && next.len() > 2)
-            && next.len() > 1)
-            .then_some(at + 1);
-    }
-    if token.class != Class::Word
-        || token.new_line
-        || scene.tokens.glued(at) && !scene.free_before(at).is(b'.')
-    {
-        return None;
-    }
-    let word = scene.tokens.str(token);
-    if token.has(Flags::PARTICLE) && (capital || !token.has(Flags::STOP)) {
-        let next = scene.free(at + 1);
-        let named =
-            if capital { scene.tokens.is_capital(next) } else { known(scene.tokens.str(next)).is_last() };
-        let again = next.has(Flags::PARTICLE) && scene.tokens.is_capital(scene.free(at + 2));
-        if next.class == Class::Word && !next.new_line && (named || again) {
-            return Some(if again { at + 2 } else { at + 1 });
-        }
-    }
-    let about = known(word);
-    if capital {
-        let initial = token.is_letter() && scene.tokens.is_capital(token) && word != "I";
-        let initial = initial && (scene.free(at + 1).is(b'.') || scene.tokens.is_capital(scene.free(at + 1)));
-        let dot = initial && scene.free(at + 1).is(b'.');
-        if initial {
-            return Some(if dot { at + 1 } else { at });
-        }
-        let plain = about.is_common() && !about.is_last() && !about.is_first();
-        let fits = scene.tokens.is_capital(token)
-            && token.len() > 1
-            && !plain
-            && !token.has(Flags::WEEKDAY | Flags::FIRM)
-            && !is_function_word(token)
-            && !matches!(token.meaning.sense, Sense::Month(_) if !sure);
-        return fits.then_some(at);
-    }
-    let name = (about.is_last() || about.is_first()) && !about.is_common();
-    let fits = (name || sure && about.is_unknown())
-        && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::UNIT)
-        && token.meaning.sense == Sense::None
-        && token.len() > 1;
-    fits.then_some(at)
+        Some(words)
+    };
+    let before = words(&mut (index.saturating_sub(FAR)..index).rev());
+    let after = before.and_then(|_| words(&mut (index + 1..=index + FAR)));
+    before.zip(after).is_some_and(|(before, after)| before + after >= ENOUGH)
 }
 
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
 fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
-    if token.meaning.sense != Sense::None && !matches!(token.meaning.sense, Sense::Month(_)) {
+    if is_number_word(token) && !is_month(token) {
         return None;
     }
-    let word = scene.tokens.str(token);
-    let next = scene.free(index + 1);
-    if is_acronym(word)
-        || !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
+    if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
+        || is_acronym(scene.tokens.str(token))
     {
         return None;
     }
-    let about = known(word);
+    let next = scene.free(index + 1);
+    let about = scene.known(index);
     if !capital {
-        let following = if next.class == Class::Word && !next.new_line {
-            known(scene.tokens.str(next))
-        } else {
-            Known::default()
+        let given = about.is_first() && about.is_name_alone();
+        let following = || {
+            let known = if next.class == Class::Word && !next.new_line {
+                scene.known(index + 1)
+            } else {
+                Known::default()
+            };
+            known.is_last() && !known.is_common() && !known.is_place()
         };
-        let two = about.is_first()
-            && about.is_name_alone()
-            && following.is_last()
-            && !following.is_common()
-            && !following.is_place();
+        let two = given && following();
         let plain = token.meaning.flags == Flags::NONE && next.meaning.flags == Flags::NONE;
         if two && plain {
             let last = run_end(scene, index, false)?;
             return Some((index, last, score::FULL, "two names"));
         }
-        let spoken = about.is_name_alone() && about.is_first() && is_speaking(scene, index + 1);
+        let spoken = given && is_speaking(scene, index + 1);
         return spoken.then_some((index, index, score::WEAK, "name speaking"));
+    }
+    let start = begins_sentence(scene, index);
+    let listed = about.is_first() || about.is_last();
+    // A word of no list of names is a name only inside a sentence, before a family name.
+    if !listed && (start || !about.is_unknown()) {
+        return None;
     }
     if (about.is_common() || about.is_unknown()) && is_heading(scene, index) {
         return None;
@@ -325,12 +296,12 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if after.has(Flags::FIRM | Flags::BODY | Flags::STREET) && scene.tokens.is_capital(after) {
         return None;
     }
-    let start = begins_sentence(scene, index);
-    let month = matches!(token.meaning.sense, Sense::Month(_));
+    let month = is_month(token);
     if last > index {
-        let tail = known(scene.tokens.str(scene.tokens.at(last)));
+        let tail = scene.known(last);
         let given =
-            about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone());
+            about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone())
+                || about.is_first() && tail.is_last() && tail.is_name_alone();
         let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
             && (about.is_first() || about.is_last() || !start)
             && tail.is_last()
@@ -344,6 +315,8 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         }
         return None;
     }
+    // A word with a capital beside it speaks against a name of one word. A tag beside it may stand for such a word.
+    let is_tag = |at: usize| matches!(scene.tokens.at(at).class, Class::Tag(_));
     let possessive = (next.is(b'\'') || next.is_apostrophe()) && scene.tokens.glued(index + 1);
     let acts = next.has(Flags::ACT) && !next.new_line;
     if month {
@@ -351,16 +324,19 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     }
     let alone = about.is_first() && about.is_name_alone()
         || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
-        || about.is_last() && about.is_name_alone() && (!start || acts || possessive);
+        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !is_tag(index + 1);
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {
         return None;
     }
-    let capital_before = !start
-        && scene.tokens.is_capital(scene.free_before(index))
-        && scene.free_before(index).class == Class::Word;
-    (alone && !capital_before && !token.has(Flags::STOP) && token.len() > 2).then_some((
+    let before = index.wrapping_sub(1);
+    let sure = about.is_first() && about.is_name_alone();
+    let capital_before = is_tag(before) && !sure
+        || !start
+            && scene.tokens.is_capital(scene.free(before))
+            && !scene.free(before).meaning.sense.is_number();
+    (alone && !capital_before && !token.has(Flags::STOP | Flags::MODEL) && token.len() > 2).then_some((
         index,
         index,
         score::SINGLE,
@@ -375,7 +351,9 @@ fn is_acronym(word: &str) -> bool {
 
 /// "speaking", "here", "calling" after a name.
 fn is_speaking(scene: &Scene<'_>, index: usize) -> bool {
-    ["speaking", "calling"].iter().any(|word| scene.tokens.str(scene.free(index)).eq_ignore_ascii_case(word))
+    let token = scene.free(index);
+    token.has(Flags::ACT)
+        && ["speaking", "calling"].iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
 }
 
 /// Whether a capital at this place only says that a sentence or a line begins.
@@ -386,31 +364,4 @@ fn begins_sentence(scene: &Scene<'_>, index: usize) -> bool {
             before.class,
             Class::Edge | Class::Sign(b'.' | b'!' | b'?' | b':' | b'"' | b'>' | b'*' | b'-' | 0x80..)
         )
-}
-
-/// Keeps the words of a name by which it can be found again.
-fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut HashSet<String>) {
-    for at in first..=last {
-        let token = scene.tokens.at(at);
-        let word = scene.tokens.str(token);
-        let plain = known(word).is_common() || token.has(Flags::STOP | Flags::PARTICLE);
-        if token.class == Class::Word && word.chars().count() >= 3 && !plain {
-            names.insert(word.to_lowercase());
-        }
-    }
-}
-
-fn find_again(scene: &mut Scene<'_>, names: &HashSet<String>) {
-    let mut from = 0;
-    while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
-        from = index + 1;
-        let token = scene.free(index);
-        if token.class == Class::Word
-            && token.len() >= 3
-            && names.contains(&scene.tokens.str(token).to_lowercase())
-            && !scene.tokens.at(index + 1).is(b'@')
-        {
-            scene.take(Entity::Person, index, index, score::AGAIN, "name again");
-        }
-    }
 }

@@ -12,6 +12,8 @@ use super::token::Class;
 pub enum Cue {
     /// What follows is a name whatever it looks like.
     Strong,
+    /// What follows is a name if it looks like one, though it may be a place too: persons are spoken of.
+    Fair,
     /// What follows is a name if it looks like one.
     Weak,
 }
@@ -23,14 +25,14 @@ const CUES: &[(&str, Cue)] = &[
     ("my name", Cue::Weak), ("full name", Cue::Strong), ("first name", Cue::Strong), ("last name", Cue::Strong),
     ("surname", Cue::Strong), ("family name", Cue::Strong), ("given name", Cue::Strong), ("name on the card", Cue::Weak),
     ("name", Cue::Weak), ("patient name", Cue::Strong), ("customer name", Cue::Strong), ("account holder", Cue::Weak),
-    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Weak), ("i m", Cue::Weak), ("i am", Cue::Weak),
+    ("cardholder", Cue::Weak), ("i am called", Cue::Strong), ("i'm", Cue::Fair), ("i m", Cue::Fair), ("i am", Cue::Fair),
     ("this is", Cue::Weak), ("it is", Cue::Weak), ("it's", Cue::Weak), ("it s", Cue::Weak), ("here is", Cue::Weak),
-    ("speaking with", Cue::Weak), ("spoke with", Cue::Weak), ("spoke to", Cue::Weak), ("speak with", Cue::Weak),
-    ("speak to", Cue::Weak), ("talk to", Cue::Weak), ("talked to", Cue::Weak), ("talking to", Cue::Weak), ("ask for", Cue::Weak),
-    ("asked for", Cue::Weak), ("named", Cue::Weak), ("called", Cue::Weak), ("call me", Cue::Weak), ("calls me", Cue::Weak),
-    ("known as", Cue::Weak), ("goes by", Cue::Weak), ("signed", Cue::Weak), ("signed by", Cue::Weak), ("regards", Cue::Weak),
-    ("sincerely", Cue::Weak), ("yours", Cue::Weak), ("attn", Cue::Weak), ("attention", Cue::Weak), ("contact", Cue::Weak),
-    ("patient", Cue::Weak), ("employee", Cue::Weak), ("customer", Cue::Weak), ("client", Cue::Weak), ("agent", Cue::Weak),
+    ("speaking with", Cue::Fair), ("spoke with", Cue::Fair), ("spoke to", Cue::Fair), ("speak with", Cue::Fair),
+    ("speak to", Cue::Fair), ("talk to", Cue::Fair), ("talked to", Cue::Fair), ("talking to", Cue::Fair), ("ask for", Cue::Fair),
+    ("asked for", Cue::Fair), ("named", Cue::Fair), ("called", Cue::Weak), ("call me", Cue::Fair), ("calls me", Cue::Fair),
+    ("known as", Cue::Fair), ("goes by", Cue::Fair), ("signed", Cue::Fair), ("signed by", Cue::Fair), ("regards", Cue::Fair),
+    ("sincerely", Cue::Fair), ("yours", Cue::Weak), ("attn", Cue::Fair), ("attention", Cue::Fair), ("contact", Cue::Weak),
+    ("patient", Cue::Fair), ("employee", Cue::Fair), ("customer", Cue::Fair), ("client", Cue::Fair), ("agent", Cue::Fair),
     ("with", Cue::Weak), ("by", Cue::Weak), ("from", Cue::Weak), ("for", Cue::Weak), ("and", Cue::Weak), ("to", Cue::Weak),
     ("tell", Cue::Weak), ("ask", Cue::Weak), ("met", Cue::Weak), ("meet", Cue::Weak), ("thanks", Cue::Weak), ("thank you", Cue::Weak),
     ("starring", Cue::Weak), ("says", Cue::Weak), ("said", Cue::Weak), ("son of", Cue::Weak), ("daughter of", Cue::Weak),
@@ -40,17 +42,26 @@ const CUES: &[(&str, Cue)] = &[
     ("reservation for", Cue::Weak), ("message for", Cue::Weak), ("booked for", Cue::Weak), ("reach", Cue::Weak),
 ];
 
-type Phrases = Vec<(&'static str, Cue)>;
+/// A cue by its words, the last one first.
+struct Phrase {
+    words: Vec<&'static str>,
+    cue: Cue,
+}
 
-/// The cues by their last word.
-static ENDS: LazyLock<Vec<(&'static str, Phrases)>> = LazyLock::new(|| {
-    let mut ends: Vec<(&str, Phrases)> = Vec::new();
+/// The cues by their last word, the longest first.
+static ENDS: LazyLock<Vec<(&'static str, Vec<Phrase>)>> = LazyLock::new(|| {
+    let mut ends: Vec<(&str, Vec<Phrase>)> = Vec::new();
     for &(phrase, cue) in CUES {
-        let word = phrase.rsplit([' ', '\'']).next().unwrap_or(phrase);
+        let words: Vec<_> = phrase.rsplit([' ', '\'']).collect();
+        let Some(&word) = words.first() else { continue };
+        let phrase = Phrase { words, cue };
         match ends.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, cues)) => cues.push((phrase, cue)),
-            None => ends.push((word, vec![(phrase, cue)])),
+            Some((_, cues)) => cues.push(phrase),
+            None => ends.push((word, vec![phrase])),
         }
+    }
+    for (_, phrases) in &mut ends {
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.words.len()));
     }
     ends
 });
@@ -63,26 +74,24 @@ pub fn cue_ends() -> impl Iterator<Item = &'static str> {
 /// The longest cue whose last word lies before `end`, and how many words it has.
 pub fn matching(scene: &Scene<'_>, end: usize) -> Option<(usize, Cue)> {
     let number = usize::from(scene.free_before(end).meaning.names);
-    let (_, cues) = ENDS.get(number.checked_sub(1)?)?;
-    let mut best: Option<(usize, Cue)> = None;
-    for &(phrase, cue) in cues {
-        let words = phrase.split([' ', '\'']).count();
-        if best.is_none_or(|(known, _)| words > known) && is_said_before(scene, end, phrase) {
-            best = Some((words, cue));
-        }
-    }
-    best
+    let (_, phrases) = ENDS.get(number.checked_sub(1)?)?;
+    let said = phrases.iter().find(|phrase| is_said_before(scene, end, &phrase.words))?;
+    Some((said.words.len(), said.cue))
 }
 
-fn is_said_before(scene: &Scene<'_>, end: usize, phrase: &str) -> bool {
-    let mut at = end;
-    for word in phrase.rsplit([' ', '\'']) {
+/// Whether a phrase stands before `end`, whose last word does.
+fn is_said_before(scene: &Scene<'_>, end: usize, words: &[&str]) -> bool {
+    let mut at = end - 1;
+    for word in words.iter().skip(1) {
         let mut token = scene.free_before(at);
-        if (token.is(b'\'') || token.is_apostrophe()) && at < end {
+        if token.is(b'\'') || token.is_apostrophe() {
             at -= 1;
             token = scene.free_before(at);
         }
-        if token.class != Class::Word || !scene.tokens.str(token).eq_ignore_ascii_case(word) {
+        if token.class != Class::Word
+            || token.len() != word.len()
+            || !scene.tokens.str(token).eq_ignore_ascii_case(word)
+        {
             return false;
         }
         at -= 1;

@@ -2,22 +2,20 @@
 //!
 //! In: a scene. Out: findings. A house number with a street is an address; a door, a box, a town with its code make it longer.
 
-use super::gazetteer::known;
 use super::kind::Entity;
-use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::lexicon::Flags;
+use super::number::{Grammar, Run, group_at, group_into, run_at};
 use super::postcode::postcode_at;
 use super::scene::Scene;
-use super::token::{Class, seed};
+use super::street::{german_street, house_after, house_end, joined_street, street_before, street_end};
+use super::token::{Class, Token, seed};
 
-/// The most words of a street's name.
-const STREET_WORDS: usize = 4;
-/// The most digits of a house number.
-const HOUSE_DIGITS: usize = 6;
+/// The most digits of a post box that is said.
+const BOX_DIGITS: usize = 6;
 
 /// Finds addresses and postcodes.
 pub fn find(scene: &mut Scene<'_>) {
-    let seeds = if scene.tokens.signals.street {
+    let seeds = if scene.tokens.any(seed::STREET) {
         seed::NUMBER | seed::CAPITAL
     } else {
         seed::FIGURES | seed::CAPITAL
@@ -25,18 +23,34 @@ pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seeds) {
         index = at + 1;
-        if scene.is_taken(at) {
+        if scene.is_taken(at) || !may_begin(scene, at) {
             continue;
         }
         if let Some((last, rule)) = address_at(scene, at) {
             let last = with_town(scene, last);
-            scene.take(Entity::Address, at, last, 0.8, rule);
+            scene.take(Entity::Address, with_door_before(scene, at), last, 0.8, rule);
             index = last + 1;
         } else if let Some((first, last, score)) = postcode_at(scene, at) {
             scene.take(Entity::Postcode, first, last, score, "postcode form");
             index = last + 1;
+        } else if let Some(last) = said_after_state(scene, at) {
+            scene.take(Entity::Postcode, at, last, 0.6, "postcode said");
+            index = last + 1;
         }
     }
+}
+
+/// Whether an address or a postcode may begin at a token: cheap, since it is asked of every number and every word with a capital. A word
+/// needs figures close behind it, unless it is one of streets or boxes; a number without any of them is at most a postcode.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    let tokens = &scene.tokens;
+    let bits = tokens.seeds(index);
+    if bits & seed::NUMBER != 0 {
+        let code = || bits & seed::FIGURES != 0 && matches!(tokens.at(index).len(), 4..=6);
+        return tokens.any(seed::STREET) || code();
+    }
+    (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
+        || tokens.any(seed::STREET) && bits & (seed::STREET | seed::LETTER | seed::CUE) != 0
 }
 
 /// The last token of an address that begins at `index`.
@@ -47,11 +61,11 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
         return Some((last, "post box"));
     }
     if scene.tokens.has_seed(index, seed::NUMBER) {
-        if !scene.tokens.signals.street {
+        if !scene.tokens.any(seed::STREET) {
             return None;
         }
         let after = house_end(scene, index)?;
-        let last = street_end(scene, after).or_else(|| street_before(scene, after))?;
+        let last = street_end(scene, after).max(street_before(scene, after))?;
         return Some((with_door(scene, last), "house and street"));
     }
     if token.class != Class::Word || !scene.tokens.is_capital(token) {
@@ -64,178 +78,18 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
     if !near {
         return None;
     }
+    if token.has(Flags::DOOR)
+        && let Some(last) = after_door(scene, index)
+    {
+        return Some((last, "door and street"));
+    }
+    if let Some(last) = german_street(scene, index).and_then(|last| house_after(scene, last + 1))
+        && is_before_code(scene, last + 1)
+    {
+        return Some((last, "street and house"));
+    }
     let last = joined_street(scene, index).and_then(|last| house_after(scene, last + 1))?;
     Some((with_door(scene, last), "street and house"))
-}
-
-/// The index after a house number: "12", "12-14", "221B", "twelve", "one two three".
-fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    let token = scene.tokens.at(index);
-    let before = scene.free_before(index);
-    if before.class == Class::Digits
-        || matches!(before.class, Class::Sign(b'$' | b'.' | b'/' | b':')) && scene.tokens.glued(index)
-    {
-        return None;
-    }
-    if token.class == Class::Digits {
-        if token.len() > HOUSE_DIGITS {
-            return None;
-        }
-        let mut end = index + 1;
-        if scene.tokens.glued(end) && scene.free(end).is_letter() {
-            end += 1;
-        } else if scene.tokens.is_inner(end)
-            && scene.free(end).is(b'-')
-            && scene.free(end + 1).class == Class::Digits
-        {
-            end += 2;
-        }
-        return Some(end + usize::from(scene.free(end).is(b',')));
-    }
-    if index > 0 && scene.tokens.has_seed(index - 1, seed::NUMBER) {
-        return None;
-    }
-    let mut at = index;
-    let mut digits = 0;
-    while let Some((group, after)) = group_at(&scene.tokens, at) {
-        digits += group.len();
-        at = after;
-        if digits > HOUSE_DIGITS {
-            return None;
-        }
-    }
-    (at > index).then_some(at)
-}
-
-/// The last token of a street from `index` on: up to four words and the word that ends a street's name.
-fn street_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    let mut at = index;
-    for words in 0..=STREET_WORDS {
-        let token = scene.free(at);
-        let ordinal = matches!(token.meaning.sense, Sense::Ordinal(_))
-            || token.class == Class::Digits && is_ordinal(scene, at);
-        if words > 0
-            && token.class == Class::Word
-            && token.has(Flags::STREET)
-            && !token.new_line
-            && ends_street(scene, at, index)
-        {
-            let dot = scene.free(at + 1).is(b'.') && scene.tokens.glued(at + 1) && token.len() <= 4;
-            let last = at + usize::from(dot && !is_end(scene, at + 1));
-            let direction = scene.free(last + 1);
-            let turned = direction.has(Flags::DIRECTION)
-                && !direction.new_line
-                && (scene.tokens.is_capital(direction) || direction.len() > 2);
-            return Some(last + usize::from(turned));
-        }
-        if ordinal {
-            at += if token.class == Class::Digits { 2 } else { 1 };
-            continue;
-        }
-        let usable = token.class == Class::Word
-            && !token.new_line
-            && !token.has(Flags::UNIT | Flags::MONEY)
-            && (!token.has(Flags::STOP) || scene.tokens.is_capital(token));
-        if !usable || token.meaning.sense.is_number() {
-            return None;
-        }
-        at += 1 + usize::from(scene.free(at + 1).is(b'.') && scene.tokens.glued(at + 1) && token.len() <= 3);
-    }
-    None
-}
-
-fn is_end(scene: &Scene<'_>, dot: usize) -> bool {
-    scene.free(dot + 1).class == Class::Edge || scene.free(dot + 1).new_line
-}
-
-/// Whether a word that may end a street's name does: in small letters a street needs a name that is no plain word's.
-fn ends_street(scene: &Scene<'_>, at: usize, from: usize) -> bool {
-    let token = scene.tokens.at(at);
-    if scene.tokens.is_capital(token) {
-        return true;
-    }
-    let sure = [
-        "street",
-        "avenue",
-        "road",
-        "lane",
-        "drive",
-        "boulevard",
-        "court",
-        "terrace",
-        "highway",
-        "parkway",
-        "crescent",
-    ];
-    let word = scene.tokens.str(token);
-    let short = ["st", "ave", "rd", "blvd", "ln", "dr"].iter().any(|s| word.eq_ignore_ascii_case(s));
-    let named = (from..at).all(|at| !scene.tokens.at(at).has(Flags::STOP));
-    named
-        && (sure.iter().any(|s| word.eq_ignore_ascii_case(s))
-            || short && (from..at).any(|at| scene.tokens.is_capital(scene.tokens.at(at))))
-}
-
-fn is_ordinal(scene: &Scene<'_>, at: usize) -> bool {
-    scene.tokens.glued(at + 1)
-        && ["st", "nd", "rd", "th"]
-            .iter()
-            .any(|end| scene.tokens.str(scene.free(at + 1)).eq_ignore_ascii_case(end))
-}
-
-/// "rue de la Paix", "Via Roma", "Calle Mayor": the last token of the street.
-fn street_before(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    let token = scene.free(index);
-    if token.class != Class::Word || !token.has(Flags::STREET_BEFORE) {
-        return None;
-    }
-    let mut at = index + 1 + usize::from(scene.free(index + 1).is(b'.'));
-    let mut last = None;
-    for _ in 0..STREET_WORDS {
-        let token = scene.free(at);
-        if token.class != Class::Word || token.new_line {
-            break;
-        }
-        if scene.tokens.is_capital(token) {
-            last = Some(at);
-        } else if !token.has(Flags::PARTICLE) && !["des", "l", "d", "et"].contains(&scene.tokens.str(token)) {
-            break;
-        }
-        at += 1 + usize::from(scene.free(at + 1).is(b'\'') && scene.tokens.is_inner(at + 1));
-    }
-    last
-}
-
-/// "Hauptstraße", "Kaiserstr.", "Marktplatz": a street in one word; its last token.
-fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    const ENDS: [&str; 16] = [
-        "straße", "strasse", "str", "weg", "platz", "allee", "gasse", "damm", "ufer", "straat", "laan",
-        "gatan", "vägen", "katu", "tie", "utca",
-    ];
-    let token = scene.free(index);
-    let word = scene.tokens.str(token);
-    if word.len() < 6 {
-        return None;
-    }
-    let lower = word.to_lowercase();
-    if !ENDS.iter().any(|end| lower.ends_with(end) && lower.len() > end.len() + 1) || known(word).is_common()
-    {
-        return None;
-    }
-    let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);
-    Some(index + usize::from(dot))
-}
-
-/// A house number after the street's name; its last token.
-fn house_after(scene: &Scene<'_>, at: usize) -> Option<usize> {
-    let at = at + usize::from(scene.free(at).is(b','));
-    let token = scene.free(at);
-    if token.class != Class::Digits || token.len() > 4 || token.new_line {
-        return None;
-    }
-    let letter = scene.free(at + 1).is_letter()
-        && (scene.tokens.glued(at + 1) || !scene.tokens.is_capital(scene.free(at + 1)))
-        && scene.tokens.glued(at + 1);
-    Some(at + usize::from(letter))
 }
 
 /// "Apt. 595", "Suite 501", "# 4" after an address.
@@ -244,19 +98,86 @@ fn with_door(scene: &Scene<'_>, last: usize) -> usize {
     let at = last + 1 + comma;
     let token = scene.free(at);
     let door = token.class == Class::Word && token.has(Flags::DOOR) || token.is(b'#');
-    if !door {
-        return last;
-    }
-    let at = at + 1 + usize::from(scene.free(at + 1).is(b'.'));
+    if door { door_end(scene, at).unwrap_or(last) } else { last }
+}
+
+/// The last token of what follows the word for a door: "4", "4B", "No. 12", "four b".
+fn door_end(scene: &Scene<'_>, door: usize) -> Option<usize> {
+    let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
+    let mut at = door + 1;
+    at += usize::from(is(at, "no") || is(at, "number"));
+    at += usize::from(scene.free(at).is(b'.') || scene.free(at).is(b'#'));
     let number = scene.free(at);
     if number.class == Class::Digits && number.len() <= 5 {
         let letter = scene.tokens.glued(at + 1) && scene.free(at + 1).is_letter();
-        return at + usize::from(letter);
+        return Some(at + usize::from(letter));
     }
-    if number.is_letter() || number.meaning.sense.is_number() {
-        return group_at(&scene.tokens, at).map_or(at, |(_, after)| after - 1);
+    if !number.is_letter() && !number.meaning.sense.is_number() {
+        return None;
     }
-    last
+    let last = group_at(&scene.tokens, at).map_or(at, |(_, after)| after - 1);
+    let (letter, after) = (scene.free(last + 1), scene.free(last + 2));
+    let said = scene.lenient && letter.is_letter() && !letter.new_line && after.class != Class::Word;
+    Some(last + usize::from(said))
+}
+
+/// "Flat 3, " before the house number at `index`.
+fn with_door_before(scene: &Scene<'_>, index: usize) -> usize {
+    const FARTHEST: usize = 6;
+    let comma = usize::from(scene.free_before(index).is(b','));
+    let door =
+        (1..=FARTHEST).filter_map(|back| index.checked_sub(back)).take_while(|at| !scene.is_taken(*at));
+    let mut door = door.filter(|at| scene.tokens.at(*at).has(Flags::DOOR));
+    door.find(|at| door_end(scene, *at) == index.checked_sub(1 + comma)).unwrap_or(index)
+}
+
+/// "Flat No. 302, MG Road", "Plot 45, Sector 18, Gurugram 122015": a door, then names with capitals as far as a street or a code.
+fn after_door(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    const LONGEST: usize = 16;
+    let mut at = door_end(scene, index)? + 1;
+    if !scene.free(at).is(b',') {
+        return None;
+    }
+    let from = at;
+    while at < from + LONGEST {
+        let token = scene.free(at);
+        if token.class == Class::Word
+            && token.has(Flags::STREET)
+            && scene.tokens.is_capital(token)
+            && at > from + 1
+        {
+            return Some(at);
+        }
+        match token.class {
+            Class::Digits if matches!(token.len(), 5 | 6) => return (at > from + 1).then_some(at),
+            Class::Digits if token.len() <= 3 => {}
+            Class::Sign(b',' | b'-' | b'.') => {}
+            Class::Word if scene.tokens.is_capital(token) => {}
+            _ => return None,
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Whether a code of five figures and a town follow: ", 60329 Frankfurt".
+fn is_before_code(scene: &Scene<'_>, at: usize) -> bool {
+    let at = at + usize::from(scene.free(at).is(b','));
+    let (code, town) = (scene.free(at), scene.free(at + 1));
+    code.class == Class::Digits && code.len() == 5 && scene.tokens.is_capital(town)
+}
+
+/// "california 9 0 0 2 8", "Texas, seven five zero zero one": five or nine digits behind the name of a state.
+fn said_after_state(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    let comma = usize::from(scene.free_before(index).is(b','));
+    let state = scene.free_before(index - comma);
+    if !scene.lenient || !state.has(Flags::STATE) || state.len() <= 2 || !scene.tokens.any(seed::STREET) {
+        return None;
+    }
+    let mut run = Run::default();
+    let after = run_at(&scene.tokens, index, Grammar { lenient: false }, &mut run)?;
+    let free = (index..after).all(|at| !scene.is_taken(at));
+    (free && matches!(run.digits.len(), 5 | 9)).then(|| after - 1)
 }
 
 /// ", Springfield, IL 62704", ", 10115 Berlin" after an address.
@@ -278,12 +199,21 @@ fn with_town(scene: &Scene<'_>, last: usize) -> usize {
                     return end;
                 }
             }
-            Class::Word if scene.tokens.is_capital(token) && words < 4 && !token.has(Flags::STOP) => {
-                if let Some((_, code, _)) = postcode_at(scene, at) {
+            Class::Word if is_initials(scene, at) => {
+                at += 4;
+                words += 1;
+            }
+            Class::Word
+                if scene.tokens.is_capital(token)
+                    && words < 4
+                    && (!token.has(Flags::STOP) || is_region(scene, token)) =>
+            {
+                let region = usize::from(is_region(scene, token));
+                let code = postcode_at(scene, at).or_else(|| postcode_at(scene, at + region));
+                if let Some((_, code, _)) = code {
                     return code;
                 }
-                let place =
-                    known(scene.tokens.str(token)).is_place() || token.has(Flags::STATE) && token.len() == 2;
+                let place = scene.known_free(at).is_place() || token.has(Flags::STATE) && token.len() == 2;
                 let after_comma = scene.free_before(at).is(b',')
                     || scene.free_before(at).class == Class::Digits
                     || words > 0;
@@ -301,6 +231,18 @@ fn with_town(scene: &Scene<'_>, last: usize) -> usize {
         }
     }
     end
+}
+
+/// "D.C."
+fn is_initials(scene: &Scene<'_>, at: usize) -> bool {
+    let dot = |at: usize| scene.free(at).is(b'.') && scene.tokens.glued(at);
+    let letter = |at: usize| scene.free(at).is_letter() && scene.tokens.is_capital(scene.free(at));
+    letter(at) && dot(at + 1) && letter(at + 2) && scene.tokens.glued(at + 2) && dot(at + 3)
+}
+
+/// Two capitals, as regions are written: "OR", "ON".
+fn is_region(scene: &Scene<'_>, token: Token) -> bool {
+    token.len() == 2 && scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// "P.O. Box 104", "PO Box twelve".
@@ -324,5 +266,12 @@ fn post_box(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if number.class == Class::Digits {
         return Some(at + 1);
     }
-    group_at(&scene.tokens, at + 1).map(|(_, after)| after - 1)
+    let (mut run, mut digits, mut end) = (Run::default(), 0, at + 1);
+    while let Some(after) = group_into(&scene.tokens, end, &mut run)
+        && digits + run.digits.len() <= BOX_DIGITS
+    {
+        digits += run.digits.len();
+        end = after;
+    }
+    (end > at + 1).then(|| end - 1)
 }

@@ -2,7 +2,6 @@
 //!
 //! In: a scene and a place. Out: the tokens of a postcode. What is said to be one is a row of `ids::bank`.
 
-use super::gazetteer::known;
 use super::lexicon::Flags;
 use super::scene::Scene;
 use super::token::{Class, Token};
@@ -17,7 +16,7 @@ pub fn postcode_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32
         Class::Word if scene.tokens.is_capital(token) => british(scene, index)
             .or_else(|| canadian(scene, index))
             .or_else(|| after_state(scene, index, token)),
-        Class::Digits => zip_plus_four(scene, index, token)
+        Class::Digits if matches!(token.len(), 4..=6) => zip_plus_four(scene, index, token)
             .or_else(|| before_town(scene, index, token))
             .or_else(|| after_town(scene, index, token)),
         _ => None,
@@ -107,17 +106,19 @@ fn before_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, 
         && town.class == Class::Word
         && !town.new_line
         && scene.tokens.is_capital(town)
-        && known(scene.tokens.str(town)).is_place()
-        && !known(scene.tokens.str(town)).is_common()
+        && scene.known_free(index + 1).is_place()
+        && !scene.known_free(index + 1).is_common()
         && !town.has(Flags::MONEY | Flags::UNIT);
     fits.then_some((index, index, 0.6))
 }
 
 /// "Costamezzana 43015", "Springfield, 62704": five or six figures right after a word with a capital that is no common one.
 fn after_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
-    let comma = scene.free_before(index).is(b',');
-    let town = scene.free_before(index - usize::from(comma && index > 0));
-    let about = known(scene.tokens.str(town));
+    let dash = scene.free_before(index);
+    let comma = dash.is(b',') || dash.is(b'-') && dash.spaced && token.spaced;
+    let place = (index - usize::from(comma && index > 0)).wrapping_sub(1);
+    let town = scene.free(place);
+    let about = scene.known_free(place);
     let next = scene.free(index + 1);
     let fits = matches!(token.len(), 5 | 6)
         && town.class == Class::Word

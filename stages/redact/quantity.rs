@@ -136,6 +136,7 @@ pub fn is_impersonal(scene: &Scene<'_>, run: &Run, range: Range<usize>) -> bool 
 /// Whether the groups alone, without what stands around them, are years, a range, decimals or a number in words.
 pub fn has_form_of_quantity(run: &Run, groups: &[Group]) -> bool {
     is_years(run, groups)
+        || is_spoken_years(run, groups)
         || is_range(run, groups)
         || is_decimals(groups)
         || is_decimal(groups)
@@ -155,6 +156,19 @@ fn is_years(run: &Run, groups: &[Group]) -> bool {
             && run.value(group).is_some_and(is_year)
             && !group.gap.is_space()
     })
+}
+
+/// "nineteen eighty four", "twenty twenty, twenty twenty one".
+fn is_spoken_years(run: &Run, groups: &[Group]) -> bool {
+    let pairs = groups.chunks(2).all(|pair| match pair {
+        [century, year] => {
+            pair.iter().all(|group| group.form == Form::Spoken && group.len() == 2)
+                && matches!(run.value(century), Some(18..=20))
+                && run.value(year) >= Some(10)
+        }
+        _ => false,
+    });
+    pairs && groups.len() <= 8
 }
 
 /// "1990 to 2004", "300 or 350".

@@ -22,6 +22,8 @@ use super::utterances::{self, Before};
 pub struct Held {
     /// The row, with the input's columns.
     pub row: RecordBatch,
+    /// What the tagger found in its text; nothing yet where the row comes out of a saved state.
+    pub tagged: Option<Vec<Finding>>,
 }
 
 /// What is kept of a device.
@@ -86,7 +88,13 @@ impl Running {
     }
 
     /// Takes a row of a device: what waited goes first, now that it is known what follows; the row waits if it may go on.
-    fn take(&mut self, batch: &RecordBatch, row: usize, hold: Duration, ready: &mut Ready<'_>) -> Result {
+    fn take(
+        &mut self,
+        (batch, row): (&RecordBatch, usize),
+        tagged: Vec<Finding>,
+        hold: Duration,
+        ready: &mut Ready<'_>,
+    ) -> Result {
         let ids = IdentityColumns::of(batch)?;
         let (device, at) = (ids.device(row), ids.captured_at(row));
         let text = text_column(batch, &self.redactor.column)?.value(row);
@@ -104,7 +112,7 @@ impl Running {
                 &waiting,
                 Some(text).filter(|_| !late),
             );
-            let found = self.redactor.with_tagged(&waiting, found)?;
+            let found = self.redactor.with_tagged(&waiting, found, held.tagged.as_deref())?;
             let redacted = self.redactor.written(&held.row, 0, &waiting, &found)?;
             ready.push_held(held, redacted);
             talk.before.said(&waiting);
@@ -113,11 +121,11 @@ impl Running {
             talk.before = Before::default();
         }
         talk.at = at;
-        if utterances::is_open(text) {
-            talk.held = Some(Held { row: batch.slice(row, 1) });
+        if utterances::is_open(&talk.before, text) {
+            talk.held = Some(Held { row: batch.slice(row, 1), tagged: Some(tagged) });
         } else {
             let found = utterances::scan(&self.redactor.scanner, &talk.before, text, None);
-            let found = self.redactor.with_tagged(text, found)?;
+            let found = ner::merged(text, found, &tagged);
             ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
             talk.before.said(text);
         }
@@ -139,7 +147,7 @@ impl Running {
             if let Some(held) = talk.held {
                 let text = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
                 let found = utterances::scan(&self.redactor.scanner, &talk.before, &text, None);
-                let found = self.redactor.with_tagged(&text, found)?;
+                let found = self.redactor.with_tagged(&text, found, held.tagged.as_deref())?;
                 let redacted = self.redactor.written(&held.row, 0, &text, &found)?;
                 ready.push_held(held, redacted);
             }
@@ -158,9 +166,7 @@ impl Stage for Running {
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
         let mut ready = Ready::new(batch);
         let texts = text_column(batch, &self.redactor.column)?;
-        // Held texts are tagged when they go.
-        let at_once = texts.iter().map(Option::unwrap_or_default).filter(|_| self.hold.is_none());
-        let mut tagged = self.redactor.tagged(at_once)?;
+        let mut tagged = self.redactor.tagged(texts.iter().map(Option::unwrap_or_default))?;
         for row in 0..batch.num_rows() {
             let tagged = tagged.next().unwrap_or_default();
             if let Some((code, reason)) = self.redactor.refused(batch, row)? {
@@ -168,7 +174,7 @@ impl Stage for Running {
                 continue;
             }
             if let Some(hold) = self.hold {
-                self.take(batch, row, hold, &mut ready)?;
+                self.take((batch, row), tagged, hold, &mut ready)?;
             } else {
                 let text = texts.value(row);
                 let found = ner::merged(text, self.redactor.scanner.scan(text), &tagged);
@@ -231,8 +237,16 @@ impl Redactor {
         Ok(found.into_iter())
     }
 
-    /// Findings of the patterns in a text, and what the tagger finds beside them.
-    fn with_tagged(&self, text: &str, found: Vec<Finding>) -> Result<Vec<Finding>> {
+    /// Findings of the patterns in a text that waited, and what the tagger found beside them, or finds now.
+    fn with_tagged(
+        &self,
+        text: &str,
+        found: Vec<Finding>,
+        tagged: Option<&[Finding]>,
+    ) -> Result<Vec<Finding>> {
+        if let Some(tagged) = tagged {
+            return Ok(ner::merged(text, found, tagged));
+        }
         let tagged = self.tagged(std::iter::once(text))?.next().unwrap_or_default();
         Ok(ner::merged(text, found, &tagged))
     }

@@ -49,7 +49,7 @@ pub fn restore(saved: &StateTable, input: &SchemaRef) -> Result<Vec<(String, Tal
         let before = text_column(row, "before")?.iter().flatten().next().unwrap_or_default().to_owned();
         let at: &Int64Array = typed_column(row, "at")?;
         let at = Micros(at.values().first().copied().unwrap_or_default());
-        let held = saved.get(&self::key(HELD, &device)).map(|row| Held { row: row.clone() });
+        let held = saved.get(&self::key(HELD, &device)).map(|row| Held { row: row.clone(), tagged: None });
         if held.as_ref().is_some_and(|held| held.row.schema_ref().fields() != input.fields()) {
             return Err(StageError::new("a row that waits in the state has other columns than the input")
                 .expected("the columns of the last run, or a new state"));

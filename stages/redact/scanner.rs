@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use super::cue::Hint;
 use super::custom::Custom;
 use super::kind::{Entities, Entity};
 pub use super::scene::Finding;
 use super::scene::{Passed, Scene};
-use super::token::Tokens;
+use super::token::seed;
 use super::{
     address, age, calendar, code, geo, iban, neighbours, network, numeric, organization, person, postal,
     secret,
@@ -142,9 +143,10 @@ impl Scanner {
 
     /// One look at a text: what is wanted of what is found, and whether a second look may find more.
     fn pass(&self, text: &str) -> (Vec<Finding>, bool) {
-        let scene = self.find(text);
+        let mut scene = self.find(text);
         let restless = !scene.found.is_empty() && scene.is_restless();
-        let mut found = scene.found;
+        let mut found = std::mem::take(&mut scene.found);
+        scene.leave();
         found.retain_mut(|finding| self.wants(finding, text));
         found.sort_by_key(|finding| finding.start);
         (found, restless)
@@ -210,7 +212,9 @@ impl Scanner {
 
     /// The numbers of a text that were looked at and left alone, beside its findings.
     pub fn passed(&self, text: &str, found: &[Finding]) -> Vec<Passed> {
-        let mut passed = self.look(text, Some(Vec::new())).passed.unwrap_or_default();
+        let mut scene = self.look(text, Some(Vec::new()));
+        let mut passed = scene.passed.take().unwrap_or_default();
+        scene.leave();
         passed.retain(|passed| {
             found.iter().all(|finding| finding.end <= passed.start || finding.start >= passed.end)
         });
@@ -243,55 +247,67 @@ impl Scanner {
     }
 
     fn look<'a>(&self, text: &'a str, passed: Option<Vec<Passed>>) -> Scene<'a> {
-        let tokens = Tokens::with(text, self.names());
-        let signals = tokens.signals;
-        let wants = |kind| self.entities.contains(kind);
-        let numbers = signals.number;
-        let names = signals.capital || signals.word;
+        const ANYTHING: u32 =
+            seed::NUMBER | seed::ADDRESS | seed::COLON_SIGN | seed::MONTH | seed::CAPITAL | seed::UNLISTED;
+        let lenient = self.profile == Profile::Transcript;
+        let mut scene = Scene::new(text, self.names(), lenient, self.entities);
         let custom = self.custom.as_deref().filter(|custom| !custom.finds_nothing());
-        if !(numbers || signals.address || signals.colon || signals.month || names || custom.is_some()) {
-            return Scene::empty(tokens);
+        if !scene.tokens.any(ANYTHING) && custom.is_none() {
+            return scene;
         }
-        let mut scene = Scene::new(tokens, self.profile == Profile::Transcript, self.entities);
         scene.passed = passed;
         if let Some(custom) = custom {
             custom.find(&mut scene);
         }
-        if signals.address || signals.colon {
-            address::find(&mut scene);
-        }
-        if signals.row || signals.address {
-            secret::find(&mut scene);
-        }
-        if numbers {
-            iban::find(&mut scene);
-            network::find(&mut scene);
-            geo::find(&mut scene);
-        } else if signals.colon {
-            network::find(&mut scene);
-        }
-        if signals.month {
-            calendar::find(&mut scene);
-        }
-        if numbers || signals.capital {
-            code::find(&mut scene);
-        }
-        if numbers && (wants(Entity::Address) || wants(Entity::Postcode)) {
-            postal::find(&mut scene);
-        }
-        if signals.capital && wants(Entity::Organization) {
-            organization::find(&mut scene);
-        }
-        if names && wants(Entity::Person) {
-            person::find(&mut scene);
-        }
-        if numbers {
-            if signals.age && wants(Entity::Age) {
+        self.find_words_and_codes(&mut scene);
+        if scene.tokens.any(seed::NUMBER) {
+            if scene.tokens.any(seed::AGE) && self.entities.contains(Entity::Age) {
                 age::find(&mut scene);
             }
             find_numbers(&mut scene);
         }
         scene
+    }
+
+    /// Runs the finders of what is not digits alone, each where the text has what it begins with.
+    fn find_words_and_codes(&self, scene: &mut Scene<'_>) {
+        let wants = |kind| self.entities.contains(kind);
+        let has = |scene: &Scene<'_>, seeds| scene.tokens.any(seeds);
+        if has(scene, seed::ADDRESS | seed::COLON_SIGN) {
+            address::find(scene);
+        }
+        if has(scene, seed::ROW | seed::ADDRESS) {
+            secret::find(scene);
+        }
+        if has(scene, seed::NUMBER) {
+            iban::find(scene);
+            network::find(scene);
+            geo::find(scene);
+        } else if has(scene, seed::COLON_SIGN) {
+            network::find(scene);
+        }
+        if has(scene, seed::MONTH) {
+            calendar::find(scene);
+        }
+        if has(scene, seed::NUMBER) && scene.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
+            calendar::find_births(scene);
+        }
+        if has(scene, seed::NUMBER | seed::CAPITAL) {
+            code::find(scene);
+        }
+        if has(scene, seed::FIGURES | seed::STREET)
+            && has(scene, seed::NUMBER)
+            && (wants(Entity::Address) || wants(Entity::Postcode))
+        {
+            postal::find(scene);
+        }
+        if has(scene, seed::FIRM | seed::FIRM_CUE) && has(scene, seed::CAPITAL) && wants(Entity::Organization)
+        {
+            organization::find(scene);
+        }
+        if has(scene, seed::CAPITAL | seed::UNLISTED) && wants(Entity::Person) {
+            person::find(scene);
+        }
     }
 }
 

@@ -3,9 +3,15 @@
 //! In: a text. Out: what the finders ask about the surroundings of a place. No question looks across something already
 //! found or tagged, so that redacting a redacted text finds nothing new; each looks at a bounded number of tokens.
 
+use std::cell::Cell;
+
 use super::cue::{Cue, Cues, Hint};
+use super::cutter::Cut;
+use super::gazetteer::{self, Known};
 use super::kind::{Entities, Entity};
-use super::lexicon::Flags;
+use super::lexicon::{Flags, Sense};
+use super::number::Run;
+use super::spelled::Spelling;
 use super::token::{Class, Token, Tokens, seed};
 
 /// A span that holds personal data.
@@ -63,35 +69,82 @@ pub struct Scene<'a> {
     pub found: Vec<Finding>,
     /// What was looked at and left alone, where that is asked for.
     pub passed: Option<Vec<Passed>>,
+    /// Room for the numbers that are read one after the other.
+    pub run: Run,
+    /// Room for the codes that are.
+    pub spelling: Spelling,
     cues: Cues,
+    /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
+    /// What the lists of names say of each token, once they were asked.
+    known: Vec<Cell<Known>>,
 }
 
+/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
+#[derive(Debug, Default)]
+struct Rooms {
+    cut: Cut,
+    cues: Cues,
+    taken: Vec<Option<Entity>>,
+    known: Vec<Cell<Known>>,
+    run: Run,
+    spelling: Spelling,
+}
+
+thread_local! {
+    static ROOMS: Cell<Rooms> = Cell::default();
+}
+
+/// Rooms for longer texts than this, in tokens, are given back at once.
+const KEPT: usize = 1 << 14;
+
 impl<'a> Scene<'a> {
-    /// Prepares a text.
-    pub fn new(tokens: Tokens<'a>, lenient: bool, entities: Entities) -> Self {
-        let taken = vec![None; tokens.len()];
-        let cues = Cues::new(&tokens);
-        Self { tokens, lenient, entities, found: Vec::new(), passed: None, cues, taken }
+    /// Prepares a text, in which tags may also have these names.
+    pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
+        let Rooms { cut, mut cues, mut taken, mut known, run, spelling } = ROOMS.take();
+        let tokens = Tokens::within(text, names, cut);
+        taken.clear();
+        taken.resize(tokens.len(), None);
+        known.clear();
+        known.resize(tokens.len(), Cell::new(Known::UNASKED));
+        cues.fill(&tokens);
+        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, spelling, cues, taken, known }
     }
 
-    /// A text that holds nothing to look for.
-    pub fn empty(tokens: Tokens<'a>) -> Self {
-        Self {
-            tokens,
-            lenient: false,
-            entities: Entities::all(),
-            found: Vec::new(),
-            passed: None,
-            cues: Cues::default(),
-            taken: Vec::new(),
+    /// Leaves the rooms to the next text.
+    pub fn leave(self) {
+        if self.taken.capacity() <= KEPT {
+            let Self { tokens, cues, taken, known, run, spelling, .. } = self;
+            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling });
         }
+    }
+
+    /// What the lists of names say of the token: nothing where it is no word.
+    #[inline]
+    pub fn known(&self, index: usize) -> Known {
+        let Some(cell) = self.known.get(index) else { return Known::default() };
+        let mut known = cell.get();
+        if known == Known::UNASKED {
+            let token = self.tokens.at(index);
+            known = match token.class {
+                Class::Word => gazetteer::known(self.tokens.str(token)),
+                _ => Known::default(),
+            };
+            cell.set(known);
+        }
+        known
+    }
+
+    /// The same of a token that is free; nothing of others.
+    #[inline]
+    pub fn known_free(&self, index: usize) -> Known {
+        if self.is_taken(index) { Known::default() } else { self.known(index) }
     }
 
     /// Whether the token belongs to something found, or is a tag.
     #[inline]
     pub fn is_taken(&self, index: usize) -> bool {
-        self.kind_at(index).is_some()
+        self.tokens.has_seed(index, seed::TAKEN)
     }
 
     /// What was found at the token, or tagged.
@@ -118,9 +171,11 @@ impl<'a> Scene<'a> {
     /// Records a finding over the tokens `first..=last`.
     pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
         let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
-        for taken in self.taken.iter_mut().take(last + 1).skip(first) {
-            *taken = Some(kind);
+        let range = first..(last + 1).min(self.taken.len());
+        if let Some(taken) = self.taken.get_mut(range.clone()) {
+            taken.fill(Some(kind));
         }
+        self.tokens.mark(range, seed::TAKEN);
         self.found.push(Finding { kind, start, end, score, rule, pattern: None });
     }
 
@@ -135,12 +190,56 @@ impl<'a> Scene<'a> {
     /// Whether anything is left from which a finder could begin once what was found is replaced by tags. Names are looked for before
     /// numbers, so what follows them changes nothing for them.
     pub fn is_restless(&self) -> bool {
+        let mut last = None;
         let mut index = 0;
         while let Some(at) = self.tokens.seed(index, seed::NUMBER | seed::AT | seed::DOT) {
             index = at + 1;
-            if !self.is_taken(at) && (!self.tokens.at(at).is(b'.') || self.tokens.is_inner(at)) {
+            if self.is_taken(at) {
+                continue;
+            }
+            let token = self.tokens.at(at);
+            let restless = if self.tokens.has_seed(at, seed::NUMBER) {
+                let close = last.replace(at).is_some_and(|last| at - last <= FAR);
+                close || self.may_be_more(at, token)
+            } else if token.is(b'.') {
+                self.tokens.is_inner(at)
+            } else {
+                token.class != Class::Word || token.has(Flags::DOT) || self.is_domain_left()
+            };
+            if restless {
                 return true;
             }
+        }
+        false
+    }
+
+    /// Whether a number that was left, with no other close by, may be more than a few digits that are nobody's.
+    fn may_be_more(&self, index: usize, token: Token) -> bool {
+        let most = if self.tokens.any(seed::CUE) { 2 } else { 4 };
+        let long = match token.class {
+            Class::Digits => token.len() > most,
+            _ => matches!(token.meaning.sense, Sense::Repeat(_)),
+        };
+        let scaled = matches!(self.tokens.at(index + 1).meaning.sense, Sense::Hundred | Sense::Scale);
+        let spelled = |at: usize| {
+            at != index
+                && !self.is_taken(at)
+                && (self.tokens.has_seed(at, seed::LETTER | seed::MIXED)
+                    || self.tokens.has_seed(at, seed::CAPITAL) && self.tokens.at(at).len() <= 6)
+        };
+        long || scaled
+            || self.tokens.any(seed::AGE | seed::STREET | seed::MONTH)
+            || self.tokens.any(seed::CUE) && (index.saturating_sub(3)..index + 4).any(spelled)
+    }
+
+    /// Whether the word "at" may still stand before a domain, or before a secret.
+    fn is_domain_left(&self) -> bool {
+        let mut index = 0;
+        while let Some(at) = self.tokens.seed(index, seed::ADDRESS | seed::ROW) {
+            if !self.is_taken(at) {
+                return true;
+            }
+            index = at + 1;
         }
         false
     }
@@ -189,16 +288,20 @@ impl<'a> Scene<'a> {
     /// The context of a value that ends before the token `index`: "... is my phone number", "(home phone)".
     pub fn context_after(&self, index: usize) -> Option<Context> {
         let mut at = index + usize::from(self.free(index).is(b',') || self.free(index).is(b'('));
-        let is = self.tokens.str(self.free(at)).to_ascii_lowercase();
-        if !matches!(is.as_str(), "is" | "s" | "was") && at == index {
-            return None;
+        let said = |at: usize, words: &[&str]| {
+            let token = self.free(at);
+            token.class == Class::Word && token.len() <= 5 && {
+                let word = self.tokens.str(token);
+                words.iter().any(|known| word.eq_ignore_ascii_case(known))
+            }
+        };
+        if at == index {
+            if !said(at, &["is", "s", "was"]) {
+                return None;
+            }
+            at += 1;
         }
-        at += usize::from(at == index);
-        let owner = self.tokens.str(self.free(at)).to_ascii_lowercase();
-        at += usize::from(matches!(
-            owner.as_str(),
-            "my" | "his" | "her" | "their" | "our" | "the" | "your" | "that" | "s"
-        ));
+        at += usize::from(said(at, &["my", "his", "her", "their", "our", "the", "your", "that", "s"]));
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
             .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
@@ -219,6 +322,11 @@ impl<'a> Scene<'a> {
                     _ => false,
                 }
             })
+    }
+
+    /// Whether a phrase of the text promises this.
+    pub fn is_spoken_of(&self, hint: Hint) -> bool {
+        self.cues.any(hint)
     }
 
     /// Whether one of the free tokens before `index`, at most `reach` of them, is a word with `flags`.

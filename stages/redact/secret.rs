@@ -5,6 +5,7 @@
 
 use super::base58;
 use super::kind::Entity;
+use super::lexicon::Flags;
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
@@ -27,6 +28,8 @@ const PASSWORDS: &[&str] = &[
     "passphrase",
     "passwort",
     "pwd",
+    "passwd",
+    "pw",
     "secret",
     "token",
     "apikey",
@@ -64,6 +67,11 @@ pub fn find(scene: &mut Scene<'_>) {
         }
         if starts && token.is_solid() {
             let end = cluster_end(scene, index);
+            if let Some(value) = assigned(scene, index, end) {
+                scene.take(Entity::ApiKey, value, end - 1, 0.7, "set to a secret");
+                index = end;
+                continue;
+            }
             index = take_cluster(scene, index, end).unwrap_or(index).max(index) + 1;
             continue;
         }
@@ -106,6 +114,15 @@ fn cluster_end(scene: &Scene<'_>, index: usize) -> usize {
     end
 }
 
+/// Where the value of "api_key=..." begins among the glued tokens `index..end`.
+fn assigned(scene: &Scene<'_>, index: usize, end: usize) -> Option<usize> {
+    const FEWEST: usize = 4;
+    let names = |at: &usize| scene.tokens.at(*at).is(b'=') && scene.tokens.before(*at).has(Flags::SECRET);
+    let value = (index + 1..end).take(8).find(names)? + 1;
+    let length = scene.tokens.at(end - 1).end.saturating_sub(scene.tokens.at(value).start);
+    (value < end && length >= FEWEST).then_some(value)
+}
+
 /// Takes the cluster of tokens `index..end` if it is a secret; its last token.
 fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize> {
     let (start, stop) = (scene.tokens.at(index).start, scene.tokens.at(end - 1).end);
@@ -118,8 +135,26 @@ fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize
         }
     }
     let (kind, rule) = said(scene, index, text)?;
-    scene.take(kind, index, end - 1, 0.7, rule);
-    Some(end - 1)
+    let last = if kind == Entity::Username { spoken_end(scene, end - 1) } else { end - 1 };
+    scene.take(kind, index, last, 0.7, rule);
+    Some(last)
+}
+
+/// Past "underscore ninety nine" behind the name of a user.
+fn spoken_end(scene: &Scene<'_>, last: usize) -> usize {
+    const MOST: usize = 12;
+    let mut end = last;
+    while end - last < MOST {
+        let joint = scene.free(end + 1).has(Flags::UNDERSCORE | Flags::DASH | Flags::DOT);
+        if joint && scene.free(end + 2).is_solid() {
+            end += 2;
+        } else if end > last && !scene.is_taken(end + 1) && scene.tokens.has_seed(end + 1, seed::NUMBER) {
+            end += 1;
+        } else {
+            break;
+        }
+    }
+    end
 }
 
 type Known = (Entity, f32, &'static str);
@@ -216,7 +251,7 @@ fn is_no_plain_word(scene: &Scene<'_>, index: usize) -> bool {
     let token = scene.tokens.at(index);
     token.class == Class::Word
         && token.meaning == super::lexicon::Meaning::NONE
-        && !super::gazetteer::known(scene.tokens.str(token)).is_common()
+        && !scene.known(index).is_common()
 }
 
 /// "@jane_doe".

@@ -4,7 +4,7 @@
 //! Each reading is bounded.
 
 use super::lexicon::{Flags, Sense};
-use super::number::group_at;
+use super::number::{Run, group_into};
 use super::scene::Scene;
 use super::token::{Class, Token};
 
@@ -18,6 +18,8 @@ pub struct Spelling {
     pub symbols: Vec<u8>,
     /// The pieces, in order.
     pub pieces: Vec<Piece>,
+    /// Room for the number that is read.
+    run: Run,
 }
 
 /// A piece of a code: figures, a letter, letters glued to something, a word that says a letter or digits.
@@ -92,7 +94,8 @@ impl Reader<'_, '_> {
             let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',')) && start == at;
             let word = token.class == Class::Word
                 && !token.is_letter()
-                && (token.has(Flags::DASH | Flags::FILLER | Flags::SLASH) || self.is_case_word(token));
+                && (token.has(Flags::DASH | Flags::FILLER | Flags::SLASH | Flags::COLON)
+                    || self.is_case_word(token));
             if sign {
                 let inner = self.scene.tokens.is_inner(start);
                 glued = glued && inner && !token.is(b',');
@@ -106,9 +109,10 @@ impl Reader<'_, '_> {
     }
 
     fn is_case_word(&self, token: Token) -> bool {
-        ["capital", "uppercase", "lowercase", "letter"]
-            .iter()
-            .any(|word| self.scene.tokens.str(token).eq_ignore_ascii_case(word))
+        token.len() >= 6
+            && ["capital", "uppercase", "lowercase", "letter"]
+                .iter()
+                .any(|word| self.scene.tokens.str(token).eq_ignore_ascii_case(word))
     }
 
     /// Reads one piece: the index after it, whether it was said, whether its letters are capitals.
@@ -132,8 +136,9 @@ impl Reader<'_, '_> {
             return Some((after, true, true));
         }
         if token.meaning.sense.is_number() && !token.is_letter() && !glued {
-            let (digits, after) = group_at(&self.scene.tokens, at)?;
-            self.spelling.symbols.extend(digits.iter().map(|digit| b'0' + digit));
+            let Spelling { symbols, run, .. } = &mut *self.spelling;
+            let after = group_into(&self.scene.tokens, at, run)?;
+            symbols.extend(run.digits.iter().map(|digit| b'0' + digit));
             return Some((after, true, true));
         }
         if token.meaning.letter > 0 && !glued && !self.scene.tokens.glued(at + 1) {
@@ -153,15 +158,25 @@ impl Reader<'_, '_> {
 
     /// "double u", "double you".
     fn double_u(&self, at: usize, token: Token) -> Option<usize> {
+        if token.meaning.sense != Sense::Repeat(2) {
+            return None;
+        }
         let next = self.scene.free(at + 1);
         let u = ["u", "you"].iter().any(|word| self.scene.tokens.str(next).eq_ignore_ascii_case(word));
-        (token.meaning.sense == Sense::Repeat(2) && u).then_some(at + 2)
+        u.then_some(at + 2)
     }
 
     /// Past "for bob", "as in boy", "like boy" after a letter.
     fn past_explanation(&self, start: usize, after: usize) -> usize {
         explanation_end(self.scene, start, after)
     }
+}
+
+/// The letter that the word at `index` explains: that of "b for bravo", "b as in bravo".
+pub fn explained_letter(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    (2..=4).filter_map(|back| index.checked_sub(back)).find(|letter| {
+        scene.free(*letter).is_letter() && explanation_end(scene, *letter, letter + 1) == index + 1
+    })
 }
 
 /// Where the explanation of the letter at `start` ends, if one begins at `after`; else `after`.

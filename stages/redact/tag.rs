@@ -7,7 +7,7 @@ use super::kind::Entity;
 /// The longest tag that is read: one with an encrypted value.
 const LONGEST_TAG: usize = 4096;
 /// Digits of the number in `<PERSON_12>`: as many as a pseudonym has.
-const TAG_DIGITS: std::ops::RangeInclusive<usize> = 1..=6;
+const TAG_DIGITS: std::ops::RangeInclusive<usize> = 1..=8;
 
 /// The tag at the start of `rest` as an operator writes it, and its length: `<PERSON>`, `<PERSON_12>`, `<PERSON:letters>` or
 /// `<PERSON=letters>`. Letters are a to p alone, so that nothing can be hidden in what looks like a tag.

@@ -1,10 +1,12 @@
 //! A text cut into tokens, once: words, digits, signs, tags.
 //!
 //! In: any UTF-8 text. Out: [`Tokens`] in order, with byte offsets on character boundaries, each word with its
-//! [`Meaning`], and which [`Signals`] the text holds at all, so that most texts need no second look.
+//! [`Meaning`], and the bits of [`seed`] that each token and the text have, so that most need no second look.
 //! Must not know what an entity is. Every byte is visited a fixed number of times.
 
-use super::cutter::{self, Cut};
+use std::ops::Range;
+
+use super::cutter::Cut;
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
 
@@ -89,59 +91,57 @@ impl Token {
     }
 }
 
-/// What a text holds at all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Signals {
-    /// Digits or number words.
-    pub number: bool,
-    /// A dot between two letters or digits, or the word for it, or `@`.
-    pub address: bool,
-    /// A colon between two letters or digits.
-    pub colon: bool,
-    /// The name of a month.
-    pub month: bool,
-    /// A word with a capital.
-    pub capital: bool,
-    /// A word that is in no list: it may be a name in small letters.
-    pub word: bool,
-    /// A long row without white space, or a word that a secret may follow.
-    pub row: bool,
-    /// A word of streets.
-    pub street: bool,
-    /// A word by which ages are told.
-    pub age: bool,
-}
-
-/// What may begin at a token, as bits: so that a finder passes the tokens that do not concern it in a glance.
+/// What a token is good for, as bits: so that a finder passes the tokens that do not concern it in a glance, and a text without any
+/// that does at once.
 pub mod seed {
     /// Digits, or a word that says a number.
-    pub const NUMBER: u16 = 1;
+    pub const NUMBER: u32 = 1;
     /// Digits.
-    pub const FIGURES: u16 = 1 << 1;
+    pub const FIGURES: u32 = 1 << 1;
     /// A word with a capital.
-    pub const CAPITAL: u16 = 1 << 2;
+    pub const CAPITAL: u32 = 1 << 2;
     /// A word that is in no list.
-    pub const UNLISTED: u16 = 1 << 3;
+    pub const UNLISTED: u32 = 1 << 3;
     /// A letter alone, or a word that spells one.
-    pub const LETTER: u16 = 1 << 4;
+    pub const LETTER: u32 = 1 << 4;
     /// An at sign, or the word.
-    pub const AT: u16 = 1 << 5;
+    pub const AT: u32 = 1 << 5;
     /// A dot, or the word.
-    pub const DOT: u16 = 1 << 6;
+    pub const DOT: u32 = 1 << 6;
     /// The start of a long row without white space, or of a row behind a word that a secret follows.
-    pub const ROW: u16 = 1 << 7;
+    pub const ROW: u32 = 1 << 7;
     /// The start of a row without white space that holds a colon.
-    pub const COLON: u16 = 1 << 8;
+    pub const COLON: u32 = 1 << 8;
     /// The name of a month.
-    pub const MONTH: u16 = 1 << 9;
+    pub const MONTH: u32 = 1 << 9;
     /// A word of two letters.
-    pub const PAIR: u16 = 1 << 10;
+    pub const PAIR: u32 = 1 << 10;
     /// The start of a row that holds a digit behind its first token, or a short word before figures.
-    pub const MIXED: u16 = 1 << 11;
-    /// A word that context phrases begin with.
-    pub const CUE: u16 = 1 << 13;
+    pub const MIXED: u32 = 1 << 11;
     /// A word that ends the name of an organisation.
-    pub const FIRM: u16 = 1 << 12;
+    pub const FIRM: u32 = 1 << 12;
+    /// A word that context phrases begin with.
+    pub const CUE: u32 = 1 << 13;
+    /// A tag, or part of what was found.
+    pub const TAKEN: u32 = 1 << 14;
+    /// A word that a name may follow.
+    pub const TELLS: u32 = 1 << 15;
+    /// A sign behind such a word, past which the name may follow.
+    pub const TOLD: u32 = 1 << 16;
+    /// A word that the name of an organisation follows.
+    pub const FIRM_CUE: u32 = 1 << 17;
+    /// A word of streets or of post boxes.
+    pub const STREET: u32 = 1 << 18;
+    /// A word by which ages are told.
+    pub const AGE: u32 = 1 << 19;
+    /// What an address on the net has: an at sign, a dot before a letter or digit, a word for a dot, a domain's ending.
+    pub const ADDRESS: u32 = 1 << 20;
+    /// A word that a secret follows.
+    pub const SECRET: u32 = 1 << 21;
+    /// A word that the letters of a name follow.
+    pub const SPELLS: u32 = 1 << 23;
+    /// A colon.
+    pub const COLON_SIGN: u32 = 1 << 22;
 }
 
 /// The tokens of a text.
@@ -149,10 +149,7 @@ pub mod seed {
 pub struct Tokens<'a> {
     /// The text itself.
     pub text: &'a str,
-    /// What the text holds at all.
-    pub signals: Signals,
-    list: Vec<Token>,
-    seeds: Vec<u16>,
+    cut: Cut,
     #[cfg(test)]
     looks: std::cell::Cell<u64>,
 }
@@ -165,27 +162,49 @@ impl<'a> Tokens<'a> {
 
     /// Cuts `text`, in which tags may also have these names.
     pub fn with(text: &'a str, names: &[String]) -> Self {
-        let Cut { list, seeds, signals } = cutter::cut(text, names);
+        Self::within(text, names, Cut::default())
+    }
+
+    /// The same in the rooms of an earlier text.
+    pub fn within(text: &'a str, names: &[String], mut cut: Cut) -> Self {
+        cut.fill(text, names);
         Self {
             text,
-            signals,
-            list,
-            seeds,
+            cut,
             #[cfg(test)]
             looks: std::cell::Cell::default(),
+        }
+    }
+
+    /// The rooms, for the next text.
+    pub fn into_rooms(self) -> Cut {
+        self.cut
+    }
+
+    /// Whether any token has any of the bits of `seeds`.
+    #[inline]
+    pub fn any(&self, seeds: u32) -> bool {
+        self.cut.all & seeds != 0
+    }
+
+    /// Adds bits to tokens.
+    #[inline]
+    pub fn mark(&mut self, range: Range<usize>, seeds: u32) {
+        for bits in self.cut.seeds.get_mut(range).into_iter().flatten() {
+            *bits |= seeds;
         }
     }
 
     /// How many tokens there are.
     #[inline]
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.cut.list.len()
     }
 
     /// Whether the text is blank.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.cut.list.is_empty()
     }
 
     /// The token at `index`, or the edge.
@@ -193,20 +212,26 @@ impl<'a> Tokens<'a> {
     pub fn at(&self, index: usize) -> Token {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);
-        self.list.get(index).copied().unwrap_or(EDGE)
+        self.cut.list.get(index).copied().unwrap_or(EDGE)
     }
 
     /// The first token from `from` on with any of the bits of `seeds`.
     #[inline]
-    pub fn seed(&self, from: usize, seeds: u16) -> Option<usize> {
-        let rest = self.seeds.get(from..)?;
+    pub fn seed(&self, from: usize, seeds: u32) -> Option<usize> {
+        let rest = self.cut.seeds.get(from..)?;
         rest.iter().position(|bits| bits & seeds != 0).map(|place| from + place)
+    }
+
+    /// The bits of the token.
+    #[inline]
+    pub fn seeds(&self, index: usize) -> u32 {
+        self.cut.seeds.get(index).copied().unwrap_or(0)
     }
 
     /// Whether the token has any of the bits of `seeds`.
     #[inline]
-    pub fn has_seed(&self, index: usize, seeds: u16) -> bool {
-        self.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
+    pub fn has_seed(&self, index: usize, seeds: u32) -> bool {
+        self.cut.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
     }
 
     /// How many tokens were looked at so far.
@@ -294,11 +319,32 @@ mod tests {
     }
 
     #[test]
-    fn signals_tell_what_may_be_found() {
-        let signals = |text| Tokens::new(text).signals;
-        assert!(!signals("Nothing of the kind. Really.").address);
-        assert!(signals("a.b").address && signals("a dot b").address && signals("@").address);
-        assert!(signals("twenty").number && signals("x9").number && !signals("plenty").number);
-        assert!(signals("in May").month);
+    fn seeds_tell_what_may_be_found() {
+        let any = |text, seeds| Tokens::new(text).any(seeds);
+        assert!(!any("Nothing of the kind. Really.", seed::ADDRESS));
+        assert!(["a.b", "a dot b", "@"].iter().all(|text| any(text, seed::ADDRESS)));
+        assert!(any("twenty", seed::NUMBER) && any("x9", seed::NUMBER) && !any("plenty", seed::NUMBER));
+        assert!(any("in May", seed::MONTH) && !any("in Mays", seed::MONTH));
+    }
+
+    #[test]
+    fn words_are_cut_alike_wherever_they_end() {
+        for length in 1..40 {
+            let word = "x".repeat(length);
+            for (before, after) in
+                [("", ""), ("", " y"), ("- ", "-"), ("", "é"), ("", "é and so on and on"), ("", "'")]
+            {
+                let text = format!("{before}{word}{after}");
+                let expected = if after.starts_with('é') { word.len() + 2 } else { word.len() };
+                let tokens = Tokens::new(&text);
+                let found =
+                    (0..tokens.len()).map(|at| tokens.at(at)).find(|token| token.class == Class::Word);
+                assert_eq!(
+                    found.map(|token| (token.start, token.len())),
+                    Some((before.len(), expected)),
+                    "{text}"
+                );
+            }
+        }
     }
 }

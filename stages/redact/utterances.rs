@@ -3,9 +3,9 @@
 //! In: the texts of one device, one after the other. Out: the findings of each, made with its neighbours in sight. A text whose end may
 //! go on is held until the next one is there; what was said before is remembered for a few words. It must not know rows or clocks.
 
-use super::lexicon::Flags;
+use super::lexicon::{Flags, Sense};
 use super::scanner::{Finding, Scanner};
-use super::token::{Class, Tokens, seed};
+use super::token::{Class, Token, Tokens, seed};
 
 /// So much of what was said before is remembered, in bytes.
 const REMEMBERED: usize = 240;
@@ -44,11 +44,99 @@ impl Before {
 }
 
 /// The findings of `text` between what was said before it and after it.
+///
+/// What comes after may itself end in the middle of a value. Then the text is not held any longer, but looked at as if the value went on.
 pub fn scan(scanner: &Scanner, before: &Before, text: &str, after: Option<&str>) -> Vec<Finding> {
     let after = after.map_or("", |after| head(after));
     if before.0.is_empty() && after.is_empty() {
         return scanner.scan(text);
     }
+    let mut found = scan_between(scanner, before, text, after);
+    for more in going_on(before, text, after) {
+        let longer = scan_between(scanner, before, text, &format!("{after}{more}"));
+        let apart =
+            |finding: &Finding| found.iter().all(|f| f.end <= finding.start || finding.end <= f.start);
+        let more: Vec<Finding> = longer.into_iter().filter(apart).collect();
+        found.extend(more);
+        found.sort_by_key(|finding| finding.start);
+    }
+    found
+}
+
+/// How a value that runs through the whole of what comes after may go on behind it; nothing where it ends before.
+fn going_on(before: &Before, text: &str, after: &str) -> Vec<&'static str> {
+    let tokens = Tokens::new(after);
+    let sign = |at: &usize| matches!(tokens.at(*at).class, Class::Sign(b',' | b'.' | b'?'));
+    let signs = (0..tokens.len()).rev().take_while(sign).count();
+    let Some(last) = tokens.len().checked_sub(1 + signs) else { return Vec::new() };
+    let said = [before.as_str(), text].join(" ");
+    let said = Tokens::new(&said);
+    let address = address_going_on(&said, &tokens, last);
+    let number = number_goes_on(&said, &tokens, last).then_some(" 5 5 5 5 5 5");
+    address.into_iter().chain(number).collect()
+}
+
+/// How an address on the net may go on.
+fn address_going_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> Option<&'static str> {
+    let (end, tail) = (after.at(last), said.len().saturating_sub(TAIL)..said.len());
+    let joint = |token: Token| token.has(JOINTS.or(Flags::DOT));
+    if let Some(at) = (0..=last).rev().find(|at| after.has_seed(*at, seed::AT)) {
+        return match last - at {
+            0 => Some(" example dot com"),
+            1..=NAME_OF_ADDRESS if joint(end) => Some(" com"),
+            1..=NAME_OF_ADDRESS => Some(" dot com"),
+            _ => None,
+        };
+    }
+    let begun = tail.clone().any(|at| said.has_seed(at, seed::AT));
+    let joined = tail.clone().any(|at| joint(said.at(at))) || (0..=last).any(|at| joint(after.at(at)));
+    if last >= NAME_OF_ADDRESS || !joined && !is_address_spoken_of(said, tail.start) {
+        return None;
+    }
+    Some(match (begun, joint(end)) {
+        (true, true) => " com",
+        (true, false) => " dot com",
+        (false, true) => " x at example dot com",
+        (false, false) => " at example dot com",
+    })
+}
+
+/// Whether a number that was begun in what was said goes on through all of what comes after, and perhaps further.
+fn number_goes_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> bool {
+    /// Fewer numbers, said one by one, are a count, a time or a year where no phrase stands before them.
+    const FEWEST: usize = 4;
+    let through = |at: usize| {
+        let token = after.at(at);
+        after.has_seed(at, seed::NUMBER | seed::LETTER)
+            || matches!(token.class, Class::Sign(_))
+            || matches!(token.meaning.sense, Sense::Homophone(_))
+            || token.has(Flags::FILLER | Flags::DASH | Flags::DOT)
+    };
+    if last > LONGEST_PIECE || !(0..=last).all(through) {
+        return false;
+    }
+    let width = |tokens: &Tokens<'_>, at: usize| {
+        let token = tokens.at(at);
+        match (token.class, token.meaning.sense, tokens.before(at).meaning.sense) {
+            (Class::Digits, ..) => token.len(),
+            (_, Sense::Digit(_), Sense::Ten(_)) => 0,
+            (_, Sense::Digit(_) | Sense::Teen(_) | Sense::Ten(_), _) => 1,
+            (_, Sense::Repeat(times), _) => usize::from(times) - 1,
+            _ => 0,
+        }
+    };
+    let tail = (0..said.len()).rev().take_while(|at| said.has_seed(*at, seed::NUMBER));
+    let begun: usize = tail.map(|at| width(said, at)).sum();
+    let more: usize = (0..=last).map(|at| width(after, at)).sum();
+    let told = || (said.len().saturating_sub(TAIL)..said.len()).any(|at| said.has_seed(at, seed::CUE));
+    begun + more >= FEWEST || more > 0 && told()
+}
+
+/// The most tokens of a piece that is looked at as the middle of a value.
+const LONGEST_PIECE: usize = 40;
+
+/// The findings of `text` between two texts.
+fn scan_between(scanner: &Scanner, before: &Before, text: &str, after: &str) -> Vec<Finding> {
     let mut joined = String::with_capacity(before.0.len() + text.len() + after.len() + 2);
     if !before.0.is_empty() {
         joined.push_str(&before.0);
@@ -89,7 +177,7 @@ fn head(text: &str) -> &str {
 }
 
 /// Whether something may begin in a text that goes on in the next one: a number, letters, an address, a date, a name.
-pub fn is_open(text: &str) -> bool {
+pub fn is_open(before: &Before, text: &str) -> bool {
     let tokens = Tokens::new(text);
     let from = tokens.len().saturating_sub(TAIL);
     let name_from = tokens.len().saturating_sub(NAME_TAIL);
@@ -97,12 +185,28 @@ pub fn is_open(text: &str) -> bool {
         let token = tokens.at(at);
         tokens.has_seed(at, seed::NUMBER | seed::AT | seed::DOT | seed::MONTH)
             || token.meaning.cue > 0 && token.has(Flags::PROVIDER)
+            || at + JOINT_TAIL >= tokens.len() && token.has(JOINTS)
             || at >= name_from
                 && tokens.has_seed(at, seed::LETTER | seed::CAPITAL)
                 && token.class == Class::Word
             || token.is_letter() && !matches!(tokens.str(token), "a" | "I" | "i")
     }) || is_address_spoken_of(&tokens, from)
+        || tokens.len() <= NAME_OF_ADDRESS && {
+            let before = Tokens::new(before.as_str());
+            let tail = before.len().saturating_sub(TAIL);
+            let last = before.len().wrapping_sub(1);
+            is_address_spoken_of(&before, tail)
+                || before.has_seed(last, seed::AT)
+                || before.at(last).has(JOINTS)
+        }
 }
+
+/// The words for signs inside an address.
+const JOINTS: Flags = Flags::DASH.or(Flags::UNDERSCORE).or(Flags::PLUS).or(Flags::SLASH);
+/// How far from the end of a text such a word still joins what follows, in tokens.
+const JOINT_TAIL: usize = 4;
+/// The most tokens of a text that may be the name in an address.
+const NAME_OF_ADDRESS: usize = 6;
 
 /// "my email is john smith": what follows may be a domain.
 fn is_address_spoken_of(tokens: &Tokens<'_>, from: usize) -> bool {
@@ -125,7 +229,7 @@ mod tests {
         let mut before = Before::default();
         let mut out = Vec::new();
         for (at, text) in texts.iter().enumerate() {
-            let after = if is_open(text) { texts.get(at + 1).copied() } else { None };
+            let after = if is_open(&before, text) { texts.get(at + 1).copied() } else { None };
             let found = scan(&scanner, &before, text, after);
             let tag = |finding: &Finding, _: &str, out: &mut String| out.push_str(finding.kind.tag());
             out.push(scanner.replace(text, &found, tag).text);
@@ -141,6 +245,9 @@ mod tests {
         check(&["my number is", "555 0147"], &["my number is", "<PHONE>"]);
         check(&["card 4539 1488", "0343 6467 thanks"], &["card <CARD>", "<CARD> thanks"]);
         check(&["email me at john dot", "doe at example dot com"], &["email me at <EMAIL>", "<EMAIL>"]);
+        check(&["john dot", "doe at", "example dot com"], &["<EMAIL>", "<EMAIL>", "<EMAIL>"]);
+        check(&["so five five", "five oh one", "four seven"], &["so <NUMBER>", "<NUMBER>", "<NUMBER>"]);
+        check(&["we need two", "or three", "more chairs"], &["we need two", "or three", "more chairs"]);
         check(&["it weighs 5", "kilograms"], &["it weighs 5", "kilograms"]);
         check(&["it is fine", "see you"], &["it is fine", "see you"]);
     }

@@ -32,6 +32,14 @@ pub const NUMBERS: &[(&str, Sense)] = &[
     ("jun", Month(6)), ("july", Month(7)), ("jul", Month(7)), ("august", Month(8)), ("aug", Month(8)),
     ("september", Month(9)), ("sep", Month(9)), ("sept", Month(9)), ("october", Month(10)), ("oct", Month(10)),
     ("november", Month(11)), ("nov", Month(11)), ("december", Month(12)), ("dec", Month(12)),
+    ("januar", Month(13)), ("februar", Month(14)), ("märz", Month(15)), ("mai", Month(17)), ("juni", Month(18)), ("juli", Month(19)),
+    ("oktober", Month(22)), ("dezember", Month(24)), ("janvier", Month(13)), ("février", Month(14)), ("fevrier", Month(14)), ("mars", Month(15)),
+    ("avril", Month(16)), ("juin", Month(18)), ("juillet", Month(19)), ("août", Month(20)), ("aout", Month(20)), ("septembre", Month(21)),
+    ("octobre", Month(22)), ("novembre", Month(23)), ("décembre", Month(24)), ("decembre", Month(24)), ("enero", Month(13)),
+    ("febrero", Month(14)), ("marzo", Month(15)), ("abril", Month(16)), ("mayo", Month(17)), ("junio", Month(18)), ("julio", Month(19)),
+    ("agosto", Month(20)), ("septiembre", Month(21)), ("octubre", Month(22)), ("noviembre", Month(23)), ("diciembre", Month(24)),
+    ("gennaio", Month(13)), ("febbraio", Month(14)), ("aprile", Month(16)), ("maggio", Month(17)), ("giugno", Month(18)),
+    ("luglio", Month(19)), ("settembre", Month(21)), ("ottobre", Month(22)), ("dicembre", Month(24)),
 ];
 
 /// Words by the roles that they may play.
@@ -46,6 +54,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("dash hyphen minus space", Flags::DASH),
     ("dot point period", Flags::DOT),
     ("point", Flags::POINT),
+    ("spelled spelt spelling spell spells", Flags::SPELLS),
     ("at", Flags::AT),
     ("slash", Flags::SLASH),
     ("colon", Flags::COLON),
@@ -76,11 +85,14 @@ pub const ROLES: &[(&str, Flags)] = &[
     ),
     (STREETS, Flags::STREET),
     (
-        "rue avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
+        "rue bd bld avenue boulevard place chemin allee quai impasse via viale corso piazza vicolo calle carrera avenida plaza paseo \
         camino rua praca travessa largo ul ulica aleja",
         Flags::STREET_BEFORE,
     ),
-    ("apt apartment suite ste unit flat floor room house building bldg block door lot", Flags::DOOR),
+    (
+        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector",
+        Flags::DOOR,
+    ),
     (STATES, Flags::STATE),
     (
         "inc incorporated llc llp ltd limited plc corp corporation gmbh ag kg ohg sa sarl sas spa srl bv nv ab oy as aps pty \
@@ -99,7 +111,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     (ACTS, Flags::ACT),
     (KINDRED, Flags::KIN),
     (
-        "password passphrase passwort pwd secret token apikey key bearer credentials username login userid handle screenname nickname \
+        "password passphrase passwort pwd passwd pw secret token apikey key bearer credentials username login userid handle screenname nickname \
         twitter instagram skype telegram snapchat discord",
         Flags::SECRET,
     ),
@@ -147,7 +159,7 @@ const KINDRED: &str = "brother sister mother father mom mum dad son daughter wif
 const LINKS: &str = "is are was s it its that thats this these here at on to by me us my our your his her their the of \
     number numbers num no nr nos digits digit for be would actually please just again following as with and or \
     uh um uhm er erm eh ah hmm okay ok so well yes yeah yep sure whats then like under via called reads read \
-    address home work office cell mobile business personal new old current direct line main primary";
+    hash address home work office cell mobile business personal new old current direct line main primary";
 
 const FUNCTION_WORDS: &str = "a an the this that these those is are was were be been being am i you he she it we they me \
     him them us my your his her its our their mine yours to of in on at by for from with into onto about over under \

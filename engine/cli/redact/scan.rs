@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 
 use headwater_stages::redact::utterances::{self, Before};
 use headwater_stages::redact::{Finding, Scanner};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 /// What the lines of the input are.
@@ -107,43 +108,95 @@ struct Record {
     text: String,
 }
 
-/// Scans every line of `input`. A text without an id has its place among the lines, from 0.
+/// Scans every line of `input`. A text without an id has its place among the lines, from 0. What is there to be read is answered before
+/// more is waited for.
 ///
 /// # Errors
 /// Reading or writing fails. A bad line is no error: it is counted in the report.
-pub fn scan(mut input: impl BufRead, mut output: impl Write, options: ScanOptions) -> io::Result<ScanReport> {
-    let mut report = ScanReport::default();
-    let mut kind = options.input;
-    let mut queue = Queue::default();
-    let mut bytes = Vec::new();
-    for number in 0_u64.. {
-        bytes.clear();
-        if input.read_until(b'\n', &mut bytes)? == 0 {
+pub fn scan(mut input: impl BufRead, output: impl Write, options: ScanOptions) -> io::Result<ScanReport> {
+    let kind = options.input;
+    let output = BufWriter::with_capacity(BUFFERED, output);
+    let mut lines =
+        Lines { options, kind, output, queue: Queue::default(), number: 0, report: ScanReport::default() };
+    // The start of a line whose end is not there yet.
+    let mut begun = Vec::new();
+    loop {
+        let read = match input.fill_buf() {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let length = read.len();
+        if length == 0 {
             break;
         }
-        let line = without_line_end(&bytes);
-        if kind == Input::Detect && !is_blank(line) {
-            kind = if line.trim_ascii_start().starts_with(b"{") { Input::JsonLines } else { Input::Lines };
-        }
-        if kind == Input::JsonLines && is_blank(line) {
-            continue;
-        }
-        match read(kind, line, number) {
-            Ok(record) => {
-                report.texts += 1;
-                queue.push(record);
-                while let Some(waiting) = queue.next_ready(false) {
-                    report.entities += waiting.write(&mut output, kind, &options)?;
-                }
+        for piece in read.split_inclusive(|byte| *byte == b'\n') {
+            if !piece.ends_with(b"\n") {
+                begun.extend_from_slice(piece);
+            } else if begun.is_empty() {
+                lines.scan(piece)?;
+            } else {
+                begun.extend_from_slice(piece);
+                lines.scan(&begun)?;
+                begun.clear();
             }
-            Err(reason) => report.reject(number + 1, reason),
+        }
+        input.consume(length);
+        lines.output.flush()?;
+    }
+    if !begun.is_empty() {
+        lines.scan(&begun)?;
+    }
+    lines.write_ready(true)?;
+    lines.output.flush()?;
+    Ok(lines.report)
+}
+
+/// So many bytes are read and written together.
+pub const BUFFERED: usize = 1 << 16;
+
+/// The lines of an input, one after the other.
+struct Lines<W: Write> {
+    options: ScanOptions,
+    kind: Input,
+    output: BufWriter<W>,
+    queue: Queue,
+    /// How many lines were read.
+    number: u64,
+    report: ScanReport,
+}
+
+impl<W: Write> Lines<W> {
+    fn scan(&mut self, line: &[u8]) -> io::Result<()> {
+        let line = without_line_end(line);
+        let number = self.number;
+        self.number += 1;
+        if self.kind == Input::Detect && !is_blank(line) {
+            let json = line.trim_ascii_start().starts_with(b"{");
+            self.kind = if json { Input::JsonLines } else { Input::Lines };
+        }
+        if self.kind == Input::JsonLines && is_blank(line) {
+            return Ok(());
+        }
+        match read(self.kind, line, number) {
+            Ok(record) => {
+                self.report.texts += 1;
+                self.queue.push(record);
+                self.write_ready(false)
+            }
+            Err(reason) => {
+                self.report.reject(number + 1, reason);
+                Ok(())
+            }
         }
     }
-    while let Some(waiting) = queue.next_ready(true) {
-        report.entities += waiting.write(&mut output, kind, &options)?;
+
+    fn write_ready(&mut self, over: bool) -> io::Result<()> {
+        while let Some(waiting) = self.queue.next_ready(over) {
+            self.report.entities += waiting.write(&mut self.output, self.kind, &self.options)?;
+        }
+        Ok(())
     }
-    output.flush()?;
-    Ok(report)
 }
 
 /// Records in the order of the input, of which some wait for the next one of their device.
@@ -188,8 +241,8 @@ impl Queue {
             last.ready = true;
         }
         let before = speaker.before.clone();
+        let open = utterances::is_open(&before, &record.text);
         speaker.before.said(&record.text);
-        let open = utterances::is_open(&record.text);
         speaker.waits = open.then_some(number);
         self.waiting.push_back(Waiting { record, before, after: None, ready: !open });
     }
@@ -210,8 +263,9 @@ impl Waiting {
         let found = utterances::scan(scanner, &self.before, text, self.after.as_deref());
         match options.output {
             Output::Spans(offsets) => {
-                let spans = spans(scanner, text, &found, offsets);
-                writeln!(output, "{}", json!({ "id": id, "spans": spans }))?;
+                write!(output, "{{\"id\":{id},\"spans\":[")?;
+                write_spans(output, scanner, text, &found, offsets)?;
+                writeln!(output, "]}}")?;
             }
             Output::Text => {
                 let redacted = scanner.tagged(text, &found);
@@ -235,12 +289,29 @@ fn without_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// A line as it usually is.
+#[derive(Deserialize)]
+struct Usual {
+    #[serde(default, deserialize_with = "given")]
+    id: Option<Value>,
+    device: Option<String>,
+    text: String,
+}
+
+/// What stands there, even if it is null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// Reads a line. The reason of a failure holds nothing of the line: serde's messages may, its position does not.
 fn read(kind: Input, line: &[u8], number: u64) -> Result<Record, String> {
     let line =
         std::str::from_utf8(line).map_err(|e| format!("not UTF-8 from byte {} on", e.valid_up_to()))?;
     if kind != Input::JsonLines {
         return Ok(Record { id: number.into(), device: None, text: line.to_owned() });
+    }
+    if let Ok(Usual { id, device, text }) = serde_json::from_str(line) {
+        return Ok(Record { id: id.unwrap_or_else(|| number.into()), device, text });
     }
     let value: Value =
         serde_json::from_str(line).map_err(|e| format!("not JSON at column {}", e.column()))?;
@@ -255,7 +326,14 @@ fn read(kind: Input, line: &[u8], number: u64) -> Result<Record, String> {
     }
 }
 
-fn spans(scanner: &Scanner, text: &str, found: &[Finding], offsets: Offsets) -> Vec<Value> {
+/// Writes `[start,end,"KIND"]` for each finding. Names of kinds and patterns are capitals and underscores: nothing in them is escaped.
+fn write_spans(
+    output: &mut impl Write,
+    scanner: &Scanner,
+    text: &str,
+    found: &[Finding],
+    offsets: Offsets,
+) -> io::Result<()> {
     let (mut byte, mut chars) = (0, 0);
     let mut place = |offset: usize| {
         if offsets == Offsets::Bytes {
@@ -265,10 +343,12 @@ fn spans(scanner: &Scanner, text: &str, found: &[Finding], offsets: Offsets) -> 
         byte = offset;
         chars
     };
-    found
-        .iter()
-        .map(|finding| json!([place(finding.start), place(finding.end), scanner.name(finding)]))
-        .collect()
+    for (number, finding) in found.iter().enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        let (start, end) = (place(finding.start), place(finding.end));
+        write!(output, "{comma}[{start},{end},\"{}\"]", scanner.name(finding))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

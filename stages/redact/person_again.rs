@@ -1,0 +1,78 @@
+//! Names that were found once are found again in the same text.
+//!
+//! In: a scene and what was found. Out: more findings. It must not know how a name is found first.
+
+use std::collections::HashSet;
+
+use super::kind::Entity;
+use super::lexicon::Flags;
+use super::scene::Scene;
+use super::token::{Class, seed};
+
+/// How sure a name is that is found again.
+const SCORE: f32 = 0.6;
+
+/// Words of names that were found, in small letters.
+#[derive(Default)]
+pub struct Names {
+    words: HashSet<String>,
+    /// A bit for each word of ASCII by its length and last letter: so that most others are passed at a glance.
+    prints: u64,
+    /// Whether one goes beyond ASCII.
+    wide: bool,
+}
+
+impl Names {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    fn insert(&mut self, word: &str) {
+        let small = word.to_lowercase();
+        self.wide |= !small.is_ascii();
+        self.prints |= print(&small);
+        self.words.insert(small);
+    }
+
+    fn has(&self, word: &str) -> bool {
+        let may =
+            if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
+        may && self.words.contains(&word.to_lowercase())
+    }
+}
+
+fn print(word: &str) -> u64 {
+    let last = word.bytes().next_back().unwrap_or(0) & 0x1F;
+    1 << ((word.len() * 7 + usize::from(last)) % 64)
+}
+
+/// Keeps the words of a name by which it can be found again.
+pub fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names) {
+    for at in first..=last {
+        let token = scene.tokens.at(at);
+        let plain = token.has(Flags::STOP | Flags::PARTICLE) || scene.known(at).is_common();
+        let word = scene.tokens.str(token);
+        if token.class == Class::Word && word.chars().count() >= 3 && !plain {
+            names.insert(word);
+        }
+    }
+}
+
+/// Finds the names again; whether there were any.
+pub fn find_again(scene: &mut Scene<'_>, names: &Names) -> bool {
+    let before = scene.found.len();
+    let mut from = 0;
+    while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
+        from = index + 1;
+        let token = scene.free(index);
+        if token.class == Class::Word
+            && token.len() >= 3
+            && names.has(scene.tokens.str(token))
+            && !scene.tokens.at(index + 1).is(b'@')
+        {
+            scene.take(Entity::Person, index, index, SCORE, "name again");
+        }
+    }
+    scene.found.len() > before
+}
