@@ -6,6 +6,7 @@
 
 mod input;
 mod memory;
+mod scored;
 mod sweep;
 mod trial;
 mod watch;
@@ -49,6 +50,9 @@ pub struct EvalArgs {
     /// The source that reads the data set, where the file has more than one
     #[arg(long, value_name = "ID", help_heading = "Rows")]
     pub source: Option<String>,
+    /// The stage that is scored, where the file has several of its kind; may be given for each kind
+    #[arg(long = "score", value_name = "ID", help_heading = "Rows")]
+    pub scored: Vec<String>,
     /// What it is compared with: another pipeline file, or a report.json
     #[arg(long, value_name = "FILE", help_heading = "Verdict")]
     pub baseline: Option<PathBuf>,

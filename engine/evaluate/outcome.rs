@@ -132,6 +132,9 @@ pub struct RoundBytes {
 pub struct Exposure {
     /// Its place in the manifest, from 0.
     pub canary: usize,
+    /// Its group, if the manifest says one.
+    #[serde(default)]
+    pub group: Option<String>,
     /// In how many rows it stands.
     pub copies: u64,
     /// `base`, `global`, or a device.

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, figures};
-use crate::outcome::{Exposure, Outcome, RoundBytes};
+use crate::outcome::{Outcome, RoundBytes};
 use crate::score::language::{self, Perplexity};
+use crate::score::memorisation::Memorisation;
 use crate::score::redaction::{Counts, Scores};
-use crate::score::{kinds, rate, redaction, transcription};
+use crate::score::{kinds, memorisation, rate, redaction, transcription};
 use crate::table::UnitRow;
 
 /// The value of `format`.
@@ -192,19 +193,6 @@ pub struct LanguageRound {
     pub perplexity: Perplexity,
 }
 
-/// How well planted secrets are known: 0 is as well as any other, `log2(compared)` better than all others.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memorisation {
-    /// The highest exposure to the base.
-    pub base: Option<f64>,
-    /// To the global adapter.
-    pub global: Option<f64>,
-    /// To any device's own adapter.
-    pub personal: Option<f64>,
-    /// Each secret and model.
-    pub exposures: Vec<Exposure>,
-}
-
 /// What was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Federation {
@@ -269,7 +257,7 @@ impl Report {
             transcription: transcription_of(outcome),
             redaction: redaction_of(outcome),
             language: language_of(outcome),
-            memorisation: memorisation_of(&outcome.exposures),
+            memorisation: memorisation::together(&outcome.exposures),
             federation: federation_of(outcome),
             rejected: outcome.rejected.clone(),
             digest: outcome.digest.clone(),
@@ -362,18 +350,6 @@ fn language_of(outcome: &Outcome) -> Option<Language> {
         tokens: of_last.tokens,
         rounds: rounds.iter().map(line).collect(),
         devices: last.iter().map(|(name, (_, nats))| ((*name).to_owned(), nats.perplexity())).collect(),
-    })
-}
-
-fn memorisation_of(exposures: &[Exposure]) -> Option<Memorisation> {
-    let highest = |of: &dyn Fn(&str) -> bool| {
-        exposures.iter().filter(|e| of(&e.model)).map(|e| e.exposure).max_by(f64::total_cmp)
-    };
-    (!exposures.is_empty()).then(|| Memorisation {
-        base: highest(&|model| model == "base"),
-        global: highest(&|model| model == "global"),
-        personal: highest(&|model| model != "base" && model != "global"),
-        exposures: exposures.to_vec(),
     })
 }
 

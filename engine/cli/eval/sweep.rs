@@ -110,10 +110,11 @@ fn hangs_on(args: &EvalArgs, dataset: &Dataset) -> Result<String, Stopped> {
         sha256(&args.file).map_err(|error| StageError::new(format!("{}: {error}", args.file.display())))?;
     hasher.update(file);
     hasher.update(format!(
-        "{:?} {:?} {:?} {}",
+        "{:?} {:?} {:?} {:?} {}",
         args.set,
         args.params,
         args.source,
+        args.scored,
         env!("CARGO_PKG_VERSION")
     ));
     hasher.update(format!("{:?}", dataset.rows));

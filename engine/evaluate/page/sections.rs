@@ -2,10 +2,14 @@
 //!
 //! In: a report. Out: elements of a page; nothing where the report has no such figures.
 
+use std::collections::BTreeSet;
+
 use super::Trial;
 use super::plot::{Line, Lines, bars, interval, lines};
-use super::text::{bytes, escape, or_dash, percent, short};
+use super::text::{bytes, or_dash, percent, short};
+use crate::markup::escape;
 use crate::report::{Found, Report};
+use crate::score::memorisation::{Known, Memorisation, OfCopies};
 use crate::table::UnitRow;
 
 type Cell = (String, &'static str);
@@ -251,17 +255,49 @@ pub(super) fn language(report: &Report) -> String {
 /// How well planted secrets are known.
 pub(super) fn memorisation(report: &Report) -> String {
     let Some(m) = &report.memorisation else { return String::new() };
-    let row = |e: &crate::outcome::Exposure| {
-        vec![
-            plain(e.canary.to_string()),
-            plain(e.copies.to_string()),
-            plain(escape(&e.model)),
-            plain(format!("{} of {}", e.rank, e.compared)),
-            plain(format!("{:.2}", e.exposure)),
-        ]
+    let bits = |value: Option<f64>| plain(or_dash(value, |bits| format!("{bits:.2}")));
+    let row = |name: String, copies: String, canaries: u64, known: &Known| {
+        let cells = [plain(escape(&name)), plain(copies), plain(canaries.to_string())];
+        let known = [known.base, known.global, known.personal].map(bits);
+        cells.into_iter().chain(known).collect::<Vec<Cell>>()
     };
-    let head = ["canary", "copies", "model", "rank", "exposure, bits"];
-    section("Memorisation", &table(&head, m.exposures.iter().map(row).collect()))
+    let canaries: BTreeSet<usize> = m.exposures.iter().map(|e| e.canary).collect();
+    let mut rows = vec![
+        row("highest".into(), "any".into(), canaries.len() as u64, &m.highest),
+        row("mean".into(), "any".into(), canaries.len() as u64, &m.mean),
+    ];
+    let named = |of: &OfCopies| format!("mean{}", of.group.iter().map(|g| format!(", {g}")).collect::<String>());
+    rows.extend(m.by_copies.iter().map(|of| row(named(of), of.copies.to_string(), of.canaries, &of.mean)));
+    let groups: BTreeSet<Option<&str>> = m.by_copies.iter().map(|of| of.group.as_deref()).collect();
+    let drawn: Vec<String> = groups.into_iter().map(|group| exposure_by_copies(m, group)).collect();
+    let under = format!(
+        "<p class=\"soft small\">Bits by which a planted secret is more probable than random ones of its form: {:.2} on average for one \
+         that a model never met, {:.0} at most.</p>",
+        m.unknown,
+        m.exposures.iter().map(|e| e.compared as f64).fold(1.0, f64::max).log2()
+    );
+    let head = ["secrets", "copies", "planted", "base", "global", "own"];
+    section("Memorisation", &(under + &plots(&drawn) + &table(&head, rows)))
+}
+
+/// How well secrets of a group are known, by how often they were said; nothing where all were said equally often.
+fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
+    let of_group = || m.by_copies.iter().filter(|of| of.group.as_deref() == group);
+    if of_group().count() < 2 {
+        return String::new();
+    }
+    let line = |name: &str, of: fn(&Known) -> Option<f64>| Line {
+        name: name.to_owned(),
+        points: of_group().filter_map(|c| Some((c.copies as f64, of(&c.mean)?))).collect(),
+    };
+    let title = format!("Exposure{}", group.map_or_else(String::new, |group| format!(": {group}")));
+    lines(&Lines {
+        title: &title,
+        under: "bits, mean over secrets; lower is better",
+        across: "rows in which the secret was said",
+        drawn: vec![line("own adapter", |k| k.personal), line("global adapter", |k| k.global), line("base", |k| k.base)],
+        may_log: (true, false),
+    })
 }
 
 /// What it took.
