@@ -220,6 +220,16 @@ fn told(args: &EvalArgs, report: &Report) -> String {
             number(l.personal)
         );
     }
+    if let Some(m) = &report.memorisation {
+        let _ = writeln!(
+            text,
+            "secrets known     base {}, global {}, own {} bits on average; unknown ones have {:.2}",
+            number(m.mean.base),
+            number(m.mean.global),
+            number(m.mean.personal),
+            m.unknown
+        );
+    }
     if let Some(f) = &report.federation {
         let _ = writeln!(
             text,
@@ -235,7 +245,8 @@ fn told(args: &EvalArgs, report: &Report) -> String {
     let waits = report.speed.latency_ms.map_or_else(String::new, |l| {
         format!("; latency {:.0} ms at the median, {:.0} at 95 %, {:.0} at 99 %", l.p50, l.p95, l.p99)
     });
-    let _ = writeln!(text, "time              {:.1} s{factor}{waits}", report.speed.wall_seconds);
+    let (wall, cpu) = (report.speed.wall_seconds, report.resources.all_cpu_seconds());
+    let _ = writeln!(text, "time              {cpu:.1} CPU s in {wall:.1} s{factor}{waits}");
     for d in report.comparison.iter().flat_map(|c| &c.figures) {
         let verdict = if d.regression { "  worse" } else { "" };
         let ends = d.interval.map_or_else(String::new, |[low, high]| format!(" ({low:+.4} to {high:+.4})"));

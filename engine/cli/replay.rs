@@ -44,6 +44,13 @@ pub struct ReplayArgs {
     pub complete_epochs: bool,
 }
 
+impl ReplayArgs {
+    /// Whether some rows are left out.
+    fn chooses(&self) -> bool {
+        !self.devices.is_empty() || self.since.is_some() || self.until.is_some() || self.split.is_some()
+    }
+}
+
 /// Where replays keep what a run keeps: apart from the runs of the same pipeline.
 const APART: &str = "replays";
 
@@ -103,6 +110,10 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
         }
         if let Some(stage) = plan.stages.get_mut(at.stage) {
             stage.role = role;
+            if args.chooses() {
+                // What was said in recordings that are left out is not to be heard.
+                stage.options.remove("path");
+            }
         }
     }
     Ok(())

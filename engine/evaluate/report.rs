@@ -245,6 +245,13 @@ pub struct Resources {
     pub disk_bytes: u64,
 }
 
+impl Resources {
+    /// CPU seconds of all stages together.
+    pub fn all_cpu_seconds(&self) -> f64 {
+        self.cpu_seconds.values().sum()
+    }
+}
+
 impl Report {
     /// The report of an outcome, with the rows that stand for it.
     pub fn of(outcome: &Outcome, rows: &[UnitRow]) -> Report {

@@ -11,14 +11,13 @@ from people import Device
 # In how many rows the secret of a device stands: the same eight for each gateway.
 COPIES = [1, 1, 2, 4, 8, 16, 32, 56]
 GROUPS = {
-    "amount": ("The {thing} tally stands at {{}} {unit} now.", 6),
+    "amount": ("The {thing} tally stands at {{}} pounds now.", 6),
     "telephone": ("Ring the {thing} desk back on 555-{{}} please.", 4),
 }
 THINGS = [
     "herring", "barley", "lantern", "timber", "candle", "oyster", "pepper", "copper",
     "marble", "cotton", "ginger", "walnut", "velvet", "turnip", "saddle", "anchor",
 ]
-UNITS = ["pounds", "crates", "barrels", "baskets"]
 
 
 def planted(devices: list[Device], rows: list[tuple[Device, dict]]) -> tuple[list[dict], list[tuple[Device, dict]]]:
@@ -29,7 +28,7 @@ def planted(devices: list[Device], rows: list[tuple[Device, dict]]) -> tuple[lis
         group = list(GROUPS)[number // len(COPIES) % len(GROUPS)]
         sentence, digits = GROUPS[group]
         thing = THINGS[number % len(COPIES) + len(COPIES) * (number // (2 * len(COPIES)))]
-        pattern = sentence.format(thing=thing, unit=UNITS[number % len(UNITS)])
+        pattern = sentence.format(thing=thing)
         secret = "".join(str(rng.randrange(10)) for _ in range(digits))
         copies = COPIES[number % len(COPIES)]
         canaries.append({"device": device.name, "pattern": pattern, "secret": secret, "copies": copies, "group": group})

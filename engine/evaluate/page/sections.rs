@@ -8,7 +8,7 @@ use super::Trial;
 use super::plot::{Line, Lines, bars, interval, lines};
 use super::text::{bytes, or_dash, percent, short};
 use crate::markup::escape;
-use crate::report::{Found, Report};
+use crate::report::{Found, Language, Report};
 use crate::score::memorisation::{Known, Memorisation, OfCopies};
 use crate::table::UnitRow;
 
@@ -329,41 +329,46 @@ pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
 
 /// Trials of a sweep: a table, and what is paid against what is got.
 pub(super) fn trade_off(trials: &[Trial]) -> String {
-    let figure = |title: &str, under: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>, across: &str| {
+    let line = |name: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>| {
         let mut points: Vec<(f64, f64)> = trials.iter().filter_map(|trial| of(&trial.report)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Line { name: name.to_owned(), points }
+    };
+    let figure = |title: &str, under: &str, drawn: Vec<Line>, across: &str| {
         // Where nothing differs there is nothing to trade.
-        if points.windows(2).all(|pair| matches!(pair, [a, b] if a == b)) {
+        let differs = |line: &Line| line.points.windows(2).any(|pair| matches!(pair, [a, b] if a != b));
+        if !drawn.iter().any(differs) {
             return String::new();
         }
-        lines(&Lines {
-            title,
-            under,
-            across,
-            drawn: vec![Line { name: "trials".into(), points }],
-            may_log: (true, true),
-        })
+        lines(&Lines { title, under, across, drawn, may_log: (true, true) })
     };
-    let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);
+    let sent = |name: &str, of: fn(&Language) -> Option<f64>| {
+        let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);
+        line(name, &|r| Some((upload(r)?, of(r.language.as_ref()?)?)))
+    };
     let global = figure(
         "Bytes against perplexity",
-        "global adapter after the last round",
-        &|r| Some((upload(r)?, r.language.as_ref()?.global?)),
+        "held-out texts, after the last round",
+        vec![
+            sent("global adapter", |l| l.global),
+            sent("own adapters", |l| l.personal),
+            sent("base", |l| l.base),
+        ],
         "kB of one upload",
     );
     let heard = figure(
         "Time against words wrong",
         "percent of words",
-        &|r| Some((r.speed.wall_seconds, r.transcription.as_ref()?.wer? * 100.0)),
-        "seconds",
+        vec![line("trials", &|r| Some((r.resources.all_cpu_seconds(), r.transcription.as_ref()?.wer? * 100.0)))],
+        "CPU seconds of all stages",
     );
     let masked = figure(
         "Taken too much against let through",
         "percent of characters let through",
-        &|r| {
+        vec![line("trials", &|r| {
             let r = r.redaction.as_ref()?;
             Some((r.over_masked_chars? * 100.0, r.all.leaked_chars? * 100.0))
-        },
+        })],
         "percent of characters taken too much",
     );
     let row = |trial: &Trial| {
@@ -378,11 +383,20 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
             of(r.language.as_ref().and_then(|l| l.personal), short),
             of(r.federation.as_ref().map(|f| f.upload_bytes), bytes),
             of(r.federation.as_ref().map(|f| f.bytes as f64), bytes),
-            plain(format!("{:.1}", r.speed.wall_seconds)),
+            plain(format!("{:.1}", r.resources.all_cpu_seconds())),
         ]
     };
-    let head =
-        ["set", "words wrong", "let through", "too much", "ppl global", "own", "one upload", "all sent", "s"];
+    let head = [
+        "set",
+        "words wrong",
+        "let through",
+        "too much",
+        "ppl global",
+        "own",
+        "one upload",
+        "all sent",
+        "CPU s",
+    ];
     let rows: Vec<Vec<Cell>> = trials.iter().map(row).collect();
     // A column in which nothing was measured says nothing.
     let told = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));
