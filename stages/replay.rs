@@ -143,9 +143,11 @@ impl Replay {
         } else {
             let name = found.name();
             if self.label() != Label::Raw {
-                return Err(StageError::new(format!("{place} is a {name}, which keeps no label of its rows"))
-                    .expected("`label` to be left out: they count as raw")
-                    .help("record the port that gave them, to have its label again"));
+                return Err(StageError::new(format!(
+                    "{place} is a {name}, which keeps no label of its rows"
+                ))
+                .expected("`label` to be left out: they count as raw")
+                .help("record the port that gave them, to have its label again"));
             }
             if let Some(port) = &self.port {
                 return Err(StageError::new(format!("{place} is a {name}, and has no port {port:?}"))

@@ -162,7 +162,9 @@ fn speech_is_scored() {
     assert_eq!(code, 0, "{told}");
     let of = &report["transcription"];
     let wer = of["wer"].as_f64().unwrap();
-    assert!(wer > 0.0 && wer < 0.15, "{wer}");
+    // Whisper's own normaliser takes `555-0147` and the words for it to be different: where nobody says a number, little is wrong.
+    assert!(wer > 0.0 && wer < 0.25, "{wer}");
+    assert!(of["clean_wer"].as_f64().unwrap() < 0.05, "{of}");
     assert!(of["cer"].as_f64().unwrap() < wer);
     assert_eq!(report["rows"], 80);
     let redaction = &report["redaction"];

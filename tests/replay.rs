@@ -322,7 +322,8 @@ fn plays_what_is_complete(site: &Site, pipeline: &Path, half: &str) {
 fn a_data_set_takes_the_place_of_the_source() {
     let site = Site::new();
     let pipeline = text_pipeline(&site, BY_TIME, "");
-    let lines: String = talk(400).lines().filter(|line| !line.contains("\"text\": 7")).map(|l| format!("{l}\n")).collect();
+    let lines: String =
+        talk(400).lines().filter(|line| !line.contains("\"text\": 7")).map(|l| format!("{l}\n")).collect();
     site.write("talk.jsonl", &lines);
     let original = site.run("run", &pipeline, &[]);
     let set = shown(&site.path("talk.jsonl"));
@@ -330,7 +331,8 @@ fn a_data_set_takes_the_place_of_the_source() {
         let again = site.run("replay", &pipeline, &[&["--from", &set], topology].concat());
         assert_eq!(again["digest"], original["digest"], "{topology:?}");
     }
-    let chosen = ["--from", &set, "--device", "device-3", "--until", "2026-03-02T08:00:10Z", "--speed", "1000"];
+    let chosen =
+        ["--from", &set, "--device", "device-3", "--until", "2026-03-02T08:00:10Z", "--speed", "1000"];
     let chosen = site.run("replay", &pipeline, &chosen);
     assert_eq!(chosen["stages"]["talk"]["rows_in"], 1);
     let file = shown(&pipeline);
@@ -365,7 +367,9 @@ fn recordings_of_a_data_set_are_heard_whole() {
     let said = |row: &Value, column: &str| row[column].as_str().unwrap().to_lowercase();
     let agree = rows.iter().filter(|row| {
         let (said, heard) = (said(row, "reference"), said(row, "text"));
-        said.split(' ').next().is_some_and(|word| heard.contains(word.trim_matches(|c: char| !c.is_alphanumeric())))
+        said.split(' ')
+            .next()
+            .is_some_and(|word| heard.contains(word.trim_matches(|c: char| !c.is_alphanumeric())))
     });
     assert!(agree.count() * 2 > rows.len() && rows.len() > 3, "{rows:?}");
 }

@@ -135,7 +135,8 @@ fn replace(text: &mut String, what: &str, by: &str, begins: Begins) {
     let mut out = String::new();
     let mut done = 0;
     for (at, _) in text.match_indices(what) {
-        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + what.len()..).unwrap_or_default());
+        let (before, after) =
+            (text.get(..at).unwrap_or_default(), text.get(at + what.len()..).unwrap_or_default());
         let begins_here = begins == Begins::Anywhere || !before.chars().next_back().is_some_and(is_of_word);
         if begins_here && !after.chars().next().is_some_and(is_of_word) {
             out.push_str(before.get(done..).unwrap_or_default());
@@ -231,7 +232,10 @@ mod tests {
             ("[music] so (laughs) it <unk> goes", "so it goes"),
             ("an open ( bracket", "an open bracket"),
             ("Um, well, uh... hmm, yes", "well yes"),
-            ("we don't; they're; I've; she'll; he'd; I'm", "we do not they are i have she will he would i am"),
+            (
+                "we don't; they're; I've; she'll; he'd; I'm",
+                "we do not they are i have she will he would i am",
+            ),
             ("It's been here. He's got it. he'd go", "it has been here he has got it he would go"),
             ("Mr. and Mrs. Smith, Dr. Jones Jr.", "mister and missus smith doctor jones junior"),
             ("the café's crème brûlée, naïve e\u{301}clair", "the cafe is creme brulee naive eclair"),

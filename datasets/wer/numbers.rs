@@ -32,7 +32,9 @@ fn with_halves(text: &str) -> Vec<String> {
         rest = match rest {
             ["and", "a", "half", after @ ..] => {
                 match out.last() {
-                    Some(last) if fresh && reader::can_have_half(last) => out.extend(["point", "five"].map(str::to_owned)),
+                    Some(last) if fresh && reader::can_have_half(last) => {
+                        out.extend(["point", "five"].map(str::to_owned))
+                    }
                     Some(_) if fresh => out.extend(["and", "a", "half"].map(str::to_owned)),
                     _ => {}
                 }
@@ -56,9 +58,10 @@ fn apart(words: &[String]) -> Vec<String> {
         let mut part = String::new();
         for c in word.chars() {
             let (letter, digit) = (c.is_ascii_lowercase(), c.is_ascii_digit());
-            let meets = part.chars().next_back().is_some_and(|last| {
-                digit && last.is_ascii_lowercase() || letter && last.is_ascii_digit()
-            });
+            let meets = part
+                .chars()
+                .next_back()
+                .is_some_and(|last| digit && last.is_ascii_lowercase() || letter && last.is_ascii_digit());
             if meets {
                 out.push(std::mem::take(&mut part));
             }
@@ -74,8 +77,7 @@ fn suffixed(words: &[String]) -> Vec<String> {
     let mut out: Vec<String> = Vec::with_capacity(words.len());
     for word in words {
         let is_suffix = SUFFIXES.iter().any(|suffix| {
-            word.strip_prefix(suffix)
-                .is_some_and(|rest| !rest.chars().next().is_some_and(is_of_word))
+            word.strip_prefix(suffix).is_some_and(|rest| !rest.chars().next().is_some_and(is_of_word))
         });
         match out.last_mut() {
             Some(last) if is_suffix && last.ends_with(|c: char| c.is_ascii_digit()) => last.push_str(word),
@@ -99,9 +101,7 @@ fn digits(rest: &[char]) -> usize {
 
 /// One or two digits with which a word ends.
 fn cents(rest: &[char]) -> Option<&[char]> {
-    let ends = |length: &usize| {
-        digits(rest) >= *length && !rest.get(*length).is_some_and(|c| is_of_word(*c))
-    };
+    let ends = |length: &usize| digits(rest) >= *length && !rest.get(*length).is_some_and(|c| is_of_word(*c));
     rest.get(..[2, 1].into_iter().find(ends)?)
 }
 

@@ -191,10 +191,13 @@ fn told(args: &EvalArgs, report: &Report) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{} on {}, {} rows\n", report.pipeline, report.dataset, report.rows);
     if let Some(t) = &report.transcription {
+        let clean = t.clean_wer.map_or_else(String::new, |_| {
+            format!("; {} in clear speech without numbers", percent(t.clean_wer))
+        });
         let (wer, cer) = (between("transcription.wer"), between("transcription.cer"));
         let _ = writeln!(
             text,
-            "words wrong       {}{wer}\ncharacters wrong  {}{cer}",
+            "words wrong       {}{wer}{clean}\ncharacters wrong  {}{cer}",
             percent(t.wer),
             percent(t.cer)
         );

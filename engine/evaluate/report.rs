@@ -62,6 +62,9 @@ pub struct Report {
 pub struct Transcription {
     /// Word errors for each word of the references.
     pub wer: Option<f64>,
+    /// The same of utterances that the data set calls clean: clear speech without numbers.
+    #[serde(default)]
+    pub clean_wer: Option<f64>,
     /// Character errors for each character.
     pub cer: Option<f64>,
     /// Utterances with a reference.
@@ -286,16 +289,20 @@ impl Report {
 }
 
 fn transcription_of(outcome: &Outcome) -> Option<Transcription> {
-    let mut all = transcription::Scores::default();
+    let (mut all, mut clean) = (transcription::Scores::default(), transcription::Scores::default());
     let mut devices: BTreeMap<String, transcription::Scores> = BTreeMap::new();
     for said in &outcome.utterances {
         let (Some(reference), Some(heard)) = (&said.reference, &said.heard) else { continue };
         let scores = transcription::score(reference, heard);
         all.add(&scores);
+        if said.clean {
+            clean.add(&scores);
+        }
         devices.entry(said.device.clone()).or_default().add(&scores);
     }
     (all.utterances > 0).then(|| Transcription {
         wer: all.words.rate(),
+        clean_wer: clean.words.rate(),
         cer: all.chars.rate(),
         utterances: all.utterances,
         words: all.words.words as u64,

@@ -47,7 +47,11 @@ pub(super) fn has_split(dataset: &Dataset, split: &str) -> Result {
     }
     let known = known.into_iter().collect::<Vec<_>>().join(" or ");
     Err(StageError::new(format!("the data set {} has no rows in the split {split:?}", dataset.name))
-        .expected(if known.is_empty() { "`split` to be left out: no row is in one".to_owned() } else { known }))
+        .expected(if known.is_empty() {
+            "`split` to be left out: no row is in one".to_owned()
+        } else {
+            known
+        }))
 }
 
 /// The columns that its rows have.
@@ -59,8 +63,7 @@ pub(super) fn schema(dataset: &Dataset) -> Schema {
     };
     let mut fields = identity::fields();
     fields.extend_from_slice(own);
-    let further: BTreeSet<&String> =
-        dataset.rows.iter().flat_map(|row| row.columns.keys()).collect();
+    let further: BTreeSet<&String> = dataset.rows.iter().flat_map(|row| row.columns.keys()).collect();
     for name in further {
         if !fields.iter().any(|field| field.name() == name) {
             fields.push(utf8(name));
@@ -160,7 +163,10 @@ fn samples(dataset: &Dataset, rows: &[Wanted<'_>]) -> std::result::Result<Vec<f3
     }
     for row in rows {
         let Some(audio) = &row.row.audio else {
-            return Err(("no_recording", "this row has no recording, as the others of the data set have".to_owned()));
+            return Err((
+                "no_recording",
+                "this row has no recording, as the others of the data set have".to_owned(),
+            ));
         };
         let told = |error: AudioError| (error.code(), format!("{}: {error}", audio.display()));
         let mut reader = AudioReader::open(&dataset.root.join(audio)).map_err(told)?;

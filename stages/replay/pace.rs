@@ -35,7 +35,8 @@ impl Choice {
     /// The rows that are wanted.
     pub(super) fn of(&self, rows: &RecordBatch) -> Result<RecordBatch> {
         let ids = IdentityColumns::of(rows)?;
-        let wanted: Vec<bool> = (0..ids.len()).map(|row| self.takes(ids.device(row), ids.captured_at(row))).collect();
+        let wanted: Vec<bool> =
+            (0..ids.len()).map(|row| self.takes(ids.device(row), ids.captured_at(row))).collect();
         if wanted.iter().all(|wanted| *wanted) {
             return Ok(rows.clone());
         }

@@ -214,10 +214,7 @@ const FORMS: [(&str, &str); 4] = [
         "device,captured_at,text,mood,split\nhall,2026-03-02T08:15:00Z,one,glad,train\n\
          porch,2026-03-02T08:00:00Z,two,,train\n,,three,,heldout\n",
     ),
-    (
-        "set.toml",
-        "format = 'headwater-dataset'\nversion = 1\nname = 'set'\n[[file]]\npath = 'set.jsonl'\n",
-    ),
+    ("set.toml", "format = 'headwater-dataset'\nversion = 1\nname = 'set'\n[[file]]\npath = 'set.jsonl'\n"),
     (
         "set.json",
         r#"[{"device": "hall", "captured_at": "2026-03-02T08:15:00Z", "full_text": "one", "mood": "glad", "spans": [], "split": "train"},
@@ -270,7 +267,8 @@ fn a_data_set_of_any_form_comes_in_the_order_of_capture() {
 fn recordings_of_a_data_set_come_whole_or_are_set_aside() {
     let fixture = Fixture::new();
     let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/voice/hallway");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(voice).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(voice).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let folder = fixture.path("set/7/1");
     std::fs::create_dir_all(&folder).unwrap();

@@ -76,12 +76,19 @@ fn last_unit(word: &str) -> Option<Word> {
     if let Some((_, value, ending)) = ORDINALS.iter().find(|(name, ..)| *name == word) {
         return Some(Word::LastUnit(*value, ending));
     }
-    let plural = if word == "sixes" { unit("six") } else { word.strip_suffix('s').filter(|w| *w != "six").and_then(unit) };
+    let plural = if word == "sixes" {
+        unit("six")
+    } else {
+        word.strip_suffix('s').filter(|w| *w != "six").and_then(unit)
+    };
     if let Some(value) = plural {
         return Some(Word::LastUnit(value, "s"));
     }
-    let stem = if word == "eighth" { "eight" } else { word.strip_suffix("th").filter(|stem| *stem != "eight")? };
-    unit(stem).filter(|value| *value > 3 && *value != 5 && *value != 12).map(|value| Word::LastUnit(value, "th"))
+    let stem =
+        if word == "eighth" { "eight" } else { word.strip_suffix("th").filter(|stem| *stem != "eight")? };
+    unit(stem)
+        .filter(|value| *value > 3 && *value != 5 && *value != 12)
+        .map(|value| Word::LastUnit(value, "th"))
 }
 
 fn of(word: &str) -> Option<Word> {
@@ -259,14 +266,17 @@ impl<'w> Reader<'w> {
         match known {
             Word::Zero => self.zeros(1),
             Word::Unit(value) => {
-                self.value =
-                    Some(self.value.as_ref().map_or(Value::Whole(value), |number| number.with(value, before)));
+                self.value = Some(
+                    self.value.as_ref().map_or(Value::Whole(value), |number| number.with(value, before)),
+                );
             }
             Word::Ten(tens) => {
-                self.value = Some(self.value.as_ref().map_or(Value::Whole(tens), |number| number.with_tens(tens)));
+                self.value =
+                    Some(self.value.as_ref().map_or(Value::Whole(tens), |number| number.with_tens(tens)));
             }
             Word::LastUnit(value, ending) => {
-                let number = self.value.take().map_or(Value::Whole(value), |number| number.with(value, before));
+                let number =
+                    self.value.take().map_or(Value::Whole(value), |number| number.with(value, before));
                 self.put(&format!("{}{ending}", number.text()));
             }
             Word::LastTen(tens, ending) => {

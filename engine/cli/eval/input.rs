@@ -54,7 +54,8 @@ pub(super) fn lay(
         |error: std::io::Error| StageError::new(format!("`{}` cannot be written: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(io)?;
     let order = if audio { Vec::new() } else { in_order(dataset) };
-    let path = if audio { recordings(dataset, folder) } else { texts(dataset, &order, folder) }.map_err(io)?;
+    let path =
+        if audio { recordings(dataset, folder) } else { texts(dataset, &order, folder) }.map_err(io)?;
     let one_device = stage.options.get("one_device").and_then(toml::Value::as_bool).unwrap_or_default();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut places = BTreeMap::new();

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn ranks_among_others() {
-        let canary = Canary { device: None, pattern: "code {}".into(), secret: "4821".into(), copies: 2, group: None };
+        let canary =
+            Canary { device: None, pattern: "code {}".into(), secret: "4821".into(), copies: 2, group: None };
         let all = sentences(&canary, 0);
         assert_eq!((all.len() as u64, all[0].as_str()), (COMPARED, "code 4821"));
         assert_eq!(all, sentences(&canary, 0));

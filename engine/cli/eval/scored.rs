@@ -27,14 +27,17 @@ impl<'p> Scored<'p> {
     pub(super) fn of(plan: &'p Plan, asked: &[String], must_be: bool) -> Result<Scored<'p>, StageError> {
         let of_kind = |kind: &str| plan.stages.iter().filter(|s| s.kind.name() == kind).collect::<Vec<_>>();
         let known = || KINDS.iter().flat_map(|kind| of_kind(kind)).map(|stage| format!("`{}`", stage.id));
-        if let Some(unknown) = asked.iter().find(|id| must_be && !known().any(|known| known == format!("`{id}`"))) {
+        if let Some(unknown) =
+            asked.iter().find(|id| must_be && !known().any(|known| known == format!("`{id}`")))
+        {
             let known: Vec<String> = known().collect();
             return Err(StageError::new(format!("--score: no stage `{unknown}` is scored"))
                 .expected(if known.is_empty() { "no --score".to_owned() } else { known.join(" or ") }));
         }
         let one = |kind: &str| {
             let all = of_kind(kind);
-            let chosen: Vec<&PlanStage> = all.iter().copied().filter(|stage| asked.contains(&stage.id)).collect();
+            let chosen: Vec<&PlanStage> =
+                all.iter().copied().filter(|stage| asked.contains(&stage.id)).collect();
             match (all.as_slice(), chosen.as_slice()) {
                 ([], _) => Ok(None),
                 ([one], _) | (_, [one]) => Ok(Some(*one)),

@@ -214,6 +214,7 @@ fn said(row: &Row, seen: &Seen, told: Told<'_>) -> Utterance {
         id: row.id.clone(),
         device: input::device(row).to_owned(),
         reference: row.text.clone().filter(|text| told.hears && !text.is_empty()),
+        clean: row.clean,
         heard,
         redacted,
         gold,

@@ -69,6 +69,9 @@ pub(super) fn figures(report: &Report) -> String {
     let mut all = String::new();
     if let Some(t) = &report.transcription {
         all += &figure("words wrong", &or_dash(t.wer, percent), &between("transcription.wer"));
+        if let Some(clean) = t.clean_wer {
+            all += &figure("words wrong, clean", &percent(clean), "clear speech without numbers");
+        }
         all += &figure("characters wrong", &or_dash(t.cer, percent), &between("transcription.cer"));
     }
     if let Some(r) = &report.redaction {
@@ -266,7 +269,8 @@ pub(super) fn memorisation(report: &Report) -> String {
         row("highest".into(), "any".into(), canaries.len() as u64, &m.highest),
         row("mean".into(), "any".into(), canaries.len() as u64, &m.mean),
     ];
-    let named = |of: &OfCopies| format!("mean{}", of.group.iter().map(|g| format!(", {g}")).collect::<String>());
+    let named =
+        |of: &OfCopies| format!("mean{}", of.group.iter().map(|g| format!(", {g}")).collect::<String>());
     rows.extend(m.by_copies.iter().map(|of| row(named(of), of.copies.to_string(), of.canaries, &of.mean)));
     let groups: BTreeSet<Option<&str>> = m.by_copies.iter().map(|of| of.group.as_deref()).collect();
     let drawn: Vec<String> = groups.into_iter().map(|group| exposure_by_copies(m, group)).collect();
@@ -295,7 +299,11 @@ fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
         title: &title,
         under: "bits, mean over secrets; lower is better",
         across: "rows in which the secret was said",
-        drawn: vec![line("own adapter", |k| k.personal), line("global adapter", |k| k.global), line("base", |k| k.base)],
+        drawn: vec![
+            line("own adapter", |k| k.personal),
+            line("global adapter", |k| k.global),
+            line("base", |k| k.base),
+        ],
         may_log: (true, false),
     })
 }
@@ -359,7 +367,9 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
     let heard = figure(
         "Time against words wrong",
         "percent of words",
-        vec![line("trials", &|r| Some((r.resources.all_cpu_seconds(), r.transcription.as_ref()?.wer? * 100.0)))],
+        vec![line("trials", &|r| {
+            Some((r.resources.all_cpu_seconds(), r.transcription.as_ref()?.wer? * 100.0))
+        })],
         "CPU seconds of all stages",
     );
     let masked = figure(

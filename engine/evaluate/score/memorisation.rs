@@ -120,11 +120,18 @@ mod tests {
             rank,
             exposure: 3.0 - (rank as f64).log2(),
         };
-        let all = [of(0, 1, "base", 8), of(0, 1, "ann", 2), of(1, 1, "base", 4), of(1, 1, "bob", 1), of(2, 4, "global", 1)];
+        let all = [
+            of(0, 1, "base", 8),
+            of(0, 1, "ann", 2),
+            of(1, 1, "base", 4),
+            of(1, 1, "bob", 1),
+            of(2, 4, "global", 1),
+        ];
         let m = together(&all).unwrap();
         assert_eq!(m.highest, Known { base: Some(1.0), global: Some(3.0), personal: Some(3.0) });
         assert_eq!(m.mean, Known { base: Some(0.5), global: Some(3.0), personal: Some(2.5) });
-        let told: Vec<_> = m.by_copies.iter().map(|c| (c.group.as_deref(), c.copies, c.canaries, c.mean.personal)).collect();
+        let told: Vec<_> =
+            m.by_copies.iter().map(|c| (c.group.as_deref(), c.copies, c.canaries, c.mean.personal)).collect();
         assert_eq!(told, [(None, 1, 2, Some(2.5)), (Some("seen"), 4, 1, None)]);
         assert!((m.unknown - 1.0875).abs() < 1e-3, "{}", m.unknown);
         assert_eq!(together(&[]), None);

@@ -228,7 +228,8 @@ fn put_port(body: &mut Vec<u8>, port: PortRef) {
 
 fn port(fields: &mut Fields<'_>) -> Option<PortRef> {
     let (stage, number) = (fields.index()?, fields.u64()?);
-    let port = if number == REJECTED { OutPort::Rejected } else { OutPort::Out(usize::try_from(number).ok()?) };
+    let port =
+        if number == REJECTED { OutPort::Rejected } else { OutPort::Out(usize::try_from(number).ok()?) };
     Some(PortRef { stage, port })
 }
 

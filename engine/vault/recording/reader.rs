@@ -128,9 +128,7 @@ impl Recording {
             Some(place) if unfinished == Unfinished::Refused => {
                 Err(Error::damaged(&place.path, place.told()))
             }
-            broken_off => {
-                Ok(Some(Recording { disk, folder: folder.to_owned(), keystore, head, broken_off }))
-            }
+            broken_off => Ok(Some(Recording { disk, folder: folder.to_owned(), keystore, head, broken_off })),
         }
     }
 

@@ -207,7 +207,10 @@ fn a_forgotten_device_is_gone_and_the_rest_is_provable() {
 #[test]
 fn what_is_no_recording_is_told_apart() {
     let own = Own::new();
-    assert!(matches!(Recording::find(&own.folder(), &own.key(), Unfinished::Refused), Err(Error::Absent { .. })));
+    assert!(matches!(
+        Recording::find(&own.folder(), &own.key(), Unfinished::Refused),
+        Err(Error::Absent { .. })
+    ));
     let mut log = headwater_vault::FrameLog::open(&own.folder(), &own.key()).unwrap();
     log.append(&rows(&[("hall", 0)])).unwrap();
     log.sync().unwrap();
