@@ -105,6 +105,15 @@ pub struct Row {
     pub place: String,
 }
 
+impl Row {
+    /// When it was captured. Rows that do not say follow each other by a minute, from 2000 on: this is the `number`-th, from 0.
+    pub fn captured(&self, number: u64) -> Timestamp {
+        const BEGIN: i64 = 946_684_800;
+        let later = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(60).saturating_add(BEGIN);
+        self.captured_at.unwrap_or_else(|| Timestamp::from_second(later).unwrap_or(Timestamp::MAX))
+    }
+}
+
 /// A place of personal data in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -129,6 +138,8 @@ pub struct Canary {
     pub secret: String,
     /// In how many rows it stands.
     pub copies: u64,
+    /// What it has in common with others, such as what becomes of it on the way.
+    pub group: Option<String>,
 }
 
 /// Something that is wrong with a data set.

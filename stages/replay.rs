@@ -1,8 +1,8 @@
-//! The source `replay`: rows that were recorded or stored come again, in their epochs, at their pace or as fast as they can.
+//! The source `replay`: rows that were recorded, stored or collected come again, in their epochs, at their pace or as fast as they can.
 //!
-//! In: the folder of a recording or of a store. Out: its rows, with the columns and the label that they had; from a recording
-//! also where its epochs and rounds ended, and what its sources had set aside. A folder whose rows have another label than
-//! the file says is refused before anything runs. It must not know who recorded them, nor what becomes of them.
+//! In: the folder of a recording or of a store, or a data set. Out: its rows, with the columns and the label that they had; from a
+//! recording also where its epochs and rounds ended, and what its sources had set aside. Rows that have another label than the file
+//! says are refused before anything runs. It must not know who recorded them, nor what becomes of them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 use headwater_contract::{OptionType, Shape};
-use headwater_vault::{KeyFile, Recording, StoreReader};
+use headwater_datasets::dataset::Dataset;
+use headwater_vault::{KEYSTORE_FILE, KeyFile, Recording, StoreReader, Unfinished};
 
 mod columns;
+mod dataset;
 mod pace;
 mod recorded;
 mod stored;
@@ -64,15 +66,15 @@ impl OptionType for Speed {
 }
 
 options! {
-    /// Gives rows again that were recorded (`run --record`) or stored: in their epochs, at their pace or as fast as they can.
+    /// Gives rows again that were recorded (`run --record`), stored or collected in a data set: in their epochs, at their pace or as fast as they can.
     pub struct Replay {
-        /// The folder of a recording or of a store.
+        /// The folder of a recording or of a store, or a data set: a folder with a manifest or with transcripts, or a file of rows.
         path: PathBuf;
         /// The port of a recording: `talk.out`. May be left out where it has one port alone.
         port: Option<String>;
         /// The columns that are wanted, each with its type unless it is text: `"text"`, `"seconds f32"`, `"samples [f32]"`; a `?` behind the type where values may be missing.
         columns: Vec<String> = vec!["text".to_owned()];
-        /// How private the rows are. What lies in the folder must be just that; a store keeps no label, so its rows are raw.
+        /// How private the rows are. What lies in the folder must be just that; stores and data sets keep no label, so their rows are raw.
         label: RecordedLabel = RecordedLabel::Raw;
         /// How fast rows come: 1.0 is the pace at which they were captured, "max" as fast as they are taken.
         speed: Speed = Speed::Max;
@@ -82,6 +84,10 @@ options! {
         until: Option<String>;
         /// Only rows of these devices. All if it is empty.
         devices: Vec<String> = Vec::new();
+        /// Of a data set: only rows of this split.
+        split: Option<String>;
+        /// Whether the complete epochs of a recording are played whose run was killed before it ended. It is refused otherwise.
+        complete_epochs: bool = false;
         /// The file of the root key, if it is another one than the site's.
         key_file: Option<PathBuf>;
     }
@@ -90,10 +96,22 @@ options! {
 /// The kind, for the list of kinds.
 pub const KIND: Kind = Kind::source::<Replay>();
 
-/// A folder that was opened.
+/// What was opened.
 enum Found {
     Recording(Box<Recording>, usize),
     Store(Box<StoreReader>),
+    Dataset(Box<Dataset>),
+}
+
+impl Found {
+    /// What it is; a recording keeps more than the other two.
+    fn name(&self) -> &'static str {
+        match self {
+            Found::Recording(..) => "recording",
+            Found::Store(_) => "store",
+            Found::Dataset(_) => "data set",
+        }
+    }
 }
 
 impl Replay {
@@ -106,46 +124,67 @@ impl Replay {
         }
     }
 
-    /// What lies in the folder, if its rows have the label that the file gives them.
+    /// What lies at the path, if it can be played as the file says.
     fn find(&self, site: &Site) -> Result<Found> {
-        let key = KeyFile::at(self.key_file.as_ref().unwrap_or(&site.key_file));
-        let found = match Recording::find(&self.path, &key).map_err(of_vault)? {
-            Some(recording) => {
-                let port = self.port_of(&recording)?;
-                Found::Recording(Box::new(recording), port)
-            }
-            None => Found::Store(Box::new(StoreReader::open(&self.path, &key).map_err(of_vault)?)),
-        };
-        let folder = self.path.display();
-        match &found {
-            Found::Recording(recording, port) => {
-                let Some(port) = recording.head().ports.get(*port) else { return Ok(found) };
-                if port.label != self.label().name() {
-                    return Err(StageError::new(format!(
-                        "the rows of {} in {folder} are {}, and are given here as {} ones",
-                        port.name,
-                        port.label,
-                        self.label()
-                    ))
-                    .expected("rows to be as private as when they were recorded, neither more nor less")
-                    .help(format!("write `label = \"{}\"`", port.label)));
-                }
-            }
-            Found::Store(_) if self.label() != Label::Raw => {
+        let found = self.open_path(site)?;
+        let place = self.path.display();
+        if let Found::Recording(recording, port) = &found {
+            let Some(port) = recording.head().ports.get(*port) else { return Ok(found) };
+            if port.label != self.label().name() {
                 return Err(StageError::new(format!(
-                    "{folder} is a store, which keeps no label of its rows"
+                    "the rows of {} in {place} are {}, and are given here as {} ones",
+                    port.name,
+                    port.label,
+                    self.label()
+                ))
+                .expected("rows to be as private as when they were recorded, neither more nor less")
+                .help(format!("write `label = \"{}\"`", port.label)));
+            }
+        } else {
+            let name = found.name();
+            if self.label() != Label::Raw {
+                return Err(StageError::new(format!(
+                    "{place} is a {name}, which keeps no label of its rows"
                 ))
                 .expected("`label` to be left out: they count as raw")
-                .help("record the port that the store reads, to have its label again"));
+                .help("record the port that gave them, to have its label again"));
             }
-            Found::Store(_) => {
-                if let Some(port) = &self.port {
-                    return Err(StageError::new(format!("{folder} is a store, and has no port {port:?}"))
-                        .expected("`port` to be left out"));
-                }
+            if let Some(port) = &self.port {
+                return Err(StageError::new(format!("{place} is a {name}, and has no port {port:?}"))
+                    .expected("`port` to be left out"));
+            }
+            if self.complete_epochs {
+                return Err(StageError::new(format!("{place} is a {name}, and has no epochs"))
+                    .expected("`complete_epochs` to be left out"));
             }
         }
+        match (&found, &self.split) {
+            (Found::Dataset(dataset), Some(split)) => dataset::has_split(dataset, split)?,
+            (_, Some(_)) => {
+                return Err(StageError::new(format!("{place} is a {}, and has no splits", found.name()))
+                    .expected("`split` to be left out"));
+            }
+            (_, None) => {}
+        }
         Ok(found)
+    }
+
+    fn open_path(&self, site: &Site) -> Result<Found> {
+        if !self.path.join(KEYSTORE_FILE).is_file() {
+            return Ok(Found::Dataset(Box::new(dataset::open(&self.path)?)));
+        }
+        let key = KeyFile::at(self.key_file.as_ref().unwrap_or(&site.key_file));
+        let unfinished = if self.complete_epochs { Unfinished::CompleteEpochs } else { Unfinished::Refused };
+        let recording = Recording::find(&self.path, &key, unfinished).map_err(of_vault)?;
+        let Some(recording) = recording else {
+            return Ok(Found::Store(Box::new(StoreReader::open(&self.path, &key).map_err(of_vault)?)));
+        };
+        if let Some(place) = recording.broken_off().filter(|place| place.last.is_none()) {
+            return Err(StageError::new(format!("{}: {}", place.path.display(), place.told()))
+                .expected("at least one complete epoch"));
+        }
+        let port = self.port_of(&recording)?;
+        Ok(Found::Recording(Box::new(recording), port))
     }
 
     fn port_of(&self, recording: &Recording) -> Result<usize> {
@@ -220,6 +259,9 @@ impl SourceConfig for Replay {
             (Found::Store(store), Some(Rows::Exactly(wanted))) => {
                 columns::fit(&wanted, &*store.schema().map_err(of_vault)?, &self.path)
             }
+            (Found::Dataset(dataset), Some(Rows::Exactly(wanted))) => {
+                columns::fit(&wanted, &dataset::schema(&dataset), &self.path)
+            }
             _ => Ok(()),
         }
     }
@@ -228,11 +270,12 @@ impl SourceConfig for Replay {
         let found = self.find(cx.site)?;
         let place = cx.position.as_ref().map_or(Ok(Place::default()), Place::of)?;
         let pacer = Pacer::new(self.speed, self.choice()?, cx.schema.clone());
-        Ok(Playing { found, pacer, place })
+        let names = [cx.id, cx.pipeline].map(str::to_owned);
+        Ok(Playing { found, pacer, place, names, split: self.split.clone() })
     }
 }
 
-/// How far a replay has come: entries of a recording that were given whole, and rows of the next one (of all, for a store).
+/// How far a replay has come: entries of a recording that were given whole, and rows of the next one (of all, for a store or a data set).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     entries: u64,
@@ -262,6 +305,9 @@ struct Playing {
     found: Found,
     pacer: Pacer,
     place: Place,
+    /// The stage's id, and the pipeline's name.
+    names: [String; 2],
+    split: Option<String>,
 }
 
 impl Source for Playing {
@@ -270,10 +316,14 @@ impl Source for Playing {
     }
 
     fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
-        let Playing { found, pacer, place } = *self;
+        let Playing { found, pacer, place, names: [source, device], split } = *self;
         match found {
             Found::Recording(recording, port) => recorded::play(&recording, port, pacer, place, feed),
             Found::Store(store) => stored::play(&store, pacer, place, feed),
+            Found::Dataset(dataset) => {
+                let names = dataset::Names { source: &source, device: &device };
+                dataset::play(&dataset, split.as_deref(), &names, pacer, place, feed)
+            }
         }
     }
 }

@@ -131,6 +131,28 @@ fn a_sweep_goes_on_where_it_was() {
     assert_ne!(first["trials"][0]["report"]["digest"], read()["trials"][0]["report"]["digest"]);
 }
 
+/// One finds addresses alone, the other everything: it is said which is scored, or asked.
+#[test]
+fn one_of_several_stages_is_scored() {
+    let pipeline = "[pipeline]\nname = \"two\"\n
+        [stage.texts]\ntype = \"capture\"\npath = \"x.jsonl\"\n
+        [stage.few]\ntype = \"redact\"\nfrom = \"texts\"\nentities = [\"EMAIL\"]\n
+        [stage.all]\ntype = \"redact\"\nfrom = \"texts\"\n
+        [stage.vault]\ntype = \"store\"\nfrom = \"few\"\npath = \"vault\"\n
+        [stage.other]\ntype = \"store\"\nfrom = \"all\"\npath = \"other\"\n";
+    let site = Site::with(&[("texts.json", TEXTS), ("two.toml", pipeline)]);
+    let file = site.path("two.toml").display().to_string();
+    let check = |more: &[&str], expected: Option<f64>, part: &str| {
+        let (_, told, report) = site.eval(&file, "texts.json", &more.concat(), more);
+        assert!(told.contains(part), "{more:?}: {told}");
+        assert_eq!(report["redaction"]["recall"].as_f64(), expected, "{more:?}");
+    };
+    check(&[], None, "the pipeline has the redact stages `few` and `all`; expected one of them");
+    check(&["--score", "vault"], None, "no stage `vault` is scored; expected `few` or `all`");
+    check(&["--score", "few"], Some(0.0), "let through");
+    check(&["--score", "all"], Some(0.5), "let through");
+}
+
 #[test]
 fn speech_is_scored() {
     let site = Site::with(&[]);
@@ -140,7 +162,9 @@ fn speech_is_scored() {
     assert_eq!(code, 0, "{told}");
     let of = &report["transcription"];
     let wer = of["wer"].as_f64().unwrap();
-    assert!(wer > 0.0 && wer < 0.15, "{wer}");
+    // Whisper's own normaliser takes `555-0147` and the words for it to be different: where nobody says a number, little is wrong.
+    assert!(wer > 0.0 && wer < 0.25, "{wer}");
+    assert!(of["clean_wer"].as_f64().unwrap() < 0.05, "{of}");
     assert!(of["cer"].as_f64().unwrap() < wer);
     assert_eq!(report["rows"], 80);
     let redaction = &report["redaction"];

@@ -282,10 +282,10 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
         .unwrap();
     let mut talking = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut talking, talk(400).as_bytes()).unwrap();
-    let written = site.path("half/00000001.frames");
-    while std::fs::metadata(&written).map_or(0, |meta| meta.len()) < 4096 {
+    // It can be looked at while it is made: until some epochs are complete.
+    while !told(&site.headwater(&["recording", "show", &half])).contains("; complete") {
         assert!(child.try_wait().unwrap().is_none(), "the run goes on");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -293,7 +293,85 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
         &["replay", &file, "--from", &half],
         &["00000001.frames", "breaks off after frame", "at byte"],
     );
-    site.refused(&["recording", "show", &half], &["breaks off after frame"]);
+    site.refused(&["recording", "verify", &half], &["breaks off after frame"]);
+    plays_what_is_complete(&site, &pipeline, &half);
+}
+
+/// Of a recording without its end, the complete epochs: the same by every topology.
+fn plays_what_is_complete(site: &Site, pipeline: &Path, half: &str) {
+    let showed = site.headwater(&["recording", "show", half]);
+    assert!(showed.status.success(), "{}", told(&showed));
+    let showed = told(&showed);
+    assert!(showed.contains("; complete") && showed.contains("unfinished "), "{showed}");
+    let rows = showed.lines().find_map(|line| {
+        line.strip_prefix("port       talk.out (raw): ")?.split(' ').next()?.parse::<u64>().ok()
+    });
+    let mut digests = Vec::new();
+    for (number, topology) in TOPOLOGIES.iter().enumerate() {
+        let place = shown(&site.path(&format!("complete-{number}")));
+        let set = format!("stage.vault.path={place}");
+        let again = ["--from", half, "--complete-epochs", "--set", &set];
+        let again = site.run("replay", pipeline, &[&again[..], topology].concat());
+        assert_eq!(again["stages"]["talk"]["rows_in"].as_u64(), rows, "{topology:?}");
+        digests.push(again["digest"]["vault"].clone());
+    }
+    assert!(rows > Some(0) && digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+}
+
+#[test]
+fn a_data_set_takes_the_place_of_the_source() {
+    let site = Site::new();
+    let pipeline = text_pipeline(&site, BY_TIME, "");
+    let lines: String =
+        talk(400).lines().filter(|line| !line.contains("\"text\": 7")).map(|l| format!("{l}\n")).collect();
+    site.write("talk.jsonl", &lines);
+    let original = site.run("run", &pipeline, &[]);
+    let set = shown(&site.path("talk.jsonl"));
+    for topology in TOPOLOGIES {
+        let again = site.run("replay", &pipeline, &[&["--from", &set], topology].concat());
+        assert_eq!(again["digest"], original["digest"], "{topology:?}");
+    }
+    let chosen =
+        ["--from", &set, "--device", "device-3", "--until", "2026-03-02T08:00:10Z", "--speed", "1000"];
+    let chosen = site.run("replay", &pipeline, &chosen);
+    assert_eq!(chosen["stages"]["talk"]["rows_in"], 1);
+    let file = shown(&pipeline);
+    let wrong: [(&[&str], &[&str]); 4] = [
+        (&["--from", "datasets/voice"], &["there is no column `text`", "samples [f32]"]),
+        (&["--from", "datasets/voice/README.md"], &["rows cannot be told from this name"]),
+        (&["--from", &set, "--split", "heldout"], &["no rows in the split \"heldout\"", "no row is in one"]),
+        (&["--from", &set, "--complete-epochs"], &["is a data set, and has no epochs"]),
+    ];
+    for (more, expected) in wrong {
+        site.refused(&[&["replay", &file], more].concat(), expected);
+    }
+}
+
+#[test]
+fn recordings_of_a_data_set_are_heard_whole() {
+    let site = Site::new();
+    let text = format!(
+        "[pipeline]\nname = 'heard'\n
+         [stage.mic]\ntype = 'replay'\npath = 'datasets/voice'\ndevices = ['hallway']\n\
+         columns = ['sample_rate u32', 'samples [f32]', 'reference']\n
+         [stage.asr]\ntype = 'transcribe'\nfrom = 'mic'\nmodel = 'datasets/models/whisper-tiny.en'\n
+         [stage.vault]\ntype = 'store'\nfrom = 'asr'\npath = '{}'\n",
+        site.path("vault").display()
+    );
+    let pipeline = site.write("heard.toml", &text);
+    let summary = site.run("run", &pipeline, &[]);
+    let stored = site.headwater(&["store", "cat", &shown(&site.path("vault")), "--format", "jsonl"]);
+    let rows: Vec<Value> =
+        told(&stored).lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    assert_eq!(Some(rows.len() as u64), summary["stages"]["asr"]["rows_out"].as_u64());
+    let said = |row: &Value, column: &str| row[column].as_str().unwrap().to_lowercase();
+    let agree = rows.iter().filter(|row| {
+        let (said, heard) = (said(row, "reference"), said(row, "text"));
+        said.split(' ')
+            .next()
+            .is_some_and(|word| heard.contains(word.trim_matches(|c: char| !c.is_alphanumeric())))
+    });
+    assert!(agree.count() * 2 > rows.len() && rows.len() > 3, "{rows:?}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Site {
     }
 
     /// A run that reads lines until it is stopped.
-    fn run(&self) -> (Child, ChildStdin) {
+    fn run(&self, more: &[&str]) -> (Child, ChildStdin) {
         let file = self.path("talk.toml");
         let text = format!(
             "[pipeline]\nname = 'talk'\nepoch = {{ rows = 5 }}\n
@@ -30,7 +30,7 @@ impl Site {
             self.path("vault").display()
         );
         std::fs::write(&file, text).unwrap();
-        let mut command = self.headwater(&["run", &file.display().to_string(), "--quiet"]);
+        let mut command = self.headwater(&[&["run", &file.display().to_string(), "--quiet"], more].concat());
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = child.stdin.take().unwrap();
         let socket = self.path("state/talk/tap/socket");
@@ -54,7 +54,7 @@ fn talk(lines: &mut ChildStdin, from: usize, rows: usize) {
 #[test]
 fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     let site = Site::new();
-    let (mut run, mut lines) = site.run();
+    let (mut run, mut lines) = site.run(&[]);
     let refused = |args: &[&str], expected: &str| {
         let output = site.headwater(args).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -104,4 +104,30 @@ fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     idle.wait().unwrap();
     assert!(!site.path("state/talk/tap/socket").exists(), "the socket goes with the run");
     refused(&["tap", "talk", "redact"], "a run that goes on now");
+}
+
+/// Rows are redacted by device, so that each process has some: all of them are seen.
+#[test]
+fn rows_of_other_processes_are_seen() {
+    let site = Site::new();
+    let (mut run, mut lines) = site.run(&["--processes", "2"]);
+    let mut tap = site.headwater(&["tap", "talk", "redact", "--json", "--limit", "40"]).spawn().unwrap();
+    let mut told = BufReader::new(tap.stderr.take().unwrap());
+    let mut first = String::new();
+    told.read_line(&mut first).unwrap();
+    assert_eq!(first, "redact.out: redacted rows, those of other processes up to half a second later\n");
+    // The other process is told with the next beat that somebody looks.
+    std::thread::sleep(Duration::from_millis(1500));
+    for n in 0..40 {
+        writeln!(lines, "{{\"device\": \"device-{}\", \"text\": \"order {n}\"}}", n % 8).unwrap();
+    }
+    let seen = String::from_utf8(tap.wait_with_output().unwrap().stdout).unwrap();
+    let rows: Vec<serde_json::Value> = seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+    texts.sort_unstable();
+    let mut expected: Vec<String> = (0..40).map(|n| format!("order {n}")).collect();
+    expected.sort_unstable();
+    assert_eq!(texts, expected);
+    drop(lines);
+    assert!(run.wait().unwrap().success());
 }

@@ -305,6 +305,7 @@ fn canary(mut fields: Fields<'_, '_>, report: Report<'_>) -> Option<Canary> {
     let pattern = fields.string("pattern", report);
     let secret = fields.string("secret", report);
     let copies = fields.optional("copies", |f, key| f.integer(key, report)).map_or(1, |(copies, _)| copies);
+    let group = fields.optional("group", |f, key| f.string(key, report)).map(|(group, _)| group);
     fields.finish(report);
     let ((pattern, at), (secret, digits)) = (pattern?, secret?);
     if pattern.matches("{}").count() != 1 {
@@ -313,5 +314,5 @@ fn canary(mut fields: Fields<'_, '_>, report: Report<'_>) -> Option<Canary> {
     if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_digit()) {
         report(digits, "`secret` must be digits: others of the same length are drawn at random".to_owned());
     }
-    Some(Canary { device, pattern, secret, copies: u64::try_from(copies).unwrap_or_default() })
+    Some(Canary { device, pattern, secret, copies: u64::try_from(copies).unwrap_or_default(), group })
 }

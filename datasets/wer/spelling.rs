@@ -1,127 +1,270 @@
 //! A lower-case English word in, its American spelling out. Rules over stems, and a table for the rest; words that
-//! differ in more than spelling (lift and elevator) stay. Lists of stems are strings, parted by single spaces.
+//! differ in more than spelling (lift and elevator) stay. Lists are strings, parted by single spaces.
 
 /// Stems before -our that America writes -or (colour, favourite, neighbourhood, ...).
-const OUR: &str = "arm behavi cand clam col demean discol endeav enam fav ferv flav harb hon hum lab \
-    misbehavi multicol neighb od rum sav splend tum val vap vig";
+const OUR: &str = "arb ard arm behavi belab cand clam clang col demean discol disfav dishon endeav enam fav ferv flav harb hon hum lab \
+    misbehavi misdemean multicol neighb od parl ranc rig rum sav savi splend succ technicol tricol tum unfav unsav val vap vig watercol";
 
-/// Stems before -ise, -ising, -isation that America writes with z.
-const ISE: &str = "agon antagon apolog author brutal capital central character civil colon commercial \
-    critic crystall digit econom emphas energ equal fertil final general global harmon \
-    hospital hypothes ideal immun initial legal local maxim memor minim mobil modern monopol \
-    national neutral normal optim organ penal personal popular prior public real recogn \
-    reorgan social special stabil standard summar symbol visual";
-const ISE_ENDINGS: &str = "e es ed er ers ing ation ations able";
+/// Stems before -ise that stay: the ending is part of the word there, or the word is another.
+const NOT_IZE: &str = "advert chast circumc compr comprom conc cer den dem desp dev disgu enterpr exc exerc expert franch hoa imprec improv inc \
+    merchand parad porpo prec prem prom pract repr appr rev superv surm surpr telev torto treat turquo adv unadv upr sunr val mayonna \
+    unprom unsurpr unrev moonr marqu";
+/// What comes behind the s of -ise, the longest first.
+const ISE_ENDINGS: &str = "ations ational ation ingly ement ance able ably ers ing ed er es e";
 
 /// Stems before -yse that America writes -yze.
-const YSE: &str = "anal catal hydrol paral";
+const YSE: &str = "anal breathal catal hydrol paral psychoanal";
 const YSE_ENDINGS: &str = "e es ed er ers ing";
 
 /// Stems before -re that America writes -er.
-const RE: &str = "accout calib cent centimet epicent fib goit kilomet lit lust meag met millimet millilit \
-    sab scept somb spect theat";
+const RE: &str = "amphitheat calib cent centilit centimet epicent fib goit kilomet lacklust lit louv lust meag met micromet \
+    millimet millilit mit outmanoeuv manoeuv reconnoit sab saltpet scept sepulch somb spect theat";
 const RE_ENDINGS: [(&str, &str); 4] = [("re", "er"), ("res", "ers"), ("red", "ered"), ("ring", "ering")];
 
-/// Verbs whose final l Britain doubles before an ending.
-const DOUBLED: &str = "cancel channel counsel dial duel equal fuel funnel jewel label level libel marshal \
-    marvel model panel quarrel rival shovel signal spiral total travel tunnel";
-const DOUBLED_ENDINGS: &str = "ed ing er ers ings";
+/// Words whose final l Britain doubles before an ending.
+const DOUBLED: &str = "backpedal bedevil bejewel bevel cancel carol cavil channel chisel council counsel cruel cudgel dial disembowel dishevel \
+    drivel duel enamel funnel gambol gravel grovel gruel impanel imperil initial jewel label level libel marshal marvel model \
+    panel parcel pedal pencil pummel quarrel ravel refuel remodel revel rival shovel shrivel signal snivel snorkel spiral squirrel stencil \
+    swivel tassel towel travel trial tunnel unequal unravel unrival untrammel weasel yodel";
+const DOUBLED_ENDINGS: &str = "ed ing er ers ings ors or est ous ously ingly ist ists";
 
-/// First letters of medical words: British, American.
-const PREFIXES: [(&str, &str); 12] = [
+/// Pieces of words wherever they stand: British, American.
+const PIECES: [(&str, &str); 17] = [
+    ("plough", "plow"),
+    ("mould", "mold"),
+    ("moult", "molt"),
+    ("moustach", "mustach"),
+    ("draught", "draft"),
+    ("sceptic", "skeptic"),
+    ("sulph", "sulf"),
+    ("gaol", "jail"),
+    ("manoeuvr", "maneuver"),
+    ("tranquillis", "tranquiliz"),
+    ("tranquilliz", "tranquiliz"),
+    ("waggon", "wagon"),
+    ("chequer", "checker"),
+    ("cheque", "check"),
+    ("anaesthetist", "anesthetist"),
+    ("anaesthetis", "anesthetiz"),
+    ("theatrego", "theatergo"),
+];
+
+/// How words begin: British, American.
+const PREFIXES: [(&str, &str); 35] = [
+    ("aeroplane", "airplane"),
+    ("aesth", "esth"),
+    ("aetiolog", "etiolog"),
     ("anaesth", "anesth"),
+    ("archaeologically", "archeologically"),
+    ("archaeologist", "archeologist"),
+    ("bannister", "banister"),
+    ("baulk", "balk"),
+    ("bevv", "bev"),
+    ("caesarean", "cesarean"),
+    ("calliper", "caliper"),
+    ("centref", "centerf"),
+    ("centrep", "centerp"),
+    ("chimaera", "chimera"),
+    ("cypher", "cipher"),
     ("diarrhoea", "diarrhea"),
+    ("encyclopaed", "encycloped"),
+    ("fibreg", "fiberg"),
     ("foet", "fet"),
+    ("gryphon", "griffin"),
+    ("groyne", "groin"),
     ("gynaec", "gynec"),
     ("haemat", "hemat"),
     ("haemo", "hemo"),
+    ("homoeo", "homeo"),
     ("leukaem", "leukem"),
-    ("oedema", "edema"),
     ("oesoph", "esoph"),
     ("oestr", "estr"),
     ("orthopaed", "orthoped"),
     ("paediatr", "pediatr"),
+    ("paedo", "pedo"),
+    ("paedera", "pedera"),
+    ("palaeo", "paleo"),
+    ("praesidium", "presidium"),
+    ("syphon", "siphon"),
+];
+
+/// How words end: British, American.
+const SUFFIXES: [(&str, &str); 9] = [
+    ("logue", "log"),
+    ("logues", "logs"),
+    ("gramme", "gram"),
+    ("grammes", "grams"),
+    ("flexion", "flection"),
+    ("flexions", "flections"),
+    ("nnexion", "nnection"),
+    ("nnexions", "nnections"),
+    ("orrhoea", "orrhea"),
 ];
 
 /// What no rule covers. Both sides are whole words.
-const WORDS: [(&str, &str); 66] = [
-    ("acknowledgement", "acknowledgment"),
+const WORDS: [(&str, &str); 146] = [
+    ("accoutrements", "accouterments"),
+    ("aeon", "eon"),
+    ("aeons", "eons"),
     ("ageing", "aging"),
+    ("almanack", "almanac"),
+    ("almanacks", "almanacs"),
     ("aluminium", "aluminum"),
-    ("amongst", "among"),
-    ("analogue", "analog"),
     ("anaemia", "anemia"),
     ("anaemic", "anemic"),
+    ("appal", "appall"),
+    ("appals", "appalls"),
+    ("archeological", "archaeological"),
     ("artefact", "artifact"),
     ("artefacts", "artifacts"),
     ("axe", "ax"),
-    ("catalogue", "catalog"),
-    ("catalogues", "catalogs"),
-    ("cheque", "check"),
-    ("cheques", "checks"),
+    ("behove", "behoove"),
+    ("behoved", "behooved"),
+    ("behoves", "behooves"),
+    ("biassed", "biased"),
+    ("biassing", "biasing"),
+    ("bingeing", "binging"),
+    ("busses", "buses"),
+    ("bussing", "busing"),
+    ("callisthenics", "calisthenics"),
+    ("cancelation", "cancellation"),
+    ("cancelations", "cancellations"),
+    ("catalogued", "cataloged"),
+    ("cataloguing", "cataloging"),
+    ("chilli", "chili"),
+    ("clarinettist", "clarinetist"),
+    ("clarinettists", "clarinetists"),
+    ("cosier", "cozier"),
+    ("cosies", "cozies"),
+    ("cosiest", "coziest"),
+    ("cosily", "cozily"),
+    ("cosiness", "coziness"),
     ("cosy", "cozy"),
+    ("crenelated", "crenellated"),
     ("defence", "defense"),
-    ("dialogue", "dialog"),
-    ("dialogues", "dialogs"),
-    ("doughnut", "donut"),
-    ("doughnuts", "donuts"),
-    ("draught", "draft"),
+    ("defenceless", "defenseless"),
+    ("defences", "defenses"),
+    ("disc", "disk"),
+    ("discs", "disks"),
+    ("distil", "distill"),
+    ("distils", "distills"),
     ("encyclopaedia", "encyclopedia"),
     ("enrol", "enroll"),
-    ("enrolment", "enrollment"),
+    ("enrols", "enrolls"),
+    ("enthral", "enthrall"),
+    ("enthrals", "enthralls"),
+    ("epaulette", "epaulet"),
+    ("epaulettes", "epaulets"),
+    ("exorcise", "exorcize"),
+    ("faecal", "fecal"),
+    ("faeces", "feces"),
+    ("fillet", "filet"),
+    ("filleted", "fileted"),
+    ("filleting", "fileting"),
+    ("fillets", "filets"),
+    ("flautist", "flutist"),
+    ("flautists", "flutists"),
     ("fulfil", "fulfill"),
-    ("fulfils", "fulfills"),
     ("fulfilment", "fulfillment"),
+    ("fulfils", "fulfills"),
+    ("gage", "gauge"),
+    ("gaged", "gauged"),
+    ("gages", "gauges"),
+    ("gaging", "gauging"),
+    ("gasses", "gases"),
+    ("gipsies", "gypsies"),
+    ("glamor", "glamour"),
+    ("glueing", "gluing"),
     ("grey", "gray"),
+    ("greyed", "grayed"),
+    ("greying", "graying"),
+    ("greyish", "grayish"),
+    ("greyness", "grayness"),
     ("greys", "grays"),
+    ("instal", "install"),
     ("instalment", "installment"),
     ("instalments", "installments"),
+    ("instals", "installs"),
+    ("instil", "instill"),
+    ("instils", "instills"),
     ("jewellery", "jewelry"),
     ("judgement", "judgment"),
-    ("judgements", "judgments"),
-    ("kerb", "curb"),
     ("licence", "license"),
+    ("licenced", "licensed"),
     ("licences", "licenses"),
+    ("licencing", "licensing"),
+    ("likeable", "likable"),
     ("manoeuvre", "maneuver"),
     ("manoeuvres", "maneuvers"),
+    ("mediaeval", "medieval"),
+    ("minibusses", "minibuses"),
+    ("misspelt", "misspelled"),
     ("mould", "mold"),
     ("mouldy", "moldy"),
     ("moustache", "mustache"),
-    ("mum", "mom"),
     ("offence", "offense"),
     ("offences", "offenses"),
     ("omelette", "omelet"),
+    ("omelettes", "omelets"),
+    ("panellist", "panelist"),
+    ("pharmacopoeia", "pharmacopeia"),
+    ("pharmacopoeias", "pharmacopeias"),
+    ("philtre", "filter"),
+    ("philtres", "filters"),
+    ("phoney", "phony"),
     ("plough", "plow"),
+    ("pouffe", "pouf"),
+    ("pouffes", "poufs"),
     ("practise", "practice"),
     ("practised", "practiced"),
+    ("practises", "practices"),
     ("practising", "practicing"),
     ("pretence", "pretense"),
-    ("programme", "program"),
-    ("programmes", "programs"),
+    ("pretences", "pretenses"),
+    ("primaeval", "primeval"),
+    ("pyjama", "pajama"),
     ("pyjamas", "pajamas"),
-    ("sceptical", "skeptical"),
-    ("skilful", "skillful"),
-    ("smoulder", "smolder"),
+    ("pzazz", "pizzazz"),
+    ("sheikh", "sheik"),
     ("storey", "story"),
     ("storeys", "stories"),
-    ("sulphur", "sulfur"),
-    ("towards", "toward"),
+    ("tonne", "ton"),
+    ("tonnes", "tons"),
+    ("toxaemia", "toxemia"),
+    ("tranquillity", "tranquility"),
+    ("travelog", "travelogue"),
+    ("travelogs", "travelogues"),
     ("tyre", "tire"),
     ("tyres", "tires"),
-    ("whisky", "whiskey"),
-    ("wilful", "willful"),
+    ("videodisc", "videodisk"),
+    ("videodiscs", "videodisks"),
+    ("woollen", "woolen"),
+    ("woollens", "woolens"),
+    ("woollies", "woolies"),
+    ("woolly", "wooly"),
+    ("worshipped", "worshiped"),
+    ("worshipper", "worshiper"),
+    ("worshipping", "worshiping"),
+    ("yoghourt", "yogurt"),
+    ("yoghourts", "yogurts"),
     ("yoghurt", "yogurt"),
+    ("yoghurts", "yogurts"),
 ];
 
 /// The American spelling of a word, or the word itself.
 pub fn american(word: &str) -> String {
+    if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return word.into();
+    }
     by_table(word)
         .or_else(|| our(word))
-        .or_else(|| endings(word, ISE, "is", "iz", ISE_ENDINGS))
+        .or_else(|| pieces(word))
+        .or_else(|| ise(word))
         .or_else(|| endings(word, YSE, "ys", "yz", YSE_ENDINGS))
         .or_else(|| re(word))
         .or_else(|| endings(word, DOUBLED, "l", "", DOUBLED_ENDINGS))
         .or_else(|| PREFIXES.iter().find_map(|(old, new)| Some(format!("{new}{}", word.strip_prefix(old)?))))
+        .or_else(|| suffix(word))
         .unwrap_or_else(|| word.into())
 }
 
@@ -136,6 +279,31 @@ fn by_table(word: &str) -> Option<String> {
 fn our(word: &str) -> Option<String> {
     let (stem, ending) = word.split_once("our")?;
     listed(OUR, stem).then(|| format!("{stem}or{ending}"))
+}
+
+/// -ise is -ize, but for words that are not made by that ending: short ones, those with another vowel before it, and those that are listed.
+fn ise(word: &str) -> Option<String> {
+    let (stem, ending) = ISE_ENDINGS.split(' ').find_map(|ending| {
+        let stem = word.strip_suffix(ending)?.strip_suffix("is")?;
+        Some((stem, ending))
+    })?;
+    let made = stem.len() >= 3 && !stem.ends_with(['a', 'u', 'w']) && !listed(NOT_IZE, stem);
+    made.then(|| format!("{stem}iz{ending}"))
+}
+
+/// Pieces that are written otherwise; of -euver the e that stands before the ending goes.
+fn pieces(word: &str) -> Option<String> {
+    PIECES.iter().find_map(|(british, american)| {
+        let (before, after) = word.split_once(british)?;
+        let after = if british.ends_with("euvr") { after.strip_prefix('e').unwrap_or(after) } else { after };
+        let between = if british.ends_with("euvr") && after.starts_with(['d', 'r']) { "e" } else { "" };
+        Some(format!("{before}{american}{between}{after}"))
+    })
+}
+
+fn suffix(word: &str) -> Option<String> {
+    let listed = SUFFIXES.iter().find_map(|(old, new)| Some((word.strip_suffix(old)?, new)));
+    listed.filter(|(stem, _)| *stem != "trave").map(|(stem, new)| format!("{stem}{new}"))
 }
 
 /// stem + `british` + ending -> stem + `american` + ending, for the stems and endings given.

@@ -6,6 +6,7 @@
 
 mod input;
 mod memory;
+mod scored;
 mod sweep;
 mod trial;
 mod watch;
@@ -49,6 +50,9 @@ pub struct EvalArgs {
     /// The source that reads the data set, where the file has more than one
     #[arg(long, value_name = "ID", help_heading = "Rows")]
     pub source: Option<String>,
+    /// The stage that is scored, where the file has several of its kind; may be given for each kind
+    #[arg(long = "score", value_name = "ID", help_heading = "Rows")]
+    pub scored: Vec<String>,
     /// What it is compared with: another pipeline file, or a report.json
     #[arg(long, value_name = "FILE", help_heading = "Verdict")]
     pub baseline: Option<PathBuf>,
@@ -187,10 +191,13 @@ fn told(args: &EvalArgs, report: &Report) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{} on {}, {} rows\n", report.pipeline, report.dataset, report.rows);
     if let Some(t) = &report.transcription {
+        let clean = t.clean_wer.map_or_else(String::new, |_| {
+            format!("; {} in clear speech without numbers", percent(t.clean_wer))
+        });
         let (wer, cer) = (between("transcription.wer"), between("transcription.cer"));
         let _ = writeln!(
             text,
-            "words wrong       {}{wer}\ncharacters wrong  {}{cer}",
+            "words wrong       {}{wer}{clean}\ncharacters wrong  {}{cer}",
             percent(t.wer),
             percent(t.cer)
         );
@@ -216,6 +223,16 @@ fn told(args: &EvalArgs, report: &Report) -> String {
             number(l.personal)
         );
     }
+    if let Some(m) = &report.memorisation {
+        let _ = writeln!(
+            text,
+            "secrets known     base {}, global {}, own {} bits on average; unknown ones have {:.2}",
+            number(m.mean.base),
+            number(m.mean.global),
+            number(m.mean.personal),
+            m.unknown
+        );
+    }
     if let Some(f) = &report.federation {
         let _ = writeln!(
             text,
@@ -231,7 +248,8 @@ fn told(args: &EvalArgs, report: &Report) -> String {
     let waits = report.speed.latency_ms.map_or_else(String::new, |l| {
         format!("; latency {:.0} ms at the median, {:.0} at 95 %, {:.0} at 99 %", l.p50, l.p95, l.p99)
     });
-    let _ = writeln!(text, "time              {:.1} s{factor}{waits}", report.speed.wall_seconds);
+    let (wall, cpu) = (report.speed.wall_seconds, report.resources.all_cpu_seconds());
+    let _ = writeln!(text, "time              {cpu:.1} CPU s in {wall:.1} s{factor}{waits}");
     for d in report.comparison.iter().flat_map(|c| &c.figures) {
         let verdict = if d.regression { "  worse" } else { "" };
         let ends = d.interval.map_or_else(String::new, |[low, high]| format!(" ({low:+.4} to {high:+.4})"));

@@ -150,7 +150,7 @@ pub fn run(verb: &RecordingVerb, settings: &Settings, out: &mut dyn Write) -> u8
 }
 
 fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
-    let recording = Recording::open(folder, &KeyFile::at(&settings.key_file)).map_err(of_vault)?;
+    let recording = Recording::open_complete(folder, &KeyFile::at(&settings.key_file)).map_err(of_vault)?;
     let RecordingHead { pipeline, facts, ports } = recording.head();
     let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
     let mut last = None;
@@ -175,14 +175,21 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
     text += &match last {
         None => "epochs     none\n".to_owned(),
         Some(end) => {
-            let ended = if end.end_of_input {
-                "to the end of the input"
-            } else {
-                "stopped before the end of the input"
+            let ended = match recording.broken_off() {
+                Some(_) => "complete",
+                None if end.end_of_input => "to the end of the input",
+                None => "stopped before the end of the input",
             };
             format!("epochs     {}, the last in round {}; {ended}\n", entries.totals().ends, end.round)
         }
     };
+    if let Some(place) = recording.broken_off() {
+        let how = match place.last {
+            Some(_) => "; replay --complete-epochs plays what is counted here",
+            None => "",
+        };
+        text += &format!("unfinished {}: {}{how}\n", place.path.display(), place.told());
+    }
     if entries.forgotten() > 0 {
         text += &format!("forgotten  {} parts of devices whose key is gone\n", entries.forgotten());
     }

@@ -1,6 +1,6 @@
-//! The verb `replay`: a pipeline file runs over a recording or a store instead of its own sources.
+//! The verb `replay`: a pipeline file runs over a recording, a store or a data set instead of its own sources.
 //!
-//! In: a pipeline file, which stays as it is, and a folder. Out: the run's results, apart from what earlier runs of the file
+//! In: a pipeline file, which stays as it is, and a path. Out: the run's results, apart from what earlier runs of the file
 //! keep. Each source gives way to the recorded port of its name; rows stand only where rows as private as they are may stand.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 use headwater_contract::{Kind, Label, Result, StageError, toml};
 use headwater_runtime::plan::{Plan, PortRef};
 use headwater_stages::replay::{self, word_of};
-use headwater_vault::{KeyFile, RecordedPort, Recording};
+use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, Unfinished};
 
 use crate::run::{Memory, RunArgs, plan_of, run_plan};
 use crate::site::Settings;
@@ -18,8 +18,8 @@ use crate::site::Settings;
 /// What is played, and how.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
-    /// The folder of a recording or of a store, which takes the place of every source
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// The folder of a recording or of a store, which takes the place of every source; or a data set, in the place of the only one
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub from: PathBuf,
     /// Which port of the recording takes the place of a source, where the names differ
     #[arg(long = "port", value_name = "STAGE=PORT", value_parser = crate::pipeline::pair)]
@@ -36,6 +36,19 @@ pub struct ReplayArgs {
     /// Only rows of this device; may be given several times
     #[arg(long = "device", value_name = "NAME")]
     pub devices: Vec<String>,
+    /// Only rows of this split of a data set
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+    /// Play the complete epochs of a recording whose run was killed before it ended
+    #[arg(long)]
+    pub complete_epochs: bool,
+}
+
+impl ReplayArgs {
+    /// Whether some rows are left out.
+    fn chooses(&self) -> bool {
+        !self.devices.is_empty() || self.since.is_some() || self.until.is_some() || self.split.is_some()
+    }
 }
 
 /// Where replays keep what a run keeps: apart from the runs of the same pipeline.
@@ -61,19 +74,25 @@ pub fn run(args: &ReplayArgs, run: &RunArgs, settings: &Settings, kinds: &[Kind]
 /// # Errors
 /// A source has no port in the recording, or one with other rows.
 fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
-    if !args.from.is_dir() {
-        return Err(StageError::new(format!("there is no folder {}", args.from.display()))
-            .expected("a recording (`headwater run FILE --record DIR`) or a store"));
+    if !args.from.exists() {
+        return Err(StageError::new(format!("there is no {}", args.from.display())).expected(
+            "a recording (`headwater run FILE --record DIR`), a store, or a data set (`headwater dataset`)",
+        ));
     }
-    let key = KeyFile::at(&settings.key_file);
-    let recording = Recording::find(&args.from, &key).map_err(|e| StageError::new(e.to_string()))?;
+    let recording = match args.from.join(KEYSTORE_FILE).is_file() {
+        true => recording(args, settings)?,
+        false => None,
+    };
     let sources = plan.sources();
-    if let Some((unknown, _)) =
-        args.ports.iter().find(|(id, _)| !sources.iter().any(|at| plan.port_name(*at) == *id))
-    {
-        let names: Vec<String> = sources.iter().map(|at| plan.port_name(*at)).collect();
+    let names = || sources.iter().map(|at| plan.port_name(*at)).collect::<Vec<_>>();
+    if let Some((unknown, _)) = args.ports.iter().find(|(id, _)| !names().contains(id)) {
         return Err(StageError::new(format!("--port: the pipeline has no source {unknown:?}"))
-            .expected(names.join(" or ")));
+            .expected(names().join(" or ")));
+    }
+    if recording.is_none() && sources.len() > 1 {
+        return Err(StageError::new(format!("the pipeline has the sources {}", names().join(" and ")))
+            .expected("a recording, which has rows for each of them")
+            .help("a stage of type `replay` in the file plays a store or a data set beside other sources"));
     }
     for at in sources {
         let port = match &recording {
@@ -91,9 +110,30 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
         }
         if let Some(stage) = plan.stages.get_mut(at.stage) {
             stage.role = role;
+            if args.chooses() {
+                // What was said in recordings that are left out is not to be heard.
+                stage.options.remove("path");
+            }
         }
     }
     Ok(())
+}
+
+/// The recording that is played; nothing if it is a store. One that was never ended is refused unless its complete epochs are asked for.
+fn recording(args: &ReplayArgs, settings: &Settings) -> Result<Option<Recording>> {
+    let (key, asked) = (KeyFile::at(&settings.key_file), args.complete_epochs);
+    let of_vault = |error: headwater_vault::Error| StageError::new(error.to_string());
+    let found = Recording::find(&args.from, &key, Unfinished::CompleteEpochs).map_err(of_vault)?;
+    let Some(place) = found.as_ref().and_then(Recording::broken_off) else { return Ok(found) };
+    let told = format!("{}: {}", place.path.display(), place.told());
+    if place.last.is_none() {
+        return Err(StageError::new(told));
+    }
+    if !asked {
+        return Err(StageError::new(told).help("to play what is complete: --complete-epochs"));
+    }
+    tracing::warn!("{told}; its {} complete epochs are played", place.epochs);
+    Ok(found)
 }
 
 /// The recorded port that takes the place of a source, whose rows must be just as private.
@@ -142,7 +182,11 @@ fn options(plan: &Plan, at: PortRef, port: Option<&RecordedPort>, args: &ReplayA
         ("port", port.map(|port| &port.name)),
         ("since", args.since.as_ref()),
         ("until", args.until.as_ref()),
+        ("split", args.split.as_ref()),
     ];
+    if args.complete_epochs {
+        table.insert("complete_epochs".to_owned(), toml::Value::Boolean(true));
+    }
     table.extend(given.iter().filter_map(|(name, value)| Some(((*name).to_owned(), text((*value)?)))));
     Ok(table)
 }

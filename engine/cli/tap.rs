@@ -118,7 +118,7 @@ fn look(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Result<()> 
 }
 
 fn elsewhere(processes: usize) -> &'static str {
-    if processes > 1 { ", those alone that leave it in the home process" } else { "" }
+    if processes > 1 { ", those of other processes up to half a second later" } else { "" }
 }
 
 /// Rows as lines whose columns stand below each other as far as the widths so far allow.

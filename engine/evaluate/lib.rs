@@ -10,6 +10,7 @@
 pub mod bootstrap;
 pub mod compare;
 pub mod condition;
+pub mod markup;
 pub mod outcome;
 pub mod page;
 pub mod report;

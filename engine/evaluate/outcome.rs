@@ -42,6 +42,8 @@ pub struct Utterance {
     pub device: String,
     /// What was said, where that is known and the pipeline hears it.
     pub reference: Option<String>,
+    /// Whether the data set calls it clear speech without numbers.
+    pub clean: bool,
     /// What was heard, where the pipeline writes speech down.
     pub heard: Option<String>,
     /// What the redactor read, and what it left; where the pipeline has one.
@@ -132,6 +134,9 @@ pub struct RoundBytes {
 pub struct Exposure {
     /// Its place in the manifest, from 0.
     pub canary: usize,
+    /// Its group, if the manifest says one.
+    #[serde(default)]
+    pub group: Option<String>,
     /// In how many rows it stands.
     pub copies: u64,
     /// `base`, `global`, or a device.

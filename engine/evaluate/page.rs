@@ -8,8 +8,7 @@ mod plot;
 mod sections;
 mod text;
 
-use text::escape;
-
+use crate::markup::escape;
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::table::UnitRow;

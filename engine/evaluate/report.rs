@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, figures};
-use crate::outcome::{Exposure, Outcome, RoundBytes};
+use crate::outcome::{Outcome, RoundBytes};
 use crate::score::language::{self, Perplexity};
+use crate::score::memorisation::Memorisation;
 use crate::score::redaction::{Counts, Scores};
-use crate::score::{kinds, rate, redaction, transcription};
+use crate::score::{kinds, memorisation, rate, redaction, transcription};
 use crate::table::UnitRow;
 
 /// The value of `format`.
@@ -61,6 +62,9 @@ pub struct Report {
 pub struct Transcription {
     /// Word errors for each word of the references.
     pub wer: Option<f64>,
+    /// The same of utterances that the data set calls clean: clear speech without numbers.
+    #[serde(default)]
+    pub clean_wer: Option<f64>,
     /// Character errors for each character.
     pub cer: Option<f64>,
     /// Utterances with a reference.
@@ -192,19 +196,6 @@ pub struct LanguageRound {
     pub perplexity: Perplexity,
 }
 
-/// How well planted secrets are known: 0 is as well as any other, `log2(compared)` better than all others.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memorisation {
-    /// The highest exposure to the base.
-    pub base: Option<f64>,
-    /// To the global adapter.
-    pub global: Option<f64>,
-    /// To any device's own adapter.
-    pub personal: Option<f64>,
-    /// Each secret and model.
-    pub exposures: Vec<Exposure>,
-}
-
 /// What was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Federation {
@@ -257,6 +248,13 @@ pub struct Resources {
     pub disk_bytes: u64,
 }
 
+impl Resources {
+    /// CPU seconds of all stages together.
+    pub fn all_cpu_seconds(&self) -> f64 {
+        self.cpu_seconds.values().sum()
+    }
+}
+
 impl Report {
     /// The report of an outcome, with the rows that stand for it.
     pub fn of(outcome: &Outcome, rows: &[UnitRow]) -> Report {
@@ -269,7 +267,7 @@ impl Report {
             transcription: transcription_of(outcome),
             redaction: redaction_of(outcome),
             language: language_of(outcome),
-            memorisation: memorisation_of(&outcome.exposures),
+            memorisation: memorisation::together(&outcome.exposures),
             federation: federation_of(outcome),
             rejected: outcome.rejected.clone(),
             digest: outcome.digest.clone(),
@@ -291,16 +289,20 @@ impl Report {
 }
 
 fn transcription_of(outcome: &Outcome) -> Option<Transcription> {
-    let mut all = transcription::Scores::default();
+    let (mut all, mut clean) = (transcription::Scores::default(), transcription::Scores::default());
     let mut devices: BTreeMap<String, transcription::Scores> = BTreeMap::new();
     for said in &outcome.utterances {
         let (Some(reference), Some(heard)) = (&said.reference, &said.heard) else { continue };
         let scores = transcription::score(reference, heard);
         all.add(&scores);
+        if said.clean {
+            clean.add(&scores);
+        }
         devices.entry(said.device.clone()).or_default().add(&scores);
     }
     (all.utterances > 0).then(|| Transcription {
         wer: all.words.rate(),
+        clean_wer: clean.words.rate(),
         cer: all.chars.rate(),
         utterances: all.utterances,
         words: all.words.words as u64,
@@ -362,18 +364,6 @@ fn language_of(outcome: &Outcome) -> Option<Language> {
         tokens: of_last.tokens,
         rounds: rounds.iter().map(line).collect(),
         devices: last.iter().map(|(name, (_, nats))| ((*name).to_owned(), nats.perplexity())).collect(),
-    })
-}
-
-fn memorisation_of(exposures: &[Exposure]) -> Option<Memorisation> {
-    let highest = |of: &dyn Fn(&str) -> bool| {
-        exposures.iter().filter(|e| of(&e.model)).map(|e| e.exposure).max_by(f64::total_cmp)
-    };
-    (!exposures.is_empty()).then(|| Memorisation {
-        base: highest(&|model| model == "base"),
-        global: highest(&|model| model == "global"),
-        personal: highest(&|model| model != "base" && model != "global"),
-        exposures: exposures.to_vec(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 pub mod kinds;
 pub mod language;
+pub mod memorisation;
 pub mod redaction;
 pub mod transcription;
 

@@ -15,6 +15,7 @@ pub mod hosts;
 mod join;
 mod line;
 mod link;
+mod look;
 mod message;
 mod stream;
 mod tls;
@@ -38,6 +39,7 @@ use tls::Tls;
 
 use crate::instance::Failure;
 use crate::metrics::{Counts, Metrics};
+use crate::watch::Watch;
 
 /// What messages call the cluster, where a stage's id would stand.
 pub const NAME: &str = "[cluster]";
@@ -138,8 +140,14 @@ impl Member {
     }
 
     /// Gives the lines what they count and may stop.
-    pub(crate) fn attach(&self, metrics: Arc<Metrics>, stopping: Arc<AtomicBool>, end: Arc<OnceLock<Epoch>>) {
-        self.lines.attach(Attached { metrics, stopping, end });
+    pub(crate) fn attach(
+        &self,
+        metrics: Arc<Metrics>,
+        stopping: Arc<AtomicBool>,
+        end: Arc<OnceLock<Epoch>>,
+        watch: Arc<Watch>,
+    ) {
+        self.lines.attach(Attached { metrics, stopping, end, watch });
     }
 
     /// The workers of a process, of those of all processes.

@@ -50,6 +50,25 @@ impl Watch {
         Watching { watch: self.clone(), id, rows, dropped }
     }
 
+    /// The ports that somebody looks at.
+    pub(crate) fn ports(&self) -> Vec<PortRef> {
+        let mut ports: Vec<PortRef> = match self.all.read() {
+            Ok(all) => all.iter().map(|watcher| watcher.port).collect(),
+            Err(_) => Vec::new(),
+        };
+        ports.sort();
+        ports.dedup();
+        ports
+    }
+
+    /// Takes note of rows that passed a port elsewhere and cannot be shown.
+    pub(crate) fn missed(&self, port: PortRef, rows: u64) {
+        let Ok(all) = self.all.read() else { return };
+        for watcher in all.iter().filter(|watcher| watcher.port == port) {
+            watcher.dropped.fetch_add(rows, Relaxed);
+        }
+    }
+
     /// Shows rows that leave by a port.
     pub(crate) fn show(&self, port: PortRef, rows: &RecordBatch) {
         if self.count.load(Relaxed) == 0 {

@@ -51,10 +51,10 @@ pub use frame_log::{FrameLog, LogContent};
 pub use frames::TornTail;
 pub use identity::COLUMNS as IDENTITY_COLUMNS;
 pub use intake_log::{Intake, IntakeContent, IntakeLog, IntakeLogOptions};
-pub use keystore::{SegmentSeal, rotate_key};
+pub use keystore::{FILE_NAME as KEYSTORE_FILE, SegmentSeal, rotate_key};
 pub use recording::{
-    Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntries, RecordingHead,
-    RecordingWriter,
+    BrokenOff, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntries,
+    RecordingHead, RecordingWriter, Unfinished,
 };
 pub use root_key::{KeyFile, KeyId, KeyProvider, Overwrite, RootKey};
 pub use secret::Key;

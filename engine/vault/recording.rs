@@ -1,7 +1,7 @@
 //! A recording: what passed at some ports of a run, epoch by epoch, in the frame files of a folder of its own. In: what it is
 //! of, then rows and the ends of epochs, then its end. Out: the same in order, one frame at a time, or an error that names
-//! file, frame and byte. One without its end is refused, so that nothing is read short in silence. It knows nothing of what
-//! an epoch or a label means. See docs/formats/recording.md.
+//! file, frame and byte. One without its end is refused, so that nothing is read short in silence, unless its complete epochs
+//! are asked for. It knows nothing of what an epoch or a label means. See docs/formats/recording.md.
 
 mod format;
 mod reader;
@@ -24,7 +24,7 @@ use crate::root_key::KeyProvider;
 use crate::{Error, Result};
 
 pub(crate) use format::fuzz;
-pub use reader::{Recording, RecordingEntries};
+pub use reader::{BrokenOff, Recording, RecordingEntries, Unfinished};
 
 /// What a recording is of.
 #[derive(Clone, Debug, PartialEq)]

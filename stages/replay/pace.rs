@@ -25,17 +25,18 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    fn takes(&self, ids: &IdentityColumns<'_>, row: usize) -> bool {
-        let at = ids.captured_at(row);
+    /// Whether a row of this device, captured then, is wanted.
+    pub(super) fn takes(&self, device: &str, at: Micros) -> bool {
         self.since.is_none_or(|since| at >= since)
             && self.until.is_none_or(|until| at < until)
-            && (self.devices.is_empty() || self.devices.contains(ids.device(row)))
+            && (self.devices.is_empty() || self.devices.contains(device))
     }
 
     /// The rows that are wanted.
     pub(super) fn of(&self, rows: &RecordBatch) -> Result<RecordBatch> {
         let ids = IdentityColumns::of(rows)?;
-        let wanted: Vec<bool> = (0..ids.len()).map(|row| self.takes(&ids, row)).collect();
+        let wanted: Vec<bool> =
+            (0..ids.len()).map(|row| self.takes(ids.device(row), ids.captured_at(row))).collect();
         if wanted.iter().all(|wanted| *wanted) {
             return Ok(rows.clone());
         }
@@ -59,6 +60,11 @@ impl Pacer {
 
     pub(super) fn choice(&self) -> &Choice {
         &self.choice
+    }
+
+    /// The columns that rows leave with.
+    pub(super) fn schema(&self) -> SchemaRef {
+        self.schema.clone()
     }
 
     /// Sends the wanted rows of a batch but for the first `given` of them. `at(n)` is the place behind the n-th.

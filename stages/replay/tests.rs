@@ -19,6 +19,9 @@ struct Taken {
     rows: Vec<String>,
     ends: Vec<EpochEnd>,
     places: Vec<Position>,
+    /// Seqs of what was set aside.
+    rejected: Vec<String>,
+    last: Option<RecordBatch>,
     /// Stops after so many batches.
     stop: Option<usize>,
 }
@@ -31,10 +34,12 @@ fn names(batch: &RecordBatch) -> Vec<String> {
 impl FeedSink for Taken {
     fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
         self.rows.extend(names(&batch));
+        self.last = Some(batch);
         self.places.push(position);
         self.stop.is_none_or(|stop| self.places.len() < stop)
     }
-    fn reject(&mut self, _: RowId, _: Micros, _: &'static str, _: String) -> bool {
+    fn reject(&mut self, id: RowId, _: Micros, _: &'static str, _: String) -> bool {
+        self.rejected.push(format!("{}{}", id.device, id.seq));
         true
     }
     fn close(&mut self, end: EpochEnd, position: Position) -> bool {
@@ -193,6 +198,94 @@ fn a_store_comes_again_in_the_order_of_capture() {
     for wrong in ["label = 'redacted'", "port = 'x.out'", "columns = ['gone']", "columns = ['text f32']"] {
         assert!(fixture.config(wrong).ready(&fixture.site()).is_err(), "{wrong}");
     }
+}
+
+/// Rows of every form, the second captured before the first; the third names no device and no time.
+const FORMS: [(&str, &str); 4] = [
+    (
+        "set.jsonl",
+        r#"{"device": "hall", "captured_at": "2026-03-02T08:15:00Z", "text": "one", "mood": "glad", "split": "train"}
+{"device": "porch", "captured_at": "2026-03-02T08:00:00Z", "text": "two", "split": "train"}
+{"text": "three", "split": "heldout"}
+"#,
+    ),
+    (
+        "set.csv",
+        "device,captured_at,text,mood,split\nhall,2026-03-02T08:15:00Z,one,glad,train\n\
+         porch,2026-03-02T08:00:00Z,two,,train\n,,three,,heldout\n",
+    ),
+    ("set.toml", "format = 'headwater-dataset'\nversion = 1\nname = 'set'\n[[file]]\npath = 'set.jsonl'\n"),
+    (
+        "set.json",
+        r#"[{"device": "hall", "captured_at": "2026-03-02T08:15:00Z", "full_text": "one", "mood": "glad", "spans": [], "split": "train"},
+{"device": "porch", "captured_at": "2026-03-02T08:00:00Z", "full_text": "two", "spans": [], "split": "train"},
+{"device": "p", "full_text": "three", "spans": [], "split": "heldout"}]"#,
+    ),
+];
+
+#[test]
+fn a_data_set_of_any_form_comes_in_the_order_of_capture() {
+    let fixture = Fixture::new();
+    for (name, text) in FORMS {
+        std::fs::write(fixture.path(name), text).unwrap();
+    }
+    for (name, _) in FORMS {
+        let config = |more: &str| {
+            let text = format!("path = '{}'\n{more}", fixture.path(name).display());
+            Replay::from_table(&text.parse().unwrap()).unwrap()
+        };
+        let taken = fixture.play(&config("columns = ['text', 'mood', 'id']"), None, None);
+        assert_eq!(taken.rows, ["p2", "porch1", "hall0"], "{name}: what names no device is the pipeline's");
+        assert!(taken.ends.is_empty(), "a data set was not cut");
+        let paced = fixture.play(&config("speed = 1e12"), None, None);
+        assert_eq!(paced.rows, taken.rows, "{name}");
+        for (given, place) in paced.places.iter().enumerate() {
+            let rest = fixture.play(&config(""), Some(place.clone()), None);
+            assert!(taken.rows.ends_with(&rest.rows), "{name} after {given}");
+        }
+        let check = |more: &str, expected: &[&str]| {
+            assert_eq!(fixture.play(&config(more), None, None).rows, expected, "{name}: {more}");
+        };
+        check("split = 'train'", &["porch1", "hall0"]);
+        check("devices = ['hall']", &["hall0"]);
+        check("since = '2026-03-02T08:10:00Z'", &["hall0"]);
+        check("until = '2026-03-02T08:10:00Z'", &["p2", "porch1"]);
+        for wrong in [
+            "label = 'redacted'",
+            "port = 'x.out'",
+            "columns = ['gone']",
+            "columns = ['samples [f32]']",
+            "split = 'gone'",
+            "complete_epochs = true",
+        ] {
+            assert!(config(wrong).ready(&fixture.site()).is_err(), "{name}: {wrong}");
+        }
+    }
+}
+
+#[test]
+fn recordings_of_a_data_set_come_whole_or_are_set_aside() {
+    let fixture = Fixture::new();
+    let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/voice/hallway");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(voice).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let folder = fixture.path("set/7/1");
+    std::fs::create_dir_all(&folder).unwrap();
+    let suffix = files[0].extension().unwrap().to_str().unwrap();
+    std::fs::copy(&files[0], folder.join(format!("7-1-0.{suffix}"))).unwrap();
+    let bytes = std::fs::read(&files[0]).unwrap();
+    std::fs::write(folder.join(format!("7-1-1.{suffix}")), &bytes[..bytes.len() / 2]).unwrap();
+    std::fs::write(folder.join("7-1.trans.txt"), "7-1-0 HELLO THERE\n7-1-1 BROKEN OFF\n").unwrap();
+    let text = "columns = ['sample_rate u32', 'samples [f32]', 'reference', 'id']";
+    let text = format!("path = '{}'\n{text}", fixture.path("set").display());
+    let config = Replay::from_table(&text.parse().unwrap()).unwrap();
+    let taken = fixture.play(&config, None, None);
+    assert_eq!((taken.rows, taken.rejected), (vec!["70".to_owned()], vec!["71".to_owned()]));
+    let batch = taken.last.unwrap();
+    let reference = batch.column_by_name("reference").unwrap();
+    assert_eq!(reference.as_any().downcast_ref::<StringArray>().unwrap().value(0), "HELLO THERE");
+    assert!(batch.get_array_memory_size() > 4 * 16_000, "a second of samples at least");
 }
 
 #[test]

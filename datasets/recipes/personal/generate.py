@@ -17,6 +17,7 @@ import tomllib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import canaries
 import people
 import talk
 from people import Device
@@ -50,6 +51,9 @@ def make(words: dict) -> dict[str, bytes]:
     files["members.csv"] = members(devices, "start")
     files["newcomers.csv"] = members(devices, "after")
     files["manifest.toml"] = manifest(devices, words, files)
+    secrets, planted = canaries.planted(devices, rows)
+    files["canaries.jsonl"] = lines_of(planted, "start")
+    files["canaries.toml"] = with_canaries(secrets, files)
     return files
 
 
@@ -134,6 +138,32 @@ def manifest(devices: list[Device], words: dict, files: dict[str, bytes]) -> byt
         lines += ["", "[[member]]"]
         lines += [f"{key} = {quoted(value)}" for key, value in member(device).items()]
         lines += [f"words = {listed(device.words)}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def with_canaries(secrets: list[dict], files: dict[str, bytes]) -> bytes:
+    """The manifest of the talk with secrets planted in it."""
+    lines = [
+        'format      = "headwater-dataset"',
+        "version     = 1",
+        'name        = "personal with canaries"',
+        'licence     = "CC0-1.0"',
+        'description = "The talk of datasets/personal with secrets planted in it: what does a model remember of them?"',
+        "",
+        "[columns]",
+        'gateway = "where the device is attached"',
+        'region  = "where that gateway is"',
+        "",
+        "[splits]",
+        'train   = "rows"',
+        'heldout = "rows"',
+    ]
+    for name in ("talk.jsonl", "canaries.jsonl"):
+        lines += ["", "[[file]]", f"path   = {quoted(name)}", f"rows   = {count_lines(files[name])}"]
+        lines += [f"sha256 = {quoted(hashlib.sha256(files[name]).hexdigest())}"]
+    for secret in secrets:
+        lines += ["", "[[canary]]"]
+        lines += [f"{key:<7} = {quoted(value) if isinstance(value, str) else value}" for key, value in secret.items()]
     return ("\n".join(lines) + "\n").encode()
 
 

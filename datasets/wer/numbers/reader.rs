@@ -1,348 +1,393 @@
-//! Words in, words and single numbers out: the grammar of numbers as they are spoken and written.
+//! Words in, words out with numbers in digits: one number grows word by word until a word comes that is none of it.
 //!
-//! Must not join numbers or know units: [`super`] does.
+//! A number is whole as long as each word fits into it (`twenty` and `one`, `two` and `hundred`), and a row of digits from where one does not
+//! (`one` and `two`). Must not know tokens that are wholly letters and digits mixed, nor how money is written in the end.
 
-/// Zero to nineteen, in order.
-pub const UNITS: &str = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen \
-                     sixteen seventeen eighteen nineteen";
+/// One to nineteen, in order.
+const UNITS: &str = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen";
 /// Twenty to ninety, in order.
-pub const TENS: &str = "twenty thirty forty fifty sixty seventy eighty ninety";
-pub const SCALES: [(&str, u128); 4] = [
-    ("thousand", 1_000),
-    ("million", 1_000_000),
-    ("billion", 1_000_000_000),
-    ("trillion", 1_000_000_000_000),
-];
+const TENS: &str = "twenty thirty forty fifty sixty seventy eighty ninety";
+/// What multiplies what stands before: a hundred, then thousand to the power of 1, 2, ...
+const SCALES: &str = "hundred thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion decillion";
 /// Ordinals that are not their cardinal with -th.
-const ORDINALS: [(&str, &str); 7] = [
-    ("first", "one"),
-    ("second", "two"),
-    ("third", "three"),
-    ("fifth", "five"),
-    ("eighth", "eight"),
-    ("ninth", "nine"),
-    ("twelfth", "twelve"),
+const ORDINALS: [(&str, u128, &str); 6] = [
+    ("zeroth", 0, "th"),
+    ("first", 1, "st"),
+    ("second", 2, "nd"),
+    ("third", 3, "rd"),
+    ("fifth", 5, "th"),
+    ("twelfth", 12, "th"),
 ];
-/// A number as it will be written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Number {
-    /// `$`, `€`, `£` or `¢`.
-    pub currency: Option<char>,
-    /// Before the point; leading zeros are kept.
-    pub digits: String,
-    /// After the point; empty if there is none.
-    pub fraction: String,
-    /// `st`, `nd`, `rd`, `th`, `s` or `%`.
-    pub ending: &'static str,
+const SIGNS: [(&str, char); 4] = [("minus", '-'), ("negative", '-'), ("plus", '+'), ("positive", '+')];
+const MONEY: [(&str, char); 8] = [
+    ("pound", '£'),
+    ("pounds", '£'),
+    ("euro", '€'),
+    ("euros", '€'),
+    ("dollar", '$'),
+    ("dollars", '$'),
+    ("cent", '¢'),
+    ("cents", '¢'),
+];
+
+/// What a word is to a number.
+#[derive(Clone, Copy, PartialEq)]
+enum Word {
+    Zero,
+    Unit(u128),
+    /// With how its digits end: `1st`, `2s`.
+    LastUnit(u128, &'static str),
+    Ten(u128),
+    LastTen(u128, &'static str),
+    Scale(u128),
+    LastScale(u128, &'static str),
+    /// Before a number: its sign.
+    Sign(char),
+    /// Behind a number: its currency.
+    Money(char),
+    Percent,
+    Per,
+    And,
+    /// How often a digit comes.
+    Times(usize),
+    Point,
 }
 
-impl Number {
-    /// As text.
-    pub fn written(&self) -> String {
-        let currency = self.currency.map(String::from).unwrap_or_default();
-        let whole_money = self.currency.is_some() && self.fraction.chars().all(|c| c == '0');
-        let fraction = if self.fraction.is_empty() || whole_money {
-            String::new()
-        } else {
-            format!(".{}", self.fraction)
-        };
-        format!("{currency}{}{fraction}{}", self.digits, self.ending)
-    }
-
-    /// Nothing but digits: what may still grow.
-    pub fn is_plain(&self) -> bool {
-        self.currency.is_none() && self.fraction.is_empty() && self.ending.is_empty()
-    }
+fn place(words: &str, word: &str) -> Option<u32> {
+    words.split(' ').position(|known| known == word).and_then(|at| u32::try_from(at).ok())
 }
 
-/// A word, or a number in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Left as it is.
-    Word(String),
-    /// In digits.
-    Number(Number),
+fn unit(word: &str) -> Option<u128> {
+    Some(u128::from(place(UNITS, word)?) + 1)
 }
 
-/// Each number by itself.
-pub fn read(words: &[String]) -> Vec<Piece> {
-    let mut cursor = Cursor { words, at: 0 };
-    let mut out = Vec::new();
-    while let Some(word) = cursor.peek(0) {
-        let before =
-            out.last_mut().and_then(|piece| if let Piece::Number(n) = piece { Some(n) } else { None });
-        if let Some(numbers) = cursor.repeated().or_else(|| cursor.zero(before.is_some())) {
-            out.extend(numbers.into_iter().map(Piece::Number));
-        } else if let Some(number) = before.and_then(|whole| cursor.fraction_of(whole)) {
-            out.pop();
-            out.push(Piece::Number(number));
-        } else if let Some(number) = cursor.number() {
-            out.push(Piece::Number(number));
-        } else {
-            out.push(Piece::Word(word.into()));
-            cursor.at += 1;
-        }
-    }
-    out
+fn ten(word: &str) -> Option<u128> {
+    Some(u128::from(place(TENS, word)?) * 10 + 20)
 }
 
-/// Reads numbers from a place among words; every method that gives None has moved nothing.
-#[derive(Clone, Copy)]
-struct Cursor<'a> {
-    words: &'a [String],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn peek(&self, ahead: usize) -> Option<&'a str> {
-        self.words.get(self.at + ahead).map(String::as_str)
-    }
-
-    /// Runs `parse` on a copy and moves here only if it gave something.
-    fn attempt<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let mut copy = *self;
-        let found = parse(&mut copy)?;
-        *self = copy;
-        Some(found)
-    }
-
-    fn take(&mut self, word: &str) -> Option<()> {
-        (self.peek(0)? == word).then(|| self.at += 1)
-    }
-
-    fn table<T: Copy>(&mut self, table: &[(&str, T)]) -> Option<T> {
-        let word = self.peek(0)?;
-        let (_, value) = table.iter().find(|(name, _)| *name == word)?;
-        self.at += 1;
-        Some(*value)
-    }
-
-    /// "double seven", "triple oh".
-    fn repeated(&mut self) -> Option<Vec<Number>> {
-        self.attempt(|c| {
-            let times = c.table(&[("double", 2), ("triple", 3)])?;
-            let digit = c.attempt(Self::digit)?;
-            Some(vec![plain(&digit.to_string()); times])
-        })
-    }
-
-    /// One spoken or written digit; "oh" and "o" count.
-    fn digit(&mut self) -> Option<u128> {
-        if let Some(value) = self.table(&[("oh", 0), ("o", 0)]) {
-            return Some(value);
-        }
-        let word = self.peek(0)?;
-        let written = word.parse().ok().filter(|_| word.len() == 1);
-        let value = written.or_else(|| small(word).filter(|value| *value < 10))?;
-        self.at += 1;
-        Some(value)
-    }
-
-    /// "oh" and "o" are zeros next to a number only.
-    fn zero(&mut self, after_number: bool) -> Option<Vec<Number>> {
-        self.attempt(|c| {
-            c.table(&[("oh", ()), ("o", ())])?;
-            let mut rest = *c;
-            while rest.table(&[("oh", ()), ("o", ())]).is_some() {}
-            (after_number || rest.repeated().is_some() || rest.number().is_some()).then(|| vec![plain("0")])
-        })
-    }
-
-    /// The number with what makes a fraction of it, and the scale after that: "point one four", "and a half".
-    fn fraction_of(&mut self, whole: &Number) -> Option<Number> {
-        if !whole.is_plain() {
-            return None;
-        }
-        let fraction = self.fraction()?;
-        let number = Number { fraction, ..whole.clone() };
-        Some(self.attempt(|c| scaled(&number, c.table(&SCALES)?)).unwrap_or(number))
-    }
-
-    fn fraction(&mut self) -> Option<String> {
-        self.attempt(|c| {
-            if c.take("and").is_some() {
-                return c.take("a").and_then(|()| c.take("half")).map(|()| "5".into());
-            }
-            c.take("point")?;
-            let mut digits = String::new();
-            loop {
-                if let Some(digit) = c.attempt(Self::digit) {
-                    digits.push_str(&digit.to_string());
-                } else if let Some(number) = c.attempt(|c| c.number().filter(Number::is_plain)) {
-                    digits.push_str(&number.digits);
-                } else {
-                    break;
-                }
-            }
-            (!digits.is_empty()).then_some(digits)
-        })
-    }
-
-    /// A number in words or digits, with its scales: "two hundred and five", "3.5 million", "twenty first".
-    fn number(&mut self) -> Option<Number> {
-        self.attempt(Self::numeral).or_else(|| self.attempt(Self::spoken))
-    }
-
-    /// A token of digits, and a scale after it.
-    fn numeral(&mut self) -> Option<Number> {
-        let number = numeral(self.peek(0)?)?;
-        self.at += 1;
-        if !number.ending.is_empty() {
-            return Some(number);
-        }
-        let scaled = self.attempt(|c| {
-            let scale = c.table(&SCALES).or_else(|| c.table(&[("hundred", 100)]))?;
-            scaled(&number, scale)
-        });
-        Some(scaled.unwrap_or(number))
-    }
-
-    /// Descending scales: [n trillion] [n billion] [n million] [n thousand] [n].
-    fn spoken(&mut self) -> Option<Number> {
-        let (mut total, mut limit) = (0, u128::MAX);
-        let mut found = None;
-        loop {
-            let part = self.attempt(|c| {
-                if found.is_some() {
-                    let _ = c.take("and");
-                }
-                let (value, ordinal) = c.below_thousand()?;
-                if ordinal.is_some() {
-                    return Some((value, 1, ordinal));
-                }
-                let (scale, ordinal) = c.scale();
-                (scale < limit).then_some((value * scale, scale, ordinal))
-            });
-            let Some((value, scale, ordinal)) = part else { break };
-            total += value;
-            limit = scale;
-            found = Some(Number {
-                digits: total.to_string(),
-                ending: ordinal.unwrap_or_default(),
-                ..Number::default()
-            });
-            if scale == 1 || ordinal.is_some() {
-                break;
-            }
-        }
-        found
-    }
-
-    /// The scale word at hand: 1 if there is none; ordinal for "thousandth".
-    fn scale(&mut self) -> (u128, Option<&'static str>) {
-        if let Some(scale) = self.table(&SCALES) {
-            return (scale, None);
-        }
-        let ordinal = self.peek(0).and_then(|word| word.strip_suffix("th"));
-        match ordinal.and_then(|stem| SCALES.iter().find(|(name, _)| *name == stem)) {
-            Some((_, scale)) => {
-                self.at += 1;
-                (*scale, Some("th"))
-            }
-            None => (1, None),
-        }
-    }
-
-    /// [1..99 hundred [and]] 0..99, or "hundred" alone. The ordinal's ending ends the number.
-    fn below_thousand(&mut self) -> Option<(u128, Option<&'static str>)> {
-        let (head, ending) = match self.attempt(Self::below_hundred) {
-            Some(found) => found,
-            None if matches!(self.peek(0), Some("hundred")) => (1, None),
-            None => return None,
-        };
-        if ending.is_some() || head == 0 {
-            return Some((head, ending));
-        }
-        if self.take("hundredth").is_some() {
-            return Some((head * 100, Some("th")));
-        }
-        if self.take("hundred").is_none() {
-            return Some((head, None));
-        }
-        let rest = self.attempt(|c| {
-            let _ = c.take("and");
-            let rest = c.below_hundred().filter(|(value, _)| *value > 0)?;
-            // "two hundred and three hundred" are two numbers
-            (!matches!(c.peek(0), Some("hundred"))).then_some(rest)
-        });
-        let (rest, ending) = rest.unwrap_or((0, None));
-        Some((head * 100 + rest, ending))
-    }
-
-    fn below_hundred(&mut self) -> Option<(u128, Option<&'static str>)> {
-        let word = self.peek(0)?;
-        if let Some(found) = ordinal(word) {
-            self.at += 1;
-            return Some(found);
-        }
-        if let Some(tens) = word.strip_suffix("ies").and_then(|stem| small(&format!("{stem}y"))) {
-            self.at += 1;
-            return Some((tens, Some("s")));
-        }
-        let value = small(word)?;
-        self.at += 1;
-        if value < 20 {
-            return Some((value, None));
-        }
-        let ones = self.attempt(|c| {
-            let word = c.peek(0)?;
-            c.at += 1;
-            ordinal(word).or_else(|| Some((small(word)?, None))).filter(|(ones, _)| (1..10).contains(ones))
-        });
-        let (ones, ending) = ones.unwrap_or((0, None));
-        Some((value + ones, ending))
-    }
-}
-
-fn plain(digits: &str) -> Number {
-    Number { digits: digits.into(), ..Number::default() }
-}
-
-/// The value of a word below one hundred.
-pub fn small(word: &str) -> Option<u128> {
-    let place = |words: &str| words.split(' ').position(|w| w == word).and_then(|n| u128::try_from(n).ok());
-    place(UNITS).or_else(|| Some(20 + 10 * place(TENS)?))
-}
-
-/// "third", "sixth", "twentieth": the value and how its digits end.
-fn ordinal(word: &str) -> Option<(u128, Option<&'static str>)> {
-    if let Some((_, cardinal)) = ORDINALS.iter().find(|(name, _)| *name == word) {
-        let ending = match *cardinal {
-            "one" => "st",
-            "two" => "nd",
-            "three" => "rd",
-            _ => "th",
-        };
-        return Some((small(cardinal)?, Some(ending)));
-    }
-    let value = match word.strip_suffix("ieth") {
-        Some(stem) => small(&format!("{stem}y"))?,
-        None => small(word.strip_suffix("th")?)?,
-    };
-    (value > 0).then_some((value, Some("th")))
-}
-
-/// A token written in digits: an optional sign of currency, digits, an optional fraction, an optional ending.
-fn numeral(token: &str) -> Option<Number> {
-    let currency = token.chars().next().filter(|c| matches!(c, '$' | '€' | '£' | '¢'));
-    let body = currency.map_or(token, |c| token.get(c.len_utf8()..).unwrap_or_default());
-    let ending =
-        ["st", "nd", "rd", "th", "s", "%"].into_iter().find(|e| body.ends_with(e)).unwrap_or_default();
-    let body = body.strip_suffix(ending)?;
-    let (digits, fraction) = body.split_once('.').unwrap_or((body, ""));
-    let all_digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    let found = !(digits.is_empty() && fraction.is_empty()) && all_digits(digits) && all_digits(fraction);
-    found.then(|| Number { currency, digits: digits.into(), fraction: fraction.into(), ending })
-}
-
-/// A written number times a scale; None where the product is not whole or too large to be meant.
-fn scaled(number: &Number, scale: u128) -> Option<Number> {
-    let places = u32::try_from(number.fraction.len()).ok()?;
-    let unit = 10u128.checked_pow(places)?;
-    let value = format!("{}{}", number.digits, number.fraction).parse::<u128>().ok()?.checked_mul(scale)?;
-    value.is_multiple_of(unit).then(|| Number {
-        digits: (value / unit).to_string(),
-        fraction: String::new(),
-        ..number.clone()
+fn scale(word: &str) -> Option<u128> {
+    Some(match place(SCALES, word)? {
+        0 => 100,
+        power => 1000_u128.checked_pow(power)?,
     })
+}
+
+fn last_unit(word: &str) -> Option<Word> {
+    if let Some((_, value, ending)) = ORDINALS.iter().find(|(name, ..)| *name == word) {
+        return Some(Word::LastUnit(*value, ending));
+    }
+    let plural = if word == "sixes" {
+        unit("six")
+    } else {
+        word.strip_suffix('s').filter(|w| *w != "six").and_then(unit)
+    };
+    if let Some(value) = plural {
+        return Some(Word::LastUnit(value, "s"));
+    }
+    let stem =
+        if word == "eighth" { "eight" } else { word.strip_suffix("th").filter(|stem| *stem != "eight")? };
+    unit(stem)
+        .filter(|value| *value > 3 && *value != 5 && *value != 12)
+        .map(|value| Word::LastUnit(value, "th"))
+}
+
+fn of(word: &str) -> Option<Word> {
+    let listed = |table: &[(&str, char)]| table.iter().find(|(name, _)| *name == word).map(|(_, sign)| *sign);
+    let ending = |ending: &'static str, of: fn(&str) -> Option<u128>, tail: &str| {
+        of(&format!("{}{tail}", word.strip_suffix(ending)?))
+    };
+    Some(match word {
+        "o" | "oh" | "zero" => Word::Zero,
+        "percent" => Word::Percent,
+        "per" => Word::Per,
+        "and" => Word::And,
+        "double" => Word::Times(2),
+        "triple" => Word::Times(3),
+        "point" => Word::Point,
+        _ => {
+            return (unit(word).map(Word::Unit))
+                .or_else(|| last_unit(word))
+                .or_else(|| ten(word).map(Word::Ten))
+                .or_else(|| ending("ies", ten, "y").map(|value| Word::LastTen(value, "s")))
+                .or_else(|| ending("ieth", ten, "y").map(|value| Word::LastTen(value, "th")))
+                .or_else(|| scale(word).map(Word::Scale))
+                .or_else(|| ending("s", scale, "").map(|value| Word::LastScale(value, "s")))
+                .or_else(|| ending("th", scale, "").map(|value| Word::LastScale(value, "th")))
+                .or_else(|| listed(&SIGNS).map(Word::Sign))
+                .or_else(|| listed(&MONEY).map(Word::Money));
+        }
+    })
+}
+
+/// Whether "and a half" behind it is a fraction.
+pub fn can_have_half(word: &str) -> bool {
+    matches!(of(word), Some(Word::Zero | Word::Unit(_) | Word::Ten(_) | Word::Scale(_)))
+}
+
+/// A number as it grows.
+#[derive(Clone, PartialEq)]
+enum Value {
+    Whole(u128),
+    /// Digits in a row, perhaps with a point.
+    Row(String),
+}
+
+impl Value {
+    fn text(&self) -> String {
+        match self {
+            Value::Whole(value) => value.to_string(),
+            Value::Row(digits) => digits.clone(),
+        }
+    }
+
+    /// The same with digits behind it.
+    fn then(&self, digits: impl std::fmt::Display) -> Value {
+        Value::Row(format!("{}{digits}", self.text()))
+    }
+
+    /// With a word below a hundred: into the zeros at its end, or behind it.
+    fn with(&self, value: u128, before: Option<Word>) -> Value {
+        let room = if value < 10 { 10 } else { 100 };
+        let after_ten = matches!(before, Some(Word::Ten(_))) && value < 10;
+        match self {
+            Value::Row(digits) if after_ten && digits.ends_with('0') => {
+                let kept = digits.strip_suffix('0').unwrap_or_default();
+                Value::Row(format!("{kept}{value}"))
+            }
+            Value::Whole(whole) if whole.is_multiple_of(room) && !matches!(before, Some(Word::Unit(_))) => {
+                whole.checked_add(value).map_or_else(|| self.then(value), Value::Whole)
+            }
+            _ => self.then(value),
+        }
+    }
+
+    /// With tens. Unlike a unit, they find room also where a unit stands before.
+    fn with_tens(&self, tens: u128) -> Value {
+        match self {
+            Value::Whole(whole) if whole.is_multiple_of(100) => {
+                whole.checked_add(tens).map_or_else(|| self.then(tens), Value::Whole)
+            }
+            _ => self.then(tens),
+        }
+    }
+
+    /// So many times its last three digits, or all of a row of digits; nothing where that is no whole number.
+    fn times(&self, scale: u128) -> Option<Value> {
+        match self {
+            Value::Whole(0) => Some(Value::Whole(0)),
+            Value::Whole(whole) => {
+                let last = whole % 1000;
+                (whole - last).checked_add(last.checked_mul(scale)?).map(Value::Whole)
+            }
+            Value::Row(digits) => {
+                let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+                if part.contains('.') || whole.is_empty() && part.is_empty() {
+                    return None;
+                }
+                let unit = 10_u128.checked_pow(u32::try_from(part.len()).ok()?)?;
+                let all = format!("{whole}{part}").parse::<u128>().ok()?.checked_mul(scale)?;
+                all.is_multiple_of(unit).then(|| Value::Whole(all / unit))
+            }
+        }
+    }
+}
+
+/// The parts of a token of digits: its sign or currency, and the digits with their fraction.
+fn numeral(word: &str) -> Option<(Option<char>, &str)> {
+    let sign = word.chars().next().filter(|c| matches!(c, '-' | '+' | '£' | '€' | '$' | '¢'));
+    let digits = sign.map_or(Some(word), |sign| word.strip_prefix(sign))?;
+    is_number(digits).then_some((sign, digits))
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part),
+        None => digits(text),
+    }
+}
+
+/// Reads words one by one.
+pub struct Reader<'w> {
+    words: &'w [String],
+    sign: Option<char>,
+    value: Option<Value>,
+    out: Vec<String>,
+}
+
+impl<'w> Reader<'w> {
+    /// A reader at the beginning of some words.
+    pub fn new(words: &'w [String]) -> Self {
+        Reader { words, sign: None, value: None, out: Vec::new() }
+    }
+
+    /// What was written.
+    pub fn written(self) -> Vec<String> {
+        self.out
+    }
+
+    /// Reads all words.
+    pub fn read(&mut self) {
+        let words = self.words;
+        let mut at = 0;
+        while let Some(word) = words.get(at) {
+            let before = at.checked_sub(1).and_then(|before| words.get(before)).and_then(|word| of(word));
+            let next = words.get(at + 1).map(String::as_str);
+            let skips = self.word(word, before, next);
+            at += if skips { 2 } else { 1 };
+        }
+        self.end();
+    }
+
+    /// Ends the number at hand.
+    fn end(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.put(&value.text());
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        let sign = self.sign.take().map(String::from).unwrap_or_default();
+        self.out.push(format!("{sign}{text}"));
+        self.value = None;
+    }
+
+    /// Takes a word in; whether the next one is taken with it.
+    fn word(&mut self, word: &str, before: Option<Word>, next: Option<&str>) -> bool {
+        if let Some((sign, digits)) = numeral(word) {
+            self.numeral(word, sign, digits);
+            return false;
+        }
+        let Some(known) = of(word) else {
+            self.end();
+            self.put(word);
+            return false;
+        };
+        match known {
+            Word::Zero => self.zeros(1),
+            Word::Unit(value) => {
+                self.value = Some(
+                    self.value.as_ref().map_or(Value::Whole(value), |number| number.with(value, before)),
+                );
+            }
+            Word::Ten(tens) => {
+                self.value =
+                    Some(self.value.as_ref().map_or(Value::Whole(tens), |number| number.with_tens(tens)));
+            }
+            Word::LastUnit(value, ending) => {
+                let number =
+                    self.value.take().map_or(Value::Whole(value), |number| number.with(value, before));
+                self.put(&format!("{}{ending}", number.text()));
+            }
+            Word::LastTen(tens, ending) => {
+                let number = self.value.take().map_or(Value::Whole(tens), |number| number.with_tens(tens));
+                self.put(&format!("{}{ending}", number.text()));
+            }
+            Word::Scale(scale) => self.scale(scale),
+            Word::LastScale(scale, ending) => {
+                self.scale(scale);
+                let number = self.value.take().unwrap_or(Value::Whole(scale));
+                self.put(&format!("{}{ending}", number.text()));
+            }
+            Word::Sign(sign) => {
+                self.end();
+                if next.is_some_and(|next| of(next).is_some() || is_number(next)) {
+                    self.sign = Some(sign);
+                } else {
+                    self.put(word);
+                }
+            }
+            Word::Money(currency) => match self.value.is_some() {
+                true => {
+                    self.sign = Some(currency);
+                    self.end();
+                }
+                false => self.put(word),
+            },
+            Word::Percent => self.percent(word),
+            Word::Per if next == Some("cent") && self.value.is_some() => {
+                self.percent(word);
+                return true;
+            }
+            Word::Per => {
+                self.end();
+                self.put(word);
+            }
+            Word::And | Word::Times(_) | Word::Point => return self.between(word, known, before, next),
+        }
+        false
+    }
+
+    fn zeros(&mut self, times: usize) {
+        self.digits(&"0".repeat(times));
+    }
+
+    /// Digits behind the number at hand. A zero alone is forgotten.
+    fn digits(&mut self, digits: &str) {
+        let before = self.value.as_ref().filter(|value| **value != Value::Whole(0)).map(Value::text);
+        self.value = Some(Value::Row(before.unwrap_or_default() + digits));
+    }
+
+    fn numeral(&mut self, word: &str, sign: Option<char>, digits: &str) {
+        match &self.value {
+            Some(Value::Row(row)) if row.ends_with('.') => {
+                self.value = Some(Value::Row(format!("{row}{word}")));
+                return;
+            }
+            _ => self.end(),
+        }
+        self.sign = sign.or(self.sign);
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_whole = part.bytes().all(|byte| byte == b'0');
+        let whole = whole.parse().ok().filter(|_| is_whole);
+        self.value = Some(whole.map_or_else(|| Value::Row(digits.to_owned()), Value::Whole));
+    }
+
+    fn scale(&mut self, scale: u128) {
+        let scaled = match &self.value {
+            None => Some(Value::Whole(scale)),
+            Some(number) => number.times(scale),
+        };
+        if scaled.is_none() {
+            self.end();
+        }
+        self.value = Some(scaled.unwrap_or(Value::Whole(scale)));
+    }
+
+    fn percent(&mut self, word: &str) {
+        match self.value.take() {
+            Some(value) => self.put(&format!("{}%", value.text())),
+            None => self.put(word),
+        }
+    }
+
+    /// Words that mean something only between others of a number.
+    fn between(&mut self, word: &str, known: Word, before: Option<Word>, next: Option<&str>) -> bool {
+        let next_word = next.and_then(of);
+        let next_is_number = next.is_some_and(is_number);
+        if next_word.is_none() && !next_is_number {
+            self.end();
+            self.put(word);
+            return false;
+        }
+        match (known, next_word) {
+            (Word::And, _) if matches!(before, Some(Word::Scale(_))) => {}
+            (Word::Times(times), Some(Word::Zero)) => {
+                self.zeros(times);
+                return true;
+            }
+            (Word::Times(times), Some(Word::Unit(value))) => {
+                self.digits(&value.to_string().repeat(times));
+                return true;
+            }
+            (Word::Point, Some(Word::Zero | Word::Unit(_) | Word::Ten(_))) => self.digits("."),
+            (Word::Point, _) if next_is_number => self.digits("."),
+            (Word::Point, _) => {}
+            _ => {
+                self.end();
+                self.put(word);
+            }
+        }
+        false
+    }
 }

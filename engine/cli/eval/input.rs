@@ -22,7 +22,8 @@ pub(super) struct Input {
     audio: bool,
     /// Of recordings: the row of the n-th of a device.
     places: BTreeMap<(String, u64), usize>,
-    rows: usize,
+    /// Of texts: the row of the n-th line.
+    order: Vec<usize>,
     one_device: bool,
 }
 
@@ -34,9 +35,9 @@ impl Input {
             let device = if self.one_device { "" } else { ids.device(row) };
             *self.places.get(&(device.to_owned(), seq / SEQS))?
         } else {
-            usize::try_from(seq).ok()?
+            *self.order.get(usize::try_from(seq).ok()?)?
         };
-        (at < self.rows && ids.id(row).source.as_ref() == self.source).then_some(at)
+        (ids.id(row).source.as_ref() == self.source).then_some(at)
     }
 }
 
@@ -52,7 +53,9 @@ pub(super) fn lay(
     let io =
         |error: std::io::Error| StageError::new(format!("`{}` cannot be written: {error}", folder.display()));
     std::fs::create_dir_all(folder).map_err(io)?;
-    let path = if audio { recordings(dataset, folder) } else { texts(dataset, folder) }.map_err(io)?;
+    let order = if audio { Vec::new() } else { in_order(dataset) };
+    let path =
+        if audio { recordings(dataset, folder) } else { texts(dataset, &order, folder) }.map_err(io)?;
     let one_device = stage.options.get("one_device").and_then(toml::Value::as_bool).unwrap_or_default();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut places = BTreeMap::new();
@@ -73,7 +76,7 @@ pub(super) fn lay(
             set.push(option(stage, name, column.into()));
         }
     }
-    Ok(Input { source: stage.id.clone(), set, audio, places, rows: dataset.rows.len(), one_device })
+    Ok(Input { source: stage.id.clone(), set, audio, places, order, one_device })
 }
 
 /// What a trial writes goes to its own folder: options of stages that keep things. Where it shall be told what adapters remember, they are kept.
@@ -129,23 +132,6 @@ pub(super) fn device(row: &Row) -> &str {
     if row.device.is_empty() { "device" } else { &row.device }
 }
 
-/// When a row was captured: rows that do not say follow each other by a minute, from 2000 on.
-fn captured_at(row: &Row, at: usize) -> String {
-    if let Some(time) = row.captured_at {
-        return time.to_string();
-    }
-    let (days, minute) = (at / 1440, at % 1440);
-    let (years, days) = (days / 336, days % 336);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:00Z",
-        2000 + years,
-        1 + days / 28,
-        1 + days % 28,
-        minute / 60,
-        minute % 60
-    )
-}
-
 /// Links to the recordings, with a manifest.
 fn recordings(dataset: &Dataset, folder: &Path) -> std::io::Result<String> {
     let root = dataset.root.canonicalize()?;
@@ -160,7 +146,7 @@ fn recordings(dataset: &Dataset, folder: &Path) -> std::io::Result<String> {
         let _ = write!(
             text,
             "\n[[recording]]\nfile = \"{name}\"\ndevice = {device}\ncaptured_at = \"{}\"\n",
-            captured_at(row, at)
+            row.captured(at as u64)
         );
     }
     let path = folder.join("manifest.toml");
@@ -168,10 +154,17 @@ fn recordings(dataset: &Dataset, folder: &Path) -> std::io::Result<String> {
     Ok(path.display().to_string())
 }
 
+/// Rows of text in the order of capture: those of several files come as they were said.
+fn in_order(dataset: &Dataset) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..dataset.rows.len()).collect();
+    order.sort_by_key(|at| dataset.rows.get(*at).map(|row| row.captured(*at as u64)));
+    order
+}
+
 /// The texts as JSON lines, with their further columns.
-fn texts(dataset: &Dataset, folder: &Path) -> std::io::Result<String> {
+fn texts(dataset: &Dataset, order: &[usize], folder: &Path) -> std::io::Result<String> {
     let mut lines = String::new();
-    for (at, row) in dataset.rows.iter().enumerate() {
+    for (at, row) in order.iter().filter_map(|at| Some((*at, dataset.rows.get(*at)?))) {
         let mut line = serde_json::Map::new();
         let mut put = |name: &str, value: &str| {
             line.insert(name.to_owned(), serde_json::Value::String(value.to_owned()))
@@ -180,7 +173,7 @@ fn texts(dataset: &Dataset, folder: &Path) -> std::io::Result<String> {
             put(name, value);
         }
         put("device", device(row));
-        put("captured_at", &captured_at(row, at));
+        put("captured_at", &row.captured(at as u64).to_string());
         put("text", row.text.as_deref().unwrap_or_default());
         if let Some(split) = &row.split {
             put("split", split);

@@ -38,12 +38,13 @@ fn sentences(canary: &Canary, number: usize) -> Vec<String> {
 }
 
 /// The exposure of the first of some sentences, by their nats.
-fn exposure(canary: usize, copies: u64, model: &str, nats: &[f64]) -> Option<Exposure> {
+fn exposure(number: usize, canary: &Canary, model: &str, nats: &[f64]) -> Option<Exposure> {
     let (planted, others) = nats.split_first()?;
     let rank = 1 + others.iter().filter(|other| *other <= planted).count() as u64;
     let compared = nats.len() as u64;
     let exposure = (compared as f64).log2() - (rank as f64).log2();
-    Some(Exposure { canary, copies, model: model.to_owned(), compared, rank, exposure })
+    let (model, group, copies) = (model.to_owned(), canary.group.clone(), canary.copies);
+    Some(Exposure { canary: number, group, copies, model, compared, rank, exposure })
 }
 
 /// What a trial left for it: the options of the training stage, published adapters, devices' own.
@@ -74,7 +75,7 @@ pub(super) fn exposures(
         let sentences = sentences(canary, number);
         let mut ask = |model: &str, adapter: Option<Files<'_>>| {
             let nats = recall.nats(adapter, &sentences)?;
-            exposures.extend(exposure(number, canary.copies, model, &nats));
+            exposures.extend(exposure(number, canary, model, &nats));
             Ok::<(), headwater_contract::StageError>(())
         };
         ask("base", None)?;
@@ -101,16 +102,17 @@ mod tests {
 
     #[test]
     fn ranks_among_others() {
-        let canary = Canary { device: None, pattern: "code {}".into(), secret: "4821".into(), copies: 2 };
+        let canary =
+            Canary { device: None, pattern: "code {}".into(), secret: "4821".into(), copies: 2, group: None };
         let all = sentences(&canary, 0);
         assert_eq!((all.len() as u64, all[0].as_str()), (COMPARED, "code 4821"));
         assert_eq!(all, sentences(&canary, 0));
-        let short = Canary { secret: "7".into(), ..canary };
+        let short = Canary { secret: "7".into(), ..canary.clone() };
         assert_eq!(sentences(&short, 0).len(), 10, "there are only ten digits");
         for (nats, rank, bits) in
             [([1.0, 2.0, 3.0, 4.0], 1, 2.0), ([3.0, 2.0, 3.0, 4.0], 3, 2.0 - 3_f64.log2())]
         {
-            let found = exposure(0, 2, "base", &nats).unwrap();
+            let found = exposure(0, &canary, "base", &nats).unwrap();
             assert_eq!((found.rank, found.exposure), (rank, bits));
         }
     }

@@ -110,10 +110,11 @@ fn hangs_on(args: &EvalArgs, dataset: &Dataset) -> Result<String, Stopped> {
         sha256(&args.file).map_err(|error| StageError::new(format!("{}: {error}", args.file.display())))?;
     hasher.update(file);
     hasher.update(format!(
-        "{:?} {:?} {:?} {}",
+        "{:?} {:?} {:?} {:?} {}",
         args.set,
         args.params,
         args.source,
+        args.scored,
         env!("CARGO_PKG_VERSION")
     ));
     hasher.update(format!("{:?}", dataset.rows));
@@ -145,7 +146,7 @@ fn line(trial: &Trial) -> String {
     say("let through", percent(r.redaction.as_ref().and_then(|r| r.all.leaked_chars)));
     say("perplexity", r.language.as_ref().and_then(|l| l.global).map(|v| format!("{v:.2}")));
     say("upload", r.federation.as_ref().map(|f| format!("{:.1} kB", f.upload_bytes / 1000.0)));
-    say("time", Some(format!("{:.1} s", r.speed.wall_seconds)));
+    say("CPU", Some(format!("{:.1} s", r.resources.all_cpu_seconds())));
     parts.join("  ")
 }
 

@@ -18,6 +18,7 @@ use headwater_vault::KeyFile;
 
 use super::input;
 use super::memory::{self, Left};
+use super::scored::Scored;
 use super::watch::{Seen, Sight, Watch};
 use super::{EvalArgs, Stopped, unwritten};
 use crate::quarantine::Keeper;
@@ -68,16 +69,16 @@ pub(super) fn run(
     asked.set.extend(input.set.iter().cloned());
     asked.set.extend(input::redirected(&plan, &workshop.0.join("kept"), !dataset.canaries.is_empty()));
     let plan = Arc::new(plan_of(&asked, kinds).map_err(Stopped)?);
-    let input = Arc::new(input);
-    let watch = Watch::of(&plan, input);
-    let rounds = Rounds::of(&plan);
+    let scored = Scored::of(&plan, &args.scored, file == args.file)?;
+    let watch = Watch::of(&plan, Arc::new(input), &scored);
+    let rounds = scored.trains.map(|train| Rounds::of_stage(&plan, train));
     let mut settings = settings.clone();
     (settings.state, settings.key_file) = (workshop.0.join("state"), workshop.0.join("root.key"));
     let report = ran(&plan, &watch, rounds.as_ref(), &settings)?;
     let disk = size(&workshop.0.join("kept")) + size(&workshop.0.join("state"));
     let learnt = rounds.map(Rounds::finish).unwrap_or_default();
     let mut outcome = outcome(&plan, dataset, watch, &report, &learnt, disk);
-    if let Some(train) = plan.stages.iter().find(|stage| stage.kind.name() == "train") {
+    if let Some(train) = scored.trains {
         let left = Left {
             options: &train.options,
             published: &workshop.0.join("kept").join(&train.id),
@@ -213,6 +214,7 @@ fn said(row: &Row, seen: &Seen, told: Told<'_>) -> Utterance {
         id: row.id.clone(),
         device: input::device(row).to_owned(),
         reference: row.text.clone().filter(|text| told.hears && !text.is_empty()),
+        clean: row.clean,
         heard,
         redacted,
         gold,

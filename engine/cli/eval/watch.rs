@@ -17,6 +17,7 @@ use headwater_runtime::run::Tap;
 use headwater_stages::redact::ENTITIES;
 
 use super::input::Input;
+use super::scored::Scored;
 
 /// A row's place among the rows that one row of the data set became.
 pub(super) type Place = (u64, u32);
@@ -66,20 +67,18 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn of(plan: &Plan, input: Arc<Input>) -> Watch {
-        let of_kind = |kind: &'static str| plan.stages.iter().filter(move |stage| stage.kind.name() == kind);
+    pub(super) fn of(plan: &Plan, input: Arc<Input>, scored: &Scored<'_>) -> Watch {
         let mut ports = vec![(input.source.clone(), 0, What::Begins)];
-        let hears = of_kind("transcribe").next();
+        let Scored { hears, redacts, trains, sends } = *scored;
         ports.extend(hears.map(|stage| (stage.id.clone(), 0, What::Heard)));
-        let redacts = of_kind("redact").next();
         if let Some(stage) = redacts {
             let fed = stage.inputs.first().into_iter().flat_map(|input| &input.from);
             ports.extend(fed.filter_map(|at| port(plan, *at)).map(|(id, port)| (id, port, What::Read)));
             ports.push((stage.id.clone(), 0, What::Redacted));
         }
-        if let Some(train) = of_kind("train").next() {
+        if let Some(train) = trains {
             ports.extend([(train.id.clone(), 0, What::Update), (train.id.clone(), 1, What::Evaluation)]);
-            ports.extend(of_kind("compress").next().map(|stage| (stage.id.clone(), 0, What::Upload)));
+            ports.extend(sends.map(|stage| (stage.id.clone(), 0, What::Upload)));
         }
         let said = |stage: &PlanStage, name: &str| {
             stage.options.get(name).and_then(|v| v.as_str()).map(str::to_owned)

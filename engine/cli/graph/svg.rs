@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use headwater_contract::Label;
+use headwater_evaluate::markup::escape;
 use headwater_runtime::plan::{Plan, PlanStage};
 
 use super::layout::layout;
@@ -163,8 +164,4 @@ fn legend(picture: &mut String, labels: &[Label], y: f64) {
 fn fit(text: &str, most: usize) -> String {
     let cut: String = text.chars().take(most).collect();
     if cut.len() < text.len() { escape(&cut) + "…" } else { escape(&cut) }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use headwater_evaluate::markup::escape;
+
 use super::face::{Fonts, Weight};
 use super::scene::{Colour, HEIGHT, Place, Scene, Shape, Stroke, Text, WIDTH};
 
@@ -32,8 +34,8 @@ pub fn write(scene: &Scene, fonts: &Fonts) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" \
          width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">"
     );
-    let _ = writeln!(svg, "<title>{}</title>", escaped(&scene.title));
-    let _ = writeln!(svg, "<desc>{}</desc>", escaped(&scene.account));
+    let _ = writeln!(svg, "<title>{}</title>", escape(&scene.title));
+    let _ = writeln!(svg, "<desc>{}</desc>", escape(&scene.account));
     svg.push_str("<defs>\n");
     for ((weight, glyph), path) in &glyphs {
         let _ = writeln!(svg, r#"<path id="{}" d="{path}"/>"#, name(*weight, *glyph));
@@ -66,7 +68,7 @@ fn words(body: &mut String, glyphs: &mut BTreeMap<(Weight, u16), String>, text: 
     let weight = text.set.weight;
     let scale = text.set.size / fonts.units(weight);
     let (x, y, fill) = (short(text.at.x), short(text.at.y), hex(text.set.colour));
-    let label = escaped(&text.words);
+    let label = escape(&text.words);
     let _ = write!(
         body,
         r#"<g fill="{fill}" transform="translate({x} {y}) scale({scale})" aria-label="{label}">"#
@@ -141,23 +143,4 @@ fn short(value: f64) -> String {
 
 fn hex(Colour(red, green, blue): Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
-}
-
-/// For an element and for an attribute alike. Characters that XML cannot hold, escaped or not, become
-/// `U+FFFD`.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\u{FFFE}' | '\u{FFFF}' => safe.push('\u{FFFD}'),
-            control if control.is_control() => safe.push('\u{FFFD}'),
-            other => safe.push(other),
-        }
-    }
-    safe
 }

@@ -13,6 +13,7 @@ use headwater_contract::columns::text_column;
 use headwater_contract::identity::IdentityColumns;
 use headwater_datasets::manifest::{Manifest, Recording};
 use headwater_datasets::wer::WordErrors;
+use headwater_evaluate::score::transcription::score;
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
 use headwater_runtime::run::{Notes, Tap};
 
@@ -94,7 +95,7 @@ impl Hearing {
         for (index, recording) in self.recordings.iter().enumerate() {
             let Some(spoken) = recording.text.as_deref().filter(|t| !t.is_empty()) else { continue };
             let heard = texts.get(&index).map_or("", String::as_str);
-            let found = WordErrors::between(spoken, heard);
+            let found = score(spoken, heard).words;
             errors.all += found;
             if recording.clean {
                 errors.clean += found;

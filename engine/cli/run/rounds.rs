@@ -12,7 +12,7 @@ use arrow::array::{Array, BinaryArray, Float32Array, Float64Array, ListArray, Re
 use arrow::datatypes::UInt32Type;
 use headwater_contract::StageError;
 use headwater_contract::columns::{list_items, typed_column};
-use headwater_evaluate::score::language::Perplexity;
+use headwater_evaluate::score::language::{Nats, Perplexity};
 use headwater_runtime::plan::{OutPort, Plan, PlanStage};
 use headwater_runtime::run::{Notes, Tap};
 use headwater_stages::train::shelf::{LATEST, Shelf};
@@ -125,14 +125,19 @@ type Look = fn(&mut Seen, &RecordBatch, usize, &str) -> Result<(), StageError>;
 impl Rounds {
     /// Listens, when the pipeline trains.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
+        let train = plan.stages.iter().find(|stage| stage.kind.name() == "train")?;
+        Some(Rounds::of_stage(plan, train))
+    }
+
+    /// Listens to one of several training stages.
+    pub(crate) fn of_stage(plan: &Plan, train: &PlanStage) -> Self {
         let of_kind = |kind: &'static str| plan.stages.iter().filter(move |s| s.kind.name() == kind);
-        let train = of_kind("train").next()?;
         let mut taps: Vec<(String, usize, Look)> =
             vec![(train.id.clone(), 0, update), (train.id.clone(), 1, evaluation)];
         taps.extend(of_kind("compress").map(|s| (s.id.clone(), 0, upload as Look)));
         let tiers = of_kind("aggregate").filter(|s| s.options.contains_key("by"));
         taps.extend(tiers.map(|s| (s.id.clone(), 0, sum as Look)));
-        Some(Rounds { taps, shelf: shelf_of(train), seen: Seens::new() })
+        Rounds { taps, shelf: shelf_of(train), seen: Seens::new() }
     }
 
     /// What is noted down, for home.
@@ -159,16 +164,15 @@ impl Rounds {
             let at = s.at.unwrap_or(before);
             // What came of this round is measured by the devices that begin the next one with it.
             let next = seen.get(&(round + 1)).cloned().unwrap_or_default();
-            let [base, global, _] = next.nats.map(|nats| perplexity(nats, next.tokens));
-            let [base_before, _, personal] = s.nats.map(|nats| perplexity(nats, s.tokens));
-            let base = base.or(base_before);
+            let ([base, _, personal], [_, global, _]) = (s.nats, next.nats);
+            let nats = Nats { tokens: s.tokens, base, personal, global_tokens: next.tokens, global };
             rounds.push(RoundSummary {
                 round: *round,
                 devices: s.devices,
                 examples: s.examples,
                 loss_before: mean(s.losses.0),
                 loss_after: mean(s.losses.1),
-                perplexity: Perplexity { base, global, personal },
+                perplexity: nats.perplexity(),
                 upload_bytes: s.upload_bytes / s.uploads.max(1),
                 dense_bytes: s.dense_bytes / s.uploads.max(1),
                 tiers: s.tiers.clone(),
@@ -196,10 +200,6 @@ pub struct Loop {
     pub adapter_sha256: Option<String>,
     /// Where adapters are published.
     pub shelf: Option<PathBuf>,
-}
-
-fn perplexity(nats: f64, tokens: u64) -> Option<f64> {
-    (tokens > 0).then(|| (nats / (tokens as f64)).exp())
 }
 
 fn shelf_of(train: &PlanStage) -> Option<PathBuf> {
@@ -364,9 +364,9 @@ mod tests {
             dense_bytes: 150 * devices,
             ..Seen::default()
         };
-        rounds.seen.rounds().insert(0, of(1, 5, [10.0, 10.0, 5.0]));
+        rounds.seen.rounds().insert(0, of(1, 5, [15.0, 10.0, 5.0]));
         let elsewhere = Seens::new();
-        elsewhere.rounds().insert(0, of(1, 5, [10.0, 10.0, 5.0]));
+        elsewhere.rounds().insert(0, of(1, 5, [15.0, 10.0, 5.0]));
         elsewhere.rounds().insert(1, of(0, 10, [30.0, 15.0, 15.0]));
         rounds.seen.add(&elsewhere.part()).unwrap();
         rounds.seen.add(b"no notes").unwrap_err();

@@ -1,6 +1,6 @@
 //! The results as JUnit XML, which build servers read.
 
-use std::fmt::Write;
+use headwater_evaluate::markup::escape;
 
 use super::Tested;
 
@@ -10,46 +10,26 @@ pub(super) fn report(all: &[Tested]) -> String {
     for Tested { file, ended } in all {
         let failed = ended.iter().filter(|ended| !ended.wrong.is_empty()).count();
         let seconds: f64 = ended.iter().map(|ended| ended.seconds).sum();
-        let (file, tests) = (escaped(file), ended.len());
+        let (file, tests) = (escape(file), ended.len());
         let head = format!("name=\"{file}\" tests=\"{tests}\" failures=\"{failed}\" time=\"{seconds:.3}\"");
         text += &format!("  <testsuite {head}>\n");
         for ended in ended {
-            let name = escaped(&ended.name);
+            let name = escape(&ended.name);
             let head = format!("classname=\"{file}\" name=\"{name}\" time=\"{:.3}\"", ended.seconds);
             if ended.wrong.is_empty() {
                 text += &format!("    <testcase {head}/>\n");
                 continue;
             }
             let wrong = ended.wrong.join("\n");
-            let first = escaped(wrong.lines().next().unwrap_or_default());
+            let first = escape(wrong.lines().next().unwrap_or_default());
             text += &format!(
                 "    <testcase {head}>\n      <failure message=\"{first}\">{}</failure>\n    </testcase>\n",
-                escaped(&wrong)
+                escape(&wrong)
             );
         }
         text += "  </testsuite>\n";
     }
     text + "</testsuites>\n"
-}
-
-/// Text as XML holds it; characters that XML has no place for become spaces.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            c => {
-                // Writing to a string cannot fail.
-                let _ = out.write_char(c);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -73,7 +53,7 @@ mod tests {
         let suite = read.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
         assert_eq!((suite.attribute("name"), suite.attribute("failures")), (Some("a&b.toml"), Some("1")));
         let cases: Vec<_> = suite.children().filter(|node| node.has_tag_name("testcase")).collect();
-        assert_eq!(cases[1].attribute("name"), Some("\"<x>\"  "));
+        assert_eq!(cases[1].attribute("name"), Some("\"<x>\" \u{fffd}"));
         let failure = cases[1].children().find(|node| node.has_tag_name("failure")).unwrap();
         assert_eq!(
             (failure.attribute("message"), failure.text()),

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{escape, percent};
+use super::text::percent;
+use crate::markup::escape;
 use crate::outcome::{Outcome, Redacted, Span, Utterance};
 use crate::score::{redaction, transcription};
 
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(
             hidden,
             "<mark class=\"over\" title=\"nobody's\">PERSON</mark> <mark>PHONE</mark> at \
-             <mark class=\"leak\" title=\"let through\">███</mark>'s &lt;b&gt;"
+             <mark class=\"leak\" title=\"let through\">███</mark>&#39;s &lt;b&gt;"
         );
         assert!(marked(&redacted, Some(&gold), true).contains(">ann</mark>"));
         assert!(!marked(&redacted, None, false).contains("over"));

@@ -2,7 +2,8 @@
 //!
 //! In: names and numbers. Out: elements of a page. It must not know what the numbers are. The same numbers give the same bytes.
 
-use super::text::{escape, short};
+use super::text::short;
+use crate::markup::escape;
 
 const WIDE: f64 = 440.0;
 const HIGH: f64 = 262.0;

@@ -2,10 +2,14 @@
 //!
 //! In: a report. Out: elements of a page; nothing where the report has no such figures.
 
+use std::collections::BTreeSet;
+
 use super::Trial;
 use super::plot::{Line, Lines, bars, interval, lines};
-use super::text::{bytes, escape, or_dash, percent, short};
-use crate::report::{Found, Report};
+use super::text::{bytes, or_dash, percent, short};
+use crate::markup::escape;
+use crate::report::{Found, Language, Report};
+use crate::score::memorisation::{Known, Memorisation, OfCopies};
 use crate::table::UnitRow;
 
 type Cell = (String, &'static str);
@@ -65,6 +69,9 @@ pub(super) fn figures(report: &Report) -> String {
     let mut all = String::new();
     if let Some(t) = &report.transcription {
         all += &figure("words wrong", &or_dash(t.wer, percent), &between("transcription.wer"));
+        if let Some(clean) = t.clean_wer {
+            all += &figure("words wrong, clean", &percent(clean), "clear speech without numbers");
+        }
         all += &figure("characters wrong", &or_dash(t.cer, percent), &between("transcription.cer"));
     }
     if let Some(r) = &report.redaction {
@@ -251,17 +258,54 @@ pub(super) fn language(report: &Report) -> String {
 /// How well planted secrets are known.
 pub(super) fn memorisation(report: &Report) -> String {
     let Some(m) = &report.memorisation else { return String::new() };
-    let row = |e: &crate::outcome::Exposure| {
-        vec![
-            plain(e.canary.to_string()),
-            plain(e.copies.to_string()),
-            plain(escape(&e.model)),
-            plain(format!("{} of {}", e.rank, e.compared)),
-            plain(format!("{:.2}", e.exposure)),
-        ]
+    let bits = |value: Option<f64>| plain(or_dash(value, |bits| format!("{bits:.2}")));
+    let row = |name: String, copies: String, canaries: u64, known: &Known| {
+        let cells = [plain(escape(&name)), plain(copies), plain(canaries.to_string())];
+        let known = [known.base, known.global, known.personal].map(bits);
+        cells.into_iter().chain(known).collect::<Vec<Cell>>()
     };
-    let head = ["canary", "copies", "model", "rank", "exposure, bits"];
-    section("Memorisation", &table(&head, m.exposures.iter().map(row).collect()))
+    let canaries: BTreeSet<usize> = m.exposures.iter().map(|e| e.canary).collect();
+    let mut rows = vec![
+        row("highest".into(), "any".into(), canaries.len() as u64, &m.highest),
+        row("mean".into(), "any".into(), canaries.len() as u64, &m.mean),
+    ];
+    let named =
+        |of: &OfCopies| format!("mean{}", of.group.iter().map(|g| format!(", {g}")).collect::<String>());
+    rows.extend(m.by_copies.iter().map(|of| row(named(of), of.copies.to_string(), of.canaries, &of.mean)));
+    let groups: BTreeSet<Option<&str>> = m.by_copies.iter().map(|of| of.group.as_deref()).collect();
+    let drawn: Vec<String> = groups.into_iter().map(|group| exposure_by_copies(m, group)).collect();
+    let under = format!(
+        "<p class=\"soft small\">Bits by which a planted secret is more probable than random ones of its form: {:.2} on average for one \
+         that a model never met, {:.0} at most.</p>",
+        m.unknown,
+        m.exposures.iter().map(|e| e.compared as f64).fold(1.0, f64::max).log2()
+    );
+    let head = ["secrets", "copies", "planted", "base", "global", "own"];
+    section("Memorisation", &(under + &plots(&drawn) + &table(&head, rows)))
+}
+
+/// How well secrets of a group are known, by how often they were said; nothing where all were said equally often.
+fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
+    let of_group = || m.by_copies.iter().filter(|of| of.group.as_deref() == group);
+    if of_group().count() < 2 {
+        return String::new();
+    }
+    let line = |name: &str, of: fn(&Known) -> Option<f64>| Line {
+        name: name.to_owned(),
+        points: of_group().filter_map(|c| Some((c.copies as f64, of(&c.mean)?))).collect(),
+    };
+    let title = format!("Exposure{}", group.map_or_else(String::new, |group| format!(": {group}")));
+    lines(&Lines {
+        title: &title,
+        under: "bits, mean over secrets; lower is better",
+        across: "rows in which the secret was said",
+        drawn: vec![
+            line("own adapter", |k| k.personal),
+            line("global adapter", |k| k.global),
+            line("base", |k| k.base),
+        ],
+        may_log: (true, false),
+    })
 }
 
 /// What it took.
@@ -293,41 +337,48 @@ pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
 
 /// Trials of a sweep: a table, and what is paid against what is got.
 pub(super) fn trade_off(trials: &[Trial]) -> String {
-    let figure = |title: &str, under: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>, across: &str| {
+    let line = |name: &str, of: &dyn Fn(&Report) -> Option<(f64, f64)>| {
         let mut points: Vec<(f64, f64)> = trials.iter().filter_map(|trial| of(&trial.report)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Line { name: name.to_owned(), points }
+    };
+    let figure = |title: &str, under: &str, drawn: Vec<Line>, across: &str| {
         // Where nothing differs there is nothing to trade.
-        if points.windows(2).all(|pair| matches!(pair, [a, b] if a == b)) {
+        let differs = |line: &Line| line.points.windows(2).any(|pair| matches!(pair, [a, b] if a != b));
+        if !drawn.iter().any(differs) {
             return String::new();
         }
-        lines(&Lines {
-            title,
-            under,
-            across,
-            drawn: vec![Line { name: "trials".into(), points }],
-            may_log: (true, true),
-        })
+        lines(&Lines { title, under, across, drawn, may_log: (true, true) })
     };
-    let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);
+    let sent = |name: &str, of: fn(&Language) -> Option<f64>| {
+        let upload = |report: &Report| report.federation.as_ref().map(|f| f.upload_bytes / 1000.0);
+        line(name, &|r| Some((upload(r)?, of(r.language.as_ref()?)?)))
+    };
     let global = figure(
         "Bytes against perplexity",
-        "global adapter after the last round",
-        &|r| Some((upload(r)?, r.language.as_ref()?.global?)),
+        "held-out texts, after the last round",
+        vec![
+            sent("global adapter", |l| l.global),
+            sent("own adapters", |l| l.personal),
+            sent("base", |l| l.base),
+        ],
         "kB of one upload",
     );
     let heard = figure(
         "Time against words wrong",
         "percent of words",
-        &|r| Some((r.speed.wall_seconds, r.transcription.as_ref()?.wer? * 100.0)),
-        "seconds",
+        vec![line("trials", &|r| {
+            Some((r.resources.all_cpu_seconds(), r.transcription.as_ref()?.wer? * 100.0))
+        })],
+        "CPU seconds of all stages",
     );
     let masked = figure(
         "Taken too much against let through",
         "percent of characters let through",
-        &|r| {
+        vec![line("trials", &|r| {
             let r = r.redaction.as_ref()?;
             Some((r.over_masked_chars? * 100.0, r.all.leaked_chars? * 100.0))
-        },
+        })],
         "percent of characters taken too much",
     );
     let row = |trial: &Trial| {
@@ -342,11 +393,20 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
             of(r.language.as_ref().and_then(|l| l.personal), short),
             of(r.federation.as_ref().map(|f| f.upload_bytes), bytes),
             of(r.federation.as_ref().map(|f| f.bytes as f64), bytes),
-            plain(format!("{:.1}", r.speed.wall_seconds)),
+            plain(format!("{:.1}", r.resources.all_cpu_seconds())),
         ]
     };
-    let head =
-        ["set", "words wrong", "let through", "too much", "ppl global", "own", "one upload", "all sent", "s"];
+    let head = [
+        "set",
+        "words wrong",
+        "let through",
+        "too much",
+        "ppl global",
+        "own",
+        "one upload",
+        "all sent",
+        "CPU s",
+    ];
     let rows: Vec<Vec<Cell>> = trials.iter().map(row).collect();
     // A column in which nothing was measured says nothing.
     let told = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));

@@ -2,23 +2,6 @@
 //!
 //! In: values. Out: text that may stand in HTML.
 
-/// A text without meaning to HTML.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // What no page may hold.
-            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// A number in few characters: for axes and points.
 pub(super) fn short(value: f64) -> String {
     let size = value.abs();
@@ -89,6 +72,5 @@ mod tests {
             (percent(0.0763), percent(0.5), percent(0.0)),
             ("7.63 %".into(), "50.0 %".into(), "0.00 %".into())
         );
-        assert_eq!(escape("<a & \"b\">\u{1}"), "&lt;a &amp; &quot;b&quot;&gt;\u{fffd}");
     }
 }

@@ -1,5 +1,5 @@
 //! The lines of a running cluster: every process has one to home, and home one to each. Over them goes all that is not rows: that a
-//! process is alive, what it has counted, what ended it, its part of the report.
+//! process is alive, what it has counted, what ended it, its part of the report; and of rows those that somebody looks at.
 //!
 //! In: lines that [`super::join`] made, counters, failures. Out: the first thing that ended the run, in every process with the same
 //! words; at home the parts of all. It must not know what a part is.
@@ -15,10 +15,12 @@ use headwater_contract::units::Epoch;
 use super::NAME;
 use super::frame::{Frame, Unread};
 use super::hosts::Hosts;
+use super::look::{self, Looking};
 use super::message::Message;
 use super::stream::Wire;
 use crate::instance::{Cause, Failure};
 use crate::metrics::{Counts, Metrics};
+use crate::watch::Watch;
 
 /// How often a process says that it is alive.
 const BEAT: Duration = Duration::from_millis(500);
@@ -40,6 +42,8 @@ pub(super) struct Attached {
     pub(super) stopping: Arc<AtomicBool>,
     /// The epoch that home leaves open, once it does.
     pub(super) end: Arc<OnceLock<Epoch>>,
+    /// Who looks at rows.
+    pub(super) watch: Arc<Watch>,
 }
 
 /// What each process gives at the end: by process and name.
@@ -80,6 +84,7 @@ pub(crate) struct Lines {
     over: AtomicBool,
     attached: OnceLock<Attached>,
     stop_told: AtomicBool,
+    looking: Looking,
 }
 
 impl Lines {
@@ -112,6 +117,7 @@ impl Lines {
             over: AtomicBool::new(false),
             attached: OnceLock::new(),
             stop_told: AtomicBool::new(false),
+            looking: Looking::default(),
         });
         for (peer, wire) in readers {
             lines.spawn("hw-line", move |lines| lines.listen(peer, wire))?;
@@ -264,6 +270,9 @@ impl Lines {
             Message::Part { of, bytes } => {
                 self.state().parts.entry((peer, of)).or_default().extend_from_slice(&bytes);
             }
+            Message::Seen { port, missed, bytes } => {
+                return self.attached.get().is_none_or(|at| look::show(&at.watch, port, missed, &bytes));
+            }
             Message::Done(counts) => {
                 self.counted(peer, counts);
                 self.state().done.push(peer);
@@ -301,6 +310,11 @@ impl Lines {
                     attached.end.get_or_init(|| epoch);
                 }
             }
+            Message::Look(ports) => {
+                if let Some(attached) = self.attached.get() {
+                    self.looking.follow(&attached.watch, &ports);
+                }
+            }
             _ => return false,
         }
         true
@@ -314,6 +328,13 @@ impl Lines {
             let stopping = attached.is_some_and(|at| at.stopping.load(SeqCst));
             if self.index != 0 && stopping && !self.failed() && !self.stop_told.swap(true, SeqCst) {
                 self.say_all(&Message::Stop, None);
+            }
+            if let Some(attached) = attached.filter(|_| !self.failed()) {
+                let looked = match self.index {
+                    0 => self.looking.change(&attached.watch).into_iter().collect(),
+                    _ => self.looking.seen(),
+                };
+                looked.iter().for_each(|message| self.say_all(message, None));
             }
             std::thread::sleep(BEAT);
         }

@@ -10,6 +10,7 @@ use super::frame::Frame;
 use super::wire::{Fields, put_bytes, put_len, put_text, put_u64};
 use crate::instance::{Cause, Failure, Suspect};
 use crate::metrics::Counts;
+use crate::plan::{OutPort, PortRef};
 
 /// Sixteen bytes that nobody can guess.
 pub(super) type Nonce = [u8; 16];
@@ -103,6 +104,14 @@ pub(super) enum Message {
     LeftOpen(Epoch),
     /// To home, before what ended the run there: what another life can do about it.
     Cause(Cause),
+    /// Home: somebody looks at these ports, and at no others.
+    Look(Vec<PortRef>),
+    /// To home: rows that left by a port, as an Arrow IPC stream, and how many passed unseen.
+    Seen {
+        port: PortRef,
+        missed: u64,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Message {
@@ -160,6 +169,17 @@ impl Message {
                 put_cause(&mut body, cause);
                 16
             }
+            Message::Look(ports) => {
+                put_len(&mut body, ports.len());
+                ports.iter().for_each(|port| put_port(&mut body, *port));
+                17
+            }
+            Message::Seen { port, missed, bytes } => {
+                put_port(&mut body, *port);
+                put_u64(&mut body, *missed);
+                put_bytes(&mut body, bytes);
+                18
+            }
         };
         Frame { kind, body }
     }
@@ -183,10 +203,34 @@ impl Message {
             14 => Message::Portion { last: flag(&mut fields)?, bytes: fields.bytes()?.to_vec() },
             15 => Message::LeftOpen(Epoch(fields.u64()?)),
             16 => Message::Cause(cause(&mut fields)?),
+            17 => Message::Look(fields.list(port)?),
+            18 => Message::Seen {
+                port: port(&mut fields)?,
+                missed: fields.u64()?,
+                bytes: fields.bytes()?.to_vec(),
+            },
             _ => return None,
         };
         fields.end().map(|()| message)
     }
+}
+
+/// The port by which a stage rejects, among those that are counted.
+const REJECTED: u64 = u64::MAX;
+
+fn put_port(body: &mut Vec<u8>, port: PortRef) {
+    put_len(body, port.stage);
+    match port.port {
+        OutPort::Out(number) => put_len(body, number),
+        OutPort::Rejected => put_u64(body, REJECTED),
+    }
+}
+
+fn port(fields: &mut Fields<'_>) -> Option<PortRef> {
+    let (stage, number) = (fields.index()?, fields.u64()?);
+    let port =
+        if number == REJECTED { OutPort::Rejected } else { OutPort::Out(usize::try_from(number).ok()?) };
+    Some(PortRef { stage, port })
 }
 
 fn flag(fields: &mut Fields<'_>) -> Option<bool> {

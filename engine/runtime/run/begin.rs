@@ -20,7 +20,8 @@ use crate::relations;
 pub(super) fn share(plan: Arc<Plan>, mut options: RunOptions) -> Result<Shared, Failure> {
     let end = Arc::<OnceLock<Epoch>>::default();
     if let Some(member) = &options.cluster {
-        member.attach(options.metrics.clone(), options.stopping.clone(), end.clone());
+        let watch = options.watch.get_or_insert_default().clone();
+        member.attach(options.metrics.clone(), options.stopping.clone(), end.clone(), watch);
     }
     let Begun { restored, commits, committing } =
         begin(&plan, options.life.take(), options.cluster.as_deref())?;

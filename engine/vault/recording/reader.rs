@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{self, First};
-use super::{Recorded, RecordedPort, RecordedTotals, RecordingHead};
+use super::{Recorded, RecordedEnd, RecordedPort, RecordedTotals, RecordingHead};
 use crate::batches;
 use crate::disk::{self, Disk};
 use crate::frames::{Frame, FrameReader};
@@ -17,12 +17,52 @@ use crate::{Error, Result};
 
 const KIND: &str = "recording of Headwater";
 
+/// What becomes of a recording that was never ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It is refused, with the place where it breaks off.
+    #[default]
+    Refused,
+    /// It is read up to the end of its last complete epoch.
+    CompleteEpochs,
+}
+
+/// Where a recording breaks off that was never ended, and what of it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenOff {
+    /// The file that was being written.
+    pub path: PathBuf,
+    /// Its whole frames.
+    pub frames: u64,
+    /// Where they end.
+    pub at: u64,
+    /// Complete epochs of the whole recording.
+    pub epochs: u64,
+    /// The end of the last of them.
+    pub last: Option<RecordedEnd>,
+}
+
+impl BrokenOff {
+    /// The place and what is complete, in words.
+    pub fn told(&self) -> String {
+        let complete = match self.last {
+            Some(last) => format!("epoch {} is the last complete one", last.epoch),
+            None => "no epoch is complete".to_owned(),
+        };
+        format!(
+            "it breaks off after frame {} at byte {} without its end ({complete}): its run was killed, or still goes on",
+            self.frames, self.at
+        )
+    }
+}
+
 /// A recording, open for reading.
 pub struct Recording {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     keystore: Keystore,
     head: RecordingHead,
+    broken_off: Option<BrokenOff>,
 }
 
 impl Recording {
@@ -33,16 +73,31 @@ impl Recording {
 
     /// As [`Recording::open`], on another disk.
     pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<Recording> {
-        let found = Recording::find_on(folder, provider, disk)?;
-        found.ok_or_else(|| Error::foreign(folder, KIND, "its first frame is not that of a recording"))
+        let found = Recording::find_on(folder, provider, disk, Unfinished::Refused)?;
+        found.ok_or_else(|| absent(folder))
+    }
+
+    /// Opens the recording in `folder`, and of one that was never ended its complete epochs.
+    pub fn open_complete(folder: &Path, provider: &dyn KeyProvider) -> Result<Recording> {
+        let found = Recording::find_on(folder, provider, disk::real(), Unfinished::CompleteEpochs)?;
+        found.ok_or_else(|| absent(folder))
     }
 
     /// The recording in `folder`; nothing if what lies there is something else, such as a store.
-    pub fn find(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Recording>> {
-        Recording::find_on(folder, provider, disk::real())
+    pub fn find(
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        unfinished: Unfinished,
+    ) -> Result<Option<Recording>> {
+        Recording::find_on(folder, provider, disk::real(), unfinished)
     }
 
-    fn find_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<Option<Recording>> {
+    fn find_on(
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        disk: Arc<dyn Disk>,
+        unfinished: Unfinished,
+    ) -> Result<Option<Recording>> {
         let keystore = Keystore::open(&disk, folder, provider)?;
         let Some((number, ..)) = keystore.logs().next() else { return Ok(None) };
         let path = log_files::path_of(folder, number);
@@ -68,9 +123,18 @@ impl Recording {
         });
         let ports = ports.collect::<Option<_>>().ok_or_else(|| strange(&path, &first))?;
         let head = RecordingHead { pipeline: head.pipeline, facts: head.facts, ports };
-        let recording = Recording { disk, folder: folder.to_owned(), keystore, head };
-        recording.refuse_unfinished()?;
-        Ok(Some(recording))
+        let broken_off = broken_off(&*disk, folder, &keystore)?;
+        match broken_off {
+            Some(place) if unfinished == Unfinished::Refused => {
+                Err(Error::damaged(&place.path, place.told()))
+            }
+            broken_off => Ok(Some(Recording { disk, folder: folder.to_owned(), keystore, head, broken_off })),
+        }
+    }
+
+    /// Where it breaks off, of one that was never ended.
+    pub fn broken_off(&self) -> Option<&BrokenOff> {
+        self.broken_off.as_ref()
     }
 
     /// What it is of.
@@ -90,29 +154,33 @@ impl Recording {
             state: State::Running,
         }
     }
+}
 
-    /// A writer that ended closed every file; one that was killed, or is still at work, did not.
-    fn refuse_unfinished(&self) -> Result {
-        let Some((number, key, _)) = self.keystore.logs().find(|(.., closed)| closed.is_none()) else {
-            return Ok(());
-        };
-        let path = log_files::path_of(&self.folder, number);
-        let mut reader = FrameReader::open(&*self.disk, &path, (number, key, None), &self.keystore)?;
-        let (mut frames, mut ended) = (0_u64, None);
+fn absent(folder: &Path) -> Error {
+    Error::foreign(folder, KIND, "its first frame is not that of a recording")
+}
+
+/// A writer that ended closed every file; one that was killed, or is still at work, did not.
+fn broken_off(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<BrokenOff>> {
+    if keystore.logs().all(|(.., closed)| closed.is_some()) {
+        return Ok(None);
+    }
+    let mut place = BrokenOff { path: folder.to_owned(), frames: 0, at: 0, epochs: 0, last: None };
+    for (number, key, closed) in keystore.logs() {
+        let path = log_files::path_of(folder, number);
+        let mut reader = FrameReader::open(disk, &path, (number, key, closed), keystore)?;
+        let mut frames = 0;
         while let Some(frame) = reader.next_frame()? {
             frames += 1;
             if let Some(First::End(end)) = first_of(&frame) {
-                ended = Some(end.epoch);
+                (place.last, place.epochs) = (Some(end), place.epochs + 1);
             }
         }
-        let at = reader.at();
-        let epochs = ended
-            .map_or_else(|| "no epoch is whole".into(), |last| format!("epoch {last} is the last whole one"));
-        let what = format!(
-            "it breaks off after frame {frames} at byte {at} without its end ({epochs}): its run was killed, or still goes on"
-        );
-        Err(Error::damaged(&path, what))
+        if closed.is_none() {
+            (place.path, place.frames, place.at) = (path, frames, reader.at());
+        }
     }
+    Ok(Some(place))
 }
 
 fn files<'a>(
@@ -182,6 +250,10 @@ impl RecordingEntries<'_> {
     }
 
     fn step(&mut self) -> Result<Option<Recorded>> {
+        let complete = self.recording.broken_off.as_ref().map(|place| place.epochs);
+        if complete == Some(self.totals.ends) {
+            return Ok(None);
+        }
         while let Some((path, frame)) = self.next_frame()? {
             let first = first_of(&frame).ok_or_else(|| strange(&path, &frame))?;
             let is_head = self.frames == 0;

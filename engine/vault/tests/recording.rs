@@ -17,7 +17,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use headwater_vault::{
-    Error, KeyFile, Recorded, RecordedEnd, RecordedPort, Recording, RecordingHead, RecordingWriter, real_disk,
+    Error, KeyFile, Recorded, RecordedEnd, RecordedPort, Recording, RecordingHead, RecordingWriter,
+    Unfinished, real_disk,
 };
 use rows::rows;
 
@@ -137,12 +138,52 @@ fn one_that_was_not_ended_is_refused_with_the_place() {
     drop(begin(&own.folder(), &own.key()));
     let told = read(&own.folder(), &own.key()).unwrap_err().to_string();
     assert!(told.contains("00000001.frames") && told.contains("after frame 10 at byte"), "{told}");
-    assert!(told.contains("epoch 2 is the last whole one"), "{told}");
+    assert!(told.contains("epoch 2 is the last complete one"), "{told}");
     let whole = fs::read(own.frames()).unwrap();
     for length in (42..whole.len()).step_by(7) {
         fs::write(own.frames(), &whole[..length]).unwrap();
         assert!(read(&own.folder(), &own.key()).is_err(), "{length}");
     }
+}
+
+/// Wherever one breaks off, what is read of it on request is whole epochs from its beginning.
+#[test]
+fn complete_epochs_of_one_that_was_not_ended_can_be_read() {
+    let own = Own::new();
+    drop(begin(&own.folder(), &own.key()));
+    let complete = || -> Result<Vec<Recorded>, Error> {
+        Recording::open_complete(&own.folder(), &own.key())?.entries().collect()
+    };
+    assert_eq!(complete().unwrap(), expected());
+    let whole = fs::read(own.frames()).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut is_whole_epochs = |read: &[Recorded], of: &str| {
+        assert!(read.len().is_multiple_of(3) && expected().starts_with(read), "{of}: {} entries", read.len());
+        seen.insert(read.len() / 3);
+    };
+    for length in (42..whole.len()).step_by(7) {
+        fs::write(own.frames(), &whole[..length]).unwrap();
+        if let Ok(read) = complete() {
+            is_whole_epochs(&read, &format!("cut at {length}"));
+            let recording = Recording::open_complete(&own.folder(), &own.key()).unwrap();
+            let place = recording.broken_off().unwrap();
+            assert_eq!((place.epochs as usize, place.last.is_some()), (read.len() / 3, !read.is_empty()));
+        }
+    }
+    for at in (42..whole.len()).step_by(13) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        fs::write(own.frames(), &changed).unwrap();
+        if let Ok(read) = complete() {
+            is_whole_epochs(&read, &format!("changed at {at}"));
+        }
+    }
+    assert_eq!(seen, [0, 1, 2].into());
+    let ended = Own::new();
+    begin(&ended.folder(), &ended.key()).finish().unwrap();
+    let recording = Recording::open_complete(&ended.folder(), &ended.key()).unwrap();
+    assert!(recording.broken_off().is_none(), "one that was ended is read to its end");
+    assert_eq!(recording.entries().collect::<Result<Vec<_>, _>>().unwrap(), expected());
 }
 
 #[test]
@@ -166,11 +207,14 @@ fn a_forgotten_device_is_gone_and_the_rest_is_provable() {
 #[test]
 fn what_is_no_recording_is_told_apart() {
     let own = Own::new();
-    assert!(matches!(Recording::find(&own.folder(), &own.key()), Err(Error::Absent { .. })));
+    assert!(matches!(
+        Recording::find(&own.folder(), &own.key(), Unfinished::Refused),
+        Err(Error::Absent { .. })
+    ));
     let mut log = headwater_vault::FrameLog::open(&own.folder(), &own.key()).unwrap();
     log.append(&rows(&[("hall", 0)])).unwrap();
     log.sync().unwrap();
-    assert!(Recording::find(&own.folder(), &own.key()).unwrap().is_none());
+    assert!(Recording::find(&own.folder(), &own.key(), Unfinished::Refused).unwrap().is_none());
     assert!(matches!(Recording::open(&own.folder(), &own.key()), Err(Error::Foreign { .. })));
 }
 

@@ -15,6 +15,7 @@ use super::super::{Counts, Facts, Failure};
 use crate::digest::SinkDigest;
 use crate::instance::{Cause, Suspect};
 use crate::metrics::StageCounts;
+use crate::plan::{OutPort, PortRef};
 
 /// One of each kind, and a digest's rows as a part.
 fn messages() -> Vec<Message> {
@@ -72,6 +73,11 @@ fn messages() -> Vec<Message> {
         Message::Cause(panic(None)),
         Message::Cause(panic(Some((1, row.clone())))),
         Message::Cause(Cause::Room),
+        Message::Look(vec![
+            PortRef { stage: 2, port: OutPort::Out(1) },
+            PortRef { stage: 3, port: OutPort::Rejected },
+        ]),
+        Message::Seen { port: PortRef { stage: 2, port: OutPort::Out(1) }, missed: 4, bytes: vec![5] },
     ]
 }
 
