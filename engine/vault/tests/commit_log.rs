@@ -9,88 +9,21 @@
     clippy::cast_possible_truncation
 )]
 
+#[path = "commit_log/model.rs"]
+mod model;
+#[path = "commit_log/roll_back.rs"]
+mod roll_back;
 #[path = "rows/root.rs"]
 mod root;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::UInt64Type;
-use headwater_vault::{CommitLog, Disk, Error, Fault, SimulatedDisk, StateChange};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use headwater_vault::{CommitLog, Error, Fault, SimulatedDisk, StateChange};
+use model::{Change, FOLDER, KEY, Model, frames, open, row, small_log, state_change, used};
 use proptest::prelude::*;
-use root::Root;
-
-const FOLDER: &str = "/state/commits";
-const KEY: Root = Root(7);
-
-/// What the tables and the note should be: (table, key) -> (device, value).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Model {
-    note: Option<Vec<u8>>,
-    rows: BTreeMap<(String, Vec<u8>), (Option<String>, u64)>,
-}
-
-/// One change: table, key, device, value.
-type Change = (u8, u8, Option<u8>, Option<u64>);
-
-fn row(value: u64) -> RecordBatch {
-    let number: ArrayRef = Arc::new(UInt64Array::from(vec![value]));
-    let text: ArrayRef = Arc::new(StringArray::from(vec![format!("state number {value}")]));
-    // Rows of a table may differ in their columns.
-    if value.is_multiple_of(5) {
-        return RecordBatch::try_from_iter([("value", number)]).unwrap();
-    }
-    RecordBatch::try_from_iter([("value", number), ("text", text)]).unwrap()
-}
-
-fn state_change(change: &Change) -> StateChange {
-    let (table, key, device, value) = *change;
-    StateChange {
-        table: format!("table-{table}"),
-        key: vec![key; usize::from(key % 3)],
-        device: device.map(|device| format!("device-{device}")),
-        row: value.map(row),
-    }
-}
-
-impl Model {
-    fn after(&self, note: &[u8], changes: &[Change]) -> Model {
-        let mut after = Model { note: Some(note.to_vec()), rows: self.rows.clone() };
-        for change in changes {
-            let StateChange { table, key, device, .. } = state_change(change);
-            match change.3 {
-                Some(value) => drop(after.rows.insert((table, key), (device, value))),
-                None => drop(after.rows.remove(&(table, key))),
-            }
-        }
-        after
-    }
-
-    fn without_device(&self, device: &str) -> Model {
-        let mut after = self.clone();
-        after.rows.retain(|_, (of, _)| of.as_deref() != Some(device));
-        after
-    }
-
-    fn of(log: &CommitLog) -> Model {
-        let mut found = Model { note: log.note().map(<[u8]>::to_vec), rows: BTreeMap::new() };
-        for table in log.tables().map(str::to_owned).collect::<Vec<_>>() {
-            for (key, device, batch) in log.rows(&table).unwrap() {
-                assert_eq!(batch.num_rows(), 1);
-                let value = batch.column_by_name("value").unwrap().as_primitive::<UInt64Type>().value(0);
-                assert_eq!(batch, row(value));
-                found.rows.insert((table.clone(), key), (device, value));
-            }
-        }
-        found
-    }
-}
-
-fn open(disk: &SimulatedDisk) -> Result<CommitLog, Error> {
-    CommitLog::open(Path::new(FOLDER), &KEY, Arc::new(disk.clone()))
-}
 
 /// One step of a life.
 #[derive(Clone, Debug)]
@@ -263,35 +196,6 @@ proptest! {
     }
 }
 
-/// A log with a few rows of two devices in two files: what its tables were, step by step.
-fn small_log(disk: &SimulatedDisk) -> Vec<Model> {
-    let mut states = vec![Model::default()];
-    let lives: [&[&[Change]]; 2] = [
-        &[&[(0, 1, Some(0), Some(1))], &[(0, 2, Some(1), Some(2)), (1, 1, None, Some(5))]],
-        &[&[(0, 1, Some(0), Some(3))], &[(1, 2, Some(1), Some(7)), (1, 1, None, None)]],
-    ];
-    for life in lives {
-        let mut log = open(disk).unwrap();
-        for changes in life {
-            states.push(states[states.len() - 1].after(b"noted", changes));
-            log.commit(b"noted", changes.iter().map(state_change).collect()).unwrap();
-        }
-    }
-    states
-}
-
-/// The bytes of each file that count: the last frame of a life stands again at the beginning of the next one's file.
-fn used(disk: &SimulatedDisk) -> BTreeMap<PathBuf, usize> {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let checks = CommitLog::verify_on(Path::new(FOLDER), &KEY, &disk).unwrap();
-    assert!(checks.iter().all(|check| check.problem.is_none() && check.torn.is_none()), "{checks:?}");
-    checks.into_iter().map(|check| (check.path, check.bytes as usize)).collect()
-}
-
-fn frames(disk: &SimulatedDisk) -> Vec<PathBuf> {
-    disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "frames")).collect()
-}
-
 #[test]
 fn no_flipped_bit_goes_unnoticed() {
     let disk = SimulatedDisk::new(1);
@@ -328,80 +232,6 @@ fn no_flipped_bit_goes_unnoticed() {
         }
     }
     assert!(torn * 100 < errors, "{torn} of {errors} were taken for torn tails");
-}
-
-#[test]
-fn a_damaged_log_goes_back_to_a_step_that_was_committed() {
-    let disk = SimulatedDisk::new(1);
-    let states = small_log(&disk);
-    let used = used(&disk);
-    let (mut back, mut lost) = (BTreeSet::new(), 0);
-    for path in frames(&disk) {
-        let whole = disk.bytes(&path).unwrap();
-        for byte in 0..used[&path] {
-            let damaged = disk.after_kill();
-            let mut bytes = whole.clone();
-            bytes[byte] ^= 1;
-            damaged.put(&path, bytes.clone());
-            if open(&damaged).is_ok() {
-                continue;
-            }
-            let beneath: Arc<dyn Disk> = Arc::new(damaged.clone());
-            let setback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
-            assert!(setback.problem.to_string().contains(&*path.to_string_lossy()), "byte {byte}");
-            if setback.note.is_none() {
-                lost += 1;
-                assert!(
-                    open(&damaged).is_err() && setback.moved_to.is_empty(),
-                    "byte {byte}: nothing was done"
-                );
-                continue;
-            }
-            let aside = setback.moved_to.first().and_then(|path| damaged.bytes(path));
-            assert_eq!(aside.as_ref(), Some(&bytes), "byte {byte}: what is damaged stays");
-            let log = open(&damaged).unwrap();
-            let state = states.iter().position(|state| *state == Model::of(&log));
-            back.insert(state.unwrap_or_else(|| panic!("byte {byte}: no such step was committed")));
-            assert!(CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).is_err(), "it is open");
-            drop(log);
-            assert!(CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().is_none());
-        }
-    }
-    assert_eq!((back, lost > 0), (BTreeSet::from([1, 2, 3]), true), "before the first step there is nothing");
-}
-
-#[test]
-fn a_compaction_that_is_damaged_is_no_step() {
-    let disk = SimulatedDisk::new(1);
-    small_log(&disk);
-    let mut log = open(&disk).unwrap();
-    log.compact().unwrap();
-    log.commit(b"after", vec![state_change(&(3, 1, None, Some(9)))]).unwrap();
-    log.commit(b"last", vec![]).unwrap();
-    let model = Model::of(&log);
-    drop(log);
-    let [path] = &frames(&disk)[..] else { panic!("one file") };
-    let bytes = disk.bytes(path).unwrap();
-    let mut notes = BTreeSet::new();
-    for byte in (0..used(&disk)[path]).step_by(7) {
-        let damaged = disk.after_kill();
-        let mut flipped = bytes.clone();
-        flipped[byte] ^= 4;
-        damaged.put(path, flipped);
-        if open(&damaged).is_ok() {
-            continue;
-        }
-        let beneath: Arc<dyn Disk> = Arc::new(damaged.clone());
-        let setback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
-        if let Some(note) = setback.note {
-            let found = Model::of(&open(&damaged).unwrap());
-            let missing: Vec<_> =
-                model.rows.iter().filter(|(key, _)| !found.rows.contains_key(*key)).collect();
-            assert!(found.note.as_ref() == Some(&note) && missing.len() <= 1, "byte {byte}: {missing:?}");
-            notes.insert(note);
-        }
-    }
-    assert!(notes.contains(b"noted".as_slice()) && notes.contains(b"after".as_slice()), "{notes:?}");
 }
 
 #[test]
