@@ -7,7 +7,7 @@ use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::number::{Form, Group, Run};
 use super::scene::Scene;
-use super::token::{Class, digit_value};
+use super::token::{Class, digit_value, seed};
 
 /// How many groups from `at` on are a full date in figures, with the time that follows it; 0 if they are none.
 pub fn date_len(run: &Run, at: usize) -> usize {
@@ -64,10 +64,11 @@ pub fn time_len(run: &Run, at: usize) -> usize {
 ///
 /// Without a year or a day it is a finding only where a birth is spoken of.
 pub fn find(scene: &mut Scene<'_>) {
-    for index in 0..scene.tokens.len() {
-        let token = scene.tokens.at(index);
-        if matches!(token.meaning.sense, Sense::Month(_)) && !scene.is_taken(index) {
-            find_at(scene, index);
+    let mut index = 0;
+    while let Some(month) = scene.tokens.seed(index, seed::MONTH) {
+        index = month + 1;
+        if !scene.is_taken(month) {
+            find_at(scene, month);
         }
     }
 }
@@ -89,9 +90,12 @@ fn month_after(scene: &Scene<'_>, day: usize) -> Option<usize> {
     let is = |at: usize, word: &str| usize::from(scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word));
     let ordinal =
         |at: usize, most: u8| matches!(scene.free(at).meaning.sense, Sense::Ordinal(n) if n <= most);
+    if !ordinal(day, 31) {
+        return None;
+    }
     let month = day + 1 + is(day + 1, "of");
     let month = month + is(month, "the");
-    (ordinal(day, 31) && ordinal(month, 12)).then_some(month)
+    ordinal(month, 12).then_some(month)
 }
 
 fn find_at(scene: &mut Scene<'_>, month: usize) {

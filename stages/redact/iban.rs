@@ -18,6 +18,8 @@ use super::token::{Class, Token, seed};
 const LONGEST: usize = 34;
 /// How far from its first letter the first figure lies: each of two letters may be explained ("g as in golf").
 const FAR: usize = 12;
+/// How far behind two letters in one word.
+const NEAR: usize = 3;
 /// The shortest row that may be a misheard IBAN.
 const SHORTEST: usize = 12;
 
@@ -50,7 +52,8 @@ struct Reading {
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
-    if !(first + 1..first + FAR).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
+    let far = if scene.tokens.has_seed(first, seed::PAIR) { NEAR } else { FAR };
+    if !(first + 1..first + far).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
         return None;
     }
     let (country, after) = country(scene, first)?;

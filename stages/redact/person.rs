@@ -317,6 +317,11 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     }
     // A word with a capital beside it speaks against a name of one word. A tag beside it may stand for such a word.
     let is_tag = |at: usize| matches!(scene.tokens.at(at).class, Class::Tag(_));
+    let joint =
+        |at: usize| matches!(scene.tokens.at(at).class, Class::Sign(b'-' | b'\'')) && scene.tokens.glued(at);
+    let tag_after = is_tag(index + 1) || joint(index + 1) && is_tag(index + 2);
+    let tag_before =
+        is_tag(index.wrapping_sub(1)) || joint(index.wrapping_sub(1)) && is_tag(index.wrapping_sub(2));
     let possessive = (next.is(b'\'') || next.is_apostrophe()) && scene.tokens.glued(index + 1);
     let acts = next.has(Flags::ACT) && !next.new_line;
     if month {
@@ -324,7 +329,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     }
     let alone = about.is_first() && about.is_name_alone()
         || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
-        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !is_tag(index + 1);
+        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !tag_after;
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {
@@ -332,7 +337,7 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     }
     let before = index.wrapping_sub(1);
     let sure = about.is_first() && about.is_name_alone();
-    let capital_before = is_tag(before) && !sure
+    let capital_before = tag_before && !sure
         || !start
             && scene.tokens.is_capital(scene.free(before))
             && !scene.free(before).meaning.sense.is_number();

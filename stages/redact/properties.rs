@@ -206,6 +206,7 @@ fn promises_hold_where_they_did_not() {
         "shows on Miletić Dale Street were important",
         "dio utives \"Serves As An Advoärnfrcate For Artúr Value Of Music\" And \"Sspports Its",
         "Smith John and Mary Smith",
+        "HAVE60391971, Mayo-Walter\u{1}Fs invested heavily",
     ];
     for profile in [Profile::Transcript, Profile::Text] {
         for text in texts {
