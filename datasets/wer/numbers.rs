@@ -32,10 +32,14 @@ fn with_halves(text: &str) -> Vec<String> {
         rest = match rest {
             ["and", "a", "half", after @ ..] => {
                 match out.last() {
-                    Some(last) if fresh && reader::can_have_half(last) => {
-                        out.extend(["point", "five"].map(str::to_owned))
+                    Some(last) if fresh => {
+                        let words: &[&str] = if reader::can_have_half(last) {
+                            &["point", "five"]
+                        } else {
+                            &["and", "a", "half"]
+                        };
+                        out.extend(words.iter().map(|word| (*word).to_owned()));
                     }
-                    Some(_) if fresh => out.extend(["and", "a", "half"].map(str::to_owned)),
                     _ => {}
                 }
                 fresh = false;
@@ -91,7 +95,7 @@ fn suffixed(words: &[String]) -> Vec<String> {
 fn written(text: &str) -> Vec<String> {
     let text = rewritten(text, |_, rest, out| money(rest, out).unwrap_or(0));
     let text = rewritten(&text, |_, rest, out| cents_alone(rest, out).unwrap_or(0));
-    let text = rewritten(&text, |before, rest, out| ones(before, rest, out));
+    let text = rewritten(&text, ones);
     text.split_whitespace().map(str::to_owned).collect()
 }
 

@@ -79,10 +79,8 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
             "a recording (`headwater run FILE --record DIR`), a store, or a data set (`headwater dataset`)",
         ));
     }
-    let recording = match args.from.join(KEYSTORE_FILE).is_file() {
-        true => recording(args, settings)?,
-        false => None,
-    };
+    let is_ours = args.from.join(KEYSTORE_FILE).is_file();
+    let recording = if is_ours { recording(args, settings)? } else { None };
     let sources = plan.sources();
     let names = || sources.iter().map(|at| plan.port_name(*at)).collect::<Vec<_>>();
     if let Some((unknown, _)) = args.ports.iter().find(|(id, _)| !names().contains(id)) {

@@ -297,13 +297,11 @@ impl<'w> Reader<'w> {
                     self.put(word);
                 }
             }
-            Word::Money(currency) => match self.value.is_some() {
-                true => {
-                    self.sign = Some(currency);
-                    self.end();
-                }
-                false => self.put(word),
-            },
+            Word::Money(currency) if self.value.is_some() => {
+                self.sign = Some(currency);
+                self.end();
+            }
+            Word::Money(_) => self.put(word),
             Word::Percent => self.percent(word),
             Word::Per if next == Some("cent") && self.value.is_some() => {
                 self.percent(word);

@@ -68,10 +68,10 @@ pub(super) fn figures(report: &Report) -> String {
     };
     let mut all = String::new();
     if let Some(t) = &report.transcription {
-        all += &figure("words wrong", &or_dash(t.wer, percent), &between("transcription.wer"));
-        if let Some(clean) = t.clean_wer {
-            all += &figure("words wrong, clean", &percent(clean), "clear speech without numbers");
-        }
+        let clean =
+            t.clean_wer.map_or_else(String::new, |clean| format!("; {} without numbers", percent(clean)));
+        let under = between("transcription.wer") + &clean;
+        all += &figure("words wrong", &or_dash(t.wer, percent), &under);
         all += &figure("characters wrong", &or_dash(t.cer, percent), &between("transcription.cer"));
     }
     if let Some(r) = &report.redaction {
