@@ -2,7 +2,7 @@
 //!
 //! In: rows of any columns. Out, if somebody reads it: the identity of every row, once it is durable. At the end of an
 //! epoch all its rows are durable; running the same input again stores nothing twice, and what is older than is to be
-//! kept goes once it was learned from ([`rounds`]). It must not know where its rows come from, nor how bytes are encrypted: that is
+//! kept goes once it was learned from (`rounds`). It must not know where its rows come from, nor how bytes are encrypted: that is
 //! the vault's.
 
 pub mod retention;

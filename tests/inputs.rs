@@ -157,23 +157,23 @@ fn a_damaged_state_can_be_repaired() {
         });
         sizes.max().unwrap()
     };
-    for (part, remedy) in [(0.7, "goes on from"), (0.0, "commits.damaged-1")] {
+    for (tenths, remedy) in [(7, "goes on from"), (0, "commits.damaged-1")] {
         let (size, log) = longest();
         let mut bytes = fs::read(&log).unwrap();
-        bytes[60 + (size as f64 * part) as usize] ^= 1;
+        bytes[60 + size * tenths / 10] ^= 1;
         fs::write(&log, bytes).unwrap();
         check(&["state", "verify", "inputs"], 1, "DAMAGED");
         check(&["state", "repair", "inputs"], 1, "add --yes");
         check(&["state", "verify", "inputs"], 1, "DAMAGED");
         let told = check(&["state", "repair", "inputs", "--yes"], 1, remedy);
-        let epochs = if part > 0.0 {
+        let epochs = if tenths > 0 {
             told.split("goes on from ").nth(1).and_then(|rest| rest.split(' ').next())
         } else {
             Some("1")
         };
         let epochs: u64 = epochs.unwrap().parse().unwrap();
         assert!((1..40).contains(&epochs), "{told}");
-        check(&["state", "verify", "inputs"], if part > 0.0 { 0 } else { 1 }, "");
+        check(&["state", "verify", "inputs"], i32::from(tenths == 0), "");
         run();
         assert_eq!(check(&["store", "digest", &vault], 0, ""), digest);
     }
