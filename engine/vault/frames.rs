@@ -5,6 +5,7 @@
 //! the parts. See docs/formats/frames.md.
 
 mod reader;
+mod salvage;
 pub(crate) mod version_1;
 mod writer;
 
@@ -16,6 +17,7 @@ use crate::keystore::{DeviceTag, KeyName};
 use crate::secret::{self, Key, NONCE_BYTES, TAG_BYTES};
 
 pub(crate) use reader::FrameReader;
+pub(crate) use salvage::Salvage;
 pub(crate) use writer::FrameWriter;
 
 const MAGIC: &[u8; 8] = b"HWFRAME2";

@@ -198,11 +198,6 @@ impl Keystore {
         number
     }
 
-    /// The number that [`Keystore::next_number`] gives next.
-    pub fn peek_number(&self) -> u64 {
-        self.next
-    }
-
     /// Whether this keystore has given out the number, for a file that is there or was.
     pub fn has_given(&self, number: u64) -> bool {
         (1..self.next).contains(&number)

@@ -8,11 +8,10 @@ use super::CommitLog;
 use super::content::Content;
 use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
-use crate::frames::{Frame, FrameReader};
+use crate::frames::{Frame, Salvage};
 use crate::keystore::Keystore;
 use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
-use crate::secret::Key;
 use crate::{Error, Result};
 
 /// What is wrong with a log whose keystore is whole.
@@ -78,8 +77,13 @@ fn look(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Da
     let mut note = None;
     let mut logs = keystore.logs();
     while let Some((number, key, closed)) = logs.next() {
-        let (mut frames, problem) = frames_before(disk, folder, (number, key, closed), keystore)?;
-        let Some(problem) = problem else {
+        let path = log_files::path_of(folder, number);
+        let mut salvage = Salvage::open(disk, &path, (number, key, closed), keystore)?;
+        let mut frames = Vec::new();
+        while let Some(frame) = salvage.next_frame()? {
+            frames.push(frame);
+        }
+        let Some(problem) = salvage.into_problem() else {
             note = frames.iter().rev().find_map(note_of).or(note);
             continue;
         };
@@ -90,36 +94,6 @@ fn look(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Da
         return Ok(Some(Damage { problem, note, kept: frames, files }));
     }
     Ok(None)
-}
-
-/// The frames of a file before the first that is damaged, and what is wrong with that one.
-fn frames_before(
-    disk: &dyn Disk,
-    folder: &Path,
-    (number, key, closed): (u64, &Key, Option<u64>),
-    keystore: &Keystore,
-) -> Result<(Vec<Frame>, Option<Error>)> {
-    let path = log_files::path_of(folder, number);
-    let mut problem = None;
-    // It may be shorter than what was acknowledged: what is there may still be whole.
-    let opened = FrameReader::open(disk, &path, (number, key, closed), keystore).or_else(|error| {
-        problem = Some(error);
-        FrameReader::open(disk, &path, (number, key, None), keystore)
-    });
-    let mut reader = match opened {
-        Err(error @ Error::Io { .. }) => return Err(error),
-        Err(_) => return Ok((Vec::new(), problem)),
-        Ok(reader) => reader,
-    };
-    let mut frames = Vec::new();
-    loop {
-        match reader.next_frame() {
-            Ok(Some(frame)) => frames.push(frame),
-            Ok(None) => return Ok((frames, problem)),
-            Err(error @ Error::Io { .. }) => return Err(error),
-            Err(error) => return Ok((frames, Some(problem.unwrap_or(error)))),
-        }
-    }
 }
 
 /// Whether what was committed is whole up to a frame of a file. A note that stands alone at the head of a file may be that of a compaction

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Store;
 use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
-use crate::frames::{Frame, FrameReader};
+use crate::frames::{Frame, Salvage};
 use crate::keystore::Keystore;
 use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
@@ -104,27 +104,14 @@ fn whole_frames(
     file: (u64, &Key, Option<u64>),
     keystore: &Keystore,
 ) -> Result<(Vec<Frame>, Option<Error>)> {
+    let mut salvage = Salvage::open(disk, path, file, keystore)?;
     let mut frames = Vec::new();
-    let mut first = None;
-    let opened = FrameReader::open(disk, path, file, keystore).or_else(|problem| {
-        first = Some(problem);
-        // It may be shorter than what was acknowledged: what is there may still be whole.
-        FrameReader::open(disk, path, (file.0, file.1, None), keystore)
-    });
-    let mut reader = match opened {
-        Err(problem @ Error::Io { .. }) => return Err(problem),
-        Err(_) => return Ok((frames, first)),
-        Ok(reader) => reader,
-    };
     loop {
-        match reader.next_frame() {
-            Ok(Some(frame)) => frames.push(frame),
-            Ok(None) => return Ok((frames, first)),
-            Err(problem @ Error::Io { .. }) => return Err(problem),
-            Err(problem) => {
-                first.get_or_insert(problem);
-                reader.skip_damage()?;
-            }
+        while let Some(frame) = salvage.next_frame()? {
+            frames.push(frame);
+        }
+        if !salvage.go_on()? {
+            return Ok((frames, salvage.into_problem()));
         }
     }
 }

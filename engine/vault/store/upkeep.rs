@@ -137,7 +137,7 @@ impl Store {
 
     /// What is sealed from now on is in segments of this number and higher ones.
     pub fn next_segment(&self) -> u64 {
-        self.keystore.peek_number()
+        self.keystore.next()
     }
 
     /// How many segments there are.
