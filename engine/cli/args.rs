@@ -256,6 +256,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RunVerb {
+    /// Whether it says something about a state that is kept from life to life.
+    fn asks_for_state(&self) -> bool {
+        self.fresh || !self.drop_state.is_empty() || self.processes.supervise
+    }
+
     fn args(&self, log_json: bool) -> RunArgs {
         RunArgs {
             file: self.file.clone(),
@@ -311,7 +316,7 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         }
         Verb::Replay(ReplayVerb { replay, run }) => {
             drop(out);
-            if run.fresh || !run.drop_state.is_empty() || run.processes.supervise {
+            if run.asks_for_state() {
                 eprintln!(
                     "error: a replay begins at the beginning and leaves nothing; expected it without --fresh, --drop-state and --supervise"
                 );
@@ -387,7 +392,7 @@ fn aside(
             quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| 0)
         }
         QuarantineVerb::Retry { stage, run } => {
-            if run.fresh || !run.drop_state.is_empty() || run.processes.supervise {
+            if run.asks_for_state() {
                 return Err(StageError::new("a second try keeps no state")
                     .expected("it without --fresh, --drop-state and --supervise"));
             }
