@@ -17,6 +17,7 @@ use headwater_runtime::run::{self, BeforeForgetting};
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
 use crate::quarantine::{self, Keeper};
+use crate::recording::of_vault;
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
@@ -188,10 +189,6 @@ pub fn writer(plan: &Plan, settings: &Settings, why: &'static str) -> BeforeForg
         let facts = [("pipeline", pipeline.as_str().into()), ("device", device.into()), ("why", why.into())];
         log.record(Deed::Forget, &facts).map_err(of_vault)
     })
-}
-
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    StageError::new(error.to_string())
 }
 
 fn of_thread<T>(_: T) -> StageError {

@@ -48,7 +48,8 @@ pub enum RecordingVerb {
     },
 }
 
-fn of_vault(error: headwater_vault::Error) -> StageError {
+/// The vault's error, in its words.
+pub(crate) fn of_vault(error: headwater_vault::Error) -> StageError {
     StageError::new(error.to_string())
 }
 

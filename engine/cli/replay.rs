@@ -12,6 +12,7 @@ use headwater_runtime::plan::{Plan, PortRef};
 use headwater_stages::replay::{self, word_of};
 use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, Unfinished};
 
+use crate::recording::of_vault;
 use crate::run::{Memory, RunArgs, plan_of, run_plan};
 use crate::site::Settings;
 
@@ -120,7 +121,6 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
 /// The recording that is played; nothing if it is a store. One that was never ended is refused unless its complete epochs are asked for.
 fn recording(args: &ReplayArgs, settings: &Settings) -> Result<Option<Recording>> {
     let (key, asked) = (KeyFile::at(&settings.key_file), args.complete_epochs);
-    let of_vault = |error: headwater_vault::Error| StageError::new(error.to_string());
     let found = Recording::find(&args.from, &key, Unfinished::CompleteEpochs).map_err(of_vault)?;
     let Some(place) = found.as_ref().and_then(Recording::broken_off) else { return Ok(found) };
     let told = format!("{}: {}", place.path.display(), place.told());

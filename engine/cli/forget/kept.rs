@@ -8,8 +8,8 @@ use headwater_contract::{Result, Site};
 use headwater_runtime::plan::Plan;
 use headwater_vault::{KeyFile, Recording, Store, StoreOptions, real_disk};
 
-use super::{Case, Receipt, of_vault};
-use crate::recording;
+use super::{Case, Receipt};
+use crate::recording::{self, of_vault};
 
 /// The stores of a pipeline, each with its root key.
 pub(super) fn stores_of(plan: &Plan, site: &Site) -> Vec<(PathBuf, KeyFile)> {
