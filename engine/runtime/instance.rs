@@ -3,10 +3,8 @@
 //! In: batches and marks. Out: what the stage sent and rejected, or a failure that names the place. A panic in a stateless
 //! stage sets the row aside and rebuilds the instance; in a stateful one it ends the life, and the next one finds the row. It must not know timely.
 
-use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::SchemaRef;
@@ -19,6 +17,7 @@ use headwater_contract::{
     StageError, StateTable, StateWriter,
 };
 
+use crate::caught::{Panicked, quietly};
 use crate::commit::Suspected;
 use crate::parcel::same_schema;
 use crate::plan::PlanStage;
@@ -391,34 +390,4 @@ fn rejected_as(name: &str, schema: &SchemaRef, rejected: &Rejected) -> Result<Re
         })
         .collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
-}
-
-/// A call ended in a panic, which was already reported.
-pub struct Panicked;
-
-thread_local! {
-    static IN_STAGE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a stage's code. A panic is caught, and its message, which may quote a row, is never printed.
-pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(silence_stages);
-    IN_STAGE.set(true);
-    let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked);
-    IN_STAGE.set(false);
-    done
-}
-
-/// Panics of stages are reported with their place in the source alone; all others as before.
-fn silence_stages() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !IN_STAGE.get() {
-            return before(info);
-        }
-        if let Some(place) = info.location() {
-            tracing::error!(file = place.file(), line = place.line(), "a stage panicked");
-        }
-    }));
 }

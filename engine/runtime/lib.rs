@@ -5,6 +5,7 @@
 //! `parcel` and `cluster` alone.
 
 pub mod case;
+mod caught;
 pub mod check;
 pub mod cluster;
 pub mod commit;

@@ -19,6 +19,8 @@ use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::channels::{ContainerBytes, Message};
 use timely::progress::Stamp;
 
+use crate::caught;
+
 /// Batches on the move. None of them is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Parcels {
@@ -132,9 +134,9 @@ fn decode(bytes: &[u8]) -> Option<Parcels> {
     rest.is_empty().then_some(Parcels { batches, ..Parcels::default() })
 }
 
-/// The batch of an Arrow IPC stream.
+/// The batch of an Arrow IPC stream; nothing if the bytes are none.
 pub(crate) fn decode_batch(ipc: &[u8]) -> Option<RecordBatch> {
-    StreamDecoder::new().decode(&mut Buffer::from(ipc)).ok()?
+    caught::read(|| StreamDecoder::new().decode(&mut Buffer::from(ipc))).ok()?.ok()?
 }
 
 fn split_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -281,6 +283,14 @@ mod tests {
         let good = encode(&[rows()]);
         for cut in 0..good.len() {
             assert!(decode(&good[..cut]).is_none(), "cut at {cut}");
+        }
+        for at in 0..good.len() {
+            for with in [0, 1, 0x7f, 0xff] {
+                let mut other = good.clone();
+                other[at] = with;
+                // Whatever it is taken for: it is no panic.
+                let _ = decode(&other);
+            }
         }
         let mut long = good;
         long.push(0);

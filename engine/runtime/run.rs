@@ -14,10 +14,11 @@ use arrow::array::RecordBatch;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Mark, Site, Source, StageError};
 
+use crate::caught::{Panicked, quietly};
 use crate::cluster::{self, Member};
 use crate::commit::{Commits, Life, Restored};
 use crate::digest::SinkDigest;
-use crate::instance::{Cause, Failure, Panicked, quietly};
+use crate::instance::{Cause, Failure};
 use crate::metrics::{Counts, Metrics};
 use crate::offload::{Pool, Wake};
 use crate::plan::{OutPort, Plan, PlanStage, PortRef};

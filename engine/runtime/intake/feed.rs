@@ -16,7 +16,8 @@ use headwater_contract::{EpochEnd, Feed, FeedSink, Pace, Position, RowId, Source
 
 use super::SourceProgress;
 use super::size::size_of_rows;
-use crate::instance::{Failure, quietly};
+use crate::caught::quietly;
+use crate::instance::Failure;
 use crate::metrics::{Metrics, thread_cpu};
 use crate::offload::Wake;
 

@@ -10,9 +10,10 @@ use headwater_contract::units::Epoch;
 use headwater_contract::{Role, Site, SourceContext, Work};
 
 use super::{RunOptions, Shared, failure, members};
+use crate::caught::{Panicked, quietly};
 use crate::cluster::{self, Member};
 use crate::commit::{self, Commits, Life, Portion, Restored};
-use crate::instance::{Builder, Failure, Panicked, quietly};
+use crate::instance::{Builder, Failure};
 use crate::offload::Pool;
 use crate::plan::Plan;
 use crate::relations;

@@ -4,12 +4,13 @@
 //! number of the row. A damaged file is an answer, never a panic. It must not know timely.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use crate::caught;
 
 use super::super::members::{CONSENT, DEVICE, Mistake, Stated, absent};
 use super::{NOWHERE, Read};
@@ -17,7 +18,7 @@ use super::{NOWHERE, Read};
 /// The rows of a table. `columns` are those that count where they are there; `asked` must be there.
 pub(super) fn rows(path: &Path, columns: &[String], asked: &[&str]) -> Read {
     let read = || read(path, columns, asked);
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken("it contradicts itself")))
+    caught::read(read).unwrap_or_else(|_| Err(broken("it contradicts itself")))
 }
 
 fn broken(why: impl std::fmt::Display) -> Vec<Mistake<u64>> {
