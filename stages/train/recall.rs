@@ -13,9 +13,6 @@ use headwater_training::train::trainer::Member;
 use super::TrainOptions;
 use super::base::{LoadedBase, wrong};
 
-/// Texts that are passed together.
-const TOGETHER: usize = 64;
-
 /// A base that can be asked.
 pub struct Recall {
     base: LoadedBase,
@@ -55,18 +52,10 @@ impl Recall {
         };
         let example = |text: &String| {
             let read = self.base.text_tokens(text, self.max_tokens);
-            read.map(|(tokens, _)| vec![Example::plain(tokens)])
-                .map_err(|(_, reason)| StageError::new(reason))
+            read.map(|(tokens, _)| Example::plain(tokens)).map_err(|(_, reason)| StageError::new(reason))
         };
         let examples = texts.iter().map(example).collect::<Result<Vec<_>>>()?;
-        let frozen = self.base.share();
-        let mut nats = Vec::with_capacity(texts.len());
-        for some in examples.chunks(TOGETHER) {
-            let members: Vec<Member<'_>> =
-                some.iter().map(|examples| Member { key: 0, start: &adapter, examples }).collect();
-            let losses = round::losses(&frozen, layout, &self.base.recipe, &members).map_err(wrong)?;
-            nats.extend(losses.into_iter().map(|(mean, weight)| mean * weight));
-        }
-        Ok(nats)
+        let member = Member { key: 0, start: &adapter, examples: &examples };
+        round::nats(&self.base.share(), layout, &self.base.recipe, member).map_err(wrong)
     }
 }

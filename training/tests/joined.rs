@@ -184,3 +184,24 @@ fn a_device_with_fewer_texts_or_none_keeps_its_place() {
     assert!(none.examples == 0 && none.delta.iter().all(|d| *d == 0.0));
     assert!(found[2].as_ref().unwrap().delta.iter().any(|d| *d != 0.0));
 }
+
+#[test]
+fn the_nats_of_each_text_are_those_it_has_alone() {
+    one_thread_a_lane();
+    for (case, base) in cases() {
+        let (starts, texts) = (starts(&case, 2), texts(&case, 1));
+        let longest = texts.iter().map(|e| e.tokens.len()).max().unwrap();
+        for tile in [1, longest, 3 * longest, 512] {
+            let options = TrainOptions { tile, ..options(&case) };
+            let member = Member { key: 1, start: &starts[1], examples: &texts };
+            let nats = round::nats(&base, &case.layout, &options, member).unwrap();
+            assert_eq!(nats.len(), texts.len());
+            for (at, nats) in nats.iter().enumerate() {
+                let member = Member { key: 1, start: &starts[1], examples: &texts[at..=at] };
+                let (mean, weight) = round::losses(&base, &case.layout, &options, &[member]).unwrap()[0];
+                let gap = relative(*nats, mean * weight);
+                assert!(gap < 1e-5, "{} text {at}, tile {tile}: {nats} and {}", case.name, mean * weight);
+            }
+        }
+    }
+}

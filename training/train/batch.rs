@@ -37,6 +37,8 @@ pub(super) struct Scored {
     pub(super) weights: Vec<f32>,
     /// Whose it is, from 0: the first of the batch.
     pub(super) devices: Vec<usize>,
+    /// In which row of the batch it stands, from 0.
+    pub(super) rows: Vec<usize>,
 }
 
 /// Rows of all devices of a group.
@@ -72,6 +74,7 @@ impl JoinedBatch {
                         scored.targets.push(i64::from(*target));
                         scored.weights.push(*weight);
                         scored.devices.push(device);
+                        scored.rows.push(held.len());
                     }
                 }
                 tokens.extend(example.tokens.iter().map(|t| i64::from(*t)));

@@ -57,6 +57,24 @@ pub fn losses(
     Trainer::new(base, layout, options, 0, members)?.losses(&all(options.batch, members))
 }
 
+/// The nats of each example of a device with its start adapter, summed by weight, nothing trained. As many examples as fit a
+/// tile of the options are passed together, whatever their batches are.
+pub fn nats(base: &Base, layout: &Layout, options: &TrainOptions, member: Member<'_>) -> Result<Vec<f64>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut room = 0;
+    for (at, example) in member.examples.iter().enumerate() {
+        let tokens = example.tokens.len();
+        if let Some(batch) = batches.last_mut().filter(|_| tokens <= room) {
+            batch.push(at);
+        } else {
+            batches.push(vec![at]);
+            room = options.tile;
+        }
+        room = room.saturating_sub(tokens);
+    }
+    Trainer::new(base, layout, options, 0, &[member])?.nats(&batches)
+}
+
 fn update(
     flat: &[f32],
     member: &Member<'_>,

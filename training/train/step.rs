@@ -103,8 +103,9 @@ impl Joined<'_> {
                     batch.scored.weights.iter().zip(&batch.scored.devices).map(share).collect();
                 let flats = gradients.get_mut(of_tile.clone()).unwrap_or_default();
                 let wanted = Wanted { dropout: mask.as_ref(), shares: &shares, flats };
+                let losses = self.pass(&batch, &tile.adapters, Some(wanted))?;
                 let sums = sums.get_mut(of_tile.clone()).unwrap_or_default();
-                self.pass(&batch, &tile.adapters, Some(wanted), sums)?;
+                add(sums, &batch.scored.devices, &losses);
             }
         }
         let each = sums.into_iter().zip(weights).zip(gradients);
@@ -119,11 +120,30 @@ impl Joined<'_> {
             let of_tile = tile.first..tile.first + tile.flats.len();
             for chosen in batches {
                 let Some(batch) = self.batch(chosen, &of_tile)? else { continue };
+                let losses = self.pass(&batch, &tile.adapters, None)?;
                 let sums = sums.get_mut(of_tile.clone()).unwrap_or_default();
-                self.pass(&batch, &tile.adapters, None, sums)?;
+                add(sums, &batch.scored.devices, &losses);
             }
         }
         Ok(sums.into_iter().zip(weights).map(|(sum, weight)| (mean(sum, weight), weight)).collect())
+    }
+
+    /// The loss of each example of a group of one device, summed by weight, without dropout: one adapter for all of them.
+    pub(super) fn nats(&mut self, batches: &[Vec<usize>], flat: &[f32]) -> Result<Vec<f64>> {
+        let adapters = Adapters::new(self.layout, &[flat], None)?;
+        let mut nats = vec![0.0; self.examples.first().map_or(0, |examples| examples.len())];
+        for places in batches {
+            let Some(batch) = self.batch(&vec![places.clone()], &(0..1))? else { continue };
+            let losses = self.pass(&batch, &adapters, None)?;
+            let mut of_rows = vec![0.0; batch.held.len()];
+            add(&mut of_rows, &batch.scored.rows, &losses);
+            for ((_, at, _), sum) in batch.held.iter().zip(of_rows) {
+                if let Some(nats) = nats.get_mut(*at) {
+                    *nats += sum;
+                }
+            }
+        }
+        Ok(nats)
     }
 
     /// The group, cut into devices that are passed together.
@@ -166,14 +186,13 @@ impl Joined<'_> {
         (0..devices).map(of_device).collect()
     }
 
-    /// One batch forward and, where gradients are wanted, back. Adds each device's weighted losses to `sums`.
+    /// One batch forward and, where gradients are wanted, back. Returns the weighted loss of each scored token.
     fn pass(
         &mut self,
         batch: &JoinedBatch,
         adapters: &Adapters,
         wanted: Option<Wanted<'_>>,
-        sums: &mut [f64],
-    ) -> Result<()> {
+    ) -> Result<Vec<f64>> {
         let lowest = self.layout.lowest();
         let rows = &batch.rows;
         let rope = &Rope::new(self.base.shape(), rows.longest)?;
@@ -203,14 +222,10 @@ impl Joined<'_> {
         let shares = wanted.as_ref().map(|wanted| wanted.shares);
         let entropy = head::entropy(&self.base.head, &states, &scored.targets, shares, self.chunk)?;
         drop(states);
-        let losses = entropy.losses.iter().zip(&scored.weights).zip(&scored.devices);
-        for ((loss, weight), device) in losses {
-            if let Some(sum) = sums.get_mut(*device) {
-                *sum += f64::from(*loss) * f64::from(*weight);
-            }
-        }
+        let each = entropy.losses.iter().zip(&scored.weights);
+        let losses = each.map(|(loss, weight)| f64::from(*loss) * f64::from(*weight)).collect();
 
-        let (Some(gradient), Some(wanted)) = (entropy.gradient, wanted) else { return Ok(()) };
+        let (Some(gradient), Some(wanted)) = (entropy.gradient, wanted) else { return Ok(losses) };
         let back = || {
             let mut of_picked = picked.f_zeros_like()?;
             norm_back(&picked, &scale, norm, gradient, &mut of_picked)?;
@@ -229,7 +244,16 @@ impl Joined<'_> {
             let Some(tape) = tape else { break };
             above = pass.back((at, layer), tape, gradient, &mut *wanted.flats)?;
         }
-        Ok(())
+        Ok(losses)
+    }
+}
+
+/// Adds each loss to the sum of whose it is.
+fn add(sums: &mut [f64], owners: &[usize], losses: &[f64]) {
+    for (owner, loss) in owners.iter().zip(losses) {
+        if let Some(sum) = sums.get_mut(*owner) {
+            *sum += loss;
+        }
     }
 }
 

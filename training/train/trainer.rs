@@ -184,6 +184,12 @@ impl<'a> Trainer<'a> {
         self.joined.losses(batches, &flats)
     }
 
+    /// The loss of each example of a group's only device with its adapter as it is, summed by weight, in nats.
+    pub(super) fn nats(&mut self, batches: &[Vec<usize>]) -> Result<Vec<f64>> {
+        let flat = self.states.first().map(|state| state.flat.as_slice()).unwrap_or_default();
+        self.joined.nats(batches, flat)
+    }
+
     /// The adapters as they are, or why a device has none.
     pub fn adapters(&self) -> Vec<std::result::Result<&[f32], Dropped>> {
         self.states.iter().map(|s| s.dropped.map_or(Ok(s.flat.as_slice()), Err)).collect()
