@@ -121,7 +121,8 @@ pub(crate) fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>, arrow::error:
     writer.into_inner()
 }
 
-fn decode(bytes: &[u8]) -> Option<Parcels> {
+/// The batches of a wire form; nothing if the bytes are none.
+pub(crate) fn decode(bytes: &[u8]) -> Option<Parcels> {
     let (count, mut rest) = split_u64(bytes)?;
     let mut batches = Vec::new();
     for _ in 0..count {

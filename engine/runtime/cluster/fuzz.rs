@@ -6,6 +6,7 @@ use super::link::fuzz_heads;
 use super::message::Message;
 use crate::commit::Portion;
 use crate::digest::SinkDigest;
+use crate::parcel;
 
 /// What a fuzzer calls: any bytes in, a panic out if reading them breaks a promise.
 ///
@@ -13,16 +14,17 @@ use crate::digest::SinkDigest;
 /// If a message that was read does not come back when written again.
 pub fn fuzz(bytes: &[u8]) {
     let Some((choice, rest)) = bytes.split_first() else { return };
-    match choice % 5 {
+    match choice % 6 {
         0 => drop(Frame::read(&mut { rest }).map(|frame| Message::of(&frame))),
         1 => {
-            let frame = Frame { kind: choice / 5 % 18, body: rest.to_vec() };
+            let frame = Frame { kind: choice / 6 % 18, body: rest.to_vec() };
             let Some(message) = Message::of(&frame) else { return };
             let back = Message::of(&message.frame());
             assert!(back == Some(message), "what was read and written does not come back");
         }
         2 => fuzz_heads(rest),
         3 => drop(Portion::decode(rest)),
+        4 => drop(parcel::decode(rest)),
         _ => drop(SinkDigest::default().merge(rest)),
     }
 }
@@ -39,7 +41,7 @@ mod tests {
 
         /// Small numbers are lengths that fit: they lead deeper into a message.
         #[test]
-        fn small_bytes_are_read_or_refused(bytes in prop::collection::vec(0u8..4, 0..400), choice in 0u8..90) {
+        fn small_bytes_are_read_or_refused(bytes in prop::collection::vec(0u8..4, 0..400), choice in 0u8..108) {
             super::fuzz(&[vec![choice], bytes].concat());
         }
     }
