@@ -16,6 +16,7 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 use headwater_vault::{Keep, KeyFile, Level, StoreOptions};
 
+use crate::vault_error;
 pub use retention::Retention;
 use rounds::Rounds;
 
@@ -106,9 +107,8 @@ impl Store {
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    let full = error.is_no_room();
-    let told = StageError::new(error.to_string());
-    if full { told.help("nothing is lost; once there is room, it goes on").for_want_of_room() } else { told }
+    let told = vault_error::of_vault(error);
+    if told.wants_room() { told.help("nothing is lost; once there is room, it goes on") } else { told }
 }
 
 struct Keeper {

@@ -14,10 +14,10 @@ use headwater_contract::{Contribution, Input, Kind, Result, Site, StageError};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, BeforeForgetting};
+use headwater_stages::vault_error::of_vault;
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
 use crate::quarantine::{self, Keeper};
-use crate::recording::of_vault;
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;

@@ -16,6 +16,7 @@ use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON}
 use headwater_contract::{RowId, Site, StageError};
 use headwater_runtime::plan::{Plan, PlanInput};
 use headwater_runtime::run::Quarantine;
+use headwater_stages::vault_error::of_vault;
 use headwater_vault::{FrameLog, KeyFile};
 use serde::Serialize;
 
@@ -38,11 +39,6 @@ pub struct Keeper {
     log: Option<FrameLog>,
     known: BTreeSet<(String, RowId)>,
     counts: KeptCounts,
-}
-
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    let told = StageError::new(error.to_string());
-    if error.is_no_room() { told.for_want_of_room() } else { told }
 }
 
 fn folder_of(site: &Site) -> PathBuf {

@@ -14,6 +14,7 @@ use headwater_runtime::check::column::type_name;
 use headwater_runtime::cluster::Facts;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run;
+use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
     AuditLog, Deed, KeyFile, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingHead,
     RecordingWriter, real_disk,
@@ -48,8 +49,8 @@ pub enum RecordingVerb {
     },
 }
 
-/// The vault's error, in its words.
-pub(crate) fn of_vault(error: headwater_vault::Error) -> StageError {
+/// Why something was not recorded. A recording that broke off is not gone on with, so a full disk ends the run as all else does.
+fn unrecorded(error: headwater_vault::Error) -> StageError {
     StageError::new(error.to_string())
 }
 
@@ -74,7 +75,7 @@ impl Recorder {
         let ports = plan.recorded().into_iter().filter_map(port).collect();
         let head = RecordingHead { pipeline: plan.name.clone(), facts: facts.of_recording(), ports };
         let key = KeyFile::at(&site.key_file);
-        let writer = RecordingWriter::create(&folder, &key, real_disk(), &head).map_err(of_vault)?;
+        let writer = RecordingWriter::create(&folder, &key, real_disk(), &head).map_err(unrecorded)?;
         Ok(Recorder { folder, writer: Some(writer) })
     }
 
@@ -84,7 +85,7 @@ impl Recorder {
     /// Its end cannot be written: it cannot be played.
     pub fn finish(&mut self) -> Result<(PathBuf, RecordedTotals)> {
         let writer = self.writer.take().ok_or_else(ended)?;
-        Ok((self.folder.clone(), writer.finish().map_err(of_vault)?))
+        Ok((self.folder.clone(), writer.finish().map_err(unrecorded)?))
     }
 }
 
@@ -94,7 +95,7 @@ fn ended() -> StageError {
 
 impl run::Recorder for Recorder {
     fn rows(&mut self, port: usize, rows: &RecordBatch) -> Result<()> {
-        self.writer.as_mut().ok_or_else(ended)?.rows(port, rows).map_err(of_vault)
+        self.writer.as_mut().ok_or_else(ended)?.rows(port, rows).map_err(unrecorded)
     }
 
     fn closed(&mut self, mark: &Mark) -> Result<()> {
@@ -105,7 +106,7 @@ impl run::Recorder for Recorder {
             round_end: mark.round_end,
             end_of_input: mark.end_of_input,
         };
-        self.writer.as_mut().ok_or_else(ended)?.end(&end).map_err(of_vault)
+        self.writer.as_mut().ok_or_else(ended)?.end(&end).map_err(unrecorded)
     }
 }
 

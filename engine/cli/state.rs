@@ -18,6 +18,7 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::{Bytes, Epoch};
 use headwater_contract::{Result, Site, StageError};
 use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
+use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
     CommitLog, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
 };
@@ -53,11 +54,6 @@ pub enum StateVerb {
         #[arg(long)]
         yes: bool,
     },
-}
-
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    let told = StageError::new(error.to_string());
-    if error.is_no_room() { told.for_want_of_room() } else { told }
 }
 
 fn commits(site: &Site) -> PathBuf {

@@ -4,6 +4,7 @@
 //! that no other file has, so a file is never appended to again after it was closed. It knows nothing of what is in
 //! the parts. See docs/formats/frames.md.
 
+mod header;
 mod reader;
 mod salvage;
 pub(crate) mod version_1;
@@ -16,20 +17,18 @@ use zeroize::Zeroizing;
 use crate::keystore::{DeviceTag, KeyName};
 use crate::secret::{self, Key, NONCE_BYTES, TAG_BYTES};
 
+use header::Version;
+
+pub(crate) use header::HEADER_BYTES;
 pub(crate) use reader::FrameReader;
 pub(crate) use salvage::Salvage;
 pub(crate) use writer::FrameWriter;
 
-const MAGIC: &[u8; 8] = b"HWFRAME2";
-const VERSION: u16 = 2;
-const CHECK_BYTES: usize = 8;
-/// Magic, version, number, random name, checksum.
-pub(crate) const HEADER_BYTES: usize = 8 + 2 + 8 + 16 + CHECK_BYTES;
+const VERSION: Version = Version { magic: "HWFRAME2", number: 2 };
 /// Length, sequence, durable frames, MAC of these.
 const LEAD_BYTES: usize = 4 + 8 + 8 + TAG_BYTES;
 /// Key name, length of the sealed part.
 const PART_HEAD_BYTES: usize = 16 + 4;
-const KIND: &str = "frame file of Headwater";
 /// What stands for the file's own key.
 const OWN: KeyName = KeyName([0; 16]);
 

@@ -5,6 +5,7 @@
 use headwater_contract::options::Options;
 use headwater_contract::prelude::*;
 use headwater_contract::toml::Table;
+use headwater_training::train::base::one_thread_a_lane;
 use headwater_training::train::batch::Example;
 use headwater_training::train::peft;
 use headwater_training::train::round;
@@ -45,6 +46,7 @@ impl Recall {
     /// # Errors
     /// The adapter is of another base or shape, or a text has no two tokens.
     pub fn nats(&self, adapter: Option<Files<'_>>, texts: &[String]) -> Result<Vec<f64>> {
+        one_thread_a_lane();
         let layout = &self.base.layout;
         let adapter = match adapter {
             None => vec![0.0; layout.length],

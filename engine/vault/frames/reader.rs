@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECK_BYTES, FileKeys, Frame, HEADER_BYTES, KIND, LEAD_BYTES, MAGIC, OWN, Owner, PART_HEAD_BYTES, Part,
-    ReadPart, TornTail, VERSION, nonce, part_head,
+    FileKeys, Frame, HEADER_BYTES, LEAD_BYTES, OWN, Owner, PART_HEAD_BYTES, Part, ReadPart, TornTail,
+    VERSION, header, nonce, part_head,
 };
 use crate::disk::{Disk, DiskReader};
 use crate::durable;
@@ -58,7 +58,7 @@ impl<'k> FrameReader<'k> {
         })?;
         let there = file.length().map_err(Error::io("look at", path))?;
         let header = durable::read_part(&*file, path, 0, HEADER_BYTES)?;
-        let header = checked_header(path, &header, number)?;
+        let header = header::checked(path, &header, &VERSION, number)?;
         if let Some(closed) = closed.filter(|closed| *closed > there) {
             let what = format!("{closed} bytes of it were acknowledged, but only {there} are there");
             return Err(Error::damaged(path, what));
@@ -227,29 +227,6 @@ impl<'k> FrameReader<'k> {
     fn damage(&self, what: &str) -> Error {
         Error::damaged(&self.path, format!("frame {} at byte {}: {what}", self.sequence, self.at))
     }
-}
-
-fn checked_header(path: &Path, header: &[u8], number: u64) -> Result<[u8; HEADER_BYTES]> {
-    let mut fields = Fields(header);
-    if fields.array::<8>().as_ref() != Some(MAGIC) {
-        return Err(Error::foreign(path, KIND, "it does not begin with HWFRAME2"));
-    }
-    let version = fields.u16();
-    if version != Some(VERSION) {
-        let found = format!("its version is {}, this program reads {VERSION}", version.unwrap_or(0));
-        return Err(Error::foreign(path, KIND, found));
-    }
-    let header: [u8; HEADER_BYTES] =
-        header.try_into().map_err(|_| Error::damaged(path, "it is shorter than its header"))?;
-    let stands = fields.u64();
-    let (body, check) = header.split_last_chunk::<CHECK_BYTES>().unwrap_or((&[], &[0; CHECK_BYTES]));
-    if secret::prefix::<CHECK_BYTES>(&secret::digest(&[body])) != *check {
-        return Err(Error::damaged(path, "the checksum of its header does not fit"));
-    }
-    if stands != Some(number) {
-        return Err(Error::damaged(path, format!("it stands in the place of frame file {number}")));
-    }
-    Ok(header)
 }
 
 /// Whether what lies in some sector is all zeros, as it does where the disk did not write.

@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 
 use super::TornTail;
+use super::header::{self, HEADER_BYTES, Version};
 use crate::disk::Disk;
 use crate::durable;
 use crate::rows;
@@ -13,14 +14,9 @@ use crate::secret::{self, Key, NONCE_BYTES, TAG_BYTES};
 use crate::wire::Fields;
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"HWFRAME1";
-const VERSION: u16 = 1;
-const CHECK_BYTES: usize = 8;
-/// Magic, version, number, random name, checksum.
-const HEADER_BYTES: usize = 8 + 2 + 8 + 16 + CHECK_BYTES;
+const VERSION: Version = Version { magic: "HWFRAME1", number: 1 };
 /// Length, sequence, MAC of both.
 const LEAD_BYTES: usize = 4 + 8 + TAG_BYTES;
-const KIND: &str = "frame file of Headwater";
 
 /// What is known of the chain so far.
 struct Chain {
@@ -73,7 +69,7 @@ pub(crate) fn read(
         _ => Error::io("open", path)(e),
     })?;
     let bytes = durable::read_all(&*file, path)?;
-    let header = checked_header(path, &bytes, number)?;
+    let header = header::checked(path, &bytes, &VERSION, number)?;
     let leads = key.derive("frame leads", &header);
     let mut chain = Chain { key, leads, header, sequence: 0, previous: [0; TAG_BYTES] };
     let (mut rest, mut batches) = (Fields(bytes.get(HEADER_BYTES..).unwrap_or_default()), Vec::new());
@@ -102,27 +98,4 @@ pub(crate) fn read(
         chain.advance(sealed);
         rest = Fields(next);
     }
-}
-
-fn checked_header(path: &Path, bytes: &[u8], number: u64) -> Result<[u8; HEADER_BYTES]> {
-    let mut fields = Fields(bytes);
-    if fields.array::<8>().as_ref() != Some(MAGIC) {
-        return Err(Error::foreign(path, KIND, "it does not begin with HWFRAME1"));
-    }
-    let version = fields.u16();
-    if version != Some(VERSION) {
-        let found = format!("its version is {}, this program reads {VERSION}", version.unwrap_or(0));
-        return Err(Error::foreign(path, KIND, found));
-    }
-    let header = bytes.first_chunk::<HEADER_BYTES>();
-    let header = header.ok_or_else(|| Error::damaged(path, "it is shorter than its header"))?;
-    let stands = fields.u64();
-    let (body, check) = header.split_last_chunk::<CHECK_BYTES>().unwrap_or((&[], &[0; CHECK_BYTES]));
-    if secret::prefix::<CHECK_BYTES>(&secret::digest(&[body])) != *check {
-        return Err(Error::damaged(path, "the checksum of its header does not fit"));
-    }
-    if stands != Some(number) {
-        return Err(Error::damaged(path, format!("it stands in the place of frame file {number}")));
-    }
-    Ok(*header)
 }

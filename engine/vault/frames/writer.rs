@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{
-    CHECK_BYTES, FileKeys, HEADER_BYTES, LEAD_BYTES, MAGIC, OWN, Owner, PART_HEAD_BYTES, Part, VERSION,
-    nonce, part_head,
+    FileKeys, HEADER_BYTES, LEAD_BYTES, OWN, Owner, PART_HEAD_BYTES, Part, VERSION, header, nonce, part_head,
 };
 use crate::disk::{Disk, DiskWriter};
 use crate::durable;
 use crate::keystore::{DeviceTag, KeyName, Keystore};
-use crate::secret::{self, Key, TAG_BYTES};
+use crate::secret::{Key, TAG_BYTES};
 use crate::{Error, Result};
 
 /// The most bytes of a frame: its length must fit its lead.
@@ -32,15 +31,7 @@ pub(crate) struct FrameWriter {
 impl FrameWriter {
     /// Makes the file, in the place of what a failed try has left. `key` must be used for no other file; `number` is its number in the keystore.
     pub(crate) fn create(disk: &dyn Disk, path: &Path, number: u64, key: &Key) -> Result<FrameWriter> {
-        let mut header = Vec::with_capacity(HEADER_BYTES);
-        header.extend(MAGIC);
-        header.extend(VERSION.to_le_bytes());
-        header.extend(number.to_le_bytes());
-        header.extend(secret::random_bytes::<16>()?);
-        let check: [u8; CHECK_BYTES] = secret::prefix(&secret::digest(&[&header]));
-        header.extend(check);
-        let header =
-            *header.first_chunk::<HEADER_BYTES>().ok_or(Error::Crypto("a header has the wrong size"))?;
+        let header = header::fresh(&VERSION, number)?;
         let mut file = durable::create(disk, path)?;
         durable::append(&mut *file, path, &header)?;
         let keys = FileKeys::of(key, header);
