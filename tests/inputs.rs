@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,22 +13,23 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
+use site::Site;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 /// How long a run may take before it counts as hung. Nothing else depends on it.
 const HUNG: Duration = Duration::from_mins(2);
 
-struct Place(tempfile::TempDir);
+struct Place(Site);
 
 impl Place {
     fn new() -> Self {
-        let place = Place(tempfile::tempdir().unwrap());
+        let place = Place(Site::new());
         fs::create_dir_all(place.path("recordings/den")).unwrap();
         place
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.path(name)
     }
 
     /// The n-th recording of the kitchen, under this name: as complete as if it had long been there.
@@ -56,14 +59,8 @@ impl Place {
     }
 
     fn headwater(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.path("root.key"))
-            .env("HEADWATER_STATE", self.path("state"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        let mut command = self.0.command(&[]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 

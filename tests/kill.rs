@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
 #[cfg(feature = "train")]
 mod talk;
 
@@ -16,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use site::Site;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 /// Kills of one run before it may come to its end.
@@ -123,25 +125,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// A folder with a pipeline in it, and the program that runs it.
 struct Place {
-    folder: tempfile::TempDir,
+    site: Site,
     pipeline: PathBuf,
 }
 
 impl Place {
     fn new(subject: &Subject) -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let pipeline = (subject.lay)(folder.path());
-        Place { folder, pipeline }
+        let site = Site::new();
+        let pipeline = (subject.lay)(&site.path(""));
+        Place { site, pipeline }
     }
 
     fn headwater(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .current_dir(HOUSE)
-            .env("HEADWATER_KEY_FILE", self.folder.path().join("root.key"))
-            .env("HEADWATER_STATE", self.folder.path().join("state"))
-            .stdin(Stdio::null());
-        command
+        self.site.command(&[])
     }
 
     fn start(&self, topology: &[&str]) -> Child {
@@ -158,11 +154,11 @@ impl Place {
     /// What it left: the digest of the store, and of every file of adapters.
     fn left(&self) -> BTreeMap<String, String> {
         let mut left = BTreeMap::new();
-        let vault = self.folder.path().join("vault");
+        let vault = self.site.path("vault");
         let digest = self.headwater().args(["store", "digest"]).arg(&vault).output().unwrap();
         assert!(digest.status.success(), "{}", String::from_utf8_lossy(&digest.stderr));
         left.insert("vault".into(), String::from_utf8(digest.stdout).unwrap().trim().to_owned());
-        let adapters = self.folder.path().join("adapters");
+        let adapters = self.site.path("adapters");
         if adapters.exists() {
             let weights =
                 files(&adapters).into_iter().filter(|path| path.ends_with("adapter_model.safetensors"));

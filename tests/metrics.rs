@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod site;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+
+use site::Site;
 
 /// How long it may take before it counts as hung. Nothing else depends on it.
 const HUNG: Duration = Duration::from_mins(2);
@@ -42,22 +46,19 @@ fn until(run: &mut Child, address: SocketAddr, line: &str, least: f64) -> String
 
 #[test]
 fn counters_are_served_while_it_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipeline = folder.path().join("lines.toml");
+    let site = Site::new();
+    let pipeline = site.path("lines.toml");
     let text = format!(
         "[pipeline]\nname = 'lines'\nepoch = {{ rows = 2 }}\n
          [stage.talk]\ntype = 'capture'\npath = '-'\n
          [stage.redact]\ntype = 'redact'\nfrom = 'talk'\nmax_hold = '0s'\n
          [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
-        folder.path().join("vault").display()
+        site.path("vault").display()
     );
     std::fs::write(&pipeline, text).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    let mut command = site.command(&["run"]);
     command
-        .env("HEADWATER_KEY_FILE", folder.path().join("root.key"))
-        .env("HEADWATER_STATE", folder.path().join("state"))
-        .arg("run")
         .arg(&pipeline)
         // A port alone is one of this machine.
         .args(["--quiet", "--metrics", &address.port().to_string()])
@@ -95,21 +96,17 @@ fn counters_are_served_while_it_runs() {
 #[test]
 fn an_address_that_cannot_be_had_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let pipeline = folder.path().join("talk.toml");
-    std::fs::write(folder.path().join("talk.jsonl"), "{\"text\": \"hello\"}\n").unwrap();
+    let site = Site::new();
+    let pipeline = site.path("talk.toml");
+    std::fs::write(site.path("talk.jsonl"), "{\"text\": \"hello\"}\n").unwrap();
     let text = format!(
         "[pipeline]\nname = 'talk'\n[stage.talk]\ntype = 'capture'\npath = '{0}/talk.jsonl'\n
          [stage.vault]\ntype = 'store'\nfrom = 'talk'\npath = '{0}/vault'\n",
-        folder.path().display()
+        site.path("").display()
     );
     std::fs::write(&pipeline, text).unwrap();
     let check = |address: &str, code: i32, expected: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command
-            .env("HEADWATER_KEY_FILE", folder.path().join("root.key"))
-            .env("HEADWATER_STATE", folder.path().join("state"));
-        let ended = command.arg("run").arg(&pipeline).args(["--metrics", address]).output().unwrap();
+        let ended = site.command(&["run", "--metrics", address]).arg(&pipeline).output().unwrap();
         let told = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(ended.status.code() == Some(code) && told.contains(expected), "{:?} {told}", ended.status);
     };

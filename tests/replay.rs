@@ -6,7 +6,7 @@
 mod site;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use headwater_vault::{KeyFile, Recorded, RecordedEnd, Recording};
 use serde_json::Value;
@@ -271,11 +271,9 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
     site.refused(&["run", &file, "--record", &rec], &["something lies in it already"]);
     // A run that is killed leaves a recording without an end.
     let half = shown(&site.path("half"));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
-        .current_dir(HOUSE)
-        .env("HEADWATER_KEY_FILE", site.path("root.key"))
+    let mut child = site
+        .command(&["run", &file, "--record", &half, "--quiet", "--set", "stage.talk.path=-"])
         .env("HEADWATER_STATE", site.path("other-state"))
-        .args(["run", &file, "--record", &half, "--quiet", "--set", "stage.talk.path=-"])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -389,12 +387,8 @@ fn a_replay_that_is_killed_goes_on_where_it_was_committed() {
     );
     let file = shown(&site.write("again.toml", &text));
     // Slow enough to be killed on the way: 392 rows, of which one was captured a second.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
-        .current_dir(HOUSE)
-        .env("HEADWATER_KEY_FILE", site.path("root.key"))
-        .env("HEADWATER_STATE", site.path("state"))
-        .args(["run", &file, "--quiet", "--set", "stage.talk.speed=20"])
-        .stdin(Stdio::null())
+    let mut child = site
+        .command(&["run", &file, "--quiet", "--set", "stage.talk.speed=20"])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
