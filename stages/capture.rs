@@ -289,7 +289,16 @@ impl Source for Capturing {
             (Origin::Files, Format::Parquet) => {
                 let taking = self.capture.taking(self.device);
                 let file = text::open_parquet(self.capture.path(), &taking.columns)?;
-                let mut reading = ParquetReading::new(file, taking, self.place.items);
+                let content = text::parquet_content(self.capture.path())?;
+                if self.place.before.is_some_and(|then| then != content) {
+                    let rows = self.place.items;
+                    return Err(changed(
+                        &taking.name,
+                        &format!("{rows} rows were taken in"),
+                        "the same file",
+                    ));
+                }
+                let mut reading = ParquetReading::new(file, taking, self.place.items, content);
                 self.outlet.pour(&mut reading, |_| false, &mut feed)
             }
             (Origin::Files, _) if self.capture.reads_standard_input() => {
@@ -348,15 +357,19 @@ impl Capturing {
             StageError::new(format!("`{}` cannot be read from where it was left: {error}", taking.name))
         })?;
         if !as_it_was {
-            let what =
-                format!("`{}` is not what it was: lines 1 to {} were taken in", taking.name, place.line);
-            return Err(StageError::new(what).expected("the same lines, and new ones behind them").help(
-                "put the text back, or new lines into a file of their own; or begin anew: run --fresh",
-            ));
+            let taken = format!("lines 1 to {} were taken in", place.line);
+            return Err(changed(&taking.name, &taken, "the same lines, and new ones behind them"));
         }
         let mut reading = Reading::new(lines, records, taking, place.items);
         outlet.pour(&mut reading, |reading| waits(reading.reader()), &mut feed)
     }
+}
+
+/// A text of which an earlier life took in something else than what is there now.
+fn changed(name: &str, taken: &str, expected: &'static str) -> StageError {
+    StageError::new(format!("`{name}` is not what it was: {taken}"))
+        .expected(expected)
+        .help("put the text back, or what is new into a file of its own; or begin anew: run --fresh")
 }
 
 #[cfg(test)]

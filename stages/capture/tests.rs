@@ -270,6 +270,27 @@ fn a_parquet_file_can_be_resumed_anywhere() {
     assert_eq!(Place::from_bytes(&whole.positions.last().unwrap().0).unwrap().items, 50);
 }
 
+#[test]
+fn a_parquet_file_that_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    fs::copy(talk("parquet", "").path(), &path).unwrap();
+    let capture = capture(&format!("path = '{}'", path.display()));
+    let (taken, result) = run(&capture, None, None);
+    result.unwrap();
+    for position in [taken.positions.first(), taken.positions.last()] {
+        assert!(run(&capture, position.cloned(), None).1.is_ok());
+    }
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[2784..3082].fill(0);
+    fs::write(&path, &bytes).unwrap();
+    for position in [taken.positions.first(), taken.positions.last()] {
+        let (again, result) = run(&capture, position.cloned(), None);
+        let told = result.unwrap_err().to_string();
+        assert!(told.contains("x.parquet` is not what it was: ") && again.rows.is_empty(), "{told}");
+    }
+}
+
 /// Rows of a row group that cannot be read are rejected once; the numbers of all others stay.
 #[test]
 fn a_damaged_parquet_file_gives_what_is_left_of_it() {

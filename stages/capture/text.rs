@@ -17,7 +17,7 @@ mod taking;
 
 pub use csv_record::CsvRecords;
 pub use json_record::JsonRecords;
-pub use parquet_file::{ParquetReading, open_parquet};
+pub use parquet_file::{ParquetReading, open_parquet, parquet_content};
 pub use taking::{Numbers, Taking};
 
 /// Names of the columns to read.

@@ -87,7 +87,7 @@ pub struct Place {
     pub line: u64,
     /// Byte at which the next line begins; 0 for audio and Parquet.
     pub byte: u64,
-    /// What the lines before it were, of a text.
+    /// What the lines before it were, of a text; what the whole file is, of Parquet.
     pub before: Option<Before>,
 }
 

@@ -5,13 +5,14 @@
 use std::path::Path;
 
 use headwater_contract::{Result, StageError};
+use headwater_datasets::dataset::check;
 use headwater_datasets::parquet_text::{
     Cell, Cells, Holds, Next, ParquetText, ParquetTextError, Rows, Wanted,
 };
 
 use super::super::lines::LONGEST;
 use super::super::recordings;
-use super::super::utterance::{Place, Rejected, Tally, Utterance, Utterances};
+use super::super::utterance::{Before, Place, Rejected, Tally, Utterance, Utterances};
 use super::{Column, Columns, Fields, NAMED, Taking, When, Wrong};
 
 /// Opens a Parquet file and sees whether it has the columns.
@@ -35,9 +36,22 @@ pub fn open_parquet(path: &Path, columns: &Columns) -> Result<ParquetText> {
     })
 }
 
+/// The first bytes of the SHA-256 of a Parquet file. It is written once, from its end: what was read before a place can only be known
+/// by the whole.
+///
+/// # Errors
+/// It cannot be read.
+pub fn parquet_content(path: &Path) -> Result<Before> {
+    let told = |error| StageError::new(format!("`{}`: {error}", path.display()));
+    let mut content = Before::default();
+    content.iter_mut().zip(check::digest(path).map_err(told)?).for_each(|(to, from)| *to = from);
+    Ok(content)
+}
+
 /// The utterances of one Parquet file.
 pub struct ParquetReading {
     file: ParquetText,
+    content: Before,
     taking: Taking,
     /// The rows at hand, and how many of them were given.
     rows: Rows,
@@ -49,10 +63,10 @@ pub struct ParquetReading {
 
 impl ParquetReading {
     /// Reads on in a file of which `given` rows were read before.
-    pub fn new(mut file: ParquetText, taking: Taking, given: u64) -> Self {
+    pub fn new(mut file: ParquetText, taking: Taking, given: u64, content: Before) -> Self {
         file.seek(given);
         let rows = Rows { count: 0, columns: Vec::new() };
-        Self { file, taking, rows, taken: 0, next: given, tally: Tally::default() }
+        Self { file, content, taking, rows, taken: 0, next: given, tally: Tally::default() }
     }
 
     /// The fields of one of the rows at hand. The order of the columns is that of [`open_parquet`].
@@ -120,7 +134,7 @@ impl Iterator for ParquetReading {
 
 impl Utterances for ParquetReading {
     fn place(&self) -> Place {
-        Place { items: self.next, ..Place::default() }
+        Place { items: self.next, before: Some(self.content), ..Place::default() }
     }
 
     fn tally(&self) -> Tally {
@@ -167,7 +181,7 @@ mod tests {
         let file = open_parquet(&path, &columns).unwrap();
         let taking =
             Taking { columns, name: "t".to_owned(), device: Arc::from("home"), numbers: Numbers::Zero };
-        let mut reading = ParquetReading::new(file, taking, 0);
+        let mut reading = ParquetReading::new(file, taking, 0, Before::default());
         let texts = [LONGEST - 5, LONGEST - 4, 0, 0].map(|length| "x".repeat(length));
         reading.rows = Rows {
             count: 4,
