@@ -226,6 +226,10 @@ fn file(path: &Path, select: &Select) -> Result<Dataset, Vec<Fault>> {
     if suffix == "toml" {
         return manifest::read(path, select);
     }
+    if let Some(asked) = select.file.as_ref().filter(|asked| !path.ends_with(asked)) {
+        let what = format!("it is the only file of rows; `{}` was asked for", asked.display());
+        return Err(vec![Fault::new(path.display(), what)]);
+    }
     let rows = rows_of(path, &[])?;
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let root = path.parent().map(Path::to_owned).unwrap_or_default();

@@ -107,7 +107,11 @@ impl Store {
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
+    let damaged = matches!(error, headwater_vault::Error::Damaged { .. });
     let told = vault_error::of_vault(error);
+    if damaged {
+        return told.help("`headwater store repair` keeps what is whole of it");
+    }
     if told.wants_room() { told.help("nothing is lost; once there is room, it goes on") } else { told }
 }
 

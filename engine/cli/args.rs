@@ -125,9 +125,6 @@ struct RunVerb {
     /// Set a param: NAME=VALUE
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     params: Vec<(String, String)>,
-    /// Stop when all input is done (what finite sources do anyway)
-    #[arg(long)]
-    until_idle: bool,
     /// Write the summary as JSON to a file
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -205,6 +202,9 @@ struct ProcessArgs {
     /// Which life of a supervised run this is
     #[arg(long, hide = true)]
     generation: Option<u32>,
+    /// Where a life of a supervised run says that it goes on
+    #[arg(long, hide = true)]
+    heartbeat: Option<PathBuf>,
     /// Home started this process
     #[arg(long, hide = true)]
     child: bool,
@@ -279,6 +279,7 @@ impl RunVerb {
                 process: self.processes.process,
                 mixed_cpus: self.processes.mixed_cpus,
                 generation: self.processes.generation,
+                heartbeat: self.processes.heartbeat.clone(),
                 child: self.processes.child,
             },
         }
@@ -376,6 +377,16 @@ fn forgotten(
     out: &mut dyn Write,
 ) -> u8 {
     let way = if verb.retrain { forget::Way::Retrain } else { forget::Way::TakeOut };
+    let run = &verb.run;
+    let processes = run.processes.processes.is_some() || run.processes.hosts.is_some();
+    let told = run.summary.is_some() || run.metrics.is_some() || run.record.is_some();
+    if run.asks_for_state() || processes || told {
+        eprintln!(
+            "error: what is forgotten is forgotten here, in one process; expected it without --fresh, --drop-state, --supervise, \
+             --processes, --hosts, --summary, --metrics and --record"
+        );
+        return 2;
+    }
     forget::run(&verb.run.args(log_json), &verb.device, (way, reach), settings, kinds, out)
 }
 

@@ -52,11 +52,20 @@ struct Case<'a> {
 
 /// What was done, line by line.
 #[derive(Default)]
-struct Receipt(String);
+struct Receipt {
+    text: String,
+    /// Whether anything of the device was there.
+    found: bool,
+}
 
 impl Receipt {
     fn line(&mut self, what: &str, text: impl std::fmt::Display) {
-        self.0 += &format!("{what:<12} {text}\n");
+        self.text += &format!("{what:<12} {text}\n");
+    }
+
+    /// So many rows, or whatever else, of the device were found.
+    fn found(&mut self, many: u64) {
+        self.found |= many > 0;
     }
 }
 
@@ -83,14 +92,18 @@ pub fn run(
     let case = Case { plan: &plan, device, settings, site: &site, verb };
     let mut receipt = Receipt::default();
     receipt.line("forgotten", format!("{device}, in the pipeline {}", plan.name));
+    let nothing_yet = receipt.text.len();
     let done = match reach {
         Reach::Learnt => case.learnt(way, &mut receipt).map(|()| case.left(way, &mut receipt)),
         Reach::Everything => case.everything(way, &mut receipt),
     };
     // What was done before a mistake was done.
-    if done.is_ok() || reach == Reach::Everything {
+    if done.is_ok() && !receipt.found {
+        receipt.line("not found", "nothing of a device of this name was kept: is it spelled so?");
+    }
+    if done.is_ok() || (reach == Reach::Everything && receipt.text.len() > nothing_yet) {
         receipt.line("written down", settings.state.join("audit.log").display());
-        if let Err(error) = out.write_all(receipt.0.as_bytes()) {
+        if let Err(error) = out.write_all(receipt.text.as_bytes()) {
             eprintln!("error: the output: {error}");
             return 1;
         }
@@ -118,9 +131,12 @@ impl Case<'_> {
         if known && learns(self.plan) {
             self.learnt(way, receipt)?;
         } else {
+            // Whoever works on it has it to himself: that is known before anything is written down.
+            let folder = if known { Some(Folder::open(self.site)?) } else { None };
             self.writer()(self.device)?;
-            if known {
-                let rows = Folder::open(self.site)?.forget(self.device)?;
+            if let Some(mut folder) = folder {
+                let rows = folder.forget(self.device)?;
+                receipt.found(rows);
                 receipt.line("state", format!("{rows} rows are unreadable for good"));
             }
             self.quarantine(receipt)?;
@@ -153,6 +169,7 @@ impl Case<'_> {
     fn quarantine(&self, receipt: &mut Receipt) -> Result {
         quarantine::recover(self.site)?;
         let rows = Keeper::open(self.site)?.forget(self.device)?;
+        receipt.found(rows);
         receipt.line("quarantine", format!("{rows} rows are unreadable for good"));
         Ok(())
     }

@@ -17,7 +17,7 @@ use headwater_runtime::run;
 use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
     AuditLog, Deed, KeyFile, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingHead,
-    RecordingWriter, real_disk,
+    RecordingWriter, Unfinished, real_disk,
 };
 
 use crate::site::Settings;
@@ -213,9 +213,19 @@ fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8>
         .and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
     match whole {
         Ok(()) => Ok(u8::from(damaged)),
+        // It goes on, or was killed: what is there is as it was written.
+        Err(_) if !damaged && broken_off(folder, &key)? => {
+            written(out, "unfinished: it has no end; replay --complete-epochs plays what is complete\n")?;
+            Ok(1)
+        }
         Err(_) if damaged => Ok(1),
         Err(error) => Err(error),
     }
+}
+
+fn broken_off(folder: &Path, key: &KeyFile) -> Result<bool> {
+    let recording = Recording::find(folder, key, Unfinished::CompleteEpochs).map_err(of_vault)?;
+    Ok(recording.is_some_and(|recording| recording.broken_off().is_some()))
 }
 
 fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {

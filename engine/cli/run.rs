@@ -5,6 +5,7 @@
 
 mod display;
 mod hearing;
+mod heartbeat;
 mod processes;
 mod room;
 pub(crate) mod rounds;
@@ -78,6 +79,12 @@ const AGAIN: u8 = u8::MAX;
 
 /// Runs a pipeline; gives the exit code.
 pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
+    if let Some(supervisor) = &args.cluster.heartbeat
+        && let Err(error) = heartbeat::beat(supervisor)
+    {
+        eprintln!("error: the supervisor is gone: {error}");
+        return FELL;
+    }
     let plan = match plan_of(args, kinds) {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
@@ -127,6 +134,17 @@ fn is_ready(plan: &Plan, site: &Site, company: Option<&Company>) -> bool {
     missing.is_empty()
 }
 
+/// Whether the folder of the summary is there, which is written when all work is done; told if not.
+fn has_place_for_summary(args: &RunArgs) -> bool {
+    let folder =
+        args.summary.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    let there = folder.is_none_or(Path::is_dir);
+    if let Some(folder) = folder.filter(|_| !there) {
+        eprintln!("error: --summary: there is no folder {}", folder.display());
+    }
+    there
+}
+
 /// The life that a run is. One that follows a fall goes on from there, whatever the first was told to begin anew.
 fn life_of(args: &RunArgs, plan: &Plan, site: &Site, memory: Memory) -> Result<Option<Life>, Vec<Failure>> {
     if memory == Memory::None {
@@ -149,7 +167,7 @@ fn run_at_home(
     memory: Memory,
 ) -> u8 {
     let site = settings.site(&plan.name);
-    if !is_ready(&plan, &site, company) {
+    if !is_ready(&plan, &site, company) || !has_place_for_summary(args) {
         return FAILED;
     }
     let life = match life_of(args, &plan, &site, memory) {

@@ -20,7 +20,7 @@ use headwater_contract::{Result, Site, StageError};
 use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
 use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
-    CommitLog, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
+    CommitLog, Error, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
 };
 
 use crate::site::Settings;
@@ -80,7 +80,7 @@ impl Folder {
     /// Another process has it open, or what is there cannot be read.
     pub fn open(site: &Site) -> Result<Self> {
         let key = KeyFile::at(&site.key_file);
-        let log = CommitLog::open(&commits(site), &key, real_disk()).map_err(of_vault)?;
+        let log = CommitLog::open(&commits(site), &key, real_disk()).map_err(of_state)?;
         for torn in log.torn() {
             let (path, bytes) = (torn.path.display(), torn.bytes);
             tracing::warn!("{path}: {bytes} bytes at its end were never completely written, and are cut");
@@ -114,7 +114,7 @@ impl Folder {
 
     fn live(&mut self) -> Result<&mut IntakeLog> {
         if self.live.is_none() {
-            self.live = Some(IntakeLog::open(&self.intake, &self.key, real_disk()).map_err(of_vault)?);
+            self.live = Some(IntakeLog::open(&self.intake, &self.key, real_disk()).map_err(of_state)?);
         }
         self.live.as_mut().ok_or_else(|| StageError::new("the log of live input is not open"))
     }
@@ -257,6 +257,9 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8
     if text.is_empty() {
         return Err(absent(pipeline, &site));
     }
+    if damaged > 0 {
+        text += &format!("to mend it: headwater state repair {pipeline}\n");
+    }
     written(out, &text)?;
     Ok(u8::from(damaged > 0))
 }
@@ -285,14 +288,34 @@ fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) ->
     written(out, &format!("thrown away: {thrown}\n"))
 }
 
+/// Whether another process has a pipeline's state open.
+fn is_busy(site: &Site) -> bool {
+    let opened = CommitLog::open(&commits(site), &KeyFile::at(&site.key_file), real_disk());
+    matches!(opened, Err(Error::Busy { .. }))
+}
+
+/// What is damaged in a state, with the verb that mends it.
+fn of_state(error: Error) -> StageError {
+    let mends = matches!(error, Error::Damaged { .. } | Error::Absent { .. });
+    let told = of_vault(error);
+    if mends { told.help("`headwater state repair PIPELINE` goes back to what is whole") } else { told }
+}
+
 /// Throws away what is kept of a pipeline; says what it was.
 ///
 /// # Errors
 /// There is something, and it was not said that it may go; or another process has it open.
 pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
-    let folder = Folder::open(site)?;
-    let Some(record) = folder.last()? else { return Ok("nothing".into()) };
-    let what = record.intake.to_string();
+    let folder = Folder::open(site);
+    let what = match &folder {
+        Ok(folder) => match folder.last()? {
+            None => return Ok("nothing".into()),
+            Some(record) => record.intake.to_string(),
+        },
+        // What cannot be read can be thrown away all the same, if nobody works on it.
+        Err(_) if Folder::is_there(site) && !is_busy(site) => "a state that cannot be read".to_owned(),
+        Err(_) => return folder.map(|_| String::new()),
+    };
     if !yes {
         return Err(StageError::new(format!("there is a state of this pipeline: {what}"))
             .expected("to be told that it may be thrown away")

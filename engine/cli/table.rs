@@ -2,18 +2,18 @@
 
 /// Lines of cells, each column as wide as its widest cell, two blanks between; no blanks at the end of a line.
 pub(crate) fn align(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default()
-    };
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let gap = width(column) - cell.chars().count() + 2;
+        for (width, cell) in widths.iter().zip(row) {
+            let gap = width - cell.chars().count() + 2;
             line += cell;
             line.extend(std::iter::repeat_n(' ', gap));
         }

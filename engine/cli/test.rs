@@ -53,20 +53,31 @@ struct Tested {
 
 /// Runs the tests of all files; gives the exit code.
 pub fn run(args: &TestArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
-    let (mut code, mut text, mut all) = (FINE, String::new(), Vec::new());
+    let (mut code, mut text, mut all, mut unread) = (FINE, String::new(), Vec::new(), Vec::new());
     for file in &args.files {
         match test_file(file, args, kinds) {
             Ok(tested) => {
                 text += &told(&tested);
                 all.push(tested);
             }
-            Err(failed) => code = code.max(failed),
+            Err(failed) => {
+                code = code.max(failed);
+                // The report for machines must not look as if all was well.
+                let wrong = vec!["it could not be run: see the messages".to_owned()];
+                let ended = vec![Ended { name: "the file".into(), seconds: 0.0, wrong }];
+                unread.push(Tested { file: file.display().to_string(), ended });
+            }
         }
     }
     let ended = || all.iter().flat_map(|tested| &tested.ended);
     let failed = ended().filter(|ended| !ended.wrong.is_empty()).count();
     let many = |n: usize| format!("{n} test{}", if n == 1 { "" } else { "s" });
     text += &format!("{}: {} passed, {failed} failed\n", many(ended().count()), ended().count() - failed);
+    if let Some(words) = args.name.as_ref().filter(|_| ended().next().is_none() && unread.is_empty()) {
+        eprintln!("error: no test has a name with `{words}` in it");
+        code = COULD_NOT_LOOK;
+    }
+    all.extend(unread);
     if let Some(path) = &args.junit
         && let Err(error) = std::fs::write(path, junit::report(&all))
     {
@@ -125,6 +136,7 @@ fn test_file(path: &Path, args: &TestArgs, kinds: &[Kind]) -> Result<Tested, u8>
         ended.push(Ended { name: case.name.clone(), seconds: begun.elapsed().as_secs_f64(), wrong });
     }
     if !edits.is_empty() {
+        eprintln!("wrote {}: look at what changed before you keep it", path.display());
         let written = std::fs::write(path, bless::edited(&text, edits));
         written.map_err(|error| {
             eprintln!("error: {} cannot be written: {error}", path.display());

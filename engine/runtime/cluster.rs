@@ -86,7 +86,14 @@ impl Member {
             return Err(failed(format!("there is no process {index}; expected 0 to {last}")));
         };
         let tls = match &host.address {
-            Address::Tcp(_) => Some(Tls::load(&hosts, host).map_err(failed)?),
+            Address::Tcp(_) => {
+                let tls = Tls::load(&hosts, host).map_err(failed)?;
+                // Others would refuse it, each in its own words: told here, before anybody is called.
+                tls::ends(&hosts, host).map_err(|why| {
+                    failed(format!("{why}; `headwater cluster certs --renew` makes certificates anew"))
+                })?;
+                Some(tls)
+            }
             Address::Unix(_) => None,
         };
         let local = Arc::new(Local {

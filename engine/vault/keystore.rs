@@ -115,7 +115,7 @@ impl Keystore {
     /// Opens the keystore of `folder`.
     pub fn open(disk: &Arc<dyn Disk>, folder: &Path, provider: &dyn KeyProvider) -> Result<Keystore> {
         let path = folder.join(FILE_NAME);
-        let remedy = "give the folder that a store stage wrote to";
+        let remedy = "give a folder that a run wrote to; if it is one, put the keystore back from a copy";
         let bytes = durable::read(&**disk, &path, "keystore", remedy)?;
         Keystore::decode(disk, path, &bytes, provider)
     }

@@ -48,6 +48,8 @@ pub(super) fn run(
     let folder = args.out.join("trials");
     std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
     let of = hangs_on(args, dataset)?;
+    // A value that cannot be is told before hours were spent on those before it.
+    combined.iter().try_for_each(|set| trial::can_be(args, set, kinds))?;
     let mut trials = Vec::new();
     let mut code = 0;
     for set in combined {

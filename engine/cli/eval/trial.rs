@@ -52,6 +52,13 @@ impl Drop for Workshop {
     }
 }
 
+/// Whether the file can be run with these options; what is wrong is told.
+pub(super) fn can_be(args: &EvalArgs, set: &[(String, String)], kinds: &[Kind]) -> Result<(), Stopped> {
+    let set = args.set.iter().chain(set).cloned().collect();
+    let asked = RunArgs { file: args.file.clone(), params: args.params.clone(), set, ..RunArgs::default() };
+    plan_of(&asked, kinds).map(drop).map_err(Stopped)
+}
+
 /// Runs a file over a data set.
 pub(super) fn run(
     args: &EvalArgs,

@@ -32,6 +32,7 @@ pub(super) fn stores(case: &Case<'_>, receipt: &mut Receipt) -> Result {
         }
         let mut store = Store::open(&path, &key, StoreOptions::default()).map_err(of_vault)?;
         let gone = store.forget(case.device).map_err(of_vault)?;
+        receipt.found(gone.rows);
         let text = format!(
             "{}: {} rows are unreadable for good, {} segments with {} bytes removed",
             path.display(),
@@ -49,6 +50,7 @@ pub(super) fn recordings(case: &Case<'_>, receipt: &mut Receipt) -> Result {
     for folder in recording::below(case.site)? {
         let key = KeyFile::at(&case.site.key_file);
         let known = Recording::forget(&folder, &key, real_disk(), case.device).map_err(of_vault)?;
+        receipt.found(u64::from(known));
         let text = if known { "its rows are unreadable for good" } else { "it has no rows there" };
         receipt.line("recording", format!("{}: {text}", folder.display()));
     }

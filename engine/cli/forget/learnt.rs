@@ -34,6 +34,7 @@ pub(super) fn take_out(case: &Case<'_>, receipt: &mut Receipt) -> Result {
     // Stages have dropped their rows: with the key go those of copies and of older files.
     folder.lock().map_err(of_thread)?.forget(case.device)?;
     let figure = |name| figure(&report, name);
+    receipt.found(rows + set_aside + figure("forgotten_updates"));
     receipt.line("updates", format!("{} taken out at {}", figure("forgotten_updates"), at.join(", ")));
     let corrections = figure("corrections");
     receipt
@@ -53,6 +54,8 @@ pub(super) fn retrain(case: &Case<'_>, receipt: &mut Receipt) -> Result {
     if !Folder::is_there(case.site) {
         return Err(nothing_kept(case));
     }
+    // Whoever works on it has it to himself: that is known before anything is written down.
+    drop(Folder::open(case.site)?);
     case.writer()(case.device)?;
     let before = state::begin_anew(case.site, true)?;
     let folder = Arc::new(Mutex::new(Folder::open(case.site)?));
@@ -60,6 +63,7 @@ pub(super) fn retrain(case: &Case<'_>, receipt: &mut Receipt) -> Result {
     let (report, set_aside) = live(case, life.leaving_out(case.plan, case.device)?)?;
     commit::end_leaving_out(&mut *folder.lock().map_err(of_thread)?, case.device)?;
     let figure = |name| figure(&report, name);
+    receipt.found(set_aside + figure("forgotten_rows"));
     receipt.line("thrown away", format!("all that was kept: {before}"));
     receipt.line(
         "learnt anew",

@@ -34,6 +34,8 @@ pub struct ClusterArgs {
     pub mixed_cpus: bool,
     /// Which life of a supervised cluster this is, if it is one.
     pub generation: Option<u32>,
+    /// Where it says that it goes on.
+    pub heartbeat: Option<PathBuf>,
     /// Whether home started this process and tells what happens to it.
     pub child: bool,
 }

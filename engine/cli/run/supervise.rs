@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -18,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::heartbeat::{Hearing, SILENCE};
 use super::{ClusterArgs, FAILED, FELL};
 
 /// The first pause before a new life; each further one is twice as long.
@@ -39,10 +41,15 @@ pub(crate) fn run(restarts: u32, fallen: Option<u32>) -> u8 {
         eprintln!("error: signals cannot be caught: {error}");
         return FAILED;
     }
+    let mut hearing = match Hearing::begin() {
+        Ok(hearing) => hearing,
+        Err(error) => {
+            eprintln!("error: no socket can be made by which a life says that it goes on: {error}");
+            return FAILED;
+        }
+    };
     let (mut generation, mut pause) = (fallen.unwrap_or(0), PAUSE);
     let mut fallen = generation;
-    // One that goes on in the place of another has its input, which nobody reads twice.
-    let input = if fallen > 0 { Stdio::inherit } else { Stdio::null };
     if fallen > restarts {
         eprintln!("error: it is not started again: {restarts} restarts are allowed");
         return FELL;
@@ -52,8 +59,8 @@ pub(crate) fn run(restarts: u32, fallen: Option<u32>) -> u8 {
     }
     loop {
         let begun = Instant::now();
-        let status = match live(generation, &signals, input()) {
-            Ok(status) => status,
+        let (status, hung) = match live(generation, &signals, &mut hearing) {
+            Ok(ended) => ended,
             Err(error) => return told(&error),
         };
         let code = status.code().and_then(|code| u8::try_from(code).ok());
@@ -72,7 +79,11 @@ pub(crate) fn run(restarts: u32, fallen: Option<u32>) -> u8 {
             );
             return FELL;
         }
-        let how = status.signal().map(|signal| format!(" by signal {signal}")).unwrap_or_default();
+        let how = match status.signal() {
+            _ if hung => format!(": it was silent for {} s, and was ended", SILENCE.as_secs()),
+            Some(signal) => format!(" by signal {signal}"),
+            None => String::new(),
+        };
         generation += 1;
         tracing::warn!(
             generation,
@@ -84,13 +95,24 @@ pub(crate) fn run(restarts: u32, fallen: Option<u32>) -> u8 {
     }
 }
 
-/// One life, from start to end. Signals are passed on: the first drains, the second ends it at once.
-fn live(generation: u32, signals: &AtomicUsize, input: Stdio) -> std::io::Result<ExitStatus> {
-    let mut child = command(generation)?.stdin(input).spawn()?;
-    let mut passed = 0;
+/// One life, from start to end, and whether it hung. Signals are passed on: the first drains, the second ends it at once.
+fn live(
+    generation: u32,
+    signals: &AtomicUsize,
+    hearing: &mut Hearing,
+) -> std::io::Result<(ExitStatus, bool)> {
+    hearing.next_life();
+    // Lives read on, one after the other, what is piped in. What is typed goes to the group in front, which no life is in.
+    let input = if std::io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() };
+    let mut child = command(generation, &hearing.path())?.stdin(input).spawn()?;
+    let (mut passed, mut hung) = (0, false);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status);
+            return Ok((status, hung));
+        }
+        if !hung && hearing.is_silent() {
+            hung = true;
+            child.kill()?;
         }
         if signals.load(Relaxed) > passed {
             passed += 1;
@@ -108,11 +130,11 @@ fn pass(child: &Child) {
     }
 }
 
-/// This program with the same arguments, but for the flag. The terminal's signals come here alone, and the standard input could
-/// not be read a second time.
-fn command(generation: u32) -> std::io::Result<Command> {
+/// This program with the same arguments, but for the flag. The terminal's signals come here alone.
+fn command(generation: u32, heartbeat: &Path) -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments()).arg(generation_flag(generation)).process_group(0);
+    command.args(arguments()).arg(generation_flag(generation)).arg("--heartbeat").arg(heartbeat);
+    command.process_group(0);
     Ok(command)
 }
 

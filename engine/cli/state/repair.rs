@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{absent, commits, intake, written};
 use crate::site::Settings;
 
-/// Carries it out; gives the exit code: 1 if something is damaged.
+/// Carries it out; gives the exit code: 1 if something is damaged and was left so.
 ///
 /// # Errors
 /// Another process has the folder open, the key is another one, or something cannot be moved.
@@ -55,8 +55,7 @@ pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn 
             told += &format!("the damaged bytes are now at {}\n", to.display());
         }
     }
-    written(out, &format!("{told}the cost: {cost}\n"))?;
-    Ok(1)
+    written(out, &format!("{told}the cost: {cost}\n"))
 }
 
 /// What is damaged, what is done about it, and what that costs.
@@ -89,7 +88,7 @@ fn damaged(site: &Site, key: &KeyFile) -> Result<Option<Damage>> {
             let folders = vec![intake(site)];
             return Ok(Some(Damage { what: problem.to_string(), remedy: Remedy::RollBack, folders, cost }));
         }
-        Ok(Some(Setback { problem, .. })) | Err(problem @ Error::Damaged { .. }) => {
+        Ok(Some(Setback { problem, .. })) | Err(problem @ (Error::Damaged { .. } | Error::Absent { .. })) => {
             return Ok(Some(nothing_whole(site, problem.to_string())));
         }
         Err(other) => return Err(of_vault(other)),

@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
+use arrow::temporal_conversions::timestamp_us_to_datetime;
 use headwater_runtime::digest::SinkDigest;
 use headwater_vault::{
-    AuditLog, Deed, KeyFile, KeyProvider, Store, StoreOptions, StoreReader, real_disk, rotate_key as rewrap,
+    AuditLog, Deed, KEYSTORE_FILE, KeyFile, KeyProvider, Store, StoreOptions, StoreReader, real_disk,
+    rotate_key as rewrap,
 };
 use serde_json::{Value, json};
 
 use super::{Done, Failure};
-use crate::pipeline::{FINE, MISTAKES};
+use crate::pipeline::FINE;
 use crate::site::Settings;
 
 /// Where deeds are written down.
@@ -56,14 +58,28 @@ pub(super) fn repair(path: &Path, audit: &Audit<'_>, out: &mut dyn Write) -> Don
         }
     }
     writeln!(out, "{} files repaired", repaired.len())?;
-    Ok(if repaired.is_empty() { FINE } else { MISTAKES })
+    Ok(FINE)
+}
+
+/// Opens a store that is there: to open one in order to write makes it otherwise.
+fn opened(path: &Path, key: &KeyFile) -> Result<Store, headwater_vault::Error> {
+    let keystore = path.join(KEYSTORE_FILE);
+    if !keystore.exists() {
+        let remedy = "give the folder that a store stage wrote to";
+        return Err(headwater_vault::Error::Absent { what: "keystore", path: keystore, remedy });
+    }
+    Store::open(path, key, StoreOptions::default())
 }
 
 /// Deletes a device's key and prints a receipt.
 pub(super) fn forget(path: &Path, audit: &Audit<'_>, device: &str, out: &mut dyn Write) -> Done {
-    let mut store = Store::open(path, audit.key, StoreOptions::default())?;
+    let mut store = opened(path, audit.key)?;
     audit.record(Deed::Forget, path, &[("device", json!(device))])?;
     let removed = store.forget(device)?;
+    if removed.rows == 0 {
+        writeln!(out, "no row of a device {device:?} is in {}: is it spelled so?", path.display())?;
+        return Ok(FINE);
+    }
     writeln!(out, "receipt: device {device:?} was forgotten in {}", path.display())?;
     writeln!(out, "    its key is deleted: no copy of these files gives its rows any more")?;
     writeln!(
@@ -78,12 +94,12 @@ pub(super) fn forget(path: &Path, audit: &Audit<'_>, device: &str, out: &mut dyn
 /// Wraps the keys under another root key.
 pub(super) fn rotate_key(path: &Path, audit: &Audit<'_>, file: &Path, out: &mut dyn Write) -> Done {
     let old = audit.key.root_key()?;
-    let fresh = KeyFile::at(file).root_key_or_create()?;
     // A log of version 1 has a keystore of its own: the store takes it over when it is opened.
-    match Store::open(path, audit.key, StoreOptions::default()) {
+    match opened(path, audit.key) {
         Ok(_) | Err(headwater_vault::Error::WrongKey { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    let fresh = KeyFile::at(file).root_key_or_create()?;
     let facts = [("from", json!(old.id().to_string())), ("to", json!(fresh.id().to_string()))];
     audit.record(Deed::KeyRotation, path, &facts)?;
     let done = rewrap(path, audit.key, &fresh, &real_disk())?;
@@ -100,7 +116,7 @@ pub(super) fn rotate_key(path: &Path, audit: &Audit<'_>, file: &Path, out: &mut 
 
 /// Seals the log and joins small segments.
 pub(super) fn compact(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
-    let done = Store::open(path, key, StoreOptions::default())?.compact()?;
+    let done = opened(path, key)?.compact()?;
     writeln!(out, "{} segments became {}", done.before, done.after)?;
     Ok(FINE)
 }
@@ -117,7 +133,8 @@ pub(super) fn stat(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
     writeln!(out, "  in log  {logged}")?;
     writeln!(out, "bytes     {} in segments", segments.iter().map(|segment| segment.bytes).sum::<u64>())?;
     if let Some(newest) = segments.iter().filter_map(|segment| segment.newest).max() {
-        writeln!(out, "newest    captured {} s after 1970", newest / 1_000_000)?;
+        let captured = timestamp_us_to_datetime(newest).map_or_else(String::new, |time| time.to_string());
+        writeln!(out, "newest    captured {captured} UTC")?;
     }
     writeln!(out, "root key  {}", store.root())?;
     super::warn_of_torn(store.torn());

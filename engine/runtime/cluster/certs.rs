@@ -4,7 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rcgen::{
 };
 
 use super::hosts::{Address, Host, Hosts};
-use super::{join, tls};
+use super::{door, join, tls};
 
 const DAY: u64 = 24 * 60 * 60;
 /// How long the authority lasts.
@@ -55,10 +55,16 @@ pub fn make(hosts: &Hosts, days: u64, renew: bool) -> Result<Vec<Finding>, Strin
     let issuer = authority(hosts, &mut made)?;
     for host in &hosts.processes {
         let there = host.certificate.exists() && host.key.exists();
-        if !there || renew {
+        // One that has ended, or that another authority signed, is of no use to anybody.
+        let serves = there && tls::ends(hosts, host).is_ok();
+        if !serves || renew {
             certificate(host, lasting(days), &issuer)?;
         }
-        let word = if there && !renew { "kept" } else { "made" };
+        let word = match (there, serves && !renew) {
+            (_, true) => "kept",
+            (true, false) => "made anew",
+            (false, false) => "made",
+        };
         let until = tls::ends(hosts, host).map(date)?;
         made.push(fine(format!("{word} {}, for `{}`, until {until}", host.certificate.display(), host.name)));
     }
@@ -126,6 +132,13 @@ pub(super) fn authority(hosts: &Hosts, made: &mut Vec<Finding>) -> Result<Issuer
         let key = KeyPair::from_pem(&text).map_err(|e| format!("{}: {e}", key_path.display()))?;
         made.push(fine(format!("kept {}, which signs them", path.display())));
         return Ok(Issuer::new(params, key));
+    }
+    if key_path.exists() {
+        return Err(format!(
+            "{} is there, and {} is not, which it belongs to; put it back, or move the key away for a new authority",
+            key_path.display(),
+            path.display()
+        ));
     }
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = params.self_signed(&key).map_err(failed)?;
@@ -206,12 +219,7 @@ fn check_key(hosts: &Hosts, host: &Host, needed: bool) -> Finding {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !needed => {
             fine(format!("{shown}: not here; `{}` needs it on its machine", host.name))
         }
-        Err(error) => wrong(format!("{shown}: {error}")),
-        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            let mode = found.permissions().mode() & 0o777;
-            wrong(format!("{shown}: others may read it (mode {mode:03o}); expected 600: chmod 600 {shown}"))
-        }
-        Ok(_) => match tls::Tls::load(hosts, host) {
+        _ => match tls::Tls::load(hosts, host) {
             Ok(_) => fine(format!("{shown}: for its owner alone")),
             Err(why) => wrong(why),
         },
@@ -223,8 +231,8 @@ fn check_own(host: &Host) -> Finding {
     let bound = match &host.address {
         Address::Tcp(address) => std::net::TcpListener::bind(address).map(drop),
         Address::Unix(path) => match path.parent().filter(|folder| folder.is_dir()) {
-            Some(_) => Ok(()),
-            None => Err(std::io::ErrorKind::NotFound.into()),
+            Some(_) => door::is_left_behind(path).map(drop),
+            None => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "its folder is not there")),
         },
     };
     match bound {

@@ -3,14 +3,16 @@
 //! In: connections from anywhere. Out: those that belong to the cluster; of all others a line in the log. The door is closed
 //! once everybody is in. It must not know what the connections are for.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -25,6 +27,29 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 16;
 /// How often the door is looked at.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// Between two lines in the log about callers of one address who are refused for one reason.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Addresses and reasons that are remembered for it.
+const REMEMBERED: usize = 64;
+
+/// Who was refused, why, and when that was told: a caller who tries again at once fills no log.
+#[derive(Default)]
+struct Refusals(Mutex<HashMap<(String, String), Instant>>);
+
+impl Refusals {
+    fn tell(&self, from: &str, why: &str) {
+        // A caller has another port each time, and another pid where it was started again.
+        let host = from.rsplit_once(':').map_or("", |(host, _)| host);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, when| when.elapsed() < AGAIN);
+        let key = (host.to_owned(), why.to_owned());
+        if told.len() < REMEMBERED && !told.contains_key(&key) {
+            told.insert(key, Instant::now());
+            tracing::warn!(from, why, "refused a connection");
+        }
+    }
+}
 
 /// Who came in.
 pub(super) enum Arrival {
@@ -77,8 +102,7 @@ impl Listener {
         let listener = match address {
             Address::Tcp(address) => Listener::Tcp(TcpListener::bind(address)?),
             Address::Unix(path) => {
-                // A socket that nobody listens at was left behind.
-                if path.exists() && UnixStream::connect(path).is_err() {
+                if is_left_behind(path)? {
                     std::fs::remove_file(path)?;
                 }
                 Listener::Unix(UnixListener::bind(path)?, path.clone())
@@ -104,6 +128,24 @@ impl Listener {
     }
 }
 
+/// Whether a socket stands there at which nobody listens.
+///
+/// # Errors
+/// Something else stands there, which nobody may take away.
+pub(super) fn is_left_behind(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something stands there that is no socket"))
+        }
+        Ok(_) => {
+            let called = UnixStream::connect(path);
+            Ok(called.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+        }
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Listener::Unix(_, path) = self {
@@ -121,6 +163,7 @@ enum Fresh {
 
 fn attend(listener: &Listener, local: &Arc<Local>, arrivals: &Sender<Arrival>, closed: &AtomicBool) {
     let heard = Arc::new(AtomicUsize::new(0));
+    let refusals = Arc::new(Refusals::default());
     while !closed.load(SeqCst) {
         if heard.load(SeqCst) >= AT_ONCE {
             std::thread::sleep(LOOK);
@@ -132,8 +175,9 @@ fn attend(listener: &Listener, local: &Arc<Local>, arrivals: &Sender<Arrival>, c
         };
         heard.fetch_add(1, SeqCst);
         let (local, arrivals, of_thread) = (local.clone(), arrivals.clone(), heard.clone());
+        let refusals = refusals.clone();
         let thread = std::thread::Builder::new().name("hw-hello".into()).spawn(move || {
-            hear(fresh, &from, &local, &arrivals);
+            hear(fresh, &from, &local, &arrivals, &refusals);
             of_thread.fetch_sub(1, SeqCst);
         });
         if thread.is_err() {
@@ -142,9 +186,9 @@ fn attend(listener: &Listener, local: &Arc<Local>, arrivals: &Sender<Arrival>, c
     }
 }
 
-fn hear(fresh: Fresh, from: &str, local: &Local, arrivals: &Sender<Arrival>) {
+fn hear(fresh: Fresh, from: &str, local: &Local, arrivals: &Sender<Arrival>, refusals: &Refusals) {
     let deadline = Deadline::after(PATIENCE);
-    let refused = |why: &str| tracing::warn!(from, why, "refused a connection");
+    let refused = |why: &str| refusals.tell(from, why);
     let mut wire = match secure(fresh, local, deadline) {
         Ok(wire) => wire,
         Err(why) => return refused(&why),

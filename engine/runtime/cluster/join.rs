@@ -18,8 +18,9 @@ use super::stream::{Deadline, Wire};
 
 /// How long the links between all processes may take once everybody is there, at least: a machine that took long to start them is slow.
 const MEETING: Duration = Duration::from_secs(15);
-/// Between two calls of somebody who does not answer.
+/// Between two calls of somebody who does not answer: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// After so long the process says whom it waits for.
 const TELL: Duration = Duration::from_secs(2);
 /// How often a process that waits looks around.
@@ -182,7 +183,7 @@ impl Waiting<'_> {
     fn call(&self, to: usize, purpose: Purpose) -> Result<(Wire, Answer), String> {
         let called = self.local.hosts.called(to);
         let mut last = "nobody listens there".to_owned();
-        let mut tell = Some(Deadline::after(TELL));
+        let (mut tell, mut pause) = (Some(Deadline::after(TELL)), PAUSE);
         while self.deadline.left().is_some() {
             self.look_around()?;
             match self.attempt(to, purpose) {
@@ -197,7 +198,8 @@ impl Waiting<'_> {
                 tracing::info!(target: "headwater_progress", "waiting for {called}: {last}");
                 tell = None;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Err(format!("{called} did not answer in time: {last}"))
     }

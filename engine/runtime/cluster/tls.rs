@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,8 +44,22 @@ fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, 
     match read {
         Ok(found) if found.is_empty() => Err(format!("{}: no certificate is in it", path.display())),
         Ok(found) => Ok(found),
+        Err(_) if !path.exists() => {
+            Err(format!("{} is not there; `headwater cluster certs` makes it", path.display()))
+        }
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
+}
+
+/// A key that nobody but its owner may read.
+fn private_key(path: &std::path::Path) -> Result<PrivateKeyDer<'static>, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let mode = std::fs::metadata(path).map_err(|e| failed(&e))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let expected = format!("expected 600: chmod 600 {}", path.display());
+        return Err(failed(&format!("others may read it (mode {mode:03o}); {expected}")));
+    }
+    PrivateKeyDer::from_pem_file(path).map_err(|e| failed(&e))
 }
 
 fn authorities(hosts: &Hosts) -> Result<Arc<RootCertStore>, String> {
@@ -60,8 +75,7 @@ impl Tls {
     pub(super) fn load(hosts: &Hosts, host: &Host) -> Result<Self, String> {
         let roots = authorities(hosts)?;
         let chain = certificates(&host.certificate)?;
-        let key =
-            || PrivateKeyDer::from_pem_file(&host.key).map_err(|e| format!("{}: {e}", host.key.display()));
+        let key = private_key(&host.key)?;
         let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", host.certificate.display());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
             .build()
@@ -70,7 +84,7 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| failed(&e))?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.clone(), key()?)
+            .with_single_cert(chain.clone(), key.clone_key())
             .map_err(|e| failed(&e))?;
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -78,7 +92,7 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|e| failed(&e))?
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key()?)
+            .with_client_auth_cert(chain, key)
             .map_err(|e| failed(&e))?;
         client.resumption = Resumption::disabled();
         Ok(Tls { server: Arc::new(server), client: Arc::new(client) })
@@ -177,7 +191,12 @@ impl TlsStream {
             if let Err(error) = connection.process_new_packets() {
                 // The other end is told why, if it still listens.
                 let _ = connection.write_tls(&mut socket);
-                return Err(error.to_string());
+                return Err(match error {
+                    rustls::Error::AlertReceived(alert) => {
+                        format!("it refused this process's certificate: {alert:?}")
+                    }
+                    other => other.to_string(),
+                });
             }
         }
         connection.set_buffer_limit(None);

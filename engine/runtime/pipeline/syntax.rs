@@ -5,6 +5,9 @@ use toml::de::Error;
 use super::node::{Entry, Node, Value};
 use crate::diagnostic::{Diagnostic, Span};
 
+/// Lines that are told. Who has more of them has no pipeline file before him, or one mistake that confuses all behind it.
+const MOST: usize = 20;
+
 /// One diagnostic for each line that cannot be read: what follows on the same line is confusion.
 pub(super) fn diagnose(errors: &[Error], text: &str, tables: &[Entry]) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = Vec::new();
@@ -13,6 +16,11 @@ pub(super) fn diagnose(errors: &[Error], text: &str, tables: &[Entry]) -> Vec<Di
     errors.sort_by_key(|(span, _)| span.start);
     let mut doubled: Vec<Span> = Vec::new();
     for (span, message) in errors {
+        if found.len() == MOST {
+            let rest = Diagnostic::at("H0001", "more lines than these cannot be read", &span);
+            found.push(rest.help("is it a pipeline file?"));
+            break;
+        }
         if message.starts_with("duplicate key") {
             // The keys of a table that stands twice would all be told again.
             if !doubled.iter().any(|table| table.contains(&span.start)) {

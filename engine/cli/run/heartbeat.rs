@@ -1,0 +1,89 @@
+//! How a supervisor knows that a life goes on: the life says so twice a second, from a thread of its own.
+//!
+//! In: at the supervisor a socket in a folder of its own; in a life that socket's path. Out: whether the life has fallen silent. A life
+//! that is stopped by a signal, or whose machine gives it no time, is silent; one that works is not, however long a stage takes.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::processes::private_folder;
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(500);
+/// A life that was silent for so long hangs.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+
+/// Where a supervisor hears its lives.
+pub(super) struct Hearing {
+    socket: UnixDatagram,
+    folder: PathBuf,
+    /// When the present life was heard last; nothing before its first beat.
+    heard: Option<Instant>,
+}
+
+impl Hearing {
+    pub(super) fn begin() -> std::io::Result<Self> {
+        let folder = private_folder()?;
+        let socket = UnixDatagram::bind(folder.join("beat"))?;
+        socket.set_nonblocking(true)?;
+        Ok(Hearing { socket, folder, heard: None })
+    }
+
+    /// What a life is told by.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join("beat")
+    }
+
+    /// Forgets the last life.
+    pub(super) fn next_life(&mut self) {
+        self.heard = None;
+    }
+
+    /// Whether the present life has fallen silent.
+    pub(super) fn is_silent(&mut self) -> bool {
+        while self.socket.recv(&mut [0]).is_ok() {
+            self.heard = Some(Instant::now());
+        }
+        self.heard.is_some_and(|heard| heard.elapsed() > SILENCE)
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        // It holds the socket alone.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Says that this life goes on, until the process ends or nobody listens any more.
+pub(super) fn beat(to: &Path) -> std::io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(to)?;
+    // A supervisor that is late has beats enough to read.
+    socket.set_nonblocking(true)?;
+    let beating = move || {
+        let gone = |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
+        while socket.send(&[1]).err().is_none_or(|error| !gone(&error)) {
+            std::thread::sleep(BEAT);
+        }
+    };
+    std::thread::Builder::new().name("hw-heartbeat".into()).spawn(beating).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_spoke_is_not_silent_yet_and_who_beats_is_heard() {
+        let mut hearing = Hearing::begin().unwrap();
+        assert!(!hearing.is_silent() && hearing.heard.is_none());
+        beat(&hearing.path()).unwrap();
+        while hearing.heard.is_none() {
+            assert!(!hearing.is_silent());
+        }
+        hearing.next_life();
+        assert!(hearing.heard.is_none());
+    }
+}
