@@ -220,3 +220,24 @@ fn secure(fresh: Fresh, local: &Local, deadline: Deadline) -> Result<Wire, Strin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_that_nobody_listens_at_may_be_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("door");
+        assert!(!is_left_behind(&path).unwrap(), "nothing is there");
+        let listening = UnixListener::bind(&path).unwrap();
+        assert!(!is_left_behind(&path).unwrap(), "somebody listens");
+        drop(listening);
+        assert!(is_left_behind(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        assert!(is_left_behind(&path).is_err());
+        assert!(Listener::bind(&Address::Unix(path.clone())).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    }
+}

@@ -356,6 +356,18 @@ fn certificates_are_made_and_looked_at() {
     std::fs::copy(&hosts.processes[1].certificate, &hosts.processes[2].certificate).unwrap();
     let told = wrong(&certs::check(&hosts, Some(1)));
     assert!(told.len() == 1 && told[0].contains("not valid for name"), "{told:?}");
+    // A name that is another's is made anew, and so is all that an authority did not sign.
+    let made = |hosts: &_| -> Vec<String> {
+        certs::make(hosts, 90, false).unwrap().into_iter().map(|found| found.what).collect()
+    };
+    assert!(made(&hosts).iter().any(|what| what.starts_with("made anew ")));
+    let key_of_authority = hosts.authority.with_extension("key");
+    let before = std::fs::read(&key_of_authority).unwrap();
+    std::fs::remove_file(&hosts.authority).unwrap();
+    assert!(certs::make(&hosts, 90, false).unwrap_err().contains("which it belongs to"));
+    assert_eq!(std::fs::read(&key_of_authority).unwrap(), before, "no key is ever overwritten");
+    std::fs::remove_file(&key_of_authority).unwrap();
+    assert_eq!(made(&hosts).iter().filter(|what| what.starts_with("made anew ")).count(), 3);
     std::fs::remove_file(hosts.authority.with_extension("key")).unwrap();
     assert!(certs::make(&hosts, 90, true).unwrap_err().contains("only where the key of"));
 }
