@@ -85,7 +85,14 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
     let (after, rate) = if bracket { (at + 2, true) } else { after_at(scene, at) };
     let joined = (first..at).any(|index| is_joint(scene, index));
     if let Some(domain) = domain_after(scene, after, joined, said) {
-        let sure = !spoken || rate || domain.ending == Ending::Strong || said;
+        let written = spoken && (after..domain.last).any(|index| scene.tokens.at(index).is(b'.'));
+        // "Docs at example.io/docs", and in clean text "docs at example.io", speak of a page.
+        let path = scene.tokens.glued(domain.last + 1) && scene.tokens.at(domain.last + 1).is(b'/');
+        let page = written && !said && (path || !scene.lenient && !joined);
+        let sure = !spoken || rate || domain.ending == Ending::Strong || said || joined && scene.lenient;
+        if page {
+            return;
+        }
         if sure {
             let score = if glued { 1.0 } else { 0.9 };
             return scene.take(Entity::Email, first, domain.last, score, "e-mail");
@@ -183,12 +190,18 @@ fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mu
         Class::Sign(b',') if scene.lenient && spoken && is_comma_of_name(scene, index, start == at) => {
             Some(index)
         }
+        Class::Word
+            if spoken
+                && !scene.tokens.at(start).new_line
+                && let Some(letter) = explained_letter(scene, index) =>
+        {
+            Some(letter)
+        }
         Class::Word | Class::Digits if glued && scene.tokens.at(start).class != Class::Word => {
             is_name_part(scene, index, start, at, words).then_some(index)
         }
         Class::Digits => (spoken && token.len() <= 4 && !scene.tokens.at(start).new_line).then_some(index),
         Class::Word if scene.tokens.at(start).new_line => None,
-        Class::Word if spoken && let Some(letter) = explained_letter(scene, index) => Some(letter),
         Class::Word => is_name_part(scene, index, start, at, words).then_some(index),
         _ => None,
     }
@@ -203,7 +216,12 @@ fn is_prefixed(scene: &Scene<'_>, apostrophe: usize) -> bool {
 /// Whether a comma belongs to a name that is said sign by sign: "john, dot, doe, at".
 fn is_comma_of_name(scene: &Scene<'_>, comma: usize, last: bool) -> bool {
     let joint = |back: usize| comma.checked_sub(back).is_some_and(|at| is_joint(scene, at));
-    if last { joint(2) || joint(3) && scene.free(comma - 2).is(b',') } else { is_spelled_joint(scene, comma) }
+    let explained = || comma.checked_sub(1).is_some_and(|at| explained_letter(scene, at).is_some());
+    if last {
+        joint(2) || joint(3) && scene.free(comma - 2).is(b',') || explained()
+    } else {
+        is_spelled_joint(scene, comma)
+    }
 }
 
 /// Whether a comma lies between letters, numbers or spoken signs.
@@ -287,7 +305,14 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
         scene.take(Entity::Email, start, domain.last, 0.6, "e-mail without an at sign");
         return domain.last + 1;
     }
-    let start = scheme_start(scene, www_start(scene, dot).unwrap_or(first));
+    if !written && domain.labels == 2 && is_era(scene, domain.last + 1) {
+        return dot + 1;
+    }
+    let start = www_start(scene, dot).unwrap_or_else(|| match said {
+        Some(Hint::Of(Entity::Url)) if !written => words_before(scene, first),
+        _ => first,
+    });
+    let start = scheme_start(scene, start);
     let last = if scene.tokens.glued(domain.last + 1) && !scene.tokens.at(domain.last + 1).is(b'.') {
         path_end(scene, domain.last)
     } else {
@@ -295,6 +320,28 @@ fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
     };
     scene.take(Entity::Url, start, last, 0.8, "domain");
     last + 1
+}
+
+/// "The dot com boom".
+fn is_era(scene: &Scene<'_>, index: usize) -> bool {
+    const WORDS: [&str; 8] = ["boom", "bubble", "crash", "bust", "era", "company", "companies", "startup"];
+    WORDS.iter().any(|word| scene.tokens.str(scene.free(index)).eq_ignore_ascii_case(word))
+}
+
+/// "The site is harbor light dot org": the words of a first label between what speaks of a site and its last word.
+fn words_before(scene: &Scene<'_>, first: usize) -> usize {
+    let mut start = first;
+    for _ in 0..LABEL_WORDS {
+        let token = scene.free_before(start);
+        if token.has(Flags::LINK | Flags::STOP) || token.meaning.cue > 0 {
+            return start;
+        }
+        if token.class != Class::Word || scene.tokens.at(start).new_line {
+            break;
+        }
+        start -= 1;
+    }
+    first
 }
 
 /// The last token of a path that is said: "slash login", "forward slash a dash b".
@@ -322,12 +369,14 @@ fn www_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
         ["u", "you"].iter().any(|word| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word))
     };
     let double_u = |at: usize| says(at, Sense::Repeat(2)) && is_u(at + 1);
+    let is_dub = |at: usize| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case("dub");
+    let dubs = dot.checked_sub(3).filter(|at| (*at..dot).all(is_dub));
     let three = dot.checked_sub(6).filter(|at| (0..3).all(|pair| double_u(at + 2 * pair)));
     let triple = dot.checked_sub(2).filter(|at| {
         says(*at, Sense::Repeat(3)) && scene.tokens.str(scene.free(at + 1)).eq_ignore_ascii_case("w")
     });
     let both = dot.checked_sub(3).filter(|at| says(*at, Sense::Repeat(3)) && double_u(at + 1));
-    three.or(both).or(triple)
+    three.or(both).or(triple).or(dubs)
 }
 
 /// "www", "w w w".

@@ -45,10 +45,12 @@ impl Candidate<'_> {
         self.groups.iter().all(|group| group.form != Form::Written)
     }
 
-    /// What the context adds to the score of a kind.
+    /// What the context adds to the score of a kind. "Medicare" is said in two countries; of one the numbers are digits alone.
     pub fn context_score(&self, kind: Entity) -> f32 {
         match self.context {
-            Some(Context { hint: Hint::Of(said), near }) if said == kind => {
+            Some(Context { hint: Hint::Of(said), near })
+                if said == kind || kind == Entity::AuMedicare && said == Entity::Mbi =>
+            {
                 if near {
                     0.6
                 } else {

@@ -159,7 +159,7 @@ const SAID: &[(&str, &str)] = &[
     ("it's Jonathan Reyes calling about the invoice", "it's <PERSON> calling about the invoice"),
     ("my wife Linda will pick it up", "my wife <PERSON> will pick it up"),
     ("under the name of Hendricks", "under the name of <PERSON>"),
-    ("last name Nguyen, N G U Y E N", "last name <PERSON>, N G U Y E N"),
+    ("last name Nguyen, N G U Y E N", "last name <PERSON>, <PERSON>"),
     ("my mother's maiden name is Castellano", "my mother's maiden name is <PERSON>"),
     ("licence number S five three zero four six oh eight six eight four", "licence number <DRIVING_LICENCE>"),
     ("plate number eight X Y Z one two three", "plate number <VEHICLE_PLATE>"),

@@ -20,7 +20,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("EIN 12-3456789", "EIN <EIN>"),
     ("Tel: +44 7911 123456", "Tel: <PHONE>"),
     ("Téléphone : 01 23 45 67 89", "Téléphone : <PHONE>"),
-    ("Mobil: 0171/2345678", "Mobil: <PL_PESEL>"),
+    ("Mobil: 0171/2345678", "Mobil: <PHONE>"),
     ("Call (415) 555-2671 or 415.555.2671 x204", "Call <PHONE> or <PHONE>"),
     ("Phone +91-98765-43210", "Phone <PHONE>"),
     ("+81 3-1234-5678", "<PHONE>"),

@@ -33,6 +33,7 @@ const BEFORE: &[(Entity, &str, &str)] = &[
 #[rustfmt::skip]
 const AFTER: &[(Entity, &str, &str)] = &[
     (Entity::Address, "house and street", "street word"), (Entity::Address, "street and house", "street word"), (Entity::Address, "post box", "form"),
+    (Entity::Address, "said to be an address", "context"), (Entity::Address, "address before a code", "postcode"),
     (Entity::Postcode, "postcode form", "form of the country, or a town beside it"), (Entity::Organization, "organisation", "ending"),
     (Entity::Organization, "organisation cue", "context"), (Entity::Person, "title", "Mr, Dr"), (Entity::Person, "name cue", "context"),
     (Entity::Person, "weak name cue", "context and gazetteer"), (Entity::Person, "full name", "gazetteer"), (Entity::Person, "two names", "gazetteer"),

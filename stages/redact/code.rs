@@ -51,7 +51,7 @@ pub fn find(scene: &mut Scene<'_>) {
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
     {
         index = at + 1;
-        if may_begin(scene, at) && !scene.is_taken(at) {
+        if may_begin(scene, at) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
             spelling.read(scene, at);
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
@@ -75,7 +75,8 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
         }
     }
     let before = |back: usize| index.checked_sub(back).is_some_and(|at| tokens.has_seed(at, SPELLED));
-    if before(1) && before(2) || is_continued(scene, index) {
+    let told = || index.checked_sub(1).is_some_and(|last| scene.ends_cue(last));
+    if before(1) && before(2) && !told() || is_continued(scene, index) {
         return false;
     }
     if plain {
@@ -109,6 +110,12 @@ const FAR: usize = 12;
 
 fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
     scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// "MRN 5 5 0 1": what says of which kind the next number is, is no part of it.
+fn is_said_of_next(scene: &Scene<'_>, index: usize) -> bool {
+    let token = scene.tokens.at(index);
+    token.meaning.cue > 0 && !scene.tokens.glued(index + 1) && scene.is_cue(index)
 }
 
 /// Whether something solid is glued before the token: then a code began earlier.
@@ -158,6 +165,8 @@ fn take_row(
                     0.35
                 }
             }
+            // "Policy no HP-662013-B": a form without a check digit says less than the word before it.
+            Some(Context { hint: Hint::Of(Entity::Number), near: true }) if valid < 0.8 => -0.3,
             Some(Context { hint: Hint::Of(_), near: true }) => -0.2,
             _ => 0.0,
         };
@@ -237,12 +246,16 @@ fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
     end
 }
 
-/// "12 mm", "5 pm": a quantity.
+/// "12 mm", "5 pm", "47 y/o": a quantity.
 fn is_measured(scene: &Scene<'_>, first: usize, last: usize) -> bool {
     let unit = scene.tokens.at(last);
-    last == first + 1
-        && scene.tokens.at(first).class == Class::Digits
-        && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY)
+    let years = || {
+        let year = scene.tokens.str(scene.tokens.at(first + 1));
+        year.eq_ignore_ascii_case("yo")
+            || year.eq_ignore_ascii_case("y") && scene.tokens.at(first + 2).is(b'/')
+    };
+    scene.tokens.at(first).class == Class::Digits
+        && (last == first + 1 && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY) || years())
 }
 
 const fn is_code_kind(kind: Entity) -> bool {

@@ -246,12 +246,29 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
         phone_after: has_phone_after(scene, last.last + 1),
     };
     let best = candidate::best(&candidate, |kind| scene.wants(kind));
-    let Some(Guess { kind, rule, score }) = verdict(scene.lenient, &candidate, sure, best) else {
+    let Some(guess) = verdict(scene.lenient, &candidate, sure, best) else {
         return pass(scene, run, range, "too few digits, and nothing before it says whose they are");
     };
+    let Guess { kind, rule, score } = placed(scene, &candidate, guess, last.last + 1);
+    let minus = kind == Entity::Coordinates && scene.free_before(start).has(Flags::DASH);
+    let start = start - usize::from(minus);
     let start = if near { letters_before(scene, start) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
     scene.take(kind, start, end, score, rule);
+}
+
+/// "The pin code is 560034, Bangalore" is a postcode; decimals after "latitude" are a place.
+fn placed(scene: &Scene<'_>, candidate: &Candidate<'_>, guess: Guess, after: usize) -> Guess {
+    let town = after + usize::from(scene.free(after).is(b',') || scene.free(after).is(b'-'));
+    let about = scene.known_free(town);
+    if guess.kind == Entity::Pin && candidate.digits.len() == 6 && about.is_place() && !about.is_common() {
+        return Guess { kind: Entity::Postcode, rule: "postcode", ..guess };
+    }
+    let decimal = candidate.groups.iter().any(|group| group.gap.dot_word || group.gap.is(b'.'));
+    if guess.kind == Entity::Number && decimal && candidate.is_said_to_be(Entity::Coordinates) {
+        return Guess { kind: Entity::Coordinates, rule: "coordinates", ..guess };
+    }
+    guess
 }
 
 /// How many digits were said. Words that only sound like digits count where digits are said one by one.

@@ -8,6 +8,8 @@ use super::kind::Entity;
 use super::lexicon::Flags;
 use super::person_again::{Names, find_again, remember};
 use super::person_cue::{Cue, matching};
+use super::person_new::{self, label_before, with_given};
+use super::person_not::{is_plain_noun, is_thing, is_thing_word};
 use super::person_run::{is_function_word, is_month, is_number_word, run_end};
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
@@ -39,7 +41,6 @@ pub fn find(scene: &mut Scene<'_>) {
 /// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".
 fn find_spelled(scene: &mut Scene<'_>) {
     const FEWEST: usize = 3;
-    const LETTERS: usize = 40;
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::SPELLS) {
         index = at + 1;
@@ -47,17 +48,7 @@ fn find_spelled(scene: &mut Scene<'_>) {
         while first < index + 3 && !scene.free(first).is_letter() && scene.free(first).class != Class::Edge {
             first += 1;
         }
-        let (mut last, mut letters, mut next) = (first, 0, first);
-        while letters < LETTERS {
-            let token = scene.free(next);
-            if token.is_letter() {
-                last = next;
-                letters += 1;
-            } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
-                break;
-            }
-            next += 1;
-        }
+        let (last, letters) = letters_from(scene, first);
         if letters >= FEWEST {
             scene.take(Entity::Person, first, last, score::WEAK, "name spelled");
             index = last + 1;
@@ -65,15 +56,63 @@ fn find_spelled(scene: &mut Scene<'_>) {
     }
 }
 
+/// The last of the letters that are said one by one from `first` on, and how many they are.
+fn letters_from(scene: &Scene<'_>, first: usize) -> (usize, usize) {
+    const LETTERS: usize = 40;
+    let (mut last, mut letters, mut next) = (first, 0, first);
+    while letters < LETTERS {
+        let token = scene.free(next);
+        if token.is_letter() {
+            last = next;
+            letters += 1;
+        } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
+            break;
+        }
+        next += 1;
+    }
+    (last, letters)
+}
+
+/// The letters behind a name: "Wisniewski, that's W I S N"; their last token.
+fn spelled_after(scene: &mut Scene<'_>, last: usize) -> Option<usize> {
+    const FEWEST: usize = 4;
+    const BETWEEN: usize = 4;
+    let mut first = last + 1;
+    while first <= last + BETWEEN && !is_said_alone(scene, first) {
+        let token = scene.free(first);
+        let between = matches!(token.class, Class::Sign(b',' | b'.' | b'-' | b'\''))
+            || token.is_apostrophe()
+            || token.has(Flags::LINK);
+        if !between {
+            return None;
+        }
+        first += 1;
+    }
+    let (end, letters) = letters_from(scene, first);
+    (letters >= FEWEST).then(|| {
+        scene.take(Entity::Person, first, end, score::WEAK, "name spelled");
+        end
+    })
+}
+
+/// A letter that is no part of a word: not the s of "that's".
+fn is_said_alone(scene: &Scene<'_>, index: usize) -> bool {
+    scene.free(index).is_letter() && !scene.tokens.glued(index)
+}
+
 fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
         if let Some((first, last, score, rule)) = name_at(scene, at) {
+            if rule != "name cue" && is_thing(scene, first, last) {
+                continue;
+            }
+            let last = with_given(scene, first, last);
             remember(scene, first, last, names);
             let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
-            index = last + 1;
+            index = spelled_after(scene, last).unwrap_or(last) + 1;
         }
     }
 }
@@ -97,14 +136,20 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
         && scene.tokens.is_capital(token)
         && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
         && scene.free(index + 1).is(b'.');
+    if let Some(name) = person_new::by_initials(scene, index, token) {
+        return Some(name);
+    }
     if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
         return None;
     }
     let capital = scene.tokens.is_capital(token);
-    if index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD)) {
+    let label = label_before(scene, index);
+    if label < index
+        || index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
+    {
         let titled = scene.free_before(index);
         let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
-        if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
+        if titled.has(Flags::TITLE) && is_title(scene, index, titled) && !is_plain_noun(scene, index) {
             let last = run_end(scene, index, true)?;
             return Some((index, last, score::TITLE, "title"));
         }
@@ -157,7 +202,10 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
 /// The cue that ends right before `index`.
 fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     let before = scene.free_before(index);
-    let mut end = index;
+    let mut end = label_before(scene, index);
+    if end < index {
+        return matching(scene, end).map(|_| Cue::Fair);
+    }
     if before.is(b':')
         || before.is(b',')
         || before.is(b'-')
@@ -205,8 +253,11 @@ fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, perso
     let about = scene.known(index);
     if capital {
         let listed = about.is_first() || about.is_last();
-        let name = listed && !about.is_place() || personal && about.is_first() && !about.is_common();
-        let named = name || about.is_unknown() && is_named_on(scene, index);
+        let thing = !personal && is_thing_word(scene.tokens.str(token));
+        let name =
+            listed && !about.is_place() && !thing || personal && about.is_first() && !about.is_common();
+        let new = || is_named_on(scene, index) || person_new::is_told(scene, index, personal);
+        let named = name || about.is_unknown() && new();
         let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
         return named && !acronym && !token.has(Flags::MODEL) && !is_heading(scene, index);
     }
@@ -327,9 +378,13 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if month {
         return None;
     }
-    let alone = about.is_first() && about.is_name_alone()
-        || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
-        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !tag_after;
+    let thing = is_thing_word(scene.tokens.str(token));
+    let alone = about.is_first() && about.is_name_alone() && !thing
+        || about.is_first()
+            && !about.is_place()
+            && !start
+            && (acts || possessive || !about.is_common() && !thing)
+        || about.is_last() && about.is_name_alone() && !thing && (!start || acts || possessive) && !tag_after;
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {

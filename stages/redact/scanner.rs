@@ -292,10 +292,10 @@ impl Scanner {
         if has(scene, seed::NUMBER) && scene.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
             calendar::find_births(scene);
         }
-        if has(scene, seed::NUMBER | seed::CAPITAL) {
+        if has(scene, seed::NUMBER | seed::CAPITAL) || scene.is_spoken_of(Hint::Of(Entity::Bic)) {
             code::find(scene);
         }
-        if has(scene, seed::FIGURES | seed::STREET)
+        if (has(scene, seed::FIGURES | seed::STREET) || scene.is_spoken_of(Hint::Of(Entity::Address)))
             && has(scene, seed::NUMBER)
             && (wants(Entity::Address) || wants(Entity::Postcode))
         {

@@ -302,9 +302,14 @@ impl<'a> Scene<'a> {
             at += 1;
         }
         at += usize::from(said(at, &["my", "his", "her", "their", "our", "the", "your", "that", "s"]));
+        let listed = self.free(index).is(b',');
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
             .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
+            // In "expires 2027, code 4471" the code is the next number.
+            .filter(|cue| {
+                !listed || !(cue.last + 1..cue.last + 4).any(|at| self.tokens.has_seed(at, seed::NUMBER))
+            })
             .map(|cue| Context { hint: cue.hint, near: true })
     }
 
@@ -316,12 +321,30 @@ impl<'a> Scene<'a> {
                     Class::Word => {
                         token.is_letter()
                             || token.meaning.cue > 0
-                            || token.has(Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::EXTENSION)
+                            || token.has(
+                                Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::DASH | Flags::EXTENSION,
+                            )
                     }
                     Class::Sign(_) => true,
                     _ => false,
                 }
             })
+    }
+
+    /// Whether a phrase that promises something begins at the token.
+    pub fn is_cue(&self, index: usize) -> bool {
+        self.cues.at(index).next().is_some()
+    }
+
+    /// Whether a phrase that promises something ends at the token.
+    pub fn ends_cue(&self, index: usize) -> bool {
+        const LONGEST: usize = 6;
+        (index.saturating_sub(LONGEST)..=index).any(|first| self.cues.at(first).any(|cue| cue.last == index))
+    }
+
+    /// The tokens behind the phrases that promise this.
+    pub fn after_cues(&self, hint: Hint) -> Vec<usize> {
+        self.cues.ends(hint).map(|last| last + 1).collect()
     }
 
     /// Whether a phrase of the text promises this.

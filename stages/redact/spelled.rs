@@ -88,7 +88,9 @@ impl Reader<'_, '_> {
         let mut glued = self.scene.tokens.glued(at);
         for start in at..at + 3 {
             let token = self.scene.free(start);
-            if token.new_line {
+            // "4083 3322 8540 PAN: ...": what says another value is no part of this one.
+            let told = token.meaning.cue > 0 && token.len() > 1 && self.scene.is_cue(start);
+            if token.new_line || told && !self.scene.tokens.glued(start) {
                 return None;
             }
             let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',')) && start == at;
@@ -148,7 +150,9 @@ impl Reader<'_, '_> {
         let capital = text.bytes().all(|byte| byte.is_ascii_uppercase());
         let beside_digits =
             glued || self.scene.tokens.glued(at + 1) && self.scene.tokens.at(at + 1).class == Class::Digits;
-        let short = capital && token.len() <= 4 && token.meaning.sense == Sense::None;
+        // "DEUTDEFF": the identifier of a bank has no figure to begin with.
+        let whole = matches!(token.len(), 8 | 11) && self.spelling.symbols.is_empty();
+        let short = capital && (token.len() <= 4 || whole) && token.meaning.sense == Sense::None;
         if !text.is_ascii() || token.len() > 16 || !(beside_digits || token.is_letter() || short) {
             return None;
         }

@@ -85,6 +85,11 @@ pub fn street_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
         {
             let dot = scene.free(at + 1).is(b'.') && scene.tokens.glued(at + 1) && token.len() <= 4;
             let last = at + usize::from(dot && !is_end(scene, at + 1));
+            // "Ferry Quay Street": the last of several such words ends the name.
+            let again = scene.free(last + 1);
+            let longer =
+                again.has(Flags::STREET) && !again.new_line && scene.tokens.is_capital(again) && last == at;
+            let last = last + usize::from(longer);
             let direction = scene.free(last + 1);
             let turned = direction.has(Flags::DIRECTION)
                 && !direction.new_line
@@ -202,7 +207,11 @@ pub fn house_after(scene: &Scene<'_>, at: usize) -> Option<usize> {
     let letter = scene.free(at + 1).is_letter()
         && (scene.tokens.glued(at + 1) || !scene.tokens.is_capital(scene.free(at + 1)))
         && scene.tokens.glued(at + 1);
-    Some(at + usize::from(letter))
+    let part = scene.free(at + 1).is(b'/')
+        && scene.tokens.is_inner(at + 1)
+        && scene.free(at + 2).class == Class::Digits
+        && scene.free(at + 2).len() <= 4;
+    Some(at + if part { 2 } else { usize::from(letter) })
 }
 
 /// "Am Hauptbahnhof", "An der Alster", "Unter den Linden": the last token of the street.

@@ -71,7 +71,8 @@ pub const ROLES: &[(&str, Flags)] = &[
     (TLDS, Flags::TLD),
     (WEAK_TLDS, Flags::WEAK_TLD),
     (
-        "gmail googlemail yahoo hotmail outlook icloud aol protonmail gmx comcast verizon hushmail",
+        "gmail googlemail yahoo hotmail outlook icloud aol protonmail gmx comcast verizon hushmail rediffmail fastmail btinternet ymail \
+        rocketmail talktalk virginmedia ntlworld eircom laposte wanadoo libero tiscali bigpond optusnet sbcglobal bellsouth telstra",
         Flags::PROVIDER,
     ),
     ("a an", Flags::ARTICLE),
@@ -90,7 +91,8 @@ pub const ROLES: &[(&str, Flags)] = &[
         Flags::STREET_BEFORE,
     ),
     (
-        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector",
+        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector apto appt depto dpto piso lgh \
+        wohnung whg etage étage",
         Flags::DOOR,
     ),
     (STATES, Flags::STATE),
@@ -112,7 +114,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     (KINDRED, Flags::KIN),
     (
         "password passphrase passwort pwd passwd pw secret token apikey key bearer credentials username login userid handle screenname nickname \
-        twitter instagram skype telegram snapchat discord",
+        twitter instagram skype telegram snapchat discord benutzername usuario user",
         Flags::SECRET,
     ),
     ("north south east west northeast northwest southeast southwest n s e w ne nw se sw", Flags::DIRECTION),

@@ -1,0 +1,207 @@
+//! What looks like a name and is nobody's: brands, characters, feasts, songs, places, things.
+//!
+//! In: a scene and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
+
+use super::lexicon::Flags;
+use super::scene::Scene;
+use super::token::{Class, Token};
+
+/// Makers, goods, characters and buildings that are called like a person; a title in front belongs to them. In small letters.
+#[rustfmt::skip]
+const CALLED: &[&str] = &[
+    "alfa romeo", "arthur andersen", "aston martin", "aunt jemima", "baskin robbins", "ben jerry", "betty crocker", "black decker",
+    "bugs bunny", "burt bees", "calvin klein", "captain america", "captain morgan", "charles schwab", "charlie brown", "christian dior",
+    "coco chanel", "darth vader", "dave buster", "dirty harry", "doctor who", "dolce gabbana", "donald duck", "dow jones", "dr martens",
+    "dr oetker", "dr pepper", "dr scholl", "dr scholls", "dr seuss", "dr who", "eddie bauer", "elizabeth arden", "ernst young", "estee lauder",
+    "famous amos", "fannie mae", "father christmas", "father ted", "freddie mac", "fred perry", "general electric", "general mills",
+    "general motors", "giorgio armani", "goldman sachs", "grey goose", "harley davidson", "harry potter", "harry winston", "hugo boss",
+    "indiana jones", "jack daniel", "jack daniels", "jack russell", "jack wills", "jack wolfskin", "james bond", "james webb", "jane eyre",
+    "jenny craig", "jerry springer", "jim beam", "jimmy choo", "jimmy dean", "john deere", "john hancock", "john lewis", "john wick",
+    "johnnie walker", "johnny walker", "johnson controls", "jose cuervo", "kate spade", "king arthur", "king kong", "lady gaga", "levi strauss",
+    "little caesars", "lord of", "louis vuitton", "madame tussauds", "mark spencer", "marks spencer", "martha stewart", "marvin gaye", "mary berry", "mary kay",
+    "mary poppins", "max mara", "mercedes benz", "merrill lynch", "michael kors", "mickey mouse", "miss marple", "miss universe", "miss world",
+    "mona lisa", "morgan stanley", "mother nature", "mr bean", "mr clean", "mr coffee", "mr kipling", "mr muscle", "mr potato", "mr robot", "mrs butterworth",
+    "mrs doubtfire", "mrs hinch", "nelson mandela", "oscar mayer", "oliver twist", "paul smith", "peter pan", "philip morris", "polly pocket", "ralph lauren",
+    "raymond james", "robin hood", "rolls royce", "romeo juliet", "saint laurent", "sam adams", "samuel adams", "santa claus", "sara lee",
+    "scooby doo", "sesame street", "sherlock holmes", "sir lanka", "smith wesson", "sonny angel", "stella artois", "super mario", "ted baker",
+    "tim hortons", "tommy hilfiger", "tom ford", "tom jerry", "tom collins", "trader joe", "uncle ben", "uncle sam", "victoria secret", "vincent van", "virgin mary",
+    "wells fargo", "wendy s", "willy wonka", "winnie the", "yves saint",
+];
+
+/// Words that are names, and yet more often a thing, a plant, a machine or a people.
+#[rustfmt::skip]
+const THINGS: &[&str] = &[
+    "alexa", "amber", "autumn", "basil", "bentley", "bixby", "cayenne", "cedar", "charity", "christian", "cinnamon", "cisco", "clementine", "coral",
+    "corsa", "cortana", "crystal", "daisy", "danish", "delta", "diamond", "dutch", "ebony", "english", "excel", "faith", "fiesta", "french", "gala",
+    "german", "ginger", "greek", "hazel", "holly", "irish", "ivory", "ivy", "jade", "jasmine", "java", "jersey", "jordan", "julia", "king",
+    "lavender", "lincoln", "lily", "mazda", "mercedes", "mercury", "olive", "oracle", "pandora", "pearl", "pepper", "pixel", "polish", "polo", "porsche",
+    "prince", "princess", "python", "queen", "roman", "rosemary", "ruby", "rust", "saffron", "sage", "scala", "sienna", "siri", "sterling", "summer",
+    "swedish", "swift", "tesla", "thai", "turkish", "valentine", "victoria", "violet", "welsh", "willow", "winter", "zulu",
+];
+
+/// What is spoken to, or programmed in: never a name by itself, whatever it does.
+const MACHINES: &[&str] =
+    &["alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai"];
+
+/// What a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
+const BELONGINGS: &[&str] = &[
+    "day",
+    "eve",
+    "cross",
+    "square",
+    "park",
+    "cathedral",
+    "church",
+    "chapel",
+    "school",
+    "college",
+    "hospital",
+    "gate",
+    "wort",
+    "bay",
+    "island",
+    "beach",
+    "point",
+    "creek",
+    "hill",
+    "street",
+    "road",
+    "cup",
+    "cove",
+    "market",
+    "seat",
+    "wall",
+    "court",
+    "landing",
+    "comet",
+    "law",
+    "theorem",
+];
+
+/// Whether a listed word is more often a thing than a person.
+pub fn is_thing_word(word: &str) -> bool {
+    is_in(THINGS, word)
+}
+
+/// Whether the tokens `first..=last`, found by a rule that sees no cue of a name, are the name of a thing.
+pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
+    if is_called(scene, first, last) || is_keyed(scene, first, last) {
+        return true;
+    }
+    let single = first == last;
+    let word = scene.tokens.str(scene.tokens.at(first));
+    is_belonging(scene, last)
+        || single
+            && (is_in(MACHINES, word)
+                || is_maker(scene, first)
+                || is_saint(scene, first)
+                || is_versioned(scene, last)
+                || is_in_state(scene, last)
+                || is_played(scene, first))
+}
+
+fn is_in(list: &[&str], word: &str) -> bool {
+    list.iter().any(|known| known.len() == word.len() && word.eq_ignore_ascii_case(known))
+}
+
+/// The word before `index`, past the dot of a title and past "&" or "and".
+fn is_called(scene: &Scene<'_>, first: usize, last: usize) -> bool {
+    let dot = usize::from(scene.free_before(first).is(b'.'));
+    let title = first.checked_sub(1 + dot).filter(|at| scene.free(*at).has(Flags::TITLE | Flags::KIN));
+    let pair = |a: usize, b: usize| {
+        let (a, b) = (scene.free(a), scene.free(b));
+        a.class == Class::Word && b.class == Class::Word && is_pair(scene, a, b)
+    };
+    let next = last + 1 + usize::from(scene.free(last + 1).has(Flags::AND) || scene.free(last + 1).is(b'&'));
+    title.is_some_and(|title| pair(title, first))
+        || first < last && pair(first, first + 1)
+        || pair(last, next)
+}
+
+fn is_pair(scene: &Scene<'_>, first: Token, second: Token) -> bool {
+    let (first, second) = (scene.tokens.str(first), scene.tokens.str(second));
+    CALLED.iter().any(|called| {
+        called.len() == first.len() + 1 + second.len()
+            && called
+                .split_once(' ')
+                .is_some_and(|(a, b)| first.eq_ignore_ascii_case(a) && second.eq_ignore_ascii_case(b))
+    })
+}
+
+/// "Ctrl+Alt+Del", "Mary=1".
+fn is_keyed(scene: &Scene<'_>, first: usize, last: usize) -> bool {
+    let plus = |at: usize| scene.tokens.at(at).is(b'+') && scene.tokens.is_inner(at);
+    first.checked_sub(1).is_some_and(plus) || plus(last + 1)
+}
+
+/// "Patrick's Day".
+fn is_belonging(scene: &Scene<'_>, last: usize) -> bool {
+    let sign = scene.free(last + 1);
+    let s = scene.tokens.str(scene.free(last + 2));
+    let possessive = (sign.is(b'\'') || sign.is_apostrophe()) && s.eq_ignore_ascii_case("s");
+    let thing = scene.free(last + 3);
+    let word = scene.tokens.str(thing);
+    possessive
+        && (scene.tokens.is_capital(thing) || word == "wort" || word == "day")
+        && is_in(BELONGINGS, word)
+}
+
+/// "St. Patrick", "Lake Victoria", but not "12 Main St. Patrick came".
+fn is_saint(scene: &Scene<'_>, first: usize) -> bool {
+    const BEFORE: [&str; 10] =
+        ["st", "saint", "lake", "mount", "mt", "fort", "port", "cape", "hotel", "cafe"];
+    let dot = usize::from(scene.free_before(first).is(b'.'));
+    let Some(at) = first.checked_sub(1 + dot) else { return false };
+    let saint = scene.free(at);
+    let street = scene.free_before(at);
+    saint.class == Class::Word
+        && scene.tokens.is_capital(saint)
+        && is_in(&BEFORE, scene.tokens.str(saint))
+        && !(street.class == Class::Word
+            && scene.tokens.is_capital(street)
+            && scene.free_before(at - 1).class == Class::Digits)
+}
+
+/// "Johnson's baby oil": the name of a maker before goods.
+fn is_maker(scene: &Scene<'_>, first: usize) -> bool {
+    const MAKERS: [&str; 8] =
+        ["johnson", "kellogg", "campbell", "hershey", "heinz", "wendy", "denny", "macy"];
+    let sign = scene.free(first + 1);
+    is_in(&MAKERS, scene.tokens.str(scene.tokens.at(first))) && (sign.is(b'\'') || sign.is_apostrophe())
+}
+
+/// "Python 3.12".
+fn is_versioned(scene: &Scene<'_>, last: usize) -> bool {
+    let (number, dot) = (scene.free(last + 1), last + 2);
+    number.class == Class::Digits
+        && number.len() <= 2
+        && scene.free(dot).is(b'.')
+        && scene.tokens.is_inner(dot)
+}
+
+/// "Harlan, IA": a town before the letters of its state. Those that are words too do not count.
+fn is_in_state(scene: &Scene<'_>, last: usize) -> bool {
+    let state = scene.free(last + 2);
+    let word = scene.tokens.str(state);
+    scene.free(last + 1).is(b',')
+        && state.has(Flags::STATE)
+        && state.len() == 2
+        && word.bytes().all(|byte| byte.is_ascii_uppercase())
+        && !["OK", "IN", "ME", "OR", "HI", "OH", "MA", "PA", "LA", "AL"].contains(&word)
+}
+
+/// "Play Roxanne", "put on Layla", "listen to Jolene": a song. "Play with Tom" is none.
+fn is_played(scene: &Scene<'_>, first: usize) -> bool {
+    const VERBS: [&str; 8] = ["play", "playing", "sing", "singing", "queue", "shuffle", "hum", "hey"];
+    let word = |back: usize| first.checked_sub(back).map_or("", |at| scene.tokens.str(scene.free(at)));
+    let hey = word(1).eq_ignore_ascii_case("hey") && is_in(&VERBS, word(2));
+    let verb = is_in(&VERBS, word(1)) && !word(1).eq_ignore_ascii_case("hey");
+    let phrase = |a: &str, b: &str| word(2).eq_ignore_ascii_case(a) && word(1).eq_ignore_ascii_case(b);
+    hey || verb || phrase("put", "on") || phrase("listen", "to") || phrase("listening", "to")
+}
+
+/// "Mr. Coffee": a plain word that nobody is called.
+pub fn is_plain_noun(scene: &Scene<'_>, index: usize) -> bool {
+    let about = scene.known(index);
+    about.is_common() && !about.is_first() && !about.is_last()
+}
