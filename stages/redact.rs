@@ -47,6 +47,7 @@ pub mod person_cue;
 mod person_new;
 mod person_not;
 mod person_run;
+mod person_spelled;
 pub mod phone;
 pub mod postal;
 pub mod postcode;
@@ -63,6 +64,7 @@ pub mod street;
 mod tag;
 pub mod token;
 pub mod utterances;
+mod web;
 pub mod words;
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ const SAID: &[(&str, &str)] = &[
     ("passport C oh one two three four five six seven", "passport <PASSPORT>"),
     ("my NHS number's four five oh, five five seven, seven one oh four", "my NHS number's <UK_NHS>"),
     ("Aadhaar number four nine nine one one eight six six five two four six", "Aadhaar number <IN_AADHAAR>"),
-    ("medicare number two nine five oh one two three four one one", "medicare number <NUMBER>"),
+    ("medicare number two nine five oh one two three four one one", "medicare number <AU_MEDICARE>"),
     ("the VIN number is J H four K A eight two six eight M C oh oh oh five three two", "the VIN number is <VIN>"),
     ("IP one seventy two dot sixteen dot two fifty four dot one", "IP <IP>"),
 ];

@@ -24,7 +24,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("Call (415) 555-2671 or 415.555.2671 x204", "Call <PHONE> or <PHONE>"),
     ("Phone +91-98765-43210", "Phone <PHONE>"),
     ("+81 3-1234-5678", "<PHONE>"),
-    ("WhatsApp +55 11 98765-4321", "WhatsApp <NUMBER> <POSTCODE>"),
+    ("WhatsApp +55 11 98765-4321", "WhatsApp <PHONE>"),
     ("Ph 0412 345 678", "Ph <PHONE>"),
     ("contact: first.last+tag@sub.example.co.uk", "contact: <EMAIL>"),
     ("email \"weird_name-99@example.io\";", "email \"<EMAIL>\";"),

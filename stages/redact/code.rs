@@ -50,8 +50,11 @@ pub fn find(scene: &mut Scene<'_>) {
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
     {
+        // "#POL-22": the sign is no part of it.
+        let sign = scene.tokens.at(at).is(b'#') && scene.tokens.glued(at + 1);
+        let at = at + usize::from(sign);
         index = at + 1;
-        if may_begin(scene, at) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
+        if (sign || may_begin(scene, at)) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
             spelling.read(scene, at);
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
@@ -115,7 +118,9 @@ fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
 /// "MRN 5 5 0 1": what says of which kind the next number is, is no part of it.
 fn is_said_of_next(scene: &Scene<'_>, index: usize) -> bool {
     let token = scene.tokens.at(index);
-    token.meaning.cue > 0 && !scene.tokens.glued(index + 1) && scene.is_cue(index)
+    token.meaning.cue > 0
+        && !scene.tokens.glued(index + 1)
+        && (scene.is_cue(index) || token.is_letter() && scene.is_in_cue(index))
 }
 
 /// Whether something solid is glued before the token: then a code began earlier.
@@ -129,11 +134,25 @@ fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<u
     if spelling.symbols.len() < FEWEST || !letters {
         return None;
     }
+    if let Some(last) = said_mac(scene, first, spelling) {
+        scene.take(Entity::Mac, first, last, 0.8, "mac said");
+        return Some(last + 1);
+    }
     let context = scene.context_for(first, Hint::is_for_digits);
     if let Some(last) = take_row(scene, first, spelling, context) {
         return Some(last + 1);
     }
     take_said(scene, first, spelling, context)
+}
+
+/// "zero zero colon one a colon two b ...": the last token of twelve hexadecimal symbols with colons or dashes said between.
+fn said_mac(scene: &Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
+    const SYMBOLS: usize = 12;
+    const JOINTS: usize = 4;
+    let (_, piece) = spelling.end_of(SYMBOLS)?;
+    let joint = |at: &usize| scene.tokens.at(*at).has(Flags::COLON | Flags::DASH);
+    let hexadecimal = spelling.symbols.iter().take(SYMBOLS).all(u8::is_ascii_hexdigit);
+    (hexadecimal && (first..piece.last).filter(joint).count() >= JOINTS).then_some(piece.last)
 }
 
 /// Takes the row that is surest of the symbols from `first` on.
@@ -249,13 +268,15 @@ fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
 /// "12 mm", "5 pm", "47 y/o": a quantity.
 fn is_measured(scene: &Scene<'_>, first: usize, last: usize) -> bool {
     let unit = scene.tokens.at(last);
+    let aged = || (first + 1..last + 3).take(6).any(|at| scene.tokens.at(at).has(Flags::AGE));
     let years = || {
         let year = scene.tokens.str(scene.tokens.at(first + 1));
         year.eq_ignore_ascii_case("yo")
             || year.eq_ignore_ascii_case("y") && scene.tokens.at(first + 2).is(b'/')
     };
-    scene.tokens.at(first).class == Class::Digits
-        && (last == first + 1 && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY) || years())
+    aged()
+        || scene.tokens.at(first).class == Class::Digits
+            && (last == first + 1 && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY) || years())
 }
 
 const fn is_code_kind(kind: Entity) -> bool {

@@ -7,7 +7,7 @@ use super::cue::Hint;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::person_run::is_month;
-use super::postal::with_town;
+use super::postal::{door_end, with_town};
 use super::scene::Scene;
 use super::street::house_end;
 use super::token::{Class, Token};
@@ -58,9 +58,14 @@ fn value_start(scene: &Scene<'_>, after: usize) -> (usize, bool) {
     (at, labelled)
 }
 
-/// The last token of a house number and a name: "14 Kirkgate", "9 The Maltings, Ely".
+/// The last token of a house number and a name: "14 Kirkgate", "9 The Maltings, Ely", "flat 6, 88 Deansgate".
 fn said_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    let mut at = house_end(scene, index)?;
+    let door = scene.free(index).has(Flags::DOOR).then(|| door_end(scene, index)).flatten();
+    let behind = door.map(|last| last + 1 + usize::from(scene.free(last + 1).is(b',')));
+    let mut at = match behind {
+        Some(at) => house_end(scene, at).unwrap_or(at),
+        None => house_end(scene, index)?,
+    };
     let mut last = None;
     for _ in 0..WORDS {
         let token = scene.free(at);
@@ -172,7 +177,7 @@ fn house_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let name = scene.free(after);
     let before = scene.free_before(index);
     let apart = !scene.tokens.glued(index)
-        && !before.has(Flags::MODEL | Flags::THING | Flags::MONEY)
+        && (!before.has(Flags::MODEL | Flags::THING | Flags::MONEY) || before.has(Flags::DOOR))
         && !matches!(before.meaning.sense, Sense::Month(_));
     (apart && name.class == Class::Word && scene.tokens.is_capital(name)).then_some(index)
 }

@@ -11,6 +11,7 @@ use super::person_cue::{Cue, matching};
 use super::person_new::{self, label_before, with_given};
 use super::person_not::{is_plain_noun, is_thing, is_thing_word};
 use super::person_run::{is_function_word, is_month, is_number_word, run_end};
+use super::person_spelled;
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
@@ -27,7 +28,7 @@ mod score {
 pub fn find(scene: &mut Scene<'_>) {
     const ROUNDS: usize = 4;
     if scene.tokens.any(seed::SPELLS) {
-        find_spelled(scene);
+        person_spelled::find(scene);
     }
     let mut names = Names::default();
     for _ in 0..ROUNDS {
@@ -38,81 +39,20 @@ pub fn find(scene: &mut Scene<'_>) {
     }
 }
 
-/// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".
-fn find_spelled(scene: &mut Scene<'_>) {
-    const FEWEST: usize = 3;
-    let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::SPELLS) {
-        index = at + 1;
-        let mut first = index;
-        while first < index + 3 && !scene.free(first).is_letter() && scene.free(first).class != Class::Edge {
-            first += 1;
-        }
-        let (last, letters) = letters_from(scene, first);
-        if letters >= FEWEST {
-            scene.take(Entity::Person, first, last, score::WEAK, "name spelled");
-            index = last + 1;
-        }
-    }
-}
-
-/// The last of the letters that are said one by one from `first` on, and how many they are.
-fn letters_from(scene: &Scene<'_>, first: usize) -> (usize, usize) {
-    const LETTERS: usize = 40;
-    let (mut last, mut letters, mut next) = (first, 0, first);
-    while letters < LETTERS {
-        let token = scene.free(next);
-        if token.is_letter() {
-            last = next;
-            letters += 1;
-        } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
-            break;
-        }
-        next += 1;
-    }
-    (last, letters)
-}
-
-/// The letters behind a name: "Wisniewski, that's W I S N"; their last token.
-fn spelled_after(scene: &mut Scene<'_>, last: usize) -> Option<usize> {
-    const FEWEST: usize = 4;
-    const BETWEEN: usize = 4;
-    let mut first = last + 1;
-    while first <= last + BETWEEN && !is_said_alone(scene, first) {
-        let token = scene.free(first);
-        let between = matches!(token.class, Class::Sign(b',' | b'.' | b'-' | b'\''))
-            || token.is_apostrophe()
-            || token.has(Flags::LINK);
-        if !between {
-            return None;
-        }
-        first += 1;
-    }
-    let (end, letters) = letters_from(scene, first);
-    (letters >= FEWEST).then(|| {
-        scene.take(Entity::Person, first, end, score::WEAK, "name spelled");
-        end
-    })
-}
-
-/// A letter that is no part of a word: not the s of "that's".
-fn is_said_alone(scene: &Scene<'_>, index: usize) -> bool {
-    scene.free(index).is_letter() && !scene.tokens.glued(index)
-}
-
 fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
         if let Some((first, last, score, rule)) = name_at(scene, at) {
             if rule != "name cue" && is_thing(scene, first, last) {
+                index = last + 1;
                 continue;
             }
             let last = with_given(scene, first, last);
             remember(scene, first, last, names);
             let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
-            index = spelled_after(scene, last).unwrap_or(last) + 1;
+            index = person_spelled::behind(scene, last).unwrap_or(last) + 1;
         }
     }
 }
@@ -134,7 +74,10 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
     let initial = token.is_letter()
         && scene.tokens.is_capital(token)
-        && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
+        && {
+            let dot = usize::from(scene.free_before(index).is(b'.'));
+            index.checked_sub(1 + dot).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
+        }
         && scene.free(index + 1).is(b'.');
     if let Some(name) = person_new::by_initials(scene, index, token) {
         return Some(name);
@@ -304,7 +247,7 @@ fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
 
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
 fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
-    if is_number_word(token) && !is_month(token) {
+    if is_number_word(token) && !is_month(token) || token.has(Flags::GREETING) {
         return None;
     }
     if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)

@@ -67,8 +67,10 @@ pub fn with_given(scene: &Scene<'_>, first: usize, last: usize) -> usize {
     let labelled = scene.free_before(first).is(b':');
     let given = scene.free(last + 2);
     let about = scene.known_free(last + 2);
+    // Two family names may stand before the comma, but "Olga Petrova, Hans Müller" are two people.
+    let several = first < last && (last > first + 1 || scene.known(first).is_first());
     if !labelled
-        || first != last
+        || several
         || !scene.free(last + 1).is(b',')
         || given.new_line
         || given.class != Class::Word

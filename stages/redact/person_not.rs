@@ -2,6 +2,7 @@
 //!
 //! In: a scene and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
 
+use super::kind::Entity;
 use super::lexicon::Flags;
 use super::scene::Scene;
 use super::token::{Class, Token};
@@ -9,34 +10,38 @@ use super::token::{Class, Token};
 /// Makers, goods, characters and buildings that are called like a person; a title in front belongs to them. In small letters.
 #[rustfmt::skip]
 const CALLED: &[&str] = &[
-    "alfa romeo", "arthur andersen", "aston martin", "aunt jemima", "baskin robbins", "ben jerry", "betty crocker", "black decker",
-    "bugs bunny", "burt bees", "calvin klein", "captain america", "captain morgan", "charles schwab", "charlie brown", "christian dior",
-    "coco chanel", "darth vader", "dave buster", "dirty harry", "doctor who", "dolce gabbana", "donald duck", "dow jones", "dr martens",
-    "dr oetker", "dr pepper", "dr scholl", "dr scholls", "dr seuss", "dr who", "eddie bauer", "elizabeth arden", "ernst young", "estee lauder",
-    "famous amos", "fannie mae", "father christmas", "father ted", "freddie mac", "fred perry", "general electric", "general mills",
-    "general motors", "giorgio armani", "goldman sachs", "grey goose", "harley davidson", "harry potter", "harry winston", "hugo boss",
-    "indiana jones", "jack daniel", "jack daniels", "jack russell", "jack wills", "jack wolfskin", "james bond", "james webb", "jane eyre",
-    "jenny craig", "jerry springer", "jim beam", "jimmy choo", "jimmy dean", "john deere", "john hancock", "john lewis", "john wick",
-    "johnnie walker", "johnny walker", "johnson controls", "jose cuervo", "kate spade", "king arthur", "king kong", "lady gaga", "levi strauss",
-    "little caesars", "lord of", "louis vuitton", "madame tussauds", "mark spencer", "marks spencer", "martha stewart", "marvin gaye", "mary berry", "mary kay",
-    "mary poppins", "max mara", "mercedes benz", "merrill lynch", "michael kors", "mickey mouse", "miss marple", "miss universe", "miss world",
-    "mona lisa", "morgan stanley", "mother nature", "mr bean", "mr clean", "mr coffee", "mr kipling", "mr muscle", "mr potato", "mr robot", "mrs butterworth",
-    "mrs doubtfire", "mrs hinch", "nelson mandela", "oscar mayer", "oliver twist", "paul smith", "peter pan", "philip morris", "polly pocket", "ralph lauren",
-    "raymond james", "robin hood", "rolls royce", "romeo juliet", "saint laurent", "sam adams", "samuel adams", "santa claus", "sara lee",
-    "scooby doo", "sesame street", "sherlock holmes", "sir lanka", "smith wesson", "sonny angel", "stella artois", "super mario", "ted baker",
-    "tim hortons", "tommy hilfiger", "tom ford", "tom jerry", "tom collins", "trader joe", "uncle ben", "uncle sam", "victoria secret", "vincent van", "virgin mary",
-    "wells fargo", "wendy s", "willy wonka", "winnie the", "yves saint",
+    "alfa romeo", "arthur andersen", "aston martin", "aunt jemima", "baskin robbins", "ben jerry", "betty crocker",
+    "black decker", "bugs bunny", "burt bees", "calvin klein", "captain america", "captain morgan", "charles schwab",
+    "charlie brown", "christian dior", "coco chanel", "darth vader", "dave buster", "dirty harry", "doctor who", "dolce gabbana",
+    "donald duck", "dow jones", "dr martens", "dr oetker", "dr pepper", "dr scholl", "dr scholls", "dr seuss", "dr who",
+    "earl grey", "eddie bauer", "elizabeth arden", "ernst young", "estee lauder", "famous amos", "fannie mae", "father christmas",
+    "father ted", "freddie mac", "fred perry", "general electric", "general mills", "general motors", "giorgio armani",
+    "goldman sachs", "grey goose", "harley davidson", "harry potter", "harry winston", "hugo boss", "indiana jones",
+    "jack daniel", "jack daniels", "jack russell", "jack wills", "jack wolfskin", "james bond", "james webb", "jane eyre",
+    "jenny craig", "jerry springer", "jim beam", "jimmy choo", "jimmy dean", "john deere", "john hancock", "john lewis",
+    "john wick", "johnnie walker", "johnny walker", "johnson controls", "jose cuervo", "kate spade", "king arthur", "king kong",
+    "lady gaga", "levi strauss", "little caesars", "loch ness", "lord of", "louis vuitton", "madame tussauds", "mark spencer",
+    "marks spencer", "martha stewart", "marvin gaye", "mary berry", "mary kay", "mary poppins", "max mara", "mercedes benz",
+    "merrill lynch", "michael kors", "mickey mouse", "miss marple", "miss universe", "miss world", "mona lisa", "morgan stanley",
+    "mother nature", "mr bean", "mr clean", "mr coffee", "mr kipling", "mr muscle", "mr potato", "mr robot", "mrs butterworth",
+    "mrs doubtfire", "mrs hinch", "nelson mandela", "oscar mayer", "oliver twist", "paul smith", "peter pan", "philip morris",
+    "polly pocket", "ralph lauren", "raymond james", "robin hood", "rolls royce", "romeo juliet", "saint laurent", "sam adams",
+    "samuel adams", "santa claus", "sara lee", "scooby doo", "sesame street", "sherlock holmes", "sir lanka", "smith wesson",
+    "sonny angel", "stella artois", "super mario", "ted baker", "tim hortons", "tommy hilfiger", "tom ford", "tom jerry",
+    "tom collins", "trader joe", "uncle ben", "uncle sam", "victoria secret", "vincent van", "virgin mary", "wells fargo",
+    "wendy s", "willy wonka", "winnie the", "yves saint",
 ];
 
 /// Words that are names, and yet more often a thing, a plant, a machine or a people.
 #[rustfmt::skip]
 const THINGS: &[&str] = &[
-    "alexa", "amber", "autumn", "basil", "bentley", "bixby", "cayenne", "cedar", "charity", "christian", "cinnamon", "cisco", "clementine", "coral",
-    "corsa", "cortana", "crystal", "daisy", "danish", "delta", "diamond", "dutch", "ebony", "english", "excel", "faith", "fiesta", "french", "gala",
-    "german", "ginger", "greek", "hazel", "holly", "irish", "ivory", "ivy", "jade", "jasmine", "java", "jersey", "jordan", "julia", "king",
-    "lavender", "lincoln", "lily", "mazda", "mercedes", "mercury", "olive", "oracle", "pandora", "pearl", "pepper", "pixel", "polish", "polo", "porsche",
-    "prince", "princess", "python", "queen", "roman", "rosemary", "ruby", "rust", "saffron", "sage", "scala", "sienna", "siri", "sterling", "summer",
-    "swedish", "swift", "tesla", "thai", "turkish", "valentine", "victoria", "violet", "welsh", "willow", "winter", "zulu",
+    "alexa", "amber", "autumn", "basil", "bentley", "bixby", "cayenne", "cedar", "charity", "christian", "cinnamon", "cisco",
+    "clementine", "coral", "corsa", "cortana", "crystal", "daisy", "danish", "delta", "diamond", "dutch", "ebony", "english",
+    "excel", "faith", "fiesta", "french", "gala", "german", "ginger", "greek", "hazel", "holly", "irish", "ivory", "ivy", "jade",
+    "jasmine", "java", "jersey", "jordan", "julia", "king", "lavender", "lincoln", "lily", "mazda", "mercedes", "mercury",
+    "olive", "oracle", "pandora", "pearl", "pepper", "pixel", "polish", "polo", "porsche", "prince", "princess", "python",
+    "queen", "roman", "rosemary", "ruby", "rust", "saffron", "sage", "scala", "sienna", "siri", "sterling", "summer", "swedish",
+    "swift", "tesla", "thai", "turkish", "valentine", "victoria", "violet", "welsh", "willow", "winter", "zulu",
 ];
 
 /// What is spoken to, or programmed in: never a name by itself, whatever it does.
@@ -44,38 +49,32 @@ const MACHINES: &[&str] =
     &["alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai"];
 
 /// What a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
+#[rustfmt::skip]
 const BELONGINGS: &[&str] = &[
-    "day",
-    "eve",
-    "cross",
-    "square",
-    "park",
-    "cathedral",
-    "church",
-    "chapel",
-    "school",
-    "college",
-    "hospital",
-    "gate",
-    "wort",
-    "bay",
-    "island",
-    "beach",
-    "point",
-    "creek",
-    "hill",
-    "street",
-    "road",
-    "cup",
-    "cove",
-    "market",
-    "seat",
-    "wall",
-    "court",
-    "landing",
-    "comet",
-    "law",
-    "theorem",
+    "day", "eve", "cross", "square", "park", "cathedral", "church", "chapel", "school", "college", "hospital", "gate", "wort",
+    "bay", "island", "beach", "point", "creek", "hill", "street", "road", "cup", "cove", "market", "seat", "wall", "court",
+    "landing", "comet", "law", "theorem",
+];
+
+/// What is called after who found it: "Newton's law", "Parkinson's disease".
+#[rustfmt::skip]
+const AILMENTS: &[&str] = &[
+    "disease", "syndrome", "law", "laws", "theorem", "lymphoma", "palsy", "principle", "paradox", "constant", "equation",
+    "reflex", "boys",
+];
+
+/// The same without a possessive: "Petri dish", "Allen key", "Earl Grey tea".
+#[rustfmt::skip]
+const GOODS: &[&str] = &[
+    "dish", "counter", "burner", "screwdriver", "key", "keys", "salad", "tea", "wrench", "scale", "spaniel", "terrier",
+    "retriever", "shepherd", "stove", "valve", "engine", "boots", "jeans", "oil", "syrup", "biscuits",
+];
+
+/// What is called after somebody: "Davis Cup", "Albert Bridge".
+#[rustfmt::skip]
+const PLACES: &[&str] = &[
+    "cup", "bridge", "cathedral", "gate", "square", "island", "beach", "street", "road", "hospital", "school", "college",
+    "airport", "station", "stadium", "arena", "trophy", "spaniel",
 ];
 
 /// Whether a listed word is more often a thing than a person.
@@ -90,14 +89,20 @@ pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
     }
     let single = first == last;
     let word = scene.tokens.str(scene.tokens.at(first));
+    let end = scene.tokens.str(scene.tokens.at(last));
+    let next = scene.free(last + 1);
     is_belonging(scene, last)
+        || first < last && is_in(PLACES, end)
+        || is_played(scene, first)
+        || !next.new_line && is_in(GOODS, scene.tokens.str(next)) && !scene.tokens.glued(last + 1)
+        || single && next.has(Flags::WEEKDAY) && scene.tokens.is_capital(next)
+        || single && first.checked_sub(1).is_some_and(|at| scene.kind_at(at) == Some(Entity::Postcode))
         || single
             && (is_in(MACHINES, word)
                 || is_maker(scene, first)
                 || is_saint(scene, first)
                 || is_versioned(scene, last)
-                || is_in_state(scene, last)
-                || is_played(scene, first))
+                || is_in_state(scene, last))
 }
 
 fn is_in(list: &[&str], word: &str) -> bool {
@@ -113,7 +118,13 @@ fn is_called(scene: &Scene<'_>, first: usize, last: usize) -> bool {
         a.class == Class::Word && b.class == Class::Word && is_pair(scene, a, b)
     };
     let next = last + 1 + usize::from(scene.free(last + 1).has(Flags::AND) || scene.free(last + 1).is(b'&'));
+    let before = first.checked_sub(1).and_then(|at| {
+        let token = scene.free(at);
+        let joint = token.is(b'&') || token.has(Flags::AND);
+        if joint { at.checked_sub(1) } else { Some(at) }
+    });
     title.is_some_and(|title| pair(title, first))
+        || before.is_some_and(|before| pair(before, first))
         || first < last && pair(first, first + 1)
         || pair(last, next)
 }
@@ -141,9 +152,8 @@ fn is_belonging(scene: &Scene<'_>, last: usize) -> bool {
     let possessive = (sign.is(b'\'') || sign.is_apostrophe()) && s.eq_ignore_ascii_case("s");
     let thing = scene.free(last + 3);
     let word = scene.tokens.str(thing);
-    possessive
-        && (scene.tokens.is_capital(thing) || word == "wort" || word == "day")
-        && is_in(BELONGINGS, word)
+    let noun = scene.tokens.is_capital(thing) || word == "wort" || word == "day";
+    possessive && (noun && is_in(BELONGINGS, word) || is_in(AILMENTS, word))
 }
 
 /// "St. Patrick", "Lake Victoria", but not "12 Main St. Patrick came".
@@ -164,8 +174,8 @@ fn is_saint(scene: &Scene<'_>, first: usize) -> bool {
 
 /// "Johnson's baby oil": the name of a maker before goods.
 fn is_maker(scene: &Scene<'_>, first: usize) -> bool {
-    const MAKERS: [&str; 8] =
-        ["johnson", "kellogg", "campbell", "hershey", "heinz", "wendy", "denny", "macy"];
+    const MAKERS: [&str; 10] =
+        ["johnson", "kellogg", "campbell", "hershey", "heinz", "wendy", "denny", "macy", "nando", "levi"];
     let sign = scene.free(first + 1);
     is_in(&MAKERS, scene.tokens.str(scene.tokens.at(first))) && (sign.is(b'\'') || sign.is_apostrophe())
 }

@@ -137,7 +137,7 @@ fn with_door(scene: &Scene<'_>, last: usize) -> usize {
 }
 
 /// The last token of what follows the word for a door: "4", "4B", "No. 12", "four b".
-fn door_end(scene: &Scene<'_>, door: usize) -> Option<usize> {
+pub fn door_end(scene: &Scene<'_>, door: usize) -> Option<usize> {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let mut at = door + 1;
     at += usize::from(is(at, "no") || is(at, "number"));

@@ -331,9 +331,26 @@ impl<'a> Scene<'a> {
             })
     }
 
+    /// What the longest phrase that begins at the token promises.
+    pub fn cue_at(&self, index: usize) -> Option<Hint> {
+        self.cues.at(index).next().map(|cue| cue.hint)
+    }
+
     /// Whether a phrase that promises something begins at the token.
     pub fn is_cue(&self, index: usize) -> bool {
         self.cues.at(index).next().is_some()
+    }
+
+    /// Whether this was found, or tagged, a few tokens before.
+    pub fn is_kind_before(&self, index: usize, kind: Entity) -> bool {
+        const BACK: usize = 24;
+        (index.saturating_sub(BACK)..index).any(|at| self.kind_at(at) == Some(kind))
+    }
+
+    /// Whether the token lies in a phrase that promises something.
+    pub fn is_in_cue(&self, index: usize) -> bool {
+        const LONGEST: usize = 10;
+        (index.saturating_sub(LONGEST)..=index).any(|first| self.cues.at(first).any(|cue| cue.last >= index))
     }
 
     /// Whether a phrase that promises something ends at the token.

@@ -156,6 +156,10 @@ fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize
             return Some(end - 1);
         }
     }
+    if let Some(last) = said_in_words(scene, index) {
+        scene.take(Entity::ApiKey, index, last, 0.6, "said to be a secret");
+        return Some(last);
+    }
     let (kind, rule) = said(scene, index, text)?;
     let last = if kind == Entity::Username { spoken_end(scene, end - 1) } else { end - 1 };
     scene.take(kind, index, last, 0.7, rule);
@@ -275,8 +279,49 @@ fn is_random(text: &str) -> bool {
     digits >= 3 && lower >= 3 && upper >= 3 && changes * 3 >= bytes.len() || hexadecimal
 }
 
-/// What a cluster is because of what was said before it.
-fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+/// What was said before a cluster.
+struct Told {
+    /// The word, in small letters.
+    cue: String,
+    /// Whether "is" or a sign links it.
+    linked: bool,
+    /// Whether a word before it makes it sure: "api key".
+    pair: bool,
+}
+
+impl Told {
+    fn is_password(&self) -> bool {
+        PASSWORDS.contains(&self.cue.as_str()) && (self.cue != "key" || self.pair)
+            || self.cue == "word" && self.pair
+    }
+}
+
+/// "Password is tulip fifty five": up to three words and a number; its last token.
+fn said_in_words(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    const WORDS: usize = 3;
+    let told = told(scene, index);
+    if !scene.lenient || !told.linked || !told.is_password() {
+        return None;
+    }
+    let mut at = index;
+    while at < index + WORDS
+        && scene.free(at).class == Class::Word
+        && !scene.tokens.has_seed(at, seed::NUMBER)
+    {
+        if scene.free(at).has(Flags::STOP | Flags::LINK) || scene.free(at).new_line {
+            return None;
+        }
+        at += 1;
+    }
+    let mut end = at;
+    while end < at + 12 && !scene.is_taken(end) && scene.tokens.has_seed(end, seed::NUMBER) {
+        end += 1;
+    }
+    let unit = scene.free(end).has(Flags::UNIT | Flags::MONEY);
+    (at > index && end > at && !unit).then(|| end - 1)
+}
+
+fn told(scene: &Scene<'_>, index: usize) -> Told {
     let mut at = index;
     let mut linked = false;
     for _ in 0..4 {
@@ -295,15 +340,22 @@ fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static
         }
     }
     let cue = scene.tokens.str(scene.free_before(at)).to_ascii_lowercase();
-    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-        || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
     let joint = scene.free_before(at.saturating_sub(1));
     let before = at.saturating_sub(1 + usize::from(joint.is(b'_') || joint.is(b'-')));
     let pair = ["user", "screen", "pass", "api", "access", "secret", "private", "client", "auth"]
         .iter()
         .any(|word| scene.tokens.str(scene.free_before(before)).eq_ignore_ascii_case(word));
-    let password = PASSWORDS.contains(&cue.as_str()) && (cue != "key" || pair) || cue == "word" && pair;
+    Told { cue, linked, pair }
+}
+
+/// What a cluster is because of what was said before it.
+fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+    let told = told(scene, index);
+    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
+    let password = told.is_password();
+    let Told { cue, linked, pair } = told;
     if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
         return Some((Entity::ApiKey, "said to be a secret"));
     }

@@ -89,7 +89,7 @@ impl Reader<'_, '_> {
         for start in at..at + 3 {
             let token = self.scene.free(start);
             // "4083 3322 8540 PAN: ...": what says another value is no part of this one.
-            let told = token.meaning.cue > 0 && token.len() > 1 && self.scene.is_cue(start);
+            let told = token.meaning.cue > 0 && self.scene.is_cue(start);
             if token.new_line || told && !self.scene.tokens.glued(start) {
                 return None;
             }
@@ -152,7 +152,11 @@ impl Reader<'_, '_> {
             glued || self.scene.tokens.glued(at + 1) && self.scene.tokens.at(at + 1).class == Class::Digits;
         // "DEUTDEFF": the identifier of a bank has no figure to begin with.
         let whole = matches!(token.len(), 8 | 11) && self.spelling.symbols.is_empty();
-        let short = capital && (token.len() <= 4 || whole) && token.meaning.sense == Sense::None;
+        // "GALLA 610236 E99KP": the name in a British licence.
+        let licence = token.len() == 5
+            && self.scene.free(at + 1).class == Class::Digits
+            && self.scene.free(at + 1).len() == 6;
+        let short = capital && (token.len() <= 4 || whole || licence) && token.meaning.sense == Sense::None;
         if !text.is_ascii() || token.len() > 16 || !(beside_digits || token.is_letter() || short) {
             return None;
         }
