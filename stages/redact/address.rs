@@ -65,6 +65,10 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
             return scene.take(Entity::Email, first, domain.last, score, "e-mail");
         }
     }
+    // "deploy@10.4.22.7": a user at an address of the net, which is found as such.
+    if glued && scene.free(at + 1).class == Class::Digits && scene.free(at + 2).is(b'.') {
+        return;
+    }
     let loose = loose_domain(scene, after, said);
     let last = if glued && is_solid(scene.free(at + 1)) {
         label::label_end(scene, at + 1).map(|end| end - 1).max(loose)

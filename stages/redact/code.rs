@@ -193,6 +193,10 @@ fn take_row(
         for piece in spelling.pieces.get(..=place).unwrap_or(&[]) {
             loose += if piece.capital || piece.said { 0.0 } else { 0.1 };
         }
+        // "MK14 ABV" is a plate as it is painted; "MK14ABV" may be any code.
+        let run_on = row.kind == Entity::VehiclePlate
+            && spelling.pieces.get(1..=place).is_some_and(|pieces| pieces.iter().all(|piece| piece.glued));
+        let loose = if run_on { loose + 0.05 } else { loose };
         let score = alone + told - f32::min(loose, 0.2);
         if score >= 0.5 && best.is_none_or(|(known, ..)| score > known) {
             best = Some((score, piece.last, row));

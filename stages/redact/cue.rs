@@ -40,20 +40,22 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
         "digits on the back", "number on the back", "numbers on the back", "code on the back", "three on the back", "on the reverse", "three on the reverse", "digits on the reverse",
         "digits on the front",
-        "code on the front", "four on the front", "see vv", "cvv code", "cid"]),
+        "code on the front", "four on the front", "see vv", "cvv code", "cid", "prüfnummer", "prüfziffer", "kartenprüfnummer", "código de seguridad", "codice di sicurezza",
+        "cryptogramme", "código de segurança"]),
     (Entity::Pin, &["pin", "pin code", "pin number", "pin is", "passcode", "access code", "door code", "gate code",
         "alarm code", "unlock code", "verification code", "one time code", "otp", "authentication code", "safe code",
         "confirmation pin", "combination", "entry code", "keypad code", "2fa code"]),
     (Entity::CardExpiry, &["expiry", "expires", "expiration", "expiry date", "expiration date", "exp", "exp date",
         "valid until", "valid through", "valid thru", "good thru", "good through", "expiring", "expires on", "gültig bis", "caduca",
-        "caducidad", "scadenza", "validade", "date d expiration"]),
+        "caducidad", "scadenza", "validade", "date d expiration", "expire", "expira", "vence", "ważna do", "läuft ab", "giltig till", "utgår", "runs out",
+        "runs out in", "válida hasta"]),
     (Entity::Iban, &["iban", "i ban", "wire transfer", "eye ban"]),
     (Entity::Bic, &["bic", "swift", "swift code", "bic code", "swift bic"]),
     (Entity::Aba, &["routing", "routing number", "aba", "aba number", "routing transit number", "rtn", "transit number",
         "routing code", "bank routing"]),
     (Entity::BankAccount, &["account", "accounts", "account number", "acct", "account no", "bank account",
         "checking account", "savings account", "sort code", "kontonummer", "konto", "bankleitzahl", "bsb", "giro",
-        "beneficiary account", "acct no", "acc no", "a c no", "a c number", "acc", "account ending", "account ending in", "cuenta",
+        "beneficiary account", "acct no", "acc no", "a c no", "a c number", "a c", "acc", "account ending", "account ending in", "cuenta",
         "número de cuenta", "numéro de compte", "conto", "rachunek", "numer konta", "blz", "roll number"]),
     (Entity::Ssn, &["ssn", "social", "social security", "social security number", "tax id", "taxpayer", "ss number",
         "soc", "last four of my social", "socials"]),
@@ -70,7 +72,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "ph", "contact me", "our number", "his number", "her number", "their number", "your number",
         "handynummer", "mobilnummer", "mobil", "meine nummer", "numéro de téléphone", "mon numéro", "mi número", "número de teléfono",
         "móvil", "celular", "telefone", "meu número", "numero di telefono", "il mio numero", "cellulare", "numer telefonu", "mój numer",
-        "telefonu", "mobiltelefon", "telefonnr", "tél", "puhelin", "telefoon"]),
+        "telefonu", "ext", "mobiltelefon", "telefonnr", "tél", "puhelin", "telefoon"]),
     (Entity::Mac, &["mac address", "hardware address", "ethernet address"]),
     (Entity::Imei, &["imei", "imei number"]),
     (Entity::Vin, &["vin", "vin number", "vehicle identification number", "chassis number", "chassis"]),
@@ -80,13 +82,13 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "code postal", "zip is", "area zip", "eircode", "air code", "cep", "código postal", "codigo postal", "pincode", "kod pocztowy",
         "postnummer"]),
     (Entity::Passport, &["passport", "passport number", "passport no", "passport id", "reisepass", "passeport", "pasaporte",
-        "passnummer", "pass nr"]),
+        "passnummer", "pass nr", "paszport", "passaporto", "passaporte", "paspoort"]),
     (Entity::DrivingLicence, &["licence", "license", "driver s license", "driver s licence", "drivers license",
         "drivers licence", "licence number", "license number", "driving licence", "driving license", "driver license", "dl",
-        "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id", "driver lic", "drivers lic", "lic no", "dl no", "führerschein nr"]),
+        "dl number", "permit number", "führerschein", "führerscheinnummer", "fahrerlaubnis", "permis de conduire", "driver id", "patente", "patente di guida", "permiso de conducir", "carnet de conducir", "prawo jazdy", "rijbewijs", "körkort", "driver lic", "drivers lic", "lic no", "dl no", "führerschein nr"]),
     (Entity::VehiclePlate, &["licence plate", "license plate", "number plate", "plate", "plates", "plate number",
         "registration plate", "vehicle registration", "car registration", "tag number", "kennzeichen", "reg number",
-        "registration number", "matricula", "immatriculation", "car reg", "reg", "rego", "registration is", "vehicle reg"]),
+        "registration number", "matricula", "immatriculation", "car reg", "reg", "rego", "registration is", "vehicle reg", "targa", "kenteken", "matrícula"]),
     (Entity::MedicalRecord, &["mrn", "medical record", "medical record number", "chart number", "patient", "patient number",
         "patient id", "record number", "hospital number", "medical id", "patient identifier", "health record", "medical number", "hospital no", "patient no", "chart no", "unit number"]),
     (Entity::Mbi, &["mbi", "medicare beneficiary", "medicare beneficiary identifier", "medicare id", "medicare number", "medicare",
@@ -268,6 +270,10 @@ fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Opt
     for word in words.iter().skip(1) {
         let sign = tokens.at(at);
         let dot = (sign.is(b'.') || sign.is(b'/')) && tokens.glued(at) && tokens.at(at - 1).is_letter();
+        // Without its stroke "a c" is what cools a room.
+        if words == ["a", "c"] && !sign.is(b'/') {
+            return None;
+        }
         // "Claim #" is "claim no".
         if sign.is(b'#') && *word == "no" && !PUBLIC.contains(&words.first().copied().unwrap_or("")) {
             at += 1;

@@ -173,8 +173,17 @@ fn house_first(scene: &Scene<'_>, code: usize) -> Option<usize> {
 
 /// The house number at `index`, where a name with a capital follows and nothing before it makes it another number.
 fn house_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    // "B-204, Green Park": a block and a flat.
+    let block = index > 1
+        && scene.free_before(index).is(b'-')
+        && scene.tokens.is_inner(index - 1)
+        && scene.free(index - 2).is_letter()
+        && !scene.tokens.glued(index - 2);
     let after = house_end(scene, index)?;
     let name = scene.free(after);
+    if block && name.class == Class::Word && scene.tokens.is_capital(name) {
+        return Some(index - 2);
+    }
     let before = scene.free_before(index);
     let apart = !scene.tokens.glued(index)
         && (!before.has(Flags::MODEL | Flags::THING | Flags::MONEY) || before.has(Flags::DOOR))

@@ -252,7 +252,7 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let Guess { kind, rule, score } = placed(scene, &candidate, guess, last.last + 1);
     let minus = kind == Entity::Coordinates && scene.free_before(start).has(Flags::DASH);
     let start = start - usize::from(minus);
-    let start = if near { letters_before(scene, start) } else { start };
+    let start = if near { letters_before(scene, start, kind != Entity::Phone) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
     scene.take(kind, start, end, score, rule);
 }
@@ -329,7 +329,9 @@ fn has_phone_after(scene: &Scene<'_>, index: usize) -> bool {
 }
 
 /// Letters said or written right before a number that has letters: a licence, a passport.
-fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
+///
+/// Words that spell letters ("delta echo") are names elsewhere, so they count only where `spelled` says so.
+fn letters_before(scene: &Scene<'_>, first: usize, spelled: bool) -> usize {
     let mut start = first;
     for _ in 0..4.min(start) {
         let token = scene.free_before(start);
@@ -337,7 +339,8 @@ fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
             && (scene.tokens.before(start - 1).is(b'\'') || scene.tokens.before(start - 1).is_apostrophe());
         let glued = scene.tokens.glued(start) && token.class == Class::Word && token.len() <= 4;
         let pronoun = matches!(scene.tokens.str(token), "a" | "I" | "i" | "s" | "x");
-        if owner || !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
+        let spells = spelled && token.meaning.letter > 0;
+        if owner || !glued && !spells && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
             break;
         }
         start -= 1;

@@ -82,6 +82,11 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     if let Some(name) = person_new::by_initials(scene, index, token) {
         return Some(name);
     }
+    if let Some(last) = person_new::after_initial(scene, index, token)
+        && matches!(cue_before(scene, index), Some(Cue::Strong | Cue::Fair))
+    {
+        return Some((index, last, score::WEAK, "weak name cue"));
+    }
     if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
         return None;
     }

@@ -82,3 +82,21 @@ pub fn with_given(scene: &Scene<'_>, first: usize, last: usize) -> usize {
     }
     run_end(scene, last + 2, false).unwrap_or(last)
 }
+
+/// "K. Venkatesh": the last token of a name behind one initial, for who knows that a name stands here.
+pub fn after_initial(scene: &Scene<'_>, index: usize, token: Token) -> Option<usize> {
+    let name = scene.free(index + 2);
+    let about = scene.known_free(index + 2);
+    let fits = token.is_letter()
+        && scene.tokens.is_capital(token)
+        && scene.free(index + 1).is(b'.')
+        && scene.tokens.glued(index + 1)
+        && name.class == Class::Word
+        && name.len() > 2
+        && !name.new_line
+        && scene.tokens.is_capital(name)
+        && !about.is_common()
+        && !is_month(name)
+        && !name.has(Flags::FIRM | Flags::BODY | Flags::STREET | Flags::WEEKDAY);
+    if fits { run_end(scene, index + 2, false) } else { None }
+}

@@ -30,6 +30,7 @@ const CALLED: &[&str] = &[
     "sonny angel", "stella artois", "super mario", "ted baker", "tim hortons", "tommy hilfiger", "tom ford", "tom jerry",
     "tom collins", "trader joe", "uncle ben", "uncle sam", "victoria secret", "vincent van", "virgin mary", "wells fargo",
     "wendy s", "willy wonka", "winnie the", "yves saint",
+    "johnson johnson", "procter gamble", "monte carlo", "amber alert", "santa fe", "santa barbara", "santa monica", "san jose", "pratt whitney", "crosse blackwell", "fortnum mason", "bell howell", "warner bros", "warner brothers", "abercrombie fitch", "tiffany co", "lea perrins", "barnes noble", "simon schuster",
 ];
 
 /// Words that are names, and yet more often a thing, a plant, a machine or a people.
@@ -42,11 +43,14 @@ const THINGS: &[&str] = &[
     "olive", "oracle", "pandora", "pearl", "pepper", "pixel", "polish", "polo", "porsche", "prince", "princess", "python",
     "queen", "roman", "rosemary", "ruby", "rust", "saffron", "sage", "scala", "sienna", "siri", "sterling", "summer", "swedish",
     "swift", "tesla", "thai", "turkish", "valentine", "victoria", "violet", "welsh", "willow", "winter", "zulu",
+    "apollo", "ada", "gemini", "titan", "atlas", "phoenix",
 ];
 
 /// What is spoken to, or programmed in: never a name by itself, whatever it does.
-const MACHINES: &[&str] =
-    &["alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai"];
+const MACHINES: &[&str] = &[
+    "alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai", "christ", "jesus",
+    "buddha", "allah",
+];
 
 /// What a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
 #[rustfmt::skip]
@@ -61,6 +65,7 @@ const BELONGINGS: &[&str] = &[
 const AILMENTS: &[&str] = &[
     "disease", "syndrome", "law", "laws", "theorem", "lymphoma", "palsy", "principle", "paradox", "constant", "equation",
     "reflex", "boys",
+    "method", "sake", "bar", "arms",
 ];
 
 /// The same without a possessive: "Petri dish", "Allen key", "Earl Grey tea".
@@ -68,6 +73,7 @@ const AILMENTS: &[&str] = &[
 const GOODS: &[&str] = &[
     "dish", "counter", "burner", "screwdriver", "key", "keys", "salad", "tea", "wrench", "scale", "spaniel", "terrier",
     "retriever", "shepherd", "stove", "valve", "engine", "boots", "jeans", "oil", "syrup", "biscuits",
+    "series", "transform", "distribution", "chains", "prize", "award", "medal",
 ];
 
 /// What is called after somebody: "Davis Cup", "Albert Bridge".
@@ -75,7 +81,11 @@ const GOODS: &[&str] = &[
 const PLACES: &[&str] = &[
     "cup", "bridge", "cathedral", "gate", "square", "island", "beach", "street", "road", "hospital", "school", "college",
     "airport", "station", "stadium", "arena", "trophy", "spaniel",
+    "alert", "prize", "award", "medal",
 ];
+
+/// What has the name of a person behind it.
+const STORMS: [&str; 6] = ["storm", "hurricane", "cyclone", "typhoon", "lake", "mount"];
 
 /// Whether a listed word is more often a thing than a person.
 pub fn is_thing_word(word: &str) -> bool {
@@ -92,7 +102,7 @@ pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
     let end = scene.tokens.str(scene.tokens.at(last));
     let next = scene.free(last + 1);
     is_belonging(scene, last)
-        || first < last && is_in(PLACES, end)
+        || first < last && (is_in(PLACES, end) || is_in(&STORMS, word))
         || is_played(scene, first)
         || !next.new_line && is_in(GOODS, scene.tokens.str(next)) && !scene.tokens.glued(last + 1)
         || single && next.has(Flags::WEEKDAY) && scene.tokens.is_capital(next)
@@ -158,8 +168,22 @@ fn is_belonging(scene: &Scene<'_>, last: usize) -> bool {
 
 /// "St. Patrick", "Lake Victoria", but not "12 Main St. Patrick came".
 fn is_saint(scene: &Scene<'_>, first: usize) -> bool {
-    const BEFORE: [&str; 10] =
-        ["st", "saint", "lake", "mount", "mt", "fort", "port", "cape", "hotel", "cafe"];
+    const BEFORE: [&str; 14] = [
+        "st",
+        "saint",
+        "lake",
+        "mount",
+        "mt",
+        "fort",
+        "port",
+        "cape",
+        "hotel",
+        "cafe",
+        "storm",
+        "hurricane",
+        "cyclone",
+        "typhoon",
+    ];
     let dot = usize::from(scene.free_before(first).is(b'.'));
     let Some(at) = first.checked_sub(1 + dot) else { return false };
     let saint = scene.free(at);

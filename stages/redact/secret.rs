@@ -359,7 +359,8 @@ fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static
     if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
         return Some((Entity::ApiKey, "said to be a secret"));
     }
-    let user = cue == "user" && scene.free_before(index).is(b'=')
+    let signed = matches!(scene.free_before(index).class, Class::Sign(b'=' | b'"'));
+    let user = cue == "user" && (mixed || signed)
         || USERS.contains(&cue.as_str())
         || pair && matches!(cue.as_str(), "name" | "id");
     let fits = text.len() >= 3 && (mixed || linked && is_no_plain_word(scene, index));

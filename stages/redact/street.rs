@@ -211,7 +211,9 @@ pub fn house_after(scene: &Scene<'_>, at: usize) -> Option<usize> {
         && scene.tokens.is_inner(at + 1)
         && scene.free(at + 2).class == Class::Digits
         && scene.free(at + 2).len() <= 4;
-    Some(at + if part { 2 } else { usize::from(letter) })
+    let stair =
+        scene.free(at + 1).is(b'/') && scene.tokens.is_inner(at + 1) && scene.free(at + 2).is_letter();
+    Some(at + if part || stair { 2 } else { usize::from(letter) })
 }
 
 /// "Am Hauptbahnhof", "An der Alster", "Unter den Linden": the last token of the street.

@@ -139,6 +139,8 @@ fn www_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
         ["u", "you"].iter().any(|word| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word))
     };
     let double_u = |at: usize| says(at, Sense::Repeat(2)) && is_u(at + 1);
+    let is_w = |at: usize| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case("w");
+    let letters = dot.checked_sub(3).filter(|at| (*at..dot).all(is_w));
     let is_dub = |at: usize| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case("dub");
     let dubs = dot.checked_sub(3).filter(|at| (*at..dot).all(is_dub));
     let three = dot.checked_sub(6).filter(|at| (0..3).all(|pair| double_u(at + 2 * pair)));
@@ -146,7 +148,7 @@ fn www_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
         says(*at, Sense::Repeat(3)) && scene.tokens.str(scene.free(at + 1)).eq_ignore_ascii_case("w")
     });
     let both = dot.checked_sub(3).filter(|at| says(*at, Sense::Repeat(3)) && double_u(at + 1));
-    three.or(both).or(triple).or(dubs)
+    three.or(both).or(triple).or(dubs).or(letters)
 }
 
 /// "www", "w w w".
