@@ -2,6 +2,8 @@
 //!
 //! In: a scene and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
 
+use std::sync::LazyLock;
+
 use super::kind::Entity;
 use super::lexicon::Flags;
 use super::scene::Scene;
@@ -139,13 +141,21 @@ fn is_called(scene: &Scene<'_>, first: usize, last: usize) -> bool {
         || pair(last, next)
 }
 
+/// The pairs by the first letter of the first word.
+static BY_LETTER: LazyLock<Vec<Vec<(&'static str, &'static str)>>> = LazyLock::new(|| {
+    let pairs = |letter: u8| {
+        let pairs = CALLED.iter().filter_map(|called| called.split_once(' '));
+        pairs.filter(|(first, _)| first.bytes().next() == Some(letter)).collect()
+    };
+    (b'a'..=b'z').map(pairs).collect()
+});
+
 fn is_pair(scene: &Scene<'_>, first: Token, second: Token) -> bool {
     let (first, second) = (scene.tokens.str(first), scene.tokens.str(second));
-    CALLED.iter().any(|called| {
-        called.len() == first.len() + 1 + second.len()
-            && called
-                .split_once(' ')
-                .is_some_and(|(a, b)| first.eq_ignore_ascii_case(a) && second.eq_ignore_ascii_case(b))
+    let letter = first.bytes().next().map_or(0, |byte| byte.to_ascii_lowercase());
+    let pairs = BY_LETTER.get(usize::from(letter.wrapping_sub(b'a')));
+    pairs.is_some_and(|pairs| {
+        pairs.iter().any(|(a, b)| first.eq_ignore_ascii_case(a) && second.eq_ignore_ascii_case(b))
     })
 }
 
