@@ -70,6 +70,10 @@ pub mod words;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod cases_forms;
+#[cfg(test)]
+mod cases_heard;
+#[cfg(test)]
 mod cases_said;
 #[cfg(test)]
 mod cases_written;

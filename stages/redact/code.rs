@@ -78,7 +78,8 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
         }
     }
     let before = |back: usize| index.checked_sub(back).is_some_and(|at| tokens.has_seed(at, SPELLED));
-    let told = || index.checked_sub(1).is_some_and(|last| tokens.at(last).is_letter() && scene.ends_cue(last));
+    let told =
+        || index.checked_sub(1).is_some_and(|last| tokens.at(last).is_letter() && scene.ends_cue(last));
     if before(1) && before(2) && !told() || is_continued(scene, index) {
         return false;
     }

@@ -38,7 +38,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "master card", "amex", "american express", "discover card", "card ending in", "ending in", "ends in", "ends with", "ending with", "card ends", "visa ends", "maestro", "kreditkarte",
         "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card", "card ending", "one ending"]),
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
-        "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "front are", "front is", "reverse", "reverse is", "digits on the reverse",
+        "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "reverse", "reverse is", "digits on the reverse",
         "digits on the front",
         "code on the front", "see vv", "cvv code", "cid", "prüfnummer", "prüfziffer", "kartenprüfnummer", "código de seguridad", "codice di sicurezza",
         "cryptogramme", "código de segurança"]),

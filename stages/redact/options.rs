@@ -60,7 +60,8 @@ impl Country {
     }
 
     const CODES: &'static [&'static str] = &[
-        "US", "UK", "IN", "PL", "CA", "ES", "DE", "FR", "IT", "AU", "BR", "SG", "SE", "KR", "TH", "TR", "ZA", "MX",
+        "US", "UK", "IN", "PL", "CA", "ES", "DE", "FR", "IT", "AU", "BR", "SG", "SE", "KR", "TH", "TR", "ZA",
+        "MX",
     ];
 
     /// Its two letters.
