@@ -5,7 +5,7 @@
 
 use super::checks::Check;
 use super::cue::Hint;
-use super::ids;
+use super::ids::{self, bank::bic};
 use super::kind::Entity;
 use super::lexicon::Flags;
 use super::scene::{Context, Scene};
@@ -109,6 +109,9 @@ fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
     false
 }
 
+/// How far before a plate a vehicle is spoken of.
+const NEAR_VEHICLE: usize = 12;
+
 /// How far a code is looked for a letter.
 const FAR: usize = 12;
 
@@ -194,10 +197,12 @@ fn take_row(
         for piece in spelling.pieces.get(..=place).unwrap_or(&[]) {
             loose += if piece.capital || piece.said { 0.0 } else { 0.1 };
         }
-        // "MK14 ABV" is a plate as it is painted; "MK14ABV" may be any code.
+        // "MK14 ABV" where a car is spoken of is a plate as it is painted; "MK14ABV" may be any code.
+        let far =
+            row.kind == Entity::VehiclePlate && !scene.spoken_before(first, NEAR_VEHICLE, Flags::VEHICLE);
         let run_on = row.kind == Entity::VehiclePlate
             && spelling.pieces.get(1..=place).is_some_and(|pieces| pieces.iter().all(|piece| piece.glued));
-        let loose = if run_on { loose + 0.05 } else { loose };
+        let loose = if run_on || far { loose + 0.05 } else { loose };
         let score = alone + told - f32::min(loose, 0.2);
         if score >= 0.5 && best.is_none_or(|(known, ..)| score > known) {
             best = Some((score, piece.last, row));
@@ -235,8 +240,9 @@ fn take_said(
     let symbols = spelling.symbols.get(..piece.upto)?;
     let digits = symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
     let letters = symbols.len() - digits;
-    let clear =
-        digits >= 2 || digits >= 1 && symbols.len() >= 5 || kind == Entity::Bic && matches!(letters, 8 | 11);
+    let clear = digits >= 2
+        || digits >= 1 && symbols.len() >= 5
+        || kind == Entity::Bic && matches!(letters, 8 | 11) && bic(symbols);
     if !(FEWEST..=MOST).contains(&symbols.len())
         || letters == 0
         || !clear

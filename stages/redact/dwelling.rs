@@ -66,7 +66,7 @@ fn said_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
         Some(at) => house_end(scene, at).unwrap_or(at),
         None => house_end(scene, index)?,
     };
-    let mut last = None;
+    let (mut last, mut words, mut named) = (None, 0, door.is_some());
     for _ in 0..WORDS {
         let token = scene.free(at);
         let plain = scene.tokens.is_capital(token) || scene.lenient && is_nobodys_word(scene, at, token);
@@ -74,9 +74,12 @@ fn said_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
             break;
         }
         last = Some(at);
+        words += 1;
+        named |= !scene.known(at).is_common() || words > 1;
         at += 1 + usize::from(is_joint(scene, at + 1));
     }
-    Some(with_town(scene, last?))
+    // "Ship to 14 Countries": one plain word is no name of a street.
+    last.filter(|_| named).map(|last| with_town(scene, last))
 }
 
 /// A word in small letters that is in no list: part of a name rather than of the sentence.

@@ -137,6 +137,9 @@ impl Flags {
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);
 
+    /// A vehicle, or what speaks of its plate.
+    pub const VEHICLE: Self = Self(1 << 45);
+
     /// Letters of a word or a name follow: "spelled".
     pub const SPELLS: Self = Self(1 << 44);
 

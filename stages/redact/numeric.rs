@@ -246,6 +246,12 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
         phone_after: has_phone_after(scene, last.last + 1),
     };
     let best = candidate::best(&candidate, |kind| scene.wants(kind));
+    if is_plain_year(run, &candidate) {
+        return pass(scene, run, range, "a year");
+    }
+    if candidate.is_said_to_be(Entity::Phone) && is_hour(scene, run, groups) {
+        return pass(scene, run, range, "a time of day");
+    }
     let Some(guess) = verdict(scene.lenient, &candidate, sure, best) else {
         return pass(scene, run, range, "too few digits, and nothing before it says whose they are");
     };
@@ -255,6 +261,25 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let start = if near { letters_before(scene, start, kind != Entity::Phone) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
     scene.take(kind, start, end, score, rule);
+}
+
+/// "It expires in 2027": no month, so no card's.
+fn is_plain_year(run: &Run, candidate: &Candidate<'_>) -> bool {
+    let [group] = candidate.groups else { return false };
+    candidate.is_said_to_be(Entity::CardExpiry)
+        && group.form == Form::Written
+        && group.len() == 4
+        && run.value(group).is_some_and(calendar::is_year)
+}
+
+/// "Ring me at four thirty": an hour and its minutes.
+fn is_hour(scene: &Scene<'_>, run: &Run, groups: &[Group]) -> bool {
+    let [hour, minutes] = groups else { return false };
+    let before = scene.tokens.str(scene.free_before(hour.first));
+    let told =
+        ["at", "by", "before", "after", "until", "till"].iter().any(|word| before.eq_ignore_ascii_case(word));
+    let hours = hour.len() <= 2 && run.value(hour).is_some_and(|value| (1..=12).contains(&value));
+    told && hours && minutes.len() == 2 && run.value(minutes).is_some_and(|value| value < 60)
 }
 
 /// "The pin code is 560034, Bangalore" is a postcode; decimals after "latitude" are a place.

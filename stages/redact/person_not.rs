@@ -18,7 +18,7 @@ const CALLED: &[&str] = &[
     "donald duck", "dow jones", "dr martens", "dr oetker", "dr pepper", "dr scholl", "dr scholls", "dr seuss", "dr who",
     "earl grey", "eddie bauer", "elizabeth arden", "ernst young", "estee lauder", "famous amos", "fannie mae", "father christmas",
     "father ted", "freddie mac", "fred perry", "general electric", "general mills", "general motors", "giorgio armani",
-    "goldman sachs", "grey goose", "harley davidson", "harry potter", "harry winston", "hugo boss", "indiana jones",
+    "goldman sachs", "grey goose", "harley davidson", "harry potter", "harry winston", "hello kitty", "hugo boss", "indiana jones",
     "jack daniel", "jack daniels", "jack russell", "jack wills", "jack wolfskin", "james bond", "james webb", "jane eyre",
     "jenny craig", "jerry springer", "jim beam", "jimmy choo", "jimmy dean", "john deere", "john hancock", "john lewis",
     "john wick", "johnnie walker", "johnny walker", "johnson controls", "jose cuervo", "kate spade", "king arthur", "king kong",
@@ -49,9 +49,11 @@ const THINGS: &[&str] = &[
 ];
 
 /// What is spoken to, or programmed in: never a name by itself, whatever it does.
+#[rustfmt::skip]
 const MACHINES: &[&str] = &[
-    "alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai", "christ", "jesus",
-    "buddha", "allah",
+    "alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai", "christ", "jesus", "buddha", "allah",
+    "facebook", "google", "whatsapp", "instagram", "twitter", "netflix", "amazon", "toyota", "honda", "uber", "youtube", "tiktok",
+    "zoom", "skype", "spotify", "paypal", "ebay", "samsung", "nokia", "lego", "ikea",
 ];
 
 /// What a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
@@ -109,9 +111,10 @@ pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
         || !next.new_line && is_in(GOODS, scene.tokens.str(next)) && !scene.tokens.glued(last + 1)
         || single && next.has(Flags::WEEKDAY) && scene.tokens.is_capital(next)
         || single && first.checked_sub(1).is_some_and(|at| scene.kind_at(at) == Some(Entity::Postcode))
+        || is_in(MACHINES, word) && !(last > first && scene.known(last).is_name_alone())
+        || scene.free(last + 1).class == Class::Digits && scene.tokens.glued(last + 1)
         || single
-            && (is_in(MACHINES, word)
-                || is_maker(scene, first)
+            && (is_maker(scene, first)
                 || is_saint(scene, first)
                 || is_versioned(scene, last)
                 || is_in_state(scene, last))

@@ -140,7 +140,12 @@ fn assigned(scene: &Scene<'_>, index: usize, end: usize) -> Option<usize> {
     let names = |at: &usize| scene.tokens.at(*at).is(b'=') && scene.tokens.before(*at).has(Flags::SECRET);
     let value = (index + 1..end).take(8).find(names)? + 1;
     let length = scene.tokens.at(end - 1).end.saturating_sub(scene.tokens.at(value).start);
-    (value < end && length >= FEWEST).then_some(value)
+    let word = scene.tokens.str(scene.tokens.at(value));
+    let empty = value + 1 == end
+        && ["none", "null", "true", "false", "undefined"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known));
+    (value < end && length >= FEWEST && !empty).then_some(value)
 }
 
 /// Takes the cluster of tokens `index..end` if it is a secret; its last token.
@@ -363,7 +368,10 @@ fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static
     let user = cue == "user" && (mixed || signed)
         || USERS.contains(&cue.as_str())
         || pair && matches!(cue.as_str(), "name" | "id");
-    let fits = text.len() >= 3 && (mixed || linked && is_no_plain_word(scene, index));
+    let nobody = ["none", "null", "nil", "true", "false", "undefined", "unknown", "anonymous", "guest"];
+    let fits = text.len() >= 3
+        && !nobody.iter().any(|word| text.eq_ignore_ascii_case(word))
+        && (mixed || linked && is_no_plain_word(scene, index));
     (user && fits).then_some((Entity::Username, "said to be a user"))
 }
 

@@ -75,6 +75,11 @@ pub const ROLES: &[(&str, Flags)] = &[
         rocketmail talktalk virginmedia ntlworld eircom laposte wanadoo libero tiscali bigpond optusnet sbcglobal bellsouth telstra",
         Flags::PROVIDER,
     ),
+    (
+        "car cars vehicle vehicles van truck lorry motorbike motorcycle taxi cab reg rego registration registered plate plates parked \
+        parking driver driving mot toyota ford vauxhall honda nissan audi bmw volkswagen golf",
+        Flags::VEHICLE,
+    ),
     ("a an", Flags::ARTICLE),
     ("count counted counts counting countdown", Flags::COUNT),
     ("http https ftp", Flags::SCHEME),
