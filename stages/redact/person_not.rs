@@ -112,12 +112,8 @@ pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
         || single && next.has(Flags::WEEKDAY) && scene.tokens.is_capital(next)
         || single && first.checked_sub(1).is_some_and(|at| scene.kind_at(at) == Some(Entity::Postcode))
         || is_in(MACHINES, word) && !(last > first && scene.known(last).is_name_alone())
-        || scene.free(last + 1).class == Class::Digits && scene.tokens.glued(last + 1)
-        || single
-            && (is_maker(scene, first)
-                || is_saint(scene, first)
-                || is_versioned(scene, last)
-                || is_in_state(scene, last))
+        || is_numbered(scene, last)
+        || single && (is_maker(scene, first) || is_saint(scene, first) || is_in_state(scene, last))
 }
 
 fn is_in(list: &[&str], word: &str) -> bool {
@@ -217,13 +213,9 @@ fn is_maker(scene: &Scene<'_>, first: usize) -> bool {
     is_in(&MAKERS, scene.tokens.str(scene.tokens.at(first))) && (sign.is(b'\'') || sign.is_apostrophe())
 }
 
-/// "Python 3.12".
-fn is_versioned(scene: &Scene<'_>, last: usize) -> bool {
-    let (number, dot) = (scene.free(last + 1), last + 2);
-    number.class == Class::Digits
-        && number.len() <= 2
-        && scene.free(dot).is(b'.')
-        && scene.tokens.is_inner(dot)
+/// "KL1009", "Button1": figures glued behind it, or what stands in their place.
+fn is_numbered(scene: &Scene<'_>, last: usize) -> bool {
+    matches!(scene.tokens.at(last + 1).class, Class::Digits | Class::Tag(_)) && scene.tokens.glued(last + 1)
 }
 
 /// "Harlan, IA": a town before the letters of its state. Those that are words too do not count.
