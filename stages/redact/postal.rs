@@ -293,7 +293,7 @@ fn is_region(scene: &Scene<'_>, token: Token) -> bool {
     token.len() == 2 && scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// "P.O. Box 104", "PO Box twelve".
+/// "P.O. Box 104", "PO Box twelve", "RR 2 Box 118".
 fn post_box(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let mut at = index;
@@ -302,9 +302,9 @@ fn post_box(scene: &Scene<'_>, index: usize) -> Option<usize> {
     } else if is(at, "p") && (is(at + 1, "o") || is(at + 2, "o")) {
         at += if is(at + 1, "o") { 2 } else { 3 };
         at += usize::from(scene.free(at).is(b'.'));
-    } else if (is(at, "rr") || is(at, "hc")) && scene.free(at + 1).class == Class::Digits {
-        at += 2;
-    } else if is(at, "post") && is(at + 1, "office") {
+    } else if is(at, "post") && is(at + 1, "office")
+        || (is(at, "rr") || is(at, "hc")) && scene.free(at + 1).class == Class::Digits
+    {
         at += 2;
     } else {
         return None;
