@@ -71,13 +71,27 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
     }
     let loose = loose_domain(scene, after, said);
     let last = if glued && is_solid(scene.free(at + 1)) {
-        label::label_end(scene, at + 1).map(|end| end - 1).max(loose)
+        label::label_end(scene, at + 1).map(|end| labels_end(scene, end - 1)).max(loose)
     } else {
         loose
     };
     if let Some(last) = last {
         scene.take(Entity::Email, first, last, 0.6, "e-mail without a dot");
     }
+}
+
+/// Past what is glued to the last token of a label by dots: "fairview.example", whose ending nobody gives.
+fn labels_end(scene: &Scene<'_>, last: usize) -> usize {
+    const MOST: usize = 16;
+    let mut end = last;
+    while end < last + MOST
+        && scene.free(end + 1).is(b'.')
+        && scene.tokens.is_inner(end + 1)
+        && is_solid(scene.free(end + 2))
+    {
+        end += 2;
+    }
+    end
 }
 
 /// "[at]", "(at)".
@@ -171,7 +185,11 @@ fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mu
         Class::Word | Class::Digits if glued && scene.tokens.at(start).class != Class::Word => {
             is_name_part(scene, index, start, at, words).then_some(index)
         }
-        Class::Digits => (spoken && token.len() <= 4 && !scene.tokens.at(start).new_line).then_some(index),
+        // "zoe 1 2 3 @ gmail.com": a sign that stands apart was said.
+        Class::Digits => ((spoken || scene.lenient && !scene.tokens.glued(at))
+            && token.len() <= 4
+            && !scene.tokens.at(start).new_line)
+            .then_some(index),
         Class::Word if scene.tokens.at(start).new_line => None,
         Class::Word => is_name_part(scene, index, start, at, words).then_some(index),
         _ => None,

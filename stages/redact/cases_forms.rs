@@ -78,6 +78,21 @@ const SOMEBODYS: &[(&str, &str)] = &[
     ("codice carta 5508 3926 9667 4578, scadenza 12/26", "codice carta <CARD>, scadenza <CARD_EXPIRY>"),
     ("cartão 4403 8945 6439 3610, validade 07/30", "cartão <CARD>, validade <CARD_EXPIRY>"),
     ("numer karty 4756 3387 9744 2144 ważna do 08/28", "numer karty <CARD> ważna do <CARD_EXPIRY>"),
+    ("Swift: COBADEFF, Konto 7788990011", "Swift: <BIC>, Konto <BANK_ACCOUNT>"),
+    ("I live at 8 Brackenhurst with my sister.", "I live at <ADDRESS> with my sister."),
+    ("Full name: M. Okonedo-Reid", "Full name: <PERSON>"),
+    ("T: +44 161 496 0321 | M: +44 7700 900654 | rose@fairview.example", "T: <PHONE> | M: <PHONE> | <EMAIL>"),
+    ("CC number 6011-9307-6260-3936, exp. date 9/28, code 415", "CC number <CARD>, exp. date <CARD_EXPIRY>, code <CVV>"),
+    ("CURP MOBL790524HNLGPP07 | tel 55 1234 5678", "CURP <MX_CURP> | tel <PHONE>"),
+    ("Chart # 55-1029", "Chart # <MEDICAL_RECORD>"),
+    ("Driving Licence No CASTL 553128 H99AB", "Driving Licence No <DRIVING_LICENCE>"),
+    ("Car: Ford Fiesta, YB19 ZKT", "Car: Ford Fiesta, <VEHICLE_PLATE>"),
+    ("secret_key = 'pQsC5z4UkZCveOVxCvUVPBtUKiHEy6PjMxUw'", "secret_key = '<API_KEY>'"),
+    ("Hi Siobhán, Declan asked me to send this.", "Hi <PERSON>, <PERSON> asked me to send this."),
+    ("Prepared by A. N. Whitlock", "Prepared by <PERSON>"),
+    ("Landlord: Rukhsana Begum", "Landlord: <PERSON>"),
+    ("Anschrift: Lange Reihe 44, 20099 Hamburg", "Anschrift: <ADDRESS>, <POSTCODE> Hamburg"),
+    ("Home: 9 Fernbrae, Perth PH2 0NQ", "Home: <ADDRESS>"),
 ];
 
 /// What only looks like it.
@@ -111,6 +126,8 @@ const NOBODYS: &[&str] = &[
     "Hurricane Katrina and Storm Ciara",
     "Taylor series and Newton's method converge",
     "Apollo 11, Gemini 4, Sputnik 1",
+    "Cisco IOS 15.2(4)M",
+    "St. George's Cross and Robin Hood",
 ];
 
 #[test]

@@ -60,6 +60,25 @@ const SOMEBODYS: &[(&str, &str)] = &[
     ("the web address is w w w dot blue otter dot co dot nz", "the web address is <URL>"),
     ("pick me up at 29 Kingsway, not the one in town", "pick me up at <ADDRESS>, not the one in town"),
     ("car's a silver Golf, MK14 ABV", "car's a silver Golf, <VEHICLE_PLATE>"),
+    ("it's 62 Langsett Rise, S6 area", "it's <ADDRESS>, S6 area"),
+    ("drop off at 4 Cornmarket", "drop off at <ADDRESS>"),
+    ("n as in november, o as in oscar, r as in romeo, a as in alpha at gmail dot com", "<EMAIL>"),
+    ("the security code, it's on the back, seven oh three", "the security code, it's on the back, <CVV>"),
+    ("expiry March twenty nine", "expiry <CARD_EXPIRY>"),
+    ("password's monkey seventy seven", "password's <API_KEY>"),
+    ("my card's about to expire, new one is 4321 7826 3936 1572 with ten thirty", "my card's about to expire, new one is <NUMBER> with <NUMBER>"),
+    ("expires end of 06/29", "expires end of <CARD_EXPIRY>"),
+    ("the tax ID for the business is one two, seven four eight four six five two", "the tax ID for the business is <EIN>"),
+    ("it's zoe 1 2 3 @ gmail.com", "it's <EMAIL>"),
+    ("c for charlie, h for hotel, e for echo, w for whiskey at me dot com", "<EMAIL>"),
+    ("Hello Zainab, thanks for holding", "Hello <PERSON>, thanks for holding"),
+    ("our son Caoimhín is eight", "our son <PERSON> is eight"),
+    ("the delivery address is 77 Sandygate, upstairs", "the delivery address is <ADDRESS>, upstairs"),
+    ("my car is DK07 YRB", "my car is <VEHICLE_PLATE>"),
+    ("NHS 2 2 2 8 4 6 6 6 1 1", "NHS <UK_NHS>"),
+    ("Aadhaar card is five six six six two zero two two six three seven zero", "Aadhaar card is <IN_AADHAAR>"),
+    ("P A N g f k p g 2 3 7 9 m", "P A N <IN_PAN>"),
+    ("the booking ref is kilo lima mike four two nine", "the booking ref is <NUMBER>"),
 ];
 
 /// What only looks like it.
@@ -97,6 +116,11 @@ const NOBODYS: &[&str] = &[
     "for Pete's sake",
     "the Big Mac meal with a Dr Pepper",
     "that's Murphy's law",
+    "ring me at four thirty",
+    "Mr. Speaker, I beg to move",
+    "Mr. President, thank you",
+    "Captain America and Iron Man",
+    "King's College and Queen's Park",
 ];
 
 #[test]

@@ -46,7 +46,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "alarm code", "unlock code", "verification code", "one time code", "otp", "authentication code", "safe code",
         "confirmation pin", "combination", "entry code", "keypad code", "2fa code"]),
     (Entity::CardExpiry, &["expiry", "expires", "expiration", "expiry date", "expiration date", "exp", "exp date",
-        "valid until", "valid through", "valid thru", "good thru", "good through", "expiring", "expires on", "gültig bis", "caduca",
+        "valid until", "valid through", "valid thru", "good thru", "good through", "expiring", "expires on", "expires end of", "expires at the end of", "gültig bis", "caduca",
         "caducidad", "scadenza", "validade", "date d expiration", "expire", "expira", "vence", "ważna do", "läuft ab", "giltig till", "utgår", "runs out",
         "runs out in", "válida hasta"]),
     (Entity::Iban, &["iban", "i ban", "wire transfer", "eye ban"]),
@@ -60,7 +60,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Ssn, &["ssn", "social", "social security", "social security number", "tax id", "taxpayer", "ss number",
         "soc", "last four of my social", "socials"]),
     (Entity::Itin, &["itin", "individual taxpayer", "taxpayer identification number", "individual taxpayer number", "i tin", "eye tin"]),
-    (Entity::Ein, &["ein", "employer identification", "employer identification number", "fein", "federal tax id"]),
+    (Entity::Ein, &["ein", "employer identification", "employer identification number", "fein", "federal tax id", "business tax id", "company tax id", "tax id for the business", "tax id for the company"]),
     (Entity::Phone, &["phone", "phones", "telephone", "phone number", "cell", "cell phone", "cellphone", "cell number",
         "mobile", "mobile number", "landline", "call", "calling", "call me", "call me back", "call us", "call back",
         "call him", "call her", "ring", "ring me", "dial", "text", "text me", "text us", "reach me", "reach us",
@@ -151,7 +151,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
 const SPELLED: &[&str] = &[
     "cvv", "cvc", "csc", "cid", "otp", "iban", "bic", "ssn", "itin", "ein", "dob", "imei", "vin", "mrn",
     "mbi", "npi", "nhs", "pan", "gst", "gstin", "pesel", "sin", "nif", "dni", "nie", "tfn", "cpf", "cnpj",
-    "nric", "rrn", "curp", "pin",
+    "nric", "rrn", "curp", "pin", "acn", "abn", "aba",
 ];
 
 /// Every phrase with what it promises.

@@ -232,6 +232,10 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let after = if asked { scene.context_after(last.last + 1) } else { None };
     let context = after.filter(|after| after.hint.is_for_digits()).or(context);
     let near = context.is_some_and(|context| context.near);
+    let digits = last.to - first.from;
+    if !near && matches!(digits, 3..=4) && is_code_of_card(scene, first.first) {
+        return scene.take(Entity::Cvv, first.first, last.last, 0.6, "code beside a card");
+    }
     if !near && quantity::is_impersonal(scene, run, range.clone()) {
         return pass(scene, run, range, "a count, a score, a version, a year or a decimal");
     }
@@ -261,6 +265,23 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let start = if near { letters_before(scene, start, kind != Entity::Phone) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
     scene.take(kind, start, end, score, rule);
+}
+
+/// "4539 ..., code 415": the word before three or four digits, where a card was found a few words before.
+fn is_code_of_card(scene: &Scene<'_>, first: usize) -> bool {
+    let mut at = first;
+    for _ in 0..3 {
+        let token = scene.free_before(at);
+        let link = token.has(Flags::LINK)
+            || matches!(token.class, Class::Sign(b':' | b'\''))
+            || token.is_apostrophe();
+        if !link || at == 0 {
+            break;
+        }
+        at -= 1;
+    }
+    scene.tokens.str(scene.free_before(at)).eq_ignore_ascii_case("code")
+        && [Entity::Card, Entity::CardExpiry].iter().any(|kind| scene.is_kind_before(first, *kind))
 }
 
 /// "It expires in 2027": no month, so no card's.

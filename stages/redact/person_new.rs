@@ -52,14 +52,17 @@ pub fn label_before(scene: &Scene<'_>, index: usize) -> usize {
     index - 2 - usize::from(back(3).is(b'"'))
 }
 
-/// Whether an unknown word with a capital is told to be a name by its neighbours: "my daughter Eilidh", "I'm Rajesh calling".
+/// Whether an unknown word with a capital is told to be a name by its neighbours: "my daughter Eilidh", "I'm Rajesh calling",
+/// "Hi Siobhán,".
 pub fn is_told(scene: &Scene<'_>, index: usize, personal: bool) -> bool {
     const OWNERS: [&str; 6] = ["my", "our", "his", "her", "their", "your"];
     const SPEAKS: [&str; 4] = ["calling", "speaking", "here", "from"];
     let word = |at: usize| scene.tokens.str(scene.free(at));
     let is = |list: &[&str], at: usize| list.iter().any(|known| word(at).eq_ignore_ascii_case(known));
     let kin = scene.free_before(index).has(Flags::KIN) && index > 1 && is(&OWNERS, index - 2);
-    kin || personal && is(&SPEAKS, index + 1)
+    let next = scene.free(index + 1);
+    let greeted = scene.free_before(index).has(Flags::GREETING) && (next.is(b',') || next.is(b'!'));
+    kin || greeted || personal && is(&SPEAKS, index + 1)
 }
 
 /// "Alvarez, Rosa M." behind a label: the last token of the given names.

@@ -101,12 +101,13 @@ fn is_era(scene: &Scene<'_>, index: usize) -> bool {
 /// "The site is harbor light dot org": the words of a first label between what speaks of a site and its last word.
 fn words_before(scene: &Scene<'_>, first: usize) -> usize {
     let mut start = first;
-    for _ in 0..LABEL_WORDS {
+    for _ in 0..2 * LABEL_WORDS {
         let token = scene.free_before(start);
         if token.has(Flags::LINK | Flags::STOP) || token.meaning.cue > 0 {
             return start;
         }
-        if token.class != Class::Word || scene.tokens.at(start).new_line {
+        let scheme = token.has(Flags::SLASH | Flags::COLON);
+        if token.class != Class::Word || scheme || scene.tokens.at(start).new_line {
             break;
         }
         start -= 1;
