@@ -45,7 +45,7 @@ const MOST: usize = 20;
 
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = std::mem::take(&mut scene.spelling);
+    let mut spelling = scene.spelling.take();
     let mut index = 0;
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
@@ -56,7 +56,7 @@ pub fn find(scene: &mut Scene<'_>) {
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
     }
-    scene.spelling = spelling;
+    scene.spelling.set(spelling);
 }
 
 /// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
@@ -74,7 +74,7 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
             return false;
         }
     }
-    let before = |back: usize| index.checked_sub(back).is_some_and(|at| tokens.has_seed(at, SPELLED));
+    let before = |back: usize| tokens.has_seed(index.wrapping_sub(back), SPELLED);
     if before(1) && before(2) || is_continued(scene, index) {
         return false;
     }

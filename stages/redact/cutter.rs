@@ -3,7 +3,7 @@
 //! In: any UTF-8 text. Out: the tokens and their seeds, and which signals the text holds at all. Every byte is visited a fixed number
 //! of times. It must not know what an entity is.
 
-use super::lexicon::{self, Meaning, Table, WHOLE};
+use super::lexicon::{self, Entry, NO_WORD, Table, UNLISTED, WHOLE};
 use super::tag::leading_tag;
 use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value, seed};
 
@@ -74,7 +74,7 @@ impl Cutter<'_> {
         let (mut spaced, mut new_line) = (true, true);
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
-            let mut known = (Meaning::NONE, 0);
+            let mut word = &NO_WORD;
             let class = match BYTE_CLASS.get(usize::from(byte)) {
                 Some(ByteClass::Space) => {
                     spaced = true;
@@ -83,7 +83,7 @@ impl Cutter<'_> {
                     continue;
                 }
                 Some(ByteClass::Letter) => {
-                    known = self.plain_word();
+                    word = self.plain_word();
                     Class::Word
                 }
                 Some(ByteClass::Digit) => self.digits(),
@@ -94,7 +94,7 @@ impl Cutter<'_> {
                         continue;
                     };
                     if class == Class::Word {
-                        known = self.look_up(start);
+                        word = self.look_up(start);
                     }
                     class
                 }
@@ -103,21 +103,24 @@ impl Cutter<'_> {
                 self.end_row();
                 (self.row.first, self.row.start) = (self.list.len(), start);
             }
-            let (meaning, mut seeds) = known;
-            seeds |= match class {
-                Class::Word => self.word_seeds(byte, self.at - start, seeds),
-                Class::Digits => {
-                    self.row.holds |= Row::DIGITS;
-                    seed::NUMBER | seed::FIGURES
-                }
-                Class::Sign(sign) => self.sign_seeds(sign, spaced),
-                Class::Tag(_) => seed::TAKEN,
-                Class::Edge => 0,
-            };
+            let Entry { meaning, seeds, .. } = *word;
+            let seeds = seeds
+                | match class {
+                    Class::Word => self.word_seeds(byte, self.at - start, seeds),
+                    Class::Digits => {
+                        self.row.holds |= Row::DIGITS;
+                        seed::NUMBER | seed::FIGURES
+                    }
+                    Class::Sign(sign) => self.sign_seeds(sign, spaced),
+                    Class::Tag(_) => seed::TAKEN,
+                    Class::Edge => 0,
+                };
             self.all |= seeds;
             self.seeds.push(seeds);
             self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
-            (spaced, new_line) = (false, false);
+            new_line = false;
+            spaced = bytes.get(self.at) == Some(&b' ');
+            self.at += usize::from(spaced);
         }
     }
 
@@ -189,7 +192,7 @@ impl Cutter<'_> {
     /// Reads a word that begins with a letter of ASCII, and what it means. Words of up to sixteen letters, all of ASCII, are looked at
     /// eight bytes at a time.
     #[inline]
-    fn plain_word(&mut self) -> (Meaning, u32) {
+    fn plain_word(&mut self) -> &'static Entry {
         let start = self.at;
         let Some(chunk) = self.chunk(start) else {
             self.word();
@@ -223,9 +226,9 @@ impl Cutter<'_> {
         Some(u128::from_le_bytes(chunk))
     }
 
-    fn look_up(&self, start: usize) -> (Meaning, u32) {
+    fn look_up(&self, start: usize) -> &'static Entry {
         let word = self.text.get(start..self.at).and_then(lexicon::packed);
-        word.map_or((Meaning::NONE, seed::UNLISTED), |key| self.words.get(key))
+        word.map_or(&UNLISTED, |key| self.words.get(key))
     }
 
     fn word(&mut self) -> Class {

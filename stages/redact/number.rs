@@ -184,7 +184,10 @@ impl Reader<'_, '_, '_> {
     }
 
     fn figures(&mut self, index: usize, token: Token) -> usize {
-        self.run.digits.extend(self.tokens.str(token).chars().filter_map(digit_value));
+        let text = self.tokens.str(token);
+        for digit in text.chars().filter_map(digit_value) {
+            self.run.digits.push(digit);
+        }
         index + 1
     }
 

@@ -69,13 +69,29 @@ fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
-        if let Some((first, last, score, rule)) = name_at(scene, at) {
+        if may_begin(scene, at)
+            && let Some((first, last, score, rule)) = name_at(scene, at)
+        {
             remember(scene, first, last, names);
             let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
             index = last + 1;
         }
     }
+}
+
+/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue before it, or behind it
+/// a word that is in no list or says that somebody speaks.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    scene.tokens.has_seed(index, seed::CAPITAL)
+        || scene.tokens.has_seed(index + 1, seed::UNLISTED)
+        || is_told(scene, index)
+        || is_speaking(scene, index + 1)
+}
+
+/// Whether a word, or a sign behind a word, that a name may follow stands before a token.
+fn is_told(scene: &Scene<'_>, index: usize) -> bool {
+    index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
 }
 
 /// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
@@ -97,11 +113,11 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
         && scene.tokens.is_capital(token)
         && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
         && scene.free(index + 1).is(b'.');
-    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
+    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, token) {
         return None;
     }
     let capital = scene.tokens.is_capital(token);
-    if index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD)) {
+    if is_told(scene, index) {
         let titled = scene.free_before(index);
         let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
         if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
@@ -126,12 +142,9 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
 }
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
-fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
+fn may_be_name(scene: &Scene<'_>, token: Token) -> bool {
     !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT)
-        || scene.tokens.is_capital(token) && {
-            let _ = index;
-            !token.has(Flags::WEEKDAY) && !is_function_word(token)
-        }
+        || scene.tokens.is_capital(token) && !token.has(Flags::WEEKDAY) && !is_function_word(token)
 }
 
 /// "Dr." before a name, not "the doctor said".

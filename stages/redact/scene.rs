@@ -8,6 +8,7 @@ use std::cell::Cell;
 use super::cue::{Cue, Cues, Hint};
 use super::cutter::Cut;
 use super::gazetteer::{self, Known};
+use super::iban::Reading;
 use super::kind::{Entities, Entity};
 use super::lexicon::{Flags, Sense};
 use super::number::Run;
@@ -57,7 +58,6 @@ pub struct Context {
 }
 
 /// A text under examination.
-#[derive(Debug)]
 pub struct Scene<'a> {
     /// Its tokens.
     pub tokens: Tokens<'a>,
@@ -70,9 +70,11 @@ pub struct Scene<'a> {
     /// What was looked at and left alone, where that is asked for.
     pub passed: Option<Vec<Passed>>,
     /// Room for the numbers that are read one after the other.
-    pub run: Run,
+    pub run: Cell<Run>,
     /// Room for the codes that are.
-    pub spelling: Spelling,
+    pub spelling: Cell<Spelling>,
+    /// Room for what may be an IBAN.
+    pub iban: Cell<Reading>,
     cues: Cues,
     /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
@@ -81,41 +83,46 @@ pub struct Scene<'a> {
 }
 
 /// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Rooms {
     cut: Cut,
     cues: Cues,
     taken: Vec<Option<Entity>>,
     known: Vec<Cell<Known>>,
-    run: Run,
-    spelling: Spelling,
+    run: Cell<Run>,
+    spelling: Cell<Spelling>,
+    iban: Cell<Reading>,
 }
 
 thread_local! {
-    static ROOMS: Cell<Rooms> = Cell::default();
+    static ROOMS: Cell<Option<Rooms>> = const { Cell::new(None) };
 }
 
 /// Rooms for longer texts than this, in tokens, are given back at once.
 const KEPT: usize = 1 << 14;
+/// Few texts have more findings.
+const FINDINGS: usize = 8;
 
 impl<'a> Scene<'a> {
     /// Prepares a text, in which tags may also have these names.
     pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
-        let Rooms { cut, mut cues, mut taken, mut known, run, spelling } = ROOMS.take();
+        let Rooms { cut, mut cues, mut taken, mut known, run, spelling, iban } =
+            ROOMS.take().unwrap_or_default();
         let tokens = Tokens::within(text, names, cut);
         taken.clear();
         taken.resize(tokens.len(), None);
         known.clear();
         known.resize(tokens.len(), Cell::new(Known::UNASKED));
         cues.fill(&tokens);
-        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, spelling, cues, taken, known }
+        let found = Vec::with_capacity(FINDINGS);
+        Self { tokens, lenient, entities, found, passed: None, run, spelling, iban, cues, taken, known }
     }
 
     /// Leaves the rooms to the next text.
     pub fn leave(self) {
         if self.taken.capacity() <= KEPT {
-            let Self { tokens, cues, taken, known, run, spelling, .. } = self;
-            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling });
+            let Self { tokens, cues, taken, known, run, spelling, iban, .. } = self;
+            ROOMS.set(Some(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling, iban }));
         }
     }
 

@@ -48,10 +48,17 @@ pub fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if index > 0 && scene.tokens.has_seed(index - 1, seed::NUMBER) {
         return None;
     }
+    let mut run = scene.run.take();
+    let after = said_end(scene, index, &mut run);
+    scene.run.set(run);
+    after
+}
+
+/// The same of a house number in words.
+fn said_end(scene: &Scene<'_>, index: usize, run: &mut Run) -> Option<usize> {
     let mut at = index;
     let mut digits = 0;
-    let mut run = Run::default();
-    while let Some(after) = group_into(&scene.tokens, at, &mut run) {
+    while let Some(after) = group_into(&scene.tokens, at, run) {
         digits += run.digits.len();
         at = after;
         if digits > HOUSE_DIGITS {
@@ -182,10 +189,13 @@ pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if word.len() < 6 {
         return None;
     }
-    let lower = word.to_lowercase();
-    if !ENDS.iter().any(|end| lower.ends_with(end) && lower.len() > end.len() + 1)
-        || scene.known_free(index).is_common()
-    {
+    let small = (!word.is_ascii()).then(|| word.to_lowercase());
+    let word = small.as_deref().unwrap_or(word);
+    let is_end = |end: &&str| {
+        let rest = word.len().checked_sub(end.len()).filter(|rest| *rest > 1);
+        rest.and_then(|rest| word.get(rest..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    };
+    if !ENDS.iter().any(is_end) || scene.known_free(index).is_common() {
         return None;
     }
     let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);

@@ -49,7 +49,7 @@ pub struct Token {
     pub meaning: Meaning,
 }
 
-const EDGE: Token =
+static EDGE: Token =
     Token { start: 0, end: 0, class: Class::Edge, spaced: true, new_line: true, meaning: Meaning::NONE };
 
 impl Token {
@@ -212,7 +212,7 @@ impl<'a> Tokens<'a> {
     pub fn at(&self, index: usize) -> Token {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);
-        self.cut.list.get(index).copied().unwrap_or(EDGE)
+        *self.cut.list.get(index).unwrap_or(&EDGE)
     }
 
     /// The first token from `from` on with any of the bits of `seeds`.
@@ -234,6 +234,13 @@ impl<'a> Tokens<'a> {
         self.cut.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
     }
 
+    /// Whether any token of the range has any of the bits of `seeds`.
+    #[inline]
+    pub fn any_in(&self, range: Range<usize>, seeds: u32) -> bool {
+        let end = range.end.min(self.len());
+        self.cut.seeds.get(range.start..end).is_some_and(|all| all.iter().any(|bits| bits & seeds != 0))
+    }
+
     /// How many tokens were looked at so far.
     #[cfg(test)]
     pub fn looks(&self) -> u64 {
@@ -243,7 +250,7 @@ impl<'a> Tokens<'a> {
     /// The token before `index`, or the edge.
     #[inline]
     pub fn before(&self, index: usize) -> Token {
-        index.checked_sub(1).map_or(EDGE, |before| self.at(before))
+        self.at(index.wrapping_sub(1))
     }
 
     /// The text of a token.
@@ -280,9 +287,12 @@ impl<'a> Tokens<'a> {
 /// The value of a decimal digit of the scripts that people write numbers in.
 #[inline]
 pub fn digit_value(c: char) -> Option<u8> {
-    const ZEROS: [u32; 14] =
-        [0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xE50, 0x17E0, 0xFF10];
+    const ZEROS: [u32; 13] =
+        [0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xE50, 0x17E0, 0xFF10];
     let code = u32::from(c);
+    if code < 0x80 {
+        return c.to_digit(10).and_then(|value| u8::try_from(value).ok());
+    }
     ZEROS
         .iter()
         .find_map(|zero| code.checked_sub(*zero).filter(|value| *value < 10))
