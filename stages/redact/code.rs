@@ -67,7 +67,8 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     let plain = bits & (SPELLED | seed::MIXED) == 0;
     if plain {
         let token = tokens.at(index);
-        let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES);
+        let letters = || token.len() <= 4 && is_capital(scene, token) || tokens.glued(index + 1);
+        let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES) && letters();
         let unlisted =
             bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
         if !figures && !unlisted {

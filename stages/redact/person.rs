@@ -109,14 +109,15 @@ type Name = (usize, usize, f32, &'static str);
 /// A name that begins at the token `index`: its first and last token, score and rule.
 fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
-    let initial = token.is_letter()
-        && scene.tokens.is_capital(token)
-        && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
-        && scene.free(index + 1).is(b'.');
-    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, token) {
+    let capital = scene.tokens.is_capital(token);
+    if token.class != Class::Word || !may_be_name(token, capital) {
         return None;
     }
-    let capital = scene.tokens.is_capital(token);
+    let initial =
+        || capital && scene.tokens.before(index).has(Flags::TITLE) && scene.free(index + 1).is(b'.');
+    if token.is_letter() && !initial() {
+        return None;
+    }
     if is_told(scene, index) {
         let titled = scene.free_before(index);
         let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
@@ -142,9 +143,9 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
 }
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
-fn may_be_name(scene: &Scene<'_>, token: Token) -> bool {
+fn may_be_name(token: Token, capital: bool) -> bool {
     !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT)
-        || scene.tokens.is_capital(token) && !token.has(Flags::WEEKDAY) && !is_function_word(token)
+        || capital && !token.has(Flags::WEEKDAY) && !is_function_word(token)
 }
 
 /// "Dr." before a name, not "the doctor said".

@@ -87,7 +87,7 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
     {
         return Some((last, "street and house"));
     }
-    let last = joined_street(scene, index).and_then(|last| house_after(scene, last + 1))?;
+    let last = joined_street(scene, index)?;
     Some((with_door(scene, last), "street and house"))
 }
 

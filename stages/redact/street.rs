@@ -178,7 +178,7 @@ pub fn street_before(scene: &Scene<'_>, index: usize) -> Option<usize> {
     last
 }
 
-/// "Hauptstraße", "Kaiserstr.", "Marktplatz": a street in one word; its last token.
+/// "Hauptstraße 5", "Kaiserstr. 12": a street in one word before a house number; the last token.
 pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     const ENDS: [&str; 16] = [
         "straße", "strasse", "str", "weg", "platz", "allee", "gasse", "damm", "ufer", "straat", "laan",
@@ -189,6 +189,8 @@ pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if word.len() < 6 {
         return None;
     }
+    let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);
+    let last = house_after(scene, index + 1 + usize::from(dot))?;
     let small = (!word.is_ascii()).then(|| word.to_lowercase());
     let word = small.as_deref().unwrap_or(word);
     let is_end = |end: &&str| {
@@ -198,8 +200,7 @@ pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if !ENDS.iter().any(is_end) || scene.known_free(index).is_common() {
         return None;
     }
-    let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);
-    Some(index + usize::from(dot))
+    Some(last)
 }
 
 /// A house number after the street's name; its last token.
