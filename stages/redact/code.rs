@@ -46,12 +46,12 @@ const MOST: usize = 20;
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
     let mut spelling = scene.spelling.take();
-    let mut index = 0;
+    let (mut index, mut plain) = (0, 0);
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
     {
         index = at + 1;
-        if may_begin(scene, at) && !scene.is_taken(at) {
+        if may_begin(scene, at, &mut plain) && !scene.is_taken(at) {
             spelling.read(scene, at);
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
@@ -59,13 +59,14 @@ pub fn find(scene: &mut Scene<'_>) {
     scene.spelling.set(spelling);
 }
 
-/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
-fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often. Before
+/// the token `plain` figures are known to stand without letters.
+fn may_begin(scene: &Scene<'_>, index: usize, plain: &mut usize) -> bool {
     const SPELLED: u32 = seed::FIGURES | seed::LETTER | seed::NUMBER;
     let tokens = &scene.tokens;
     let bits = tokens.seeds(index);
-    let plain = bits & (SPELLED | seed::MIXED) == 0;
-    if plain {
+    let word = bits & (SPELLED | seed::MIXED) == 0;
+    if word {
         let token = tokens.at(index);
         let letters = || token.len() <= 4 && is_capital(scene, token) || tokens.glued(index + 1);
         let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES) && letters();
@@ -79,15 +80,15 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     if before(1) && before(2) || is_continued(scene, index) {
         return false;
     }
-    if plain {
+    if word || bits & seed::MIXED != 0 {
         return true;
     }
     // What is written or said in figures alone is no code.
-    bits & seed::MIXED != 0 || is_spelled_on(scene, index, SPELLED)
+    index >= *plain && is_spelled_on(scene, index, SPELLED, plain)
 }
 
-/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on.
-fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
+/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on; else where they end.
+fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32, end: &mut usize) -> bool {
     let tokens = &scene.tokens;
     for at in index..index + FAR {
         let bits = tokens.seeds(at);
@@ -96,6 +97,7 @@ fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
             || matches!(tokens.at(at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
             || at > index && tokens.at(at).has(Flags::COLON | Flags::DASH);
         if !goes_on {
+            *end = at;
             return false;
         }
         if bits & (seed::LETTER | seed::CAPITAL) != 0 && bits & seed::NUMBER == 0 {

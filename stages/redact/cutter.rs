@@ -221,6 +221,9 @@ impl Cutter<'_> {
         if let Some(chunk) = rest.first_chunk::<WHOLE>() {
             return Some(u128::from_le_bytes(*chunk));
         }
+        if let Some(chunk) = self.text.as_bytes().last_chunk::<WHOLE>() {
+            return Some(u128::from_le_bytes(*chunk) >> (8 * (WHOLE - rest.len())));
+        }
         let mut chunk = [0; WHOLE];
         chunk.get_mut(..rest.len())?.copy_from_slice(rest);
         Some(u128::from_le_bytes(chunk))
