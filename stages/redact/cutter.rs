@@ -14,16 +14,53 @@ pub struct Cut {
     pub list: Vec<Token>,
     /// For each token the bits of [`seed`].
     pub seeds: Vec<u32>,
+    /// The same the other way around: for each bit which of [`BLOCK`] tokens have it, so that the next one is found at once.
+    pub planes: Vec<Planes>,
     /// All bits that any token has.
     pub all: u32,
+}
+
+/// How many tokens lie in one plane.
+pub const BLOCK: usize = 64;
+
+/// For each bit of [`seed`] which of [`BLOCK`] tokens have it.
+#[derive(Debug, Default)]
+pub struct Planes([u64; seed::BITS]);
+
+impl Planes {
+    /// Adds bits to a token.
+    #[inline]
+    fn mark(&mut self, place: usize, seeds: u32) {
+        let mut rest = seeds;
+        while rest != 0
+            && let Some(plane) = self.0.get_mut(rest.trailing_zeros() as usize)
+        {
+            *plane |= 1 << place;
+            rest &= rest - 1;
+        }
+    }
+
+    /// Which tokens have any of these bits.
+    #[inline]
+    pub fn any(&self, seeds: u32) -> u64 {
+        let (mut has, mut rest) = (0, seeds);
+        while rest != 0
+            && let Some(plane) = self.0.get(rest.trailing_zeros() as usize)
+        {
+            has |= plane;
+            rest &= rest - 1;
+        }
+        has
+    }
 }
 
 impl Cut {
     /// Cuts `text`, in which tags may also have these names, in place of what it held before.
     pub fn fill(&mut self, text: &str, names: &[String]) {
-        let Self { mut list, mut seeds, .. } = std::mem::take(self);
+        let Self { mut list, mut seeds, mut planes, .. } = std::mem::take(self);
         list.clear();
         seeds.clear();
+        planes.clear();
         let tokens = text.len() / 4 + 4;
         list.reserve(tokens);
         seeds.reserve(tokens);
@@ -31,7 +68,21 @@ impl Cut {
         let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default(), all: 0 };
         cutter.run();
         cutter.end_row();
-        *self = Self { list: cutter.list, seeds: cutter.seeds, all: cutter.all };
+        for tokens in cutter.seeds.chunks(BLOCK) {
+            let mut block = Planes::default();
+            tokens.iter().enumerate().for_each(|(place, seeds)| block.mark(place, *seeds));
+            planes.push(block);
+        }
+        *self = Self { list: cutter.list, seeds: cutter.seeds, planes, all: cutter.all };
+    }
+
+    /// Adds bits to a token.
+    #[inline]
+    pub fn mark(&mut self, index: usize, seeds: u32) {
+        if let (Some(bits), Some(planes)) = (self.seeds.get_mut(index), self.planes.get_mut(index / BLOCK)) {
+            *bits |= seeds;
+            planes.mark(index % BLOCK, seeds);
+        }
     }
 }
 

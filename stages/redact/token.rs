@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::cutter::Cut;
+use super::cutter::{BLOCK, Cut};
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
 
@@ -142,6 +142,8 @@ pub mod seed {
     pub const SPELLS: u32 = 1 << 23;
     /// A colon.
     pub const COLON_SIGN: u32 = 1 << 22;
+    /// How many bits there are.
+    pub const BITS: usize = 24;
 }
 
 /// The tokens of a text.
@@ -190,8 +192,8 @@ impl<'a> Tokens<'a> {
     /// Adds bits to tokens.
     #[inline]
     pub fn mark(&mut self, range: Range<usize>, seeds: u32) {
-        for bits in self.cut.seeds.get_mut(range).into_iter().flatten() {
-            *bits |= seeds;
+        for at in range {
+            self.cut.mark(at, seeds);
         }
     }
 
@@ -218,8 +220,16 @@ impl<'a> Tokens<'a> {
     /// The first token from `from` on with any of the bits of `seeds`.
     #[inline]
     pub fn seed(&self, from: usize, seeds: u32) -> Option<usize> {
-        let rest = self.cut.seeds.get(from..)?;
-        rest.iter().position(|bits| bits & seeds != 0).map(|place| from + place)
+        let mut block = from / BLOCK;
+        let mut kept = u64::MAX << (from % BLOCK);
+        while let Some(planes) = self.cut.planes.get(block) {
+            let has = kept & planes.any(seeds);
+            if has != 0 {
+                return Some(block * BLOCK + has.trailing_zeros() as usize);
+            }
+            (block, kept) = (block + 1, u64::MAX);
+        }
+        None
     }
 
     /// The bits of the token.
