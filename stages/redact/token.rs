@@ -41,7 +41,7 @@ pub struct Token {
     pub end: usize,
     /// What it is.
     pub class: Class,
-    /// White space lies before it.
+    /// White space, or nothing at all, lies before it.
     pub spaced: bool,
     /// A line break lies before it.
     pub new_line: bool,
@@ -282,8 +282,7 @@ impl<'a> Tokens<'a> {
     /// Whether nothing lies between the tokens `index - 1` and `index`, and both exist.
     #[inline]
     pub fn glued(&self, index: usize) -> bool {
-        let (left, right) = (self.before(index), self.at(index));
-        left.class != Class::Edge && right.class != Class::Edge && left.end == right.start
+        !self.at(index).spaced
     }
 
     /// Whether the sign at `index` has a letter or digit glued to both sides.
