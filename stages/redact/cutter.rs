@@ -65,15 +65,19 @@ impl Cut {
         list.reserve(tokens);
         seeds.reserve(tokens);
         let words = lexicon::table();
-        let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default(), all: 0 };
+        let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default() };
         cutter.run();
         cutter.end_row();
+        let mut all = 0;
         for tokens in cutter.seeds.chunks(BLOCK) {
             let mut block = Planes::default();
-            tokens.iter().enumerate().for_each(|(place, seeds)| block.mark(place, *seeds));
+            for (place, seeds) in tokens.iter().enumerate() {
+                block.mark(place, *seeds);
+                all |= seeds;
+            }
             planes.push(block);
         }
-        *self = Self { list: cutter.list, seeds: cutter.seeds, planes, all: cutter.all };
+        *self = Self { list: cutter.list, seeds: cutter.seeds, planes, all };
     }
 
     /// Adds bits to a token.
@@ -97,7 +101,6 @@ struct Cutter<'a> {
     list: Vec<Token>,
     seeds: Vec<u32>,
     row: Row,
-    all: u32,
 }
 
 /// The row without white space that is being cut.
@@ -166,7 +169,6 @@ impl Cutter<'_> {
                     Class::Tag(_) => seed::TAKEN,
                     Class::Edge => 0,
                 };
-            self.all |= seeds;
             self.seeds.push(seeds);
             self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
             new_line = false;
@@ -201,12 +203,11 @@ impl Cutter<'_> {
         if seeds & seed::SECRET != 0 {
             self.row.secret = 4;
         }
-        let short = match length {
-            1 => seed::LETTER,
-            2 => seed::PAIR,
-            _ => 0,
-        };
-        if first.is_ascii_lowercase() { short } else { short | seed::CAPITAL }
+        let capital = if first.is_ascii_lowercase() { 0 } else { seed::CAPITAL };
+        if length > 2 {
+            return capital;
+        }
+        capital | if length == 1 { seed::LETTER } else { seed::PAIR }
     }
 
     /// Says of the row that ends here what may begin with it.
@@ -231,7 +232,6 @@ impl Cutter<'_> {
         }
         if let Some(seeds) = self.seeds.get_mut(first) {
             *seeds |= bits;
-            self.all |= bits;
         }
     }
 
