@@ -170,7 +170,8 @@ impl Cutter<'_> {
                     Class::Edge => 0,
                 };
             self.seeds.push(seeds);
-            self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
+            let capital = class == Class::Word && self.is_capital(byte, start);
+            self.list.push(Token { start, end: self.at, class, spaced, new_line, capital, meaning });
             new_line = false;
             spaced = bytes.get(self.at) == Some(&b' ');
             self.at += usize::from(spaced);
@@ -355,6 +356,13 @@ impl Cutter<'_> {
             '＠' => b'@',
             _ => OTHER_SIGN,
         }))
+    }
+
+    /// Whether what begins at `start` with this byte begins with a capital.
+    #[inline]
+    fn is_capital(&self, first: u8, start: usize) -> bool {
+        let wide = || self.text.get(start..).and_then(|rest| rest.chars().next());
+        first.is_ascii_uppercase() || first >= 0x80 && wide().is_some_and(char::is_uppercase)
     }
 
     fn next_char(&self) -> Option<char> {

@@ -45,12 +45,21 @@ pub struct Token {
     pub spaced: bool,
     /// A line break lies before it.
     pub new_line: bool,
+    /// It is a word that begins with a capital.
+    pub capital: bool,
     /// What the word means; nothing for other tokens.
     pub meaning: Meaning,
 }
 
-static EDGE: Token =
-    Token { start: 0, end: 0, class: Class::Edge, spaced: true, new_line: true, meaning: Meaning::NONE };
+static EDGE: Token = Token {
+    start: 0,
+    end: 0,
+    class: Class::Edge,
+    spaced: true,
+    new_line: true,
+    capital: false,
+    meaning: Meaning::NONE,
+};
 
 impl Token {
     /// Whether it is this ASCII sign.
@@ -272,11 +281,7 @@ impl<'a> Tokens<'a> {
     /// Whether it is a word that begins with a capital.
     #[inline]
     pub fn is_capital(&self, token: Token) -> bool {
-        token.class == Class::Word
-            && match self.text.as_bytes().get(token.start) {
-                Some(byte) if byte.is_ascii() => byte.is_ascii_uppercase(),
-                _ => self.str(token).chars().next().is_some_and(char::is_uppercase),
-            }
+        token.capital
     }
 
     /// Whether nothing lies between the tokens `index - 1` and `index`, and both exist.
