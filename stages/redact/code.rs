@@ -84,20 +84,20 @@ fn may_begin(scene: &Scene<'_>, index: usize, plain: &mut usize) -> bool {
         return true;
     }
     // What is written or said in figures alone is no code.
-    index >= *plain && is_spelled_on(scene, index, SPELLED, plain)
+    is_spelled_on(scene, index, SPELLED, plain)
 }
 
-/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on; else where they end.
-fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32, end: &mut usize) -> bool {
+/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on. Up to `plain` there is none.
+fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32, plain: &mut usize) -> bool {
     let tokens = &scene.tokens;
-    for at in index..index + FAR {
+    for at in index.max(*plain)..index + FAR {
+        *plain = at;
         let bits = tokens.seeds(at);
         let goes_on = bits & spelled != 0
             || bits & seed::CAPITAL != 0 && tokens.at(at).len() <= 4
             || matches!(tokens.at(at).class, Class::Sign(b'-' | b'.' | b'/' | b','))
             || at > index && tokens.at(at).has(Flags::COLON | Flags::DASH);
         if !goes_on {
-            *end = at;
             return false;
         }
         if bits & (seed::LETTER | seed::CAPITAL) != 0 && bits & seed::NUMBER == 0 {
