@@ -45,7 +45,7 @@ const MOST: usize = 20;
 
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = scene.spelling.take();
+    let mut spelling = scene.rooms.spelling.take();
     let (mut index, mut plain) = (0, 0);
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
@@ -56,7 +56,7 @@ pub fn find(scene: &mut Scene<'_>) {
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
     }
-    scene.spelling.set(spelling);
+    scene.rooms.spelling.set(spelling);
 }
 
 /// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often. Before

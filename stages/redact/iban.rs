@@ -25,12 +25,12 @@ const SHORTEST: usize = 12;
 
 /// Finds the IBANs.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut reading = scene.iban.take();
+    let mut reading = scene.rooms.iban.take();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
         index = find_at(scene, at, &mut reading).unwrap_or(at + 1);
     }
-    scene.iban.set(reading);
+    scene.rooms.iban.set(reading);
 }
 
 /// "at", "me", "no" are country codes too.

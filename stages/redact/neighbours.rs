@@ -32,9 +32,9 @@ pub fn find(scene: &mut Scene<'_>) -> bool {
         return false;
     }
     let before = scene.found.len();
-    let mut run = scene.run.take();
+    let mut run = scene.rooms.run.take();
     let mut places = places(scene, &mut run);
-    scene.run.set(run);
+    scene.rooms.run.set(run);
     spread(scene, &mut places);
     places.reverse();
     spread(scene, &mut places);

@@ -33,7 +33,7 @@ const LONGEST: usize = 19;
 /// Finds the numbers.
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
-    let mut run = scene.run.take();
+    let mut run = scene.rooms.run.take();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
         index = at;
@@ -54,7 +54,7 @@ pub fn find(scene: &mut Scene<'_>) {
             None => index += 1,
         }
     }
-    scene.run.set(run);
+    scene.rooms.run.set(run);
 }
 
 /// The end of "0x80077750".

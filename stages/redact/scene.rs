@@ -69,12 +69,21 @@ pub struct Scene<'a> {
     pub found: Vec<Finding>,
     /// What was looked at and left alone, where that is asked for.
     pub passed: Option<Vec<Passed>>,
-    /// Room for the numbers that are read one after the other.
+    /// Room for what is known and read of it.
+    pub rooms: Box<Rooms>,
+}
+
+/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
+#[derive(Default)]
+pub struct Rooms {
+    /// For the numbers that are read one after the other.
     pub run: Cell<Run>,
-    /// Room for the codes that are.
+    /// For the codes that are.
     pub spelling: Cell<Spelling>,
-    /// Room for what may be an IBAN.
+    /// For what may be an IBAN.
     pub iban: Cell<Reading>,
+    /// For the tokens, while there are none.
+    cut: Cut,
     cues: Cues,
     /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
@@ -82,20 +91,8 @@ pub struct Scene<'a> {
     known: Vec<Cell<Known>>,
 }
 
-/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
-#[derive(Default)]
-struct Rooms {
-    cut: Cut,
-    cues: Cues,
-    taken: Vec<Option<Entity>>,
-    known: Vec<Cell<Known>>,
-    run: Cell<Run>,
-    spelling: Cell<Spelling>,
-    iban: Cell<Reading>,
-}
-
 thread_local! {
-    static ROOMS: Cell<Option<Rooms>> = const { Cell::new(None) };
+    static ROOMS: Cell<Option<Box<Rooms>>> = const { Cell::new(None) };
 }
 
 /// Rooms for longer texts than this, in tokens, are given back at once.
@@ -106,30 +103,29 @@ const FINDINGS: usize = 8;
 impl<'a> Scene<'a> {
     /// Prepares a text, in which tags may also have these names.
     pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
-        let Rooms { cut, mut cues, mut taken, mut known, run, spelling, iban } =
-            ROOMS.take().unwrap_or_default();
-        let tokens = Tokens::within(text, names, cut);
-        taken.clear();
-        taken.resize(tokens.len(), None);
-        known.clear();
-        known.resize(tokens.len(), Cell::new(Known::UNASKED));
-        cues.fill(&tokens);
-        let found = Vec::with_capacity(FINDINGS);
-        Self { tokens, lenient, entities, found, passed: None, run, spelling, iban, cues, taken, known }
+        let mut rooms = ROOMS.take().unwrap_or_default();
+        let tokens = Tokens::within(text, names, std::mem::take(&mut rooms.cut));
+        rooms.taken.clear();
+        rooms.taken.resize(tokens.len(), None);
+        rooms.known.clear();
+        rooms.known.resize(tokens.len(), Cell::new(Known::UNASKED));
+        rooms.cues.fill(&tokens);
+        Self { tokens, lenient, entities, found: Vec::with_capacity(FINDINGS), passed: None, rooms }
     }
 
     /// Leaves the rooms to the next text.
     pub fn leave(self) {
-        if self.taken.capacity() <= KEPT {
-            let Self { tokens, cues, taken, known, run, spelling, iban, .. } = self;
-            ROOMS.set(Some(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling, iban }));
+        let Self { tokens, mut rooms, .. } = self;
+        if rooms.taken.capacity() <= KEPT {
+            rooms.cut = tokens.into_rooms();
+            ROOMS.set(Some(rooms));
         }
     }
 
     /// What the lists of names say of the token: nothing where it is no word.
     #[inline]
     pub fn known(&self, index: usize) -> Known {
-        let Some(cell) = self.known.get(index) else { return Known::default() };
+        let Some(cell) = self.rooms.known.get(index) else { return Known::default() };
         let mut known = cell.get();
         if known == Known::UNASKED {
             let token = self.tokens.at(index);
@@ -159,7 +155,7 @@ impl<'a> Scene<'a> {
     pub fn kind_at(&self, index: usize) -> Option<Entity> {
         match self.tokens.at(index).class {
             Class::Tag(kind) => Some(kind),
-            _ => self.taken.get(index).copied().flatten(),
+            _ => self.rooms.taken.get(index).copied().flatten(),
         }
     }
 
@@ -178,8 +174,8 @@ impl<'a> Scene<'a> {
     /// Records a finding over the tokens `first..=last`.
     pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
         let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
-        let range = first..(last + 1).min(self.taken.len());
-        if let Some(taken) = self.taken.get_mut(range.clone()) {
+        let range = first..(last + 1).min(self.rooms.taken.len());
+        if let Some(taken) = self.rooms.taken.get_mut(range.clone()) {
             taken.fill(Some(kind));
         }
         self.tokens.mark(range, seed::TAKEN);
@@ -281,7 +277,7 @@ impl<'a> Scene<'a> {
     pub fn context_for(&self, index: usize, wanted: impl Fn(Hint) -> bool) -> Option<Context> {
         let from = self.horizon(index, FAR);
         let mut vague = None;
-        for cue in self.cues.before(index, from).filter(|cue| wanted(cue.hint)) {
+        for cue in self.rooms.cues.before(index, from).filter(|cue| wanted(cue.hint)) {
             let context = Context { hint: cue.hint, near: self.is_near(cue, index) };
             if cue.hint != Hint::Any {
                 let near = context.near || vague.is_some_and(|vague: Context| vague.near);
@@ -311,7 +307,7 @@ impl<'a> Scene<'a> {
         at += usize::from(said(at, &["my", "his", "her", "their", "our", "the", "your", "that", "s"]));
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
-            .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
+            .find_map(|at| self.rooms.cues.at(at).find(|cue| cue.hint != Hint::Any))
             .map(|cue| Context { hint: cue.hint, near: true })
     }
 
@@ -333,7 +329,7 @@ impl<'a> Scene<'a> {
 
     /// Whether a phrase of the text promises this.
     pub fn is_spoken_of(&self, hint: Hint) -> bool {
-        self.cues.any(hint)
+        self.rooms.cues.any(hint)
     }
 
     /// Whether one of the free tokens before `index`, at most `reach` of them, is a word with `flags`.

@@ -48,9 +48,9 @@ pub fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if index > 0 && scene.tokens.has_seed(index - 1, seed::NUMBER) {
         return None;
     }
-    let mut run = scene.run.take();
+    let mut run = scene.rooms.run.take();
     let after = said_end(scene, index, &mut run);
-    scene.run.set(run);
+    scene.rooms.run.set(run);
     after
 }
 
