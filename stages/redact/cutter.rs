@@ -25,7 +25,7 @@ pub const BLOCK: usize = 64;
 
 /// For each bit of [`seed`] which of [`BLOCK`] tokens have it.
 #[derive(Debug, Default)]
-pub struct Planes([u64; seed::BITS]);
+pub struct Planes([u64; u32::BITS as usize]);
 
 impl Planes {
     /// Adds bits to a token.

@@ -220,7 +220,7 @@ pub fn house_after(scene: &Scene<'_>, at: usize) -> Option<usize> {
 pub fn german_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let is = |at: usize, words: &[&str]| {
         let word = scene.tokens.str(scene.free(at));
-        words.iter().any(|known| word.eq_ignore_ascii_case(known))
+        word.len() <= 6 && words.iter().any(|known| word.eq_ignore_ascii_case(known))
     };
     if !is(index, &["am", "an", "im", "in", "zum", "zur", "auf", "unter", "hinter", "beim", "vor"]) {
         return None;

@@ -151,8 +151,6 @@ pub mod seed {
     pub const SPELLS: u32 = 1 << 23;
     /// A colon.
     pub const COLON_SIGN: u32 = 1 << 22;
-    /// How many bits there are.
-    pub const BITS: usize = 24;
 }
 
 /// The tokens of a text.
