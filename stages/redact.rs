@@ -45,6 +45,7 @@ mod person_again;
 pub mod person_cue;
 mod person_run;
 pub mod phone;
+mod planes;
 pub mod postal;
 pub mod postcode;
 pub mod quantity;

@@ -4,6 +4,7 @@
 //! of times. It must not know what an entity is.
 
 use super::lexicon::{self, Entry, NO_WORD, Table, UNLISTED, WHOLE};
+use super::planes::Planes;
 use super::tag::leading_tag;
 use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value, seed};
 
@@ -14,44 +15,10 @@ pub struct Cut {
     pub list: Vec<Token>,
     /// For each token the bits of [`seed`].
     pub seeds: Vec<u32>,
-    /// The same the other way around: for each bit which of [`BLOCK`] tokens have it, so that the next one is found at once.
-    pub planes: Vec<Planes>,
+    /// The same the other way around.
+    pub planes: Planes,
     /// All bits that any token has.
     pub all: u32,
-}
-
-/// How many tokens lie in one plane.
-pub const BLOCK: usize = 64;
-
-/// For each bit of [`seed`] which of [`BLOCK`] tokens have it.
-#[derive(Debug, Default)]
-pub struct Planes([u64; u32::BITS as usize]);
-
-impl Planes {
-    /// Adds bits to a token.
-    #[inline]
-    fn mark(&mut self, place: usize, seeds: u32) {
-        let mut rest = seeds;
-        while rest != 0
-            && let Some(plane) = self.0.get_mut(rest.trailing_zeros() as usize)
-        {
-            *plane |= 1 << place;
-            rest &= rest - 1;
-        }
-    }
-
-    /// Which tokens have any of these bits.
-    #[inline]
-    pub fn any(&self, seeds: u32) -> u64 {
-        let (mut has, mut rest) = (0, seeds);
-        while rest != 0
-            && let Some(plane) = self.0.get(rest.trailing_zeros() as usize)
-        {
-            has |= plane;
-            rest &= rest - 1;
-        }
-        has
-    }
 }
 
 impl Cut {
@@ -60,7 +27,6 @@ impl Cut {
         let Self { mut list, mut seeds, mut planes, .. } = std::mem::take(self);
         list.clear();
         seeds.clear();
-        planes.clear();
         let tokens = text.len() / 4 + 4;
         list.reserve(tokens);
         seeds.reserve(tokens);
@@ -68,24 +34,17 @@ impl Cut {
         let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default() };
         cutter.run();
         cutter.end_row();
-        let mut all = 0;
-        for tokens in cutter.seeds.chunks(BLOCK) {
-            let mut block = Planes::default();
-            for (place, seeds) in tokens.iter().enumerate() {
-                block.mark(place, *seeds);
-                all |= seeds;
-            }
-            planes.push(block);
-        }
+        planes.fill(&cutter.seeds);
+        let all = cutter.seeds.iter().fold(0, |all, seeds| all | seeds);
         *self = Self { list: cutter.list, seeds: cutter.seeds, planes, all };
     }
 
     /// Adds bits to a token.
     #[inline]
     pub fn mark(&mut self, index: usize, seeds: u32) {
-        if let (Some(bits), Some(planes)) = (self.seeds.get_mut(index), self.planes.get_mut(index / BLOCK)) {
+        if let Some(bits) = self.seeds.get_mut(index) {
             *bits |= seeds;
-            planes.mark(index % BLOCK, seeds);
+            self.planes.mark(index, seeds);
         }
     }
 }

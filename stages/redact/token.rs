@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::cutter::{BLOCK, Cut};
+use super::cutter::Cut;
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
 
@@ -227,16 +227,7 @@ impl<'a> Tokens<'a> {
     /// The first token from `from` on with any of the bits of `seeds`.
     #[inline]
     pub fn seed(&self, from: usize, seeds: u32) -> Option<usize> {
-        let mut block = from / BLOCK;
-        let mut kept = u64::MAX << (from % BLOCK);
-        while let Some(planes) = self.cut.planes.get(block) {
-            let has = kept & planes.any(seeds);
-            if has != 0 {
-                return Some(block * BLOCK + has.trailing_zeros() as usize);
-            }
-            (block, kept) = (block + 1, u64::MAX);
-        }
-        None
+        self.cut.planes.next(from, seeds)
     }
 
     /// The bits of the token.
