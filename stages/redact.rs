@@ -49,6 +49,7 @@ mod person_not;
 mod person_run;
 mod person_spelled;
 pub mod phone;
+mod planes;
 pub mod postal;
 pub mod postcode;
 pub mod quantity;

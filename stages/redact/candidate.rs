@@ -163,17 +163,16 @@ static BY_LENGTH: LazyLock<Vec<Vec<&DigitRow>>> = LazyLock::new(|| {
 /// The best row for a candidate among those that `wanted` lets take part.
 pub fn best(candidate: &Candidate<'_>, wanted: impl Fn(Entity) -> bool) -> Guess {
     let mut best = Guess { kind: Entity::Number, rule: "number", score: 0.0 };
-    let mut offer = |kind, rule, score: f32| {
-        if score > best.score {
-            best = Guess { kind, rule, score: score.clamp(0.0, 1.0) };
-        }
-    };
     for row in ids::OWN {
-        offer(row.kind, row.rule, (row.score)(candidate));
+        let score = (row.score)(candidate);
+        if score > best.score {
+            best = Guess { kind: row.kind, rule: row.rule, score: score.clamp(0.0, 1.0) };
+        }
     }
     for row in BY_LENGTH.get(candidate.digits.len()).into_iter().flatten() {
-        if wanted(row.kind) {
-            offer(row.kind, row.rule, row.score(candidate));
+        let score = row.score(candidate);
+        if score > best.score && wanted(row.kind) {
+            best = Guess { kind: row.kind, rule: row.rule, score: score.clamp(0.0, 1.0) };
         }
     }
     best

@@ -45,8 +45,8 @@ const MOST: usize = 20;
 
 /// Finds the codes.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = std::mem::take(&mut scene.spelling);
-    let mut index = 0;
+    let mut spelling = scene.rooms.spelling.take();
+    let (mut index, mut plain) = (0, 0);
     while let Some(at) =
         scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
     {
@@ -54,46 +54,49 @@ pub fn find(scene: &mut Scene<'_>) {
         let sign = scene.tokens.at(at).is(b'#') && scene.tokens.glued(at + 1);
         let at = at + usize::from(sign);
         index = at + 1;
-        if (sign || may_begin(scene, at)) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
+        if (sign || may_begin(scene, at, &mut plain)) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
             spelling.read(scene, at);
             index = find_at(scene, at, &spelling).unwrap_or(index);
         }
     }
-    scene.spelling = spelling;
+    scene.rooms.spelling.set(spelling);
 }
 
-/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often.
-fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often. Before
+/// the token `plain` figures are known to stand without letters.
+fn may_begin(scene: &Scene<'_>, index: usize, plain: &mut usize) -> bool {
     const SPELLED: u32 = seed::FIGURES | seed::LETTER | seed::NUMBER;
     let tokens = &scene.tokens;
     let bits = tokens.seeds(index);
-    let plain = bits & (SPELLED | seed::MIXED) == 0;
-    if plain {
+    let word = bits & (SPELLED | seed::MIXED) == 0;
+    if word {
         let token = tokens.at(index);
-        let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES);
+        let letters = || token.len() <= 5 && is_capital(scene, token) || tokens.glued(index + 1);
+        let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES) && letters();
         let unlisted =
             bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
         if !figures && !unlisted {
             return false;
         }
     }
-    let before = |back: usize| index.checked_sub(back).is_some_and(|at| tokens.has_seed(at, SPELLED));
+    let before = |back: usize| tokens.has_seed(index.wrapping_sub(back), SPELLED);
     let told =
         || index.checked_sub(1).is_some_and(|last| tokens.at(last).is_letter() && scene.ends_cue(last));
     if before(1) && before(2) && !told() || is_continued(scene, index) {
         return false;
     }
-    if plain {
+    if word || bits & seed::MIXED != 0 {
         return true;
     }
     // What is written or said in figures alone is no code.
-    bits & seed::MIXED != 0 || is_spelled_on(scene, index, SPELLED)
+    is_spelled_on(scene, index, SPELLED, plain)
 }
 
-/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on.
-fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32) -> bool {
+/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on. Up to `plain` there is none.
+fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32, plain: &mut usize) -> bool {
     let tokens = &scene.tokens;
-    for at in index..index + FAR {
+    for at in index.max(*plain)..index + FAR {
+        *plain = at;
         let bits = tokens.seeds(at);
         let goes_on = bits & spelled != 0
             || bits & seed::CAPITAL != 0 && tokens.at(at).len() <= 4

@@ -220,8 +220,12 @@ impl Cues {
             let number = usize::from(tokens.at(at).meaning.cue);
             let head = number.checked_sub(1).and_then(|place| HEADS.get(place));
             let phrases = head.map_or(&[][..], |head| head.phrases.as_slice());
-            let found = phrases.iter().rev().filter_map(|(words, hint)| matched(tokens, at, words, *hint));
-            self.0.extend(found);
+            let (second, _) = word_after(tokens, at);
+            let is_second = |word: &str| second.eq_ignore_ascii_case(word) || second == "#" && word == "no";
+            let may = |words: &[&str]| words.get(1).is_none_or(|word| is_second(word));
+            for (words, hint) in phrases.iter().rev().filter(|(words, _)| may(words)) {
+                self.0.extend(matched(tokens, at, words, *hint));
+            }
         }
     }
 
@@ -266,29 +270,32 @@ impl Cues {
 const PUBLIC: &[&str] = &["order", "invoice", "case"];
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {
-    let mut at = first + 1;
+    let mut last = first;
     for word in words.iter().skip(1) {
-        let sign = tokens.at(at);
-        let dot = (sign.is(b'.') || sign.is(b'/')) && tokens.glued(at) && tokens.at(at - 1).is_letter();
-        // Without its stroke "a c" is what cools a room.
-        if words == ["a", "c"] && !sign.is(b'/') {
+        let (said, at) = word_after(tokens, last);
+        // "Claim #" is "claim no"; without its stroke "a c" is what cools a room.
+        let public = said == "#" && PUBLIC.contains(&words.first().copied().unwrap_or(""));
+        let stroke = words != ["a", "c"] || tokens.at(last + 1).is(b'/');
+        let same = said.eq_ignore_ascii_case(word) || said == "#" && *word == "no" && !public;
+        if !same || !stroke {
             return None;
         }
-        // "Claim #" is "claim no".
-        if sign.is(b'#') && *word == "no" && !PUBLIC.contains(&words.first().copied().unwrap_or("")) {
-            at += 1;
-            continue;
-        }
-        if dot || sign.is(b'-') || sign.is(b'\'') || sign.is_apostrophe() {
-            at += 1;
-        }
-        let token = tokens.at(at);
-        if token.class != Class::Word || !tokens.str(token).eq_ignore_ascii_case(word) {
-            return None;
-        }
-        at += 1;
+        last = at;
     }
-    Some(Cue { first, last: at - 1, hint })
+    Some(Cue { first, last, hint })
+}
+
+/// The word behind the token `index`, past an apostrophe, a hyphen, or the dot or stroke of a letter, and where it stands; no word is
+/// empty. The sign "#" is a word.
+fn word_after<'a>(tokens: &Tokens<'a>, index: usize) -> (&'a str, usize) {
+    let sign = tokens.at(index + 1);
+    if sign.is(b'#') {
+        return ("#", index + 1);
+    }
+    let dot = (sign.is(b'.') || sign.is(b'/')) && tokens.glued(index + 1) && tokens.at(index).is_letter();
+    let at = index + 1 + usize::from(dot || sign.is(b'-') || sign.is(b'\'') || sign.is_apostrophe());
+    let token = tokens.at(at);
+    (if token.class == Class::Word { tokens.str(token) } else { "" }, at)
 }
 
 #[cfg(test)]

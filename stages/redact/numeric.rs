@@ -33,7 +33,7 @@ const LONGEST: usize = 19;
 /// Finds the numbers.
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
-    let mut run = std::mem::take(&mut scene.run);
+    let mut run = scene.rooms.run.take();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
         index = at;
@@ -54,7 +54,7 @@ pub fn find(scene: &mut Scene<'_>) {
             None => index += 1,
         }
     }
-    scene.run = run;
+    scene.rooms.run.set(run);
 }
 
 /// The end of "0x80077750".
@@ -197,6 +197,12 @@ fn without_leading_year(run: &Run, range: Range<usize>) -> Range<usize> {
 
 /// The first number of what may hold more digits than any number: up to where one clearly ends.
 fn first_part(run: &Run, range: Range<usize>) -> Range<usize> {
+    let all = run.groups.get(range.clone()).unwrap_or(&[]);
+    if all.iter().map(Group::len).sum::<usize>() <= LONGEST
+        && !all.iter().skip(1).any(|group| group.gap.new_line)
+    {
+        return range;
+    }
     let mut digits = 0;
     for index in range.clone() {
         let Some(group) = run.groups.get(index) else { break };

@@ -43,7 +43,9 @@ fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
-        if let Some((first, last, score, rule)) = name_at(scene, at) {
+        if may_begin(scene, at)
+            && let Some((first, last, score, rule)) = name_at(scene, at)
+        {
             if rule != "name cue" && is_thing(scene, first, last) {
                 index = last + 1;
                 continue;
@@ -55,6 +57,20 @@ fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
             index = person_spelled::behind(scene, last).unwrap_or(last) + 1;
         }
     }
+}
+
+/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue before it, or behind it
+/// a word that is in no list or says that somebody speaks.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    scene.tokens.has_seed(index, seed::CAPITAL)
+        || scene.tokens.has_seed(index + 1, seed::UNLISTED)
+        || is_told(scene, index)
+        || is_speaking(scene, index + 1)
+}
+
+/// Whether a word, or a sign behind a word, that a name may follow stands before a token.
+fn is_told(scene: &Scene<'_>, index: usize) -> bool {
+    index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
 }
 
 /// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
@@ -72,29 +88,29 @@ type Name = (usize, usize, f32, &'static str);
 /// A name that begins at the token `index`: its first and last token, score and rule.
 fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
-    let initial = token.is_letter()
-        && scene.tokens.is_capital(token)
-        && {
-            let dot = usize::from(scene.free_before(index).is(b'.'));
-            index.checked_sub(1 + dot).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
-        }
-        && scene.free(index + 1).is(b'.');
-    if let Some(name) = person_new::by_initials(scene, index, token) {
-        return Some(name);
-    }
-    if let Some(last) = person_new::after_initial(scene, index, token)
-        && matches!(cue_before(scene, index), Some(Cue::Strong | Cue::Fair))
-    {
-        return Some((index, last, score::WEAK, "weak name cue"));
-    }
-    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
+    let capital = scene.tokens.is_capital(token);
+    if token.class != Class::Word {
         return None;
     }
-    let capital = scene.tokens.is_capital(token);
-    let label = label_before(scene, index);
-    if label < index
-        || index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
-    {
+    if token.is_letter() {
+        if let Some(name) = person_new::by_initials(scene, index, token) {
+            return Some(name);
+        }
+        if let Some(last) = person_new::after_initial(scene, index, token)
+            && matches!(cue_before(scene, index), Some(Cue::Strong | Cue::Fair))
+        {
+            return Some((index, last, score::WEAK, "weak name cue"));
+        }
+        let dot = usize::from(scene.free_before(index).is(b'.'));
+        let titled = index.checked_sub(1 + dot).is_some_and(|at| scene.tokens.at(at).has(Flags::TITLE));
+        if !capital || !titled || !scene.free(index + 1).is(b'.') {
+            return None;
+        }
+    }
+    if !may_be_name(token, capital) {
+        return None;
+    }
+    if is_told(scene, index) || label_before(scene, index) < index {
         let titled = scene.free_before(index);
         let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
         if titled.has(Flags::TITLE) && is_title(scene, index, titled) && !is_plain_noun(scene, index) {
@@ -119,12 +135,9 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
 }
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
-fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
+fn may_be_name(token: Token, capital: bool) -> bool {
     !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT)
-        || scene.tokens.is_capital(token) && {
-            let _ = index;
-            !token.has(Flags::WEEKDAY) && !is_function_word(token)
-        }
+        || capital && !token.has(Flags::WEEKDAY) && !is_function_word(token)
 }
 
 /// "Dr." before a name, not "the doctor said".

@@ -74,7 +74,7 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
         let code = || bits & seed::FIGURES != 0 && matches!(tokens.at(index).len(), 2..=6);
         return tokens.any(seed::STREET) || code();
     }
-    (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
+    tokens.any_in(index + 1..index + 4, seed::FIGURES)
         || tokens.any(seed::STREET) && bits & (seed::STREET | seed::LETTER | seed::CUE) != 0
 }
 
@@ -99,8 +99,7 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
     if let Some(last) = street_before(scene, index).and_then(|last| house_after(scene, last + 1)) {
         return Some((with_door(scene, last), "street and house"));
     }
-    let near = (index + 1..index + 4).any(|at| scene.tokens.has_seed(at, seed::FIGURES));
-    if !near {
+    if !scene.tokens.any_in(index + 1..index + 4, seed::FIGURES) {
         return None;
     }
     if token.has(Flags::DOOR)
@@ -113,7 +112,7 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
     {
         return Some((last, "street and house"));
     }
-    let last = joined_street(scene, index).and_then(|last| house_after(scene, last + 1))?;
+    let last = joined_street(scene, index)?;
     Some((with_door(scene, last), "street and house"))
 }
 

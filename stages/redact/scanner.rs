@@ -281,10 +281,12 @@ impl Scanner {
         }
         if has(scene, seed::NUMBER) {
             iban::find(scene);
+        }
+        if has(scene, seed::COLON | seed::ROW | seed::MIXED) {
             network::find(scene);
+        }
+        if has(scene, seed::FIGURES) {
             geo::find(scene);
-        } else if has(scene, seed::COLON_SIGN) {
-            network::find(scene);
         }
         if has(scene, seed::MONTH) {
             calendar::find(scene);

@@ -196,6 +196,9 @@ pub fn explanation_end(scene: &Scene<'_>, start: usize, after: usize) -> usize {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let comma = usize::from(scene.free(after).is(b','));
     let at = after + comma;
+    if !matches!(scene.free(at).len(), 2..=4) {
+        return after;
+    }
     let word = if is(at, "as") && is(at + 1, "in") {
         at + 2
     } else if is(at, "for") || is(at, "like") || is(at, "is") && is(at + 1, "for") {
