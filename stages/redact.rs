@@ -23,6 +23,7 @@ pub mod code;
 pub mod cue;
 pub mod custom;
 mod cutter;
+mod dwelling;
 pub mod fuzz;
 pub mod gazetteer;
 pub mod geo;
@@ -43,8 +44,12 @@ pub mod organization;
 pub mod person;
 mod person_again;
 pub mod person_cue;
+mod person_new;
+mod person_not;
 mod person_run;
+mod person_spelled;
 pub mod phone;
+mod planes;
 pub mod postal;
 pub mod postcode;
 pub mod quantity;
@@ -60,10 +65,15 @@ pub mod street;
 mod tag;
 pub mod token;
 pub mod utterances;
+mod web;
 pub mod words;
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod cases_forms;
+#[cfg(test)]
+mod cases_heard;
 #[cfg(test)]
 mod cases_said;
 #[cfg(test)]

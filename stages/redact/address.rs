@@ -1,7 +1,7 @@
-//! E-mail and web addresses: written, spoken, spelled, and as a recogniser writes them.
+//! E-mail addresses: written, spoken, spelled, and as a recogniser writes them.
 //!
-//! In: a scene. Out: findings. An at sign (written or spoken) with a domain after it and a name before it is an e-mail address; a
-//! domain alone is a web address, or an e-mail address that lost its at sign where e-mail is spoken of.
+//! In: a scene. Out: findings. An at sign (written or spoken) with a domain after it and a name before it is an e-mail address. What a
+//! domain alone is, `web` says.
 
 use super::cue::Hint;
 use super::kind::Entity;
@@ -10,20 +10,19 @@ use super::lexicon::{Flags, Sense};
 use super::scene::Scene;
 use super::spelled::explained_letter;
 use super::token::{Class, seed};
+use super::web;
 
 /// The most tokens of the name before an at sign.
 const NAME_TOKENS: usize = 64;
 /// The most words of it that are neither letters, numbers nor glued.
 const NAME_WORDS: usize = 3;
 /// The most words that a spoken domain's first label has ("blue sky dot com").
-const LABEL_WORDS: usize = 3;
-/// The most tokens of a web address's path.
-const PATH_TOKENS: usize = 512;
+pub const LABEL_WORDS: usize = 3;
 
 /// Finds the addresses.
 pub fn find(scene: &mut Scene<'_>) {
     if scene.tokens.any(seed::COLON_SIGN) {
-        find_schemes(scene);
+        web::find_schemes(scene);
     }
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::AT) {
@@ -35,45 +34,10 @@ pub fn find(scene: &mut Scene<'_>) {
     index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::DOT) {
         index = match label::after_dot(scene, at) {
-            Some(_) => take_domain(scene, at),
+            Some(_) => web::take_domain(scene, at),
             None => at + 1,
         };
     }
-}
-
-/// Written web addresses with a scheme: up to the next white space.
-fn find_schemes(scene: &mut Scene<'_>) {
-    for index in 1..scene.tokens.len() {
-        let tokens = &scene.tokens;
-        let colon =
-            tokens.at(index).is(b':') && tokens.at(index + 1).is(b'/') && tokens.at(index + 2).is(b'/');
-        let glued = (index..=index + 3).all(|at| tokens.glued(at));
-        if colon && glued && tokens.before(index).class == Class::Word && !scene.is_taken(index - 1) {
-            let last = path_end(scene, index + 3);
-            scene.take(Entity::Url, index - 1, last, 1.0, "url");
-        }
-    }
-}
-
-/// The last token of what is glued from `from` on, without the signs that end a sentence.
-fn path_end(scene: &Scene<'_>, from: usize) -> usize {
-    let mut end = from;
-    while end - from < PATH_TOKENS
-        && scene.tokens.glued(end + 1)
-        && !scene.is_taken(end + 1)
-        && !matches!(scene.tokens.at(end + 1).class, Class::Sign(b'<' | b'>' | b'"'))
-    {
-        end += 1;
-    }
-    while end > from
-        && matches!(
-            scene.tokens.at(end).class,
-            Class::Sign(b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'\'' | b']')
-        )
-    {
-        end -= 1;
-    }
-    end
 }
 
 fn take_email(scene: &mut Scene<'_>, at: usize) {
@@ -85,21 +49,49 @@ fn take_email(scene: &mut Scene<'_>, at: usize) {
     let (after, rate) = if bracket { (at + 2, true) } else { after_at(scene, at) };
     let joined = (first..at).any(|index| is_joint(scene, index));
     if let Some(domain) = domain_after(scene, after, joined, said) {
-        let sure = !spoken || rate || domain.ending == Ending::Strong || said;
+        let written = spoken && (after..domain.last).any(|index| scene.tokens.at(index).is(b'.'));
+        // "Docs at example.io/docs", and in clean text "docs at example.io", speak of a page.
+        let path = scene.tokens.glued(domain.last + 1) && scene.tokens.at(domain.last + 1).is(b'/')
+            || scene.free(domain.last + 1).has(Flags::SLASH) && is_solid(scene.free(domain.last + 2));
+        let page = spoken && !said && (path || written && !scene.lenient && !joined);
+        let long = scene.tokens.at(domain.last).len() > 3;
+        let sure =
+            !spoken || rate || domain.ending == Ending::Strong || said || (joined || long) && scene.lenient;
+        if page {
+            return;
+        }
         if sure {
             let score = if glued { 1.0 } else { 0.9 };
             return scene.take(Entity::Email, first, domain.last, score, "e-mail");
         }
     }
+    // "deploy@10.4.22.7": a user at an address of the net, which is found as such.
+    if glued && scene.free(at + 1).class == Class::Digits && scene.free(at + 2).is(b'.') {
+        return;
+    }
     let loose = loose_domain(scene, after, said);
     let last = if glued && is_solid(scene.free(at + 1)) {
-        label::label_end(scene, at + 1).map(|end| end - 1).max(loose)
+        label::label_end(scene, at + 1).map(|end| labels_end(scene, end - 1)).max(loose)
     } else {
         loose
     };
     if let Some(last) = last {
         scene.take(Entity::Email, first, last, 0.6, "e-mail without a dot");
     }
+}
+
+/// Past what is glued to the last token of a label by dots: "fairview.example", whose ending nobody gives.
+fn labels_end(scene: &Scene<'_>, last: usize) -> usize {
+    const MOST: usize = 16;
+    let mut end = last;
+    while end < last + MOST
+        && scene.free(end + 1).is(b'.')
+        && scene.tokens.is_inner(end + 1)
+        && is_solid(scene.free(end + 2))
+    {
+        end += 2;
+    }
+    end
 }
 
 /// "[at]", "(at)".
@@ -118,7 +110,7 @@ fn after_at(scene: &Scene<'_>, at: usize) -> (usize, bool) {
 /// A domain right after an at sign, whose first label may be said in several words.
 ///
 /// After a name with spoken signs it may begin with any word ("at my company dot io"), and with an article where e-mail is spoken of.
-fn domain_after(scene: &Scene<'_>, first: usize, joined: bool, said: bool) -> Option<Domain> {
+pub fn domain_after(scene: &Scene<'_>, first: usize, joined: bool, said: bool) -> Option<Domain> {
     let mut start = first;
     for _ in 0..LABEL_WORDS {
         let token = scene.free(start);
@@ -154,7 +146,7 @@ fn loose_domain(scene: &Scene<'_>, first: usize, said: bool) -> Option<usize> {
 }
 
 /// The first token of the name that ends before the at sign at `at`.
-fn name_start(scene: &Scene<'_>, at: usize) -> Option<usize> {
+pub fn name_start(scene: &Scene<'_>, at: usize) -> Option<usize> {
     let mut start = at;
     let mut solid = scene.tokens.at(at).is(b'@');
     let mut words = 0;
@@ -183,12 +175,22 @@ fn name_step(scene: &Scene<'_>, start: usize, at: usize, solid: bool, words: &mu
         Class::Sign(b',') if scene.lenient && spoken && is_comma_of_name(scene, index, start == at) => {
             Some(index)
         }
+        Class::Word
+            if spoken
+                && !scene.tokens.at(start).new_line
+                && let Some(letter) = explained_letter(scene, index) =>
+        {
+            Some(letter)
+        }
         Class::Word | Class::Digits if glued && scene.tokens.at(start).class != Class::Word => {
             is_name_part(scene, index, start, at, words).then_some(index)
         }
-        Class::Digits => (spoken && token.len() <= 4 && !scene.tokens.at(start).new_line).then_some(index),
+        // "zoe 1 2 3 @ gmail.com": a sign that stands apart was said.
+        Class::Digits => ((spoken || scene.lenient && !scene.tokens.glued(at))
+            && token.len() <= 4
+            && !scene.tokens.at(start).new_line)
+            .then_some(index),
         Class::Word if scene.tokens.at(start).new_line => None,
-        Class::Word if spoken && let Some(letter) = explained_letter(scene, index) => Some(letter),
         Class::Word => is_name_part(scene, index, start, at, words).then_some(index),
         _ => None,
     }
@@ -203,7 +205,12 @@ fn is_prefixed(scene: &Scene<'_>, apostrophe: usize) -> bool {
 /// Whether a comma belongs to a name that is said sign by sign: "john, dot, doe, at".
 fn is_comma_of_name(scene: &Scene<'_>, comma: usize, last: bool) -> bool {
     let joint = |back: usize| comma.checked_sub(back).is_some_and(|at| is_joint(scene, at));
-    if last { joint(2) || joint(3) && scene.free(comma - 2).is(b',') } else { is_spelled_joint(scene, comma) }
+    let explained = || comma.checked_sub(1).is_some_and(|at| explained_letter(scene, at).is_some());
+    if last {
+        joint(2) || joint(3) && scene.free(comma - 2).is(b',') || explained()
+    } else {
+        is_spelled_joint(scene, comma)
+    }
 }
 
 /// Whether a comma lies between letters, numbers or spoken signs.
@@ -220,6 +227,13 @@ fn is_spelled_joint(scene: &Scene<'_>, comma: usize) -> bool {
 fn is_joint(scene: &Scene<'_>, index: usize) -> bool {
     let token = scene.free(index);
     token.class == Class::Word && token.has(Flags::DOT | Flags::DASH | Flags::UNDERSCORE | Flags::PLUS)
+}
+
+/// "Accounts at example dot com": what elsewhere promises a number is a mailbox right before the at sign.
+fn is_mailbox(scene: &Scene<'_>, index: usize) -> bool {
+    scene.cue_at(index).is_some_and(|hint| {
+        !matches!(hint, Hint::Any | Hint::Of(Entity::Email | Entity::Url | Entity::Phone))
+    })
 }
 
 fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words: &mut usize) -> bool {
@@ -248,7 +262,7 @@ fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words:
     }
     let written_at = scene.tokens.at(at).is(b'@');
     if token.has(Flags::STOP | Flags::AT | Flags::FILLER)
-        || token.meaning.cue > 0
+        || token.meaning.cue > 0 && !(start == at && is_mailbox(scene, index))
         || written_at && !scene.lenient
     {
         return false;
@@ -259,130 +273,4 @@ fn is_name_part(scene: &Scene<'_>, index: usize, start: usize, at: usize, words:
         *words += 1;
     }
     *words <= NAME_WORDS
-}
-
-/// Takes the domain whose first dot is at `dot`, or nothing; the index to go on from.
-fn take_domain(scene: &mut Scene<'_>, dot: usize) -> usize {
-    let Some(first) = label_start(scene, dot) else { return dot + 1 };
-    let web = www_start(scene, dot);
-    let domain = match web {
-        Some(_) => domain_after(scene, dot + 1, true, false),
-        None => label::domain(scene, first),
-    };
-    let Some(domain) = domain else { return dot + 1 };
-    let www = web.is_some() || is_www(scene, first) || scheme_start(scene, first) < first;
-    let said = scene
-        .context_for(first, |hint| matches!(hint, Hint::Of(Entity::Email | Entity::Url)))
-        .map(|context| context.hint);
-    let written = scene.tokens.at(dot).is(b'.');
-    let path =
-        !written && scene.free(domain.last + 1).has(Flags::SLASH) && is_solid(scene.free(domain.last + 2));
-    let sure =
-        domain.ending == Ending::Strong || www || path || said.is_some_and(|_| !written || scene.lenient);
-    if !sure || is_stop_word(scene, first) && said.is_none() {
-        return dot + 1;
-    }
-    if said == Some(Hint::Of(Entity::Email)) && !www {
-        let start = name_start(scene, first).unwrap_or(first);
-        scene.take(Entity::Email, start, domain.last, 0.6, "e-mail without an at sign");
-        return domain.last + 1;
-    }
-    let start = scheme_start(scene, www_start(scene, dot).unwrap_or(first));
-    let last = if scene.tokens.glued(domain.last + 1) && !scene.tokens.at(domain.last + 1).is(b'.') {
-        path_end(scene, domain.last)
-    } else {
-        spoken_path_end(scene, domain.last)
-    };
-    scene.take(Entity::Url, start, last, 0.8, "domain");
-    last + 1
-}
-
-/// The last token of a path that is said: "slash login", "forward slash a dash b".
-fn spoken_path_end(scene: &Scene<'_>, domain: usize) -> usize {
-    let mut last = domain;
-    while last - domain < PATH_TOKENS {
-        let forward = scene.tokens.str(scene.free(last + 1)).eq_ignore_ascii_case("forward");
-        let slash = last + 1 + usize::from(forward);
-        if !scene.free(slash).has(Flags::SLASH)
-            || !is_solid(scene.free(slash + 1))
-            || scene.free(slash).new_line
-        {
-            break;
-        }
-        let Some(end) = label::label_end(scene, slash + 1) else { break };
-        last = end - 1;
-    }
-    last
-}
-
-/// Where "double u double u double u", "triple w" before the dot at `dot` begins.
-fn www_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
-    let says = |at: usize, sense: Sense| scene.free(at).meaning.sense == sense;
-    let is_u = |at: usize| {
-        ["u", "you"].iter().any(|word| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word))
-    };
-    let double_u = |at: usize| says(at, Sense::Repeat(2)) && is_u(at + 1);
-    let three = dot.checked_sub(6).filter(|at| (0..3).all(|pair| double_u(at + 2 * pair)));
-    let triple = dot.checked_sub(2).filter(|at| {
-        says(*at, Sense::Repeat(3)) && scene.tokens.str(scene.free(at + 1)).eq_ignore_ascii_case("w")
-    });
-    let both = dot.checked_sub(3).filter(|at| says(*at, Sense::Repeat(3)) && double_u(at + 1));
-    three.or(both).or(triple)
-}
-
-/// "www", "w w w".
-fn is_www(scene: &Scene<'_>, first: usize) -> bool {
-    let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
-    is(first, "www") || (first..first + 3).all(|at| is(at, "w"))
-}
-
-fn is_stop_word(scene: &Scene<'_>, first: usize) -> bool {
-    let token = scene.tokens.at(first);
-    let dashed = scene.free(first + 1).has(Flags::DASH | Flags::UNDERSCORE);
-    token.has(Flags::STOP) && !token.is_letter() && !dashed && !scene.tokens.glued(first + 1)
-}
-
-/// The first token of the label before the dot at `dot`.
-fn label_start(scene: &Scene<'_>, dot: usize) -> Option<usize> {
-    let mut start = dot.checked_sub(1)?;
-    if !is_solid(scene.free(start)) {
-        return None;
-    }
-    for _ in 0..24 {
-        let Some(left) = start.checked_sub(1) else { break };
-        let token = scene.free(left);
-        let glued = scene.tokens.glued(start)
-            && (is_solid(token) || token.is(b'-') || token.is(b'_') || token.is(b'.'));
-        let spelled =
-            is_spelled(token) && is_spelled(scene.tokens.at(start)) && !scene.tokens.at(start).new_line;
-        // "my dash site": the word before a spoken dash belongs to it.
-        let dashed = token.class == Class::Word
-            && token.has(Flags::DASH | Flags::UNDERSCORE)
-            && left > 0
-            && is_solid(scene.free(left - 1))
-            && !scene.tokens.at(start).new_line;
-        if !glued && !spelled && !dashed {
-            break;
-        }
-        start = if dashed { left - 1 } else { left };
-    }
-    while start + 1 < dot && !is_solid(scene.tokens.at(start)) {
-        start += 1;
-    }
-    Some(start)
-}
-
-/// Where a spoken "h t t p s colon slash slash" before `first` begins.
-fn scheme_start(scene: &Scene<'_>, first: usize) -> usize {
-    let slash = |back: usize| first.checked_sub(back).is_some_and(|at| scene.free(at).has(Flags::SLASH));
-    let colon = first.checked_sub(3).filter(|at| scene.free(*at).has(Flags::COLON));
-    let Some(colon) = colon.filter(|_| slash(1) && slash(2)) else { return first };
-    let mut start = colon;
-    for _ in 0..5 {
-        if start == 0 || !(scene.free(start - 1).is_letter() || scene.free(start - 1).has(Flags::SCHEME)) {
-            break;
-        }
-        start -= 1;
-    }
-    start
 }

@@ -98,7 +98,28 @@ fn month_after(scene: &Scene<'_>, day: usize) -> Option<usize> {
     ordinal(month, 12).then_some(month)
 }
 
+/// "Expires September 2027", "expiry November twenty eight": the last token of the year, where a card is spoken of or speech is read.
+fn expiry_at(scene: &Scene<'_>, month: usize) -> Option<usize> {
+    let expiry = Hint::Of(Entity::CardExpiry);
+    scene.context_for(month, |hint| hint == expiry).filter(|context| context.near)?;
+    if !scene.lenient
+        && !scene.is_spoken_of(Hint::Of(Entity::Card))
+        && !scene.is_kind_before(month, Entity::Card)
+    {
+        return None;
+    }
+    let next = month + 2 + usize::from(scene.free(month + 2).is(b'-'));
+    let two = matches!(scene.free(month + 1).meaning.sense, Sense::Ten(20..=40));
+    let ones = matches!(scene.free(next).meaning.sense, Sense::Digit(1..));
+    let written = scene.free(month + 1).class == Class::Digits && scene.free(month + 1).len() == 2;
+    let short = if two && ones { Some(next) } else { (two || written).then_some(month + 1) };
+    year_at(scene, month + 1).or(short)
+}
+
 fn find_at(scene: &mut Scene<'_>, month: usize) {
+    if let Some(last) = expiry_at(scene, month) {
+        return scene.take(Entity::CardExpiry, month, last, 0.7, "expiry");
+    }
     let before = day_before(scene, month);
     let (after_day, day_after) = match before {
         Some(_) => (month + 1, None),

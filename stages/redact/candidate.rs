@@ -45,17 +45,20 @@ impl Candidate<'_> {
         self.groups.iter().all(|group| group.form != Form::Written)
     }
 
-    /// What the context adds to the score of a kind.
+    /// What the context adds to the score of a kind. "Medicare" is said in two countries; of one the numbers are digits alone.
     pub fn context_score(&self, kind: Entity) -> f32 {
         match self.context {
-            Some(Context { hint: Hint::Of(said), near }) if said == kind => {
+            Some(Context { hint: Hint::Of(said), near })
+                if said == kind || kind == Entity::AuMedicare && said == Entity::Mbi =>
+            {
                 if near {
                     0.6
                 } else {
                     0.35
                 }
             }
-            Some(Context { hint: Hint::Of(_), near: true }) => -0.4,
+            // "CPF/CNPJ": a sure form outweighs the nearer of two phrases.
+            Some(Context { hint: Hint::Of(_), near: true }) => -0.38,
             _ => 0.0,
         }
     }
@@ -160,17 +163,16 @@ static BY_LENGTH: LazyLock<Vec<Vec<&DigitRow>>> = LazyLock::new(|| {
 /// The best row for a candidate among those that `wanted` lets take part.
 pub fn best(candidate: &Candidate<'_>, wanted: impl Fn(Entity) -> bool) -> Guess {
     let mut best = Guess { kind: Entity::Number, rule: "number", score: 0.0 };
-    let mut offer = |kind, rule, score: f32| {
-        if score > best.score {
-            best = Guess { kind, rule, score: score.clamp(0.0, 1.0) };
-        }
-    };
     for row in ids::OWN {
-        offer(row.kind, row.rule, (row.score)(candidate));
+        let score = (row.score)(candidate);
+        if score > best.score {
+            best = Guess { kind: row.kind, rule: row.rule, score: score.clamp(0.0, 1.0) };
+        }
     }
     for row in BY_LENGTH.get(candidate.digits.len()).into_iter().flatten() {
-        if wanted(row.kind) {
-            offer(row.kind, row.rule, row.score(candidate));
+        let score = row.score(candidate);
+        if score > best.score && wanted(row.kind) {
+            best = Guess { kind: row.kind, rule: row.rule, score: score.clamp(0.0, 1.0) };
         }
     }
     best

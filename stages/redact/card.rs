@@ -9,7 +9,10 @@ pub fn score(candidate: &Candidate<'_>) -> f32 {
     let context = candidate.context_score(Entity::Card);
     match candidate.digits.len() {
         12..=19 => {
-            let check = if checks::luhn(candidate.digits) { 0.4 } else { 0.0 };
+            // Cards of fifteen digits begin with 34 or 37; the serial numbers of telephones have as many, and the same check.
+            let other = matches!(candidate.digits, [first, second, rest @ ..]
+                if rest.len() == 13 && !(*first == 3 && matches!(second, 4 | 7)));
+            let check = if checks::luhn(candidate.digits) && !other { 0.4 } else { 0.0 };
             let shape = if is_grouped(candidate) { 0.15 } else { 0.0 };
             0.1 + check + shape + context
         }

@@ -78,7 +78,7 @@ fn web_addresses() {
     check("at example.co.uk/path, yes", "at <URL>, yes");
     check("go to w w w dot example dot com", "go to <URL>");
     check("h t t p s colon slash slash example dot d e", "<URL>");
-    check("my website is shop example dot net", "my website is shop <URL>");
+    check("my website is shop example dot net", "my website is <URL>");
     check("ftp://files.example.com/x", "<URL>");
     keep("main.rs and node.js and README.md");
     keep("it is done.It was late");

@@ -26,17 +26,18 @@ const BEFORE: &[(Entity, &str, &str)] = &[
     (Entity::Url, "domain", "top-level domain"), (Entity::ApiKey, "known prefix", "prefix and length"), (Entity::Crypto, "wallet", "base58check, bech32"),
     (Entity::ApiKey, "without order", "length and change of letters and figures"), (Entity::ApiKey, "said to be a secret", "context"),
     (Entity::Username, "said to be a user", "context"), (Entity::Username, "handle", "at sign in front"), (Entity::Iban, "iban", "mod 97, length of the country"),
-    (Entity::Iban, "iban misheard", "country and digits"), (Entity::Mac, "mac", "form"), (Entity::Ip, "ipv6", "RFC 4291"), (Entity::Coordinates, "coordinates", "range, decimals"),
+    (Entity::Iban, "iban misheard", "country and digits"), (Entity::Mac, "mac", "form"), (Entity::Mac, "mac said", "form"), (Entity::Ip, "ipv6", "RFC 4291"), (Entity::Coordinates, "coordinates", "range, decimals"),
     (Entity::Date, "date with month", "day, month, year"),
 ];
 /// Those after the codes.
 #[rustfmt::skip]
 const AFTER: &[(Entity, &str, &str)] = &[
     (Entity::Address, "house and street", "street word"), (Entity::Address, "street and house", "street word"), (Entity::Address, "post box", "form"),
+    (Entity::Address, "said to be an address", "context"), (Entity::Address, "address before a code", "postcode"),
     (Entity::Postcode, "postcode form", "form of the country, or a town beside it"), (Entity::Organization, "organisation", "ending"),
     (Entity::Organization, "organisation cue", "context"), (Entity::Person, "title", "Mr, Dr"), (Entity::Person, "name cue", "context"),
     (Entity::Person, "weak name cue", "context and gazetteer"), (Entity::Person, "full name", "gazetteer"), (Entity::Person, "two names", "gazetteer"),
-    (Entity::Person, "name speaking", "gazetteer"), (Entity::Person, "name", "gazetteer"), (Entity::Person, "name again", "found before in the text"), (Entity::Age, "age", "context"),
+    (Entity::Person, "name speaking", "gazetteer"), (Entity::Person, "name", "gazetteer"), (Entity::Person, "name again", "found before in the text"), (Entity::Person, "initials", "initials"), (Entity::Age, "age", "context"),
     (Entity::Ip, "ipv4", "octets"), (Entity::Date, "date", "day, month, year"), (Entity::DateOfBirth, "date of birth", "context"), (Entity::Time, "time", "hours, minutes"),
     (Entity::Number, "number in context", "three digits after a phrase"), (Entity::Number, "number after a phrase", "five digits, transcripts only"),
     (Entity::Number, "six digits", "no quantity, transcripts only"), (Entity::Number, "spoken digits", "nine said digits"), (Entity::Number, "part of a number", "beside a number, transcripts only"),

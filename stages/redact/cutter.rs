@@ -3,7 +3,8 @@
 //! In: any UTF-8 text. Out: the tokens and their seeds, and which signals the text holds at all. Every byte is visited a fixed number
 //! of times. It must not know what an entity is.
 
-use super::lexicon::{self, Meaning, Table, WHOLE};
+use super::lexicon::{self, Entry, NO_WORD, Table, UNLISTED, WHOLE};
+use super::planes::Planes;
 use super::tag::leading_tag;
 use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value, seed};
 
@@ -14,6 +15,8 @@ pub struct Cut {
     pub list: Vec<Token>,
     /// For each token the bits of [`seed`].
     pub seeds: Vec<u32>,
+    /// The same the other way around.
+    pub planes: Planes,
     /// All bits that any token has.
     pub all: u32,
 }
@@ -21,17 +24,28 @@ pub struct Cut {
 impl Cut {
     /// Cuts `text`, in which tags may also have these names, in place of what it held before.
     pub fn fill(&mut self, text: &str, names: &[String]) {
-        let Self { mut list, mut seeds, .. } = std::mem::take(self);
+        let Self { mut list, mut seeds, mut planes, .. } = std::mem::take(self);
         list.clear();
         seeds.clear();
         let tokens = text.len() / 4 + 4;
         list.reserve(tokens);
         seeds.reserve(tokens);
         let words = lexicon::table();
-        let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default(), all: 0 };
+        let mut cutter = Cutter { text, names, words, at: 0, list, seeds, row: Row::default() };
         cutter.run();
         cutter.end_row();
-        *self = Self { list: cutter.list, seeds: cutter.seeds, all: cutter.all };
+        planes.fill(&cutter.seeds);
+        let all = cutter.seeds.iter().fold(0, |all, seeds| all | seeds);
+        *self = Self { list: cutter.list, seeds: cutter.seeds, planes, all };
+    }
+
+    /// Adds bits to a token.
+    #[inline]
+    pub fn mark(&mut self, index: usize, seeds: u32) {
+        if let Some(bits) = self.seeds.get_mut(index) {
+            *bits |= seeds;
+            self.planes.mark(index, seeds);
+        }
     }
 }
 
@@ -46,7 +60,6 @@ struct Cutter<'a> {
     list: Vec<Token>,
     seeds: Vec<u32>,
     row: Row,
-    all: u32,
 }
 
 /// The row without white space that is being cut.
@@ -74,7 +87,7 @@ impl Cutter<'_> {
         let (mut spaced, mut new_line) = (true, true);
         while let Some(&byte) = bytes.get(self.at) {
             let start = self.at;
-            let mut known = (Meaning::NONE, 0);
+            let mut word = &NO_WORD;
             let class = match BYTE_CLASS.get(usize::from(byte)) {
                 Some(ByteClass::Space) => {
                     spaced = true;
@@ -83,7 +96,7 @@ impl Cutter<'_> {
                     continue;
                 }
                 Some(ByteClass::Letter) => {
-                    known = self.plain_word();
+                    word = self.plain_word();
                     Class::Word
                 }
                 Some(ByteClass::Digit) => self.digits(),
@@ -94,7 +107,7 @@ impl Cutter<'_> {
                         continue;
                     };
                     if class == Class::Word {
-                        known = self.look_up(start);
+                        word = self.look_up(start);
                     }
                     class
                 }
@@ -103,21 +116,24 @@ impl Cutter<'_> {
                 self.end_row();
                 (self.row.first, self.row.start) = (self.list.len(), start);
             }
-            let (meaning, mut seeds) = known;
-            seeds |= match class {
-                Class::Word => self.word_seeds(byte, self.at - start, seeds),
-                Class::Digits => {
-                    self.row.holds |= Row::DIGITS;
-                    seed::NUMBER | seed::FIGURES
-                }
-                Class::Sign(sign) => self.sign_seeds(sign, spaced),
-                Class::Tag(_) => seed::TAKEN,
-                Class::Edge => 0,
-            };
-            self.all |= seeds;
+            let Entry { meaning, seeds, .. } = *word;
+            let seeds = seeds
+                | match class {
+                    Class::Word => self.word_seeds(byte, self.at - start, seeds),
+                    Class::Digits => {
+                        self.row.holds |= Row::DIGITS;
+                        seed::NUMBER | seed::FIGURES
+                    }
+                    Class::Sign(sign) => self.sign_seeds(sign, spaced),
+                    Class::Tag(_) => seed::TAKEN,
+                    Class::Edge => 0,
+                };
             self.seeds.push(seeds);
-            self.list.push(Token { start, end: self.at, class, spaced, new_line, meaning });
-            (spaced, new_line) = (false, false);
+            let capital = class == Class::Word && self.is_capital(byte, start);
+            self.list.push(Token { start, end: self.at, class, spaced, new_line, capital, meaning });
+            new_line = false;
+            spaced = bytes.get(self.at) == Some(&b' ');
+            self.at += usize::from(spaced);
         }
     }
 
@@ -147,12 +163,11 @@ impl Cutter<'_> {
         if seeds & seed::SECRET != 0 {
             self.row.secret = 4;
         }
-        let short = match length {
-            1 => seed::LETTER,
-            2 => seed::PAIR,
-            _ => 0,
-        };
-        if first.is_ascii_lowercase() { short } else { short | seed::CAPITAL }
+        let capital = if first.is_ascii_lowercase() { 0 } else { seed::CAPITAL };
+        if length > 2 {
+            return capital;
+        }
+        capital | if length == 1 { seed::LETTER } else { seed::PAIR }
     }
 
     /// Says of the row that ends here what may begin with it.
@@ -177,7 +192,6 @@ impl Cutter<'_> {
         }
         if let Some(seeds) = self.seeds.get_mut(first) {
             *seeds |= bits;
-            self.all |= bits;
         }
     }
 
@@ -189,7 +203,7 @@ impl Cutter<'_> {
     /// Reads a word that begins with a letter of ASCII, and what it means. Words of up to sixteen letters, all of ASCII, are looked at
     /// eight bytes at a time.
     #[inline]
-    fn plain_word(&mut self) -> (Meaning, u32) {
+    fn plain_word(&mut self) -> &'static Entry {
         let start = self.at;
         let Some(chunk) = self.chunk(start) else {
             self.word();
@@ -218,14 +232,17 @@ impl Cutter<'_> {
         if let Some(chunk) = rest.first_chunk::<WHOLE>() {
             return Some(u128::from_le_bytes(*chunk));
         }
+        if let Some(chunk) = self.text.as_bytes().last_chunk::<WHOLE>() {
+            return Some(u128::from_le_bytes(*chunk) >> (8 * (WHOLE - rest.len())));
+        }
         let mut chunk = [0; WHOLE];
         chunk.get_mut(..rest.len())?.copy_from_slice(rest);
         Some(u128::from_le_bytes(chunk))
     }
 
-    fn look_up(&self, start: usize) -> (Meaning, u32) {
+    fn look_up(&self, start: usize) -> &'static Entry {
         let word = self.text.get(start..self.at).and_then(lexicon::packed);
-        word.map_or((Meaning::NONE, seed::UNLISTED), |key| self.words.get(key))
+        word.map_or(&UNLISTED, |key| self.words.get(key))
     }
 
     fn word(&mut self) -> Class {
@@ -298,6 +315,13 @@ impl Cutter<'_> {
             '＠' => b'@',
             _ => OTHER_SIGN,
         }))
+    }
+
+    /// Whether what begins at `start` with this byte begins with a capital.
+    #[inline]
+    fn is_capital(&self, first: u8, start: usize) -> bool {
+        let wide = || self.text.get(start..).and_then(|rest| rest.chars().next());
+        first.is_ascii_uppercase() || first >= 0x80 && wide().is_some_and(char::is_uppercase)
     }
 
     fn next_char(&self) -> Option<char> {

@@ -5,8 +5,6 @@
 
 use std::sync::LazyLock;
 
-use super::lexicon::{WHOLE, packed};
-
 /// What is known of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known(u8);
@@ -72,21 +70,38 @@ pub fn known(word: &str) -> Known {
 }
 
 /// The hash of a word in small letters.
+pub fn hash(word: &str) -> u64 {
+    let long = || {
+        let small = word.to_lowercase();
+        let key = |eight: &[u8]| eight.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte));
+        short(&small).unwrap_or_else(|| mixed(small.len(), small.as_bytes().chunks(8).map(key)))
+    };
+    short(word).unwrap_or_else(long)
+}
+
+/// The hash of a word of two to sixteen letters of ASCII: from its first and its last eight bytes, or four, or all.
+fn short(word: &str) -> Option<u64> {
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    const WIDE: u64 = 0x8080_8080_8080_8080;
+    let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    let bytes = word.as_bytes();
+    let [low, high] = match bytes.len() {
+        2..4 => [u64::from(u16::from_le_bytes(*bytes.first_chunk()?)), u64::from(*bytes.last()?)],
+        4..8 => [four(bytes.first_chunk()?), four(bytes.last_chunk()?)],
+        8..=16 => [u64::from_le_bytes(*bytes.first_chunk()?), u64::from_le_bytes(*bytes.last_chunk()?)],
+        _ => return None,
+    };
+    ((low | high) & WIDE == 0).then(|| mixed(word.len(), [low | SMALL, high | SMALL].into_iter()))
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
-fn hash(word: &str) -> u64 {
+fn mixed(length: usize, parts: impl Iterator<Item = u64>) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mix = |hash: u64, half: u64| {
-        let product = u128::from(hash ^ half) * u128::from(ODD);
+    let mix = |hash: u64, part: u64| {
+        let product = u128::from(hash ^ part) * u128::from(ODD);
         (product as u64) ^ (product >> 64) as u64
     };
-    let part = |hash: u64, key: u128| mix(mix(hash, key as u64), (key >> 64) as u64);
-    if word.len() <= WHOLE && word.is_ascii() {
-        return part(word.len() as u64, packed(word).unwrap_or(0)).wrapping_mul(ODD);
-    }
-    let word = word.to_lowercase();
-    let chunks = word.as_bytes().chunks(WHOLE);
-    let key = |chunk: &[u8]| chunk.iter().rev().fold(0, |key, byte| key << 8 | u128::from(*byte));
-    chunks.fold(word.len() as u64, |hash, chunk| part(hash, key(chunk))).wrapping_mul(ODD)
+    parts.fold((length as u64).wrapping_mul(ODD), mix).wrapping_mul(ODD)
 }
 
 /// The first slot and the fingerprint, which is never 0.

@@ -67,13 +67,16 @@ fn pair_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
     for _ in 0..5 {
         let token = scene.free(at);
         let compass = token.is_letter() && "NSEWnsew".contains(scene.tokens.str(token));
-        let word =
-            said && ["and", "longitude", "long", "lng", "lon", "by"].contains(&scene.tokens.str(token));
+        let word = said
+            && ["and", "longitude", "long", "lng", "lon", "by"]
+                .iter()
+                .any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word));
         if !(token.is(b',')
             || token.is(b'-')
             || token.is(b'%')
             || token.is(b'/')
             || token.is(b':')
+            || said && token.is(b'=')
             || compass
             || word)
         {

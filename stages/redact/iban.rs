@@ -25,11 +25,12 @@ const SHORTEST: usize = 12;
 
 /// Finds the IBANs.
 pub fn find(scene: &mut Scene<'_>) {
-    let mut reading = Reading::default();
+    let mut reading = scene.rooms.iban.take();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
         index = find_at(scene, at, &mut reading).unwrap_or(at + 1);
     }
+    scene.rooms.iban.set(reading);
 }
 
 /// "at", "me", "no" are country codes too.
@@ -42,8 +43,8 @@ fn is_common_word(scene: &Scene<'_>, first: usize) -> bool {
 }
 
 /// What is read from a place on, in the rooms of what was read before.
-#[derive(Default)]
-struct Reading {
+#[derive(Debug, Default)]
+pub struct Reading {
     symbols: Vec<u8>,
     /// For every piece: the symbols up to its end and its last token.
     ends: Vec<(usize, usize)>,
@@ -53,7 +54,7 @@ struct Reading {
 /// Reads an IBAN that begins at the token `first`; the index after it.
 fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
     let far = if scene.tokens.has_seed(first, seed::PAIR) { NEAR } else { FAR };
-    if !(first + 1..first + far).any(|at| scene.tokens.has_seed(at, seed::NUMBER)) {
+    if !scene.tokens.any_in(first + 1..first + far, seed::NUMBER) {
         return None;
     }
     let (country, after) = country(scene, first)?;

@@ -48,6 +48,7 @@ pub const CODES: &[&[CodeRow]] = &[
     spain::CODES,
     germany::CODES,
     europe::CODES,
+    americas::CODES,
     asia::CODES,
     vehicle::CODES,
 ];

@@ -188,6 +188,8 @@ entities! {
     TrTckn = "TR_TCKN", Number, Default;
     /// A South African identity number.
     ZaId = "ZA_ID", Number, Default;
+    /// A Mexican population registry code.
+    MxCurp = "MX_CURP", Number, Default;
     /// A number that is personal or may be: policies, licences, misheard digits.
     Number = "NUMBER", Number, Default;
     /// A word of `deny`, or what a pattern of the pipeline file finds.

@@ -137,6 +137,9 @@ impl Flags {
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);
 
+    /// A vehicle, or what speaks of its plate.
+    pub const VEHICLE: Self = Self(1 << 45);
+
     /// Letters of a word or a name follow: "spelled".
     pub const SPELLS: Self = Self(1 << 44);
 
@@ -191,17 +194,23 @@ impl Meaning {
 pub const WHOLE: usize = 16;
 /// Words longer than this many bytes are in no list.
 const LONGEST: usize = 40;
-/// A power of two, twice the number of words.
-const SLOTS: usize = 1 << 12;
+/// A power of two, four times the number of words: most words are in no list, and the first slot is to say so.
+const SLOTS: usize = 1 << 13;
 
 /// A listed word.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub struct Entry {
     key: u128,
-    meaning: Meaning,
+    /// What it means.
+    pub meaning: Meaning,
     /// The bits of [`seed`] that follow from the meaning.
-    seeds: u32,
+    pub seeds: u32,
 }
+
+/// In place of a word that is in no list.
+pub static UNLISTED: Entry = Entry { key: 0, meaning: Meaning::NONE, seeds: seed::UNLISTED };
+/// In place of what is no word.
+pub static NO_WORD: Entry = Entry { key: 0, meaning: Meaning::NONE, seeds: 0 };
 
 /// The words, and for each hash which of them it may be: small, so that it stays in the cache.
 pub struct Table {
@@ -225,7 +234,7 @@ pub fn table() -> &'static Table {
 
 /// Looks a word up, in any case.
 pub fn meaning(word: &str) -> Meaning {
-    packed(word).map_or(Meaning::NONE, |key| TABLE.get(key).0)
+    packed(word).map_or(Meaning::NONE, |key| TABLE.get(key).meaning)
 }
 
 /// A word with its letters of ASCII in lower case as one number, its first byte the lowest: itself, or for a long one its FNV-1a hash.
@@ -245,7 +254,7 @@ pub fn packed(word: &str) -> Option<u128> {
 fn place(key: u128) -> (usize, u16) {
     let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(23);
     let hash = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    ((hash >> 52) as usize, (hash >> 20) as u16)
+    ((hash >> (64 - SLOTS.trailing_zeros())) as usize, (hash >> 20) as u16)
 }
 
 impl Table {
@@ -278,11 +287,11 @@ impl Table {
         table
     }
 
-    /// What the word of a key means, and the bits of [`seed`] that follow from it.
+    /// The word of a key, or [`UNLISTED`].
     #[inline]
-    pub fn get(&self, key: u128) -> (Meaning, u32) {
-        let entry = self.find(key).1.and_then(|word| self.words.get(word));
-        entry.map_or((Meaning::NONE, seed::UNLISTED), |entry| (entry.meaning, entry.seeds))
+    pub fn get(&self, key: u128) -> &Entry {
+        let word = self.find(key).1;
+        word.and_then(|word| self.words.get(word)).unwrap_or(&UNLISTED)
     }
 
     /// The slot where a key is or would be, and its word.

@@ -32,9 +32,9 @@ pub fn find(scene: &mut Scene<'_>) -> bool {
         return false;
     }
     let before = scene.found.len();
-    let mut run = std::mem::take(&mut scene.run);
+    let mut run = scene.rooms.run.take();
     let mut places = places(scene, &mut run);
-    scene.run = run;
+    scene.rooms.run.set(run);
     spread(scene, &mut places);
     places.reverse();
     spread(scene, &mut places);
@@ -94,11 +94,16 @@ fn places(scene: &Scene<'_>, run: &mut Run) -> Vec<Place> {
     places
 }
 
+/// Whether a token belongs to a personal number that was found now.
+fn is_found(scene: &Scene<'_>, index: usize) -> bool {
+    scene.is_personal_number(index) && !matches!(scene.tokens.at(index).class, Class::Tag(_))
+}
+
 fn place_at(scene: &Scene<'_>, index: usize, run: &mut Run) -> Option<Place> {
-    let token = scene.tokens.at(index);
     if scene.is_taken(index) {
-        let personal = scene.is_personal_number(index) && !matches!(token.class, Class::Tag(_));
-        return Some(Place { first: index, last: index, personal, loose: false });
+        let personal = is_found(scene, index);
+        let more = (index + 1..).take_while(|at| scene.is_taken(*at) && is_found(scene, *at) == personal);
+        return Some(Place { first: index, last: index + more.count(), personal, loose: false });
     }
     run_at(&scene.tokens, index, Grammar { lenient: true }, run)?;
     let free = run.free(|at| scene.is_taken(at));

@@ -184,7 +184,10 @@ impl Reader<'_, '_, '_> {
     }
 
     fn figures(&mut self, index: usize, token: Token) -> usize {
-        self.run.digits.extend(self.tokens.str(token).chars().filter_map(digit_value));
+        let text = self.tokens.str(token);
+        for digit in text.chars().filter_map(digit_value) {
+            self.run.digits.push(digit);
+        }
         index + 1
     }
 
@@ -197,12 +200,11 @@ impl Reader<'_, '_, '_> {
     }
 
     fn word(&mut self, index: usize, sense: Sense) -> Option<(usize, Form)> {
-        let next = self.joined(index);
-        let follower = self.tokens.at(next);
         match sense {
             Sense::Digit(digit) => {
                 self.run.digits.push(digit);
                 if self.tokens.at(index).is_letter()
+                    && let (next, follower) = self.joined(index)
                     && self.tokens.glued(next)
                     && follower.class == Class::Digits
                 {
@@ -211,6 +213,7 @@ impl Reader<'_, '_, '_> {
             }
             Sense::Teen(value) => self.run.digits.extend([1, value - 10]),
             Sense::Ten(value) => {
+                let (next, follower) = self.joined(index);
                 let ones = match (follower.class, follower.meaning.sense) {
                     (_, Sense::Digit(ones @ 1..)) => Some(ones),
                     (Class::Digits, _) if follower.len() == 1 && next == index + 1 => {
@@ -224,6 +227,7 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Sense::Repeat(times) => {
+                let (next, follower) = self.joined(index);
                 let next = if follower.is(b',') { next + 1 } else { next };
                 let follower = self.tokens.at(next);
                 let digit = match (follower.class, follower.meaning.sense) {
@@ -253,13 +257,11 @@ impl Reader<'_, '_, '_> {
         self.tokens.str(token).chars().next().and_then(digit_value)
     }
 
-    /// The index of the next token, past a hyphen glued to both sides ("twenty-five").
-    fn joined(&self, index: usize) -> usize {
-        if self.tokens.at(index + 1).is(b'-') && self.tokens.is_inner(index + 1) {
-            index + 2
-        } else {
-            index + 1
-        }
+    /// The next token and its index, past a hyphen glued to both sides ("twenty-five").
+    fn joined(&self, index: usize) -> (usize, Token) {
+        let hyphen = self.tokens.at(index + 1).is(b'-') && self.tokens.is_inner(index + 1);
+        let next = index + 1 + usize::from(hyphen);
+        (next, self.tokens.at(next))
     }
 
     /// Whether a word that sounds like a digit has a real number before it and after it, with at most one more such word.

@@ -33,7 +33,7 @@ const LONGEST: usize = 19;
 /// Finds the numbers.
 pub fn find(scene: &mut Scene<'_>) {
     let grammar = Grammar { lenient: scene.lenient };
-    let mut run = std::mem::take(&mut scene.run);
+    let mut run = scene.rooms.run.take();
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::NUMBER) {
         index = at;
@@ -54,7 +54,7 @@ pub fn find(scene: &mut Scene<'_>) {
             None => index += 1,
         }
     }
-    scene.run = run;
+    scene.rooms.run.set(run);
 }
 
 /// The end of "0x80077750".
@@ -197,6 +197,12 @@ fn without_leading_year(run: &Run, range: Range<usize>) -> Range<usize> {
 
 /// The first number of what may hold more digits than any number: up to where one clearly ends.
 fn first_part(run: &Run, range: Range<usize>) -> Range<usize> {
+    let all = run.groups.get(range.clone()).unwrap_or(&[]);
+    if all.iter().map(Group::len).sum::<usize>() <= LONGEST
+        && !all.iter().skip(1).any(|group| group.gap.new_line)
+    {
+        return range;
+    }
     let mut digits = 0;
     for index in range.clone() {
         let Some(group) = run.groups.get(index) else { break };
@@ -232,6 +238,10 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
     let after = if asked { scene.context_after(last.last + 1) } else { None };
     let context = after.filter(|after| after.hint.is_for_digits()).or(context);
     let near = context.is_some_and(|context| context.near);
+    let digits = last.to - first.from;
+    if !near && matches!(digits, 3..=4) && is_code_of_card(scene, first.first) {
+        return scene.take(Entity::Cvv, first.first, last.last, 0.6, "code beside a card");
+    }
     if !near && quantity::is_impersonal(scene, run, range.clone()) {
         return pass(scene, run, range, "a count, a score, a version, a year or a decimal");
     }
@@ -246,12 +256,71 @@ fn judge_part(scene: &mut Scene<'_>, run: &Run, range: Range<usize>) {
         phone_after: has_phone_after(scene, last.last + 1),
     };
     let best = candidate::best(&candidate, |kind| scene.wants(kind));
-    let Some(Guess { kind, rule, score }) = verdict(scene.lenient, &candidate, sure, best) else {
+    if is_plain_year(run, &candidate) {
+        return pass(scene, run, range, "a year");
+    }
+    if candidate.is_said_to_be(Entity::Phone) && is_hour(scene, run, groups) {
+        return pass(scene, run, range, "a time of day");
+    }
+    let Some(guess) = verdict(scene.lenient, &candidate, sure, best) else {
         return pass(scene, run, range, "too few digits, and nothing before it says whose they are");
     };
-    let start = if near { letters_before(scene, start) } else { start };
+    let Guess { kind, rule, score } = placed(scene, &candidate, guess, last.last + 1);
+    let minus = kind == Entity::Coordinates && scene.free_before(start).has(Flags::DASH);
+    let start = start - usize::from(minus);
+    let start = if near { letters_before(scene, start, kind != Entity::Phone) } else { start };
     let end = if near { letters_after(scene, last.last) } else { last.last };
     scene.take(kind, start, end, score, rule);
+}
+
+/// "4539 ..., code 415": the word before three or four digits, where a card was found a few words before.
+fn is_code_of_card(scene: &Scene<'_>, first: usize) -> bool {
+    let mut at = first;
+    for _ in 0..3 {
+        let token = scene.free_before(at);
+        let link = token.has(Flags::LINK)
+            || matches!(token.class, Class::Sign(b':' | b'\''))
+            || token.is_apostrophe();
+        if !link || at == 0 {
+            break;
+        }
+        at -= 1;
+    }
+    scene.tokens.str(scene.free_before(at)).eq_ignore_ascii_case("code")
+        && [Entity::Card, Entity::CardExpiry].iter().any(|kind| scene.is_kind_before(first, *kind))
+}
+
+/// "It expires in 2027": no month, so no card's.
+fn is_plain_year(run: &Run, candidate: &Candidate<'_>) -> bool {
+    let [group] = candidate.groups else { return false };
+    candidate.is_said_to_be(Entity::CardExpiry)
+        && group.form == Form::Written
+        && group.len() == 4
+        && run.value(group).is_some_and(calendar::is_year)
+}
+
+/// "Ring me at four thirty": an hour and its minutes.
+fn is_hour(scene: &Scene<'_>, run: &Run, groups: &[Group]) -> bool {
+    let [hour, minutes] = groups else { return false };
+    let before = scene.tokens.str(scene.free_before(hour.first));
+    let told =
+        ["at", "by", "before", "after", "until", "till"].iter().any(|word| before.eq_ignore_ascii_case(word));
+    let hours = hour.len() <= 2 && run.value(hour).is_some_and(|value| (1..=12).contains(&value));
+    told && hours && minutes.len() == 2 && run.value(minutes).is_some_and(|value| value < 60)
+}
+
+/// "The pin code is 560034, Bangalore" is a postcode; decimals after "latitude" are a place.
+fn placed(scene: &Scene<'_>, candidate: &Candidate<'_>, guess: Guess, after: usize) -> Guess {
+    let town = after + usize::from(scene.free(after).is(b',') || scene.free(after).is(b'-'));
+    let about = scene.known_free(town);
+    if guess.kind == Entity::Pin && candidate.digits.len() == 6 && about.is_place() && !about.is_common() {
+        return Guess { kind: Entity::Postcode, rule: "postcode", ..guess };
+    }
+    let decimal = candidate.groups.iter().any(|group| group.gap.dot_word || group.gap.is(b'.'));
+    if guess.kind == Entity::Number && decimal && candidate.is_said_to_be(Entity::Coordinates) {
+        return Guess { kind: Entity::Coordinates, rule: "coordinates", ..guess };
+    }
+    guess
 }
 
 /// How many digits were said. Words that only sound like digits count where digits are said one by one.
@@ -312,7 +381,9 @@ fn has_phone_after(scene: &Scene<'_>, index: usize) -> bool {
 }
 
 /// Letters said or written right before a number that has letters: a licence, a passport.
-fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
+///
+/// Words that spell letters ("delta echo") are names elsewhere, so they count only where `spelled` says so.
+fn letters_before(scene: &Scene<'_>, first: usize, spelled: bool) -> usize {
     let mut start = first;
     for _ in 0..4.min(start) {
         let token = scene.free_before(start);
@@ -320,7 +391,8 @@ fn letters_before(scene: &Scene<'_>, first: usize) -> usize {
             && (scene.tokens.before(start - 1).is(b'\'') || scene.tokens.before(start - 1).is_apostrophe());
         let glued = scene.tokens.glued(start) && token.class == Class::Word && token.len() <= 4;
         let pronoun = matches!(scene.tokens.str(token), "a" | "I" | "i" | "s" | "x");
-        if owner || !glued && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
+        let spells = spelled && token.meaning.letter > 0;
+        if owner || !glued && !spells && (!token.is_letter() || pronoun || token.has(Flags::LINK)) {
             break;
         }
         start -= 1;

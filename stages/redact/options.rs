@@ -61,6 +61,7 @@ impl Country {
 
     const CODES: &'static [&'static str] = &[
         "US", "UK", "IN", "PL", "CA", "ES", "DE", "FR", "IT", "AU", "BR", "SG", "SE", "KR", "TH", "TR", "ZA",
+        "MX",
     ];
 
     /// Its two letters.

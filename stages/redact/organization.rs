@@ -146,6 +146,9 @@ fn name_end(scene: &Scene<'_>, first: usize) -> usize {
 }
 
 fn is_after_cue(scene: &Scene<'_>, index: usize) -> bool {
+    if !scene.tokens.has_seed(index.wrapping_sub(1), seed::FIRM_CUE | seed::COLON_SIGN) {
+        return false;
+    }
     let colon = scene.free_before(index).is(b':');
     let end = index - usize::from(colon);
     let last = scene.free_before(end);

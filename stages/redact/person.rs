@@ -8,7 +8,10 @@ use super::kind::Entity;
 use super::lexicon::Flags;
 use super::person_again::{Names, find_again, remember};
 use super::person_cue::{Cue, matching};
+use super::person_new::{self, label_before, with_given};
+use super::person_not::{is_plain_noun, is_thing, is_thing_word};
 use super::person_run::{is_function_word, is_month, is_number_word, run_end};
+use super::person_spelled;
 use super::scene::Scene;
 use super::token::{Class, Token, seed};
 
@@ -25,7 +28,7 @@ mod score {
 pub fn find(scene: &mut Scene<'_>) {
     const ROUNDS: usize = 4;
     if scene.tokens.any(seed::SPELLS) {
-        find_spelled(scene);
+        person_spelled::find(scene);
     }
     let mut names = Names::default();
     for _ in 0..ROUNDS {
@@ -36,46 +39,38 @@ pub fn find(scene: &mut Scene<'_>) {
     }
 }
 
-/// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".
-fn find_spelled(scene: &mut Scene<'_>) {
-    const FEWEST: usize = 3;
-    const LETTERS: usize = 40;
-    let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::SPELLS) {
-        index = at + 1;
-        let mut first = index;
-        while first < index + 3 && !scene.free(first).is_letter() && scene.free(first).class != Class::Edge {
-            first += 1;
-        }
-        let (mut last, mut letters, mut next) = (first, 0, first);
-        while letters < LETTERS {
-            let token = scene.free(next);
-            if token.is_letter() {
-                last = next;
-                letters += 1;
-            } else if !matches!(token.class, Class::Sign(b'-' | b',' | b'.')) || next > last + 1 {
-                break;
-            }
-            next += 1;
-        }
-        if letters >= FEWEST {
-            scene.take(Entity::Person, first, last, score::WEAK, "name spelled");
-            index = last + 1;
-        }
-    }
-}
-
 fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     let mut index = 0;
     while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
         index = at + 1;
-        if let Some((first, last, score, rule)) = name_at(scene, at) {
+        if may_begin(scene, at)
+            && let Some((first, last, score, rule)) = name_at(scene, at)
+        {
+            if rule != "name cue" && is_thing(scene, first, last) {
+                index = last + 1;
+                continue;
+            }
+            let last = with_given(scene, first, last);
             remember(scene, first, last, names);
             let first = with_prefix(scene, first);
             scene.take(Entity::Person, first, last, score, rule);
-            index = last + 1;
+            index = person_spelled::behind(scene, last).unwrap_or(last) + 1;
         }
     }
+}
+
+/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue before it, or behind it
+/// a word that is in no list or says that somebody speaks.
+fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
+    scene.tokens.has_seed(index, seed::CAPITAL)
+        || scene.tokens.has_seed(index + 1, seed::UNLISTED)
+        || is_told(scene, index)
+        || is_speaking(scene, index + 1)
+}
+
+/// Whether a word, or a sign behind a word, that a name may follow stands before a token.
+fn is_told(scene: &Scene<'_>, index: usize) -> bool {
+    index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
 }
 
 /// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
@@ -93,18 +88,32 @@ type Name = (usize, usize, f32, &'static str);
 /// A name that begins at the token `index`: its first and last token, score and rule.
 fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
     let token = scene.free(index);
-    let initial = token.is_letter()
-        && scene.tokens.is_capital(token)
-        && index.checked_sub(1).is_some_and(|before| scene.tokens.at(before).has(Flags::TITLE))
-        && scene.free(index + 1).is(b'.');
-    if token.class != Class::Word || token.len() < 2 && !initial || !may_be_name(scene, index, token) {
+    let capital = scene.tokens.is_capital(token);
+    if token.class != Class::Word {
         return None;
     }
-    let capital = scene.tokens.is_capital(token);
-    if index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD)) {
+    if token.is_letter() {
+        if let Some(name) = person_new::by_initials(scene, index, token) {
+            return Some(name);
+        }
+        if let Some(last) = person_new::after_initial(scene, index, token)
+            && matches!(cue_before(scene, index), Some(Cue::Strong | Cue::Fair))
+        {
+            return Some((index, last, score::WEAK, "weak name cue"));
+        }
+        let dot = usize::from(scene.free_before(index).is(b'.'));
+        let titled = index.checked_sub(1 + dot).is_some_and(|at| scene.tokens.at(at).has(Flags::TITLE));
+        if !capital || !titled || !scene.free(index + 1).is(b'.') {
+            return None;
+        }
+    }
+    if !may_be_name(token, capital) {
+        return None;
+    }
+    if is_told(scene, index) || label_before(scene, index) < index {
         let titled = scene.free_before(index);
         let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
-        if titled.has(Flags::TITLE) && is_title(scene, index, titled) {
+        if titled.has(Flags::TITLE) && is_title(scene, index, titled) && !is_plain_noun(scene, index) {
             let last = run_end(scene, index, true)?;
             return Some((index, last, score::TITLE, "title"));
         }
@@ -126,12 +135,9 @@ fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
 }
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
-fn may_be_name(scene: &Scene<'_>, index: usize, token: Token) -> bool {
+fn may_be_name(token: Token, capital: bool) -> bool {
     !token.has(Flags::STOP | Flags::WEEKDAY | Flags::UNIT | Flags::AT)
-        || scene.tokens.is_capital(token) && {
-            let _ = index;
-            !token.has(Flags::WEEKDAY) && !is_function_word(token)
-        }
+        || capital && !token.has(Flags::WEEKDAY) && !is_function_word(token)
 }
 
 /// "Dr." before a name, not "the doctor said".
@@ -157,7 +163,10 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
 /// The cue that ends right before `index`.
 fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     let before = scene.free_before(index);
-    let mut end = index;
+    let mut end = label_before(scene, index);
+    if end < index {
+        return matching(scene, end).map(|_| Cue::Fair);
+    }
     if before.is(b':')
         || before.is(b',')
         || before.is(b'-')
@@ -205,8 +214,11 @@ fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, perso
     let about = scene.known(index);
     if capital {
         let listed = about.is_first() || about.is_last();
-        let name = listed && !about.is_place() || personal && about.is_first() && !about.is_common();
-        let named = name || about.is_unknown() && is_named_on(scene, index);
+        let thing = !personal && is_thing_word(scene.tokens.str(token));
+        let name =
+            listed && !about.is_place() && !thing || personal && about.is_first() && !about.is_common();
+        let new = || is_named_on(scene, index) || person_new::is_told(scene, index, personal);
+        let named = name || about.is_unknown() && new();
         let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
         return named && !acronym && !token.has(Flags::MODEL) && !is_heading(scene, index);
     }
@@ -253,7 +265,7 @@ fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
 
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
 fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
-    if is_number_word(token) && !is_month(token) {
+    if is_number_word(token) && !is_month(token) || token.has(Flags::GREETING) {
         return None;
     }
     if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
@@ -327,9 +339,13 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if month {
         return None;
     }
-    let alone = about.is_first() && about.is_name_alone()
-        || about.is_first() && !about.is_place() && !start && (acts || possessive || !about.is_common())
-        || about.is_last() && about.is_name_alone() && (!start || acts || possessive) && !tag_after;
+    let thing = is_thing_word(scene.tokens.str(token));
+    let alone = about.is_first() && about.is_name_alone() && !thing
+        || about.is_first()
+            && !about.is_place()
+            && !start
+            && (acts || possessive || !about.is_common() && !thing)
+        || about.is_last() && about.is_name_alone() && !thing && (!start || acts || possessive) && !tag_after;
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {

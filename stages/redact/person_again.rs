@@ -2,8 +2,9 @@
 //!
 //! In: a scene and what was found. Out: more findings. It must not know how a name is found first.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
+use super::gazetteer;
 use super::kind::Entity;
 use super::lexicon::Flags;
 use super::scene::Scene;
@@ -12,11 +13,12 @@ use super::token::{Class, seed};
 /// How sure a name is that is found again.
 const SCORE: f32 = 0.6;
 
-/// Words of names that were found, in small letters.
+/// Words of names that were found, in any case.
 #[derive(Default)]
 pub struct Names {
-    words: HashSet<String>,
-    /// A bit for each word of ASCII by its length and last letter: so that most others are passed at a glance.
+    /// Their hashes.
+    words: BTreeSet<u64>,
+    /// A bit for each by its length and last letter: so that most other words are passed at a glance.
     prints: u64,
     /// Whether one goes beyond ASCII.
     wide: bool,
@@ -29,16 +31,14 @@ impl Names {
     }
 
     fn insert(&mut self, word: &str) {
-        let small = word.to_lowercase();
-        self.wide |= !small.is_ascii();
-        self.prints |= print(&small);
-        self.words.insert(small);
+        self.wide |= !word.is_ascii();
+        self.prints |= print(word);
+        self.words.insert(gazetteer::hash(word));
     }
 
     fn has(&self, word: &str) -> bool {
-        let may =
-            if word.is_ascii() { self.prints & print(word) != 0 } else { self.wide || self.prints != 0 };
-        may && self.words.contains(&word.to_lowercase())
+        let may = self.wide || self.prints & print(word) != 0;
+        may && self.words.contains(&gazetteer::hash(word))
     }
 }
 

@@ -39,6 +39,10 @@ const CUES: &[(&str, Cue)] = &[
     ("ich heiße", Cue::Strong), ("mein name ist", Cue::Strong), ("je m'appelle", Cue::Strong), ("me llamo", Cue::Strong),
     ("mi chiamo", Cue::Strong), ("meu nome é", Cue::Strong), ("spell it", Cue::Weak), ("under the name", Cue::Strong),
     ("in the name of", Cue::Strong), ("maiden name", Cue::Strong), ("maiden name is", Cue::Strong), ("name of", Cue::Weak),
+    ("pt", Cue::Fair), ("holder", Cue::Weak), ("attendee", Cue::Fair), ("passenger", Cue::Fair), ("guest", Cue::Fair), ("tenant", Cue::Fair),
+    ("applicant", Cue::Fair), ("claimant", Cue::Fair), ("landlord", Cue::Fair), ("participant", Cue::Fair), ("owner", Cue::Fair), ("seller", Cue::Fair), ("buyer", Cue::Fair),
+    ("recipient", Cue::Fair), ("sender", Cue::Fair), ("payee", Cue::Fair), ("insured", Cue::Fair), ("guardian", Cue::Fair), ("instructor", Cue::Fair),
+    ("supervisor", Cue::Fair), ("beneficiary", Cue::Fair), ("cc", Cue::Fair), ("next of kin", Cue::Fair),
     ("reservation for", Cue::Weak), ("message for", Cue::Weak), ("booked for", Cue::Weak), ("reach", Cue::Weak),
 ];
 

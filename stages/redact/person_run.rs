@@ -76,6 +76,15 @@ fn next_word(scene: &Scene<'_>, at: usize, capital: bool, sure: bool) -> Option<
         }
     }
     let about = scene.known(at);
+    let apostrophe = scene.free(at + 1).is(b'\'') || scene.free(at + 1).is_apostrophe();
+    if capital
+        && token.is_letter()
+        && apostrophe
+        && scene.tokens.is_inner(at + 1)
+        && scene.tokens.is_capital(scene.free(at + 2))
+    {
+        return Some(at + 2);
+    }
     if capital {
         let initial = token.is_letter() && scene.tokens.is_capital(token) && word != "I";
         let initial = initial && (scene.free(at + 1).is(b'.') || scene.tokens.is_capital(scene.free(at + 1)));

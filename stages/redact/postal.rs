@@ -2,6 +2,7 @@
 //!
 //! In: a scene. Out: findings. A house number with a street is an address; a door, a box, a town with its code make it longer.
 
+use super::dwelling;
 use super::kind::Entity;
 use super::lexicon::Flags;
 use super::number::{Grammar, Run, group_at, group_into, run_at};
@@ -15,8 +16,13 @@ const BOX_DIGITS: usize = 6;
 
 /// Finds addresses and postcodes.
 pub fn find(scene: &mut Scene<'_>) {
+    find_forms(scene);
+    dwelling::find(scene);
+}
+
+fn find_forms(scene: &mut Scene<'_>) {
     let seeds = if scene.tokens.any(seed::STREET) {
-        seed::NUMBER | seed::CAPITAL
+        seed::NUMBER | seed::CAPITAL | seed::STREET
     } else {
         seed::FIGURES | seed::CAPITAL
     };
@@ -31,6 +37,25 @@ pub fn find(scene: &mut Scene<'_>) {
             scene.take(Entity::Address, with_door_before(scene, at), last, 0.8, rule);
             index = last + 1;
         } else if let Some((first, last, score)) = postcode_at(scene, at) {
+            // A house and a town with their code are one address; what a house number ends is one by itself.
+            match dwelling::start_before(scene, first) {
+                Some(start) if scene.tokens.at(start).class == Class::Digits => {
+                    scene.take(
+                        Entity::Address,
+                        with_door_before(scene, start),
+                        last,
+                        score,
+                        "address before a code",
+                    );
+                    index = last + 1;
+                    continue;
+                }
+                Some(start) => {
+                    let comma = usize::from(scene.free_before(first).is(b','));
+                    scene.take(Entity::Address, start, first - 1 - comma, score, "address before a code");
+                }
+                None => {}
+            }
             scene.take(Entity::Postcode, first, last, score, "postcode form");
             index = last + 1;
         } else if let Some(last) = said_after_state(scene, at) {
@@ -46,10 +71,10 @@ fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     let tokens = &scene.tokens;
     let bits = tokens.seeds(index);
     if bits & seed::NUMBER != 0 {
-        let code = || bits & seed::FIGURES != 0 && matches!(tokens.at(index).len(), 4..=6);
+        let code = || bits & seed::FIGURES != 0 && matches!(tokens.at(index).len(), 2..=6);
         return tokens.any(seed::STREET) || code();
     }
-    (index + 1..index + 4).any(|at| tokens.has_seed(at, seed::FIGURES))
+    tokens.any_in(index + 1..index + 4, seed::FIGURES)
         || tokens.any(seed::STREET) && bits & (seed::STREET | seed::LETTER | seed::CUE) != 0
 }
 
@@ -68,14 +93,13 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
         let last = street_end(scene, after).max(street_before(scene, after))?;
         return Some((with_door(scene, last), "house and street"));
     }
-    if token.class != Class::Word || !scene.tokens.is_capital(token) {
+    if token.class != Class::Word || !scene.tokens.is_capital(token) && !is_small_street(scene, token) {
         return None;
     }
     if let Some(last) = street_before(scene, index).and_then(|last| house_after(scene, last + 1)) {
         return Some((with_door(scene, last), "street and house"));
     }
-    let near = (index + 1..index + 4).any(|at| scene.tokens.has_seed(at, seed::FIGURES));
-    if !near {
+    if !scene.tokens.any_in(index + 1..index + 4, seed::FIGURES) {
         return None;
     }
     if token.has(Flags::DOOR)
@@ -88,8 +112,18 @@ fn address_at(scene: &Scene<'_>, index: usize) -> Option<(usize, &'static str)> 
     {
         return Some((last, "street and house"));
     }
-    let last = joined_street(scene, index).and_then(|last| house_after(scene, last + 1))?;
+    let last = joined_street(scene, index)?;
     Some((with_door(scene, last), "street and house"))
+}
+
+/// "ul. Prosta 14", "rue Mouffetard 8": a word before streets that is no other word in English.
+fn is_small_street(scene: &Scene<'_>, token: Token) -> bool {
+    const WORDS: [&str; 12] = [
+        "ul", "ulica", "rue", "calle", "rua", "avenida", "viale", "corso", "praca", "carrera", "aleja",
+        "travessa",
+    ];
+    token.has(Flags::STREET_BEFORE)
+        && WORDS.iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
 }
 
 /// "Apt. 595", "Suite 501", "# 4" after an address.
@@ -102,14 +136,22 @@ fn with_door(scene: &Scene<'_>, last: usize) -> usize {
 }
 
 /// The last token of what follows the word for a door: "4", "4B", "No. 12", "four b".
-fn door_end(scene: &Scene<'_>, door: usize) -> Option<usize> {
+pub fn door_end(scene: &Scene<'_>, door: usize) -> Option<usize> {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let mut at = door + 1;
     at += usize::from(is(at, "no") || is(at, "number"));
     at += usize::from(scene.free(at).is(b'.') || scene.free(at).is(b'#'));
     let number = scene.free(at);
     if number.class == Class::Digits && number.len() <= 5 {
-        let letter = scene.tokens.glued(at + 1) && scene.free(at + 1).is_letter();
+        if scene.free(at + 1).is(b'/')
+            && scene.tokens.is_inner(at + 1)
+            && scene.free(at + 2).class == Class::Digits
+        {
+            return Some(at + 2);
+        }
+        let letter = scene.free(at + 1);
+        let apart = scene.tokens.is_capital(letter) && scene.free(at + 2).is(b',') && !letter.new_line;
+        let letter = letter.is_letter() && (scene.tokens.glued(at + 1) || apart);
         return Some(at + usize::from(letter));
     }
     if !number.is_letter() && !number.meaning.sense.is_number() {
@@ -153,6 +195,10 @@ fn after_door(scene: &Scene<'_>, index: usize) -> Option<usize> {
             Class::Digits if token.len() <= 3 => {}
             Class::Sign(b',' | b'-' | b'.') => {}
             Class::Word if scene.tokens.is_capital(token) => {}
+            Class::Word
+                if scene.tokens.glued(at)
+                    && token.len() == 2
+                    && scene.free_before(at).class == Class::Digits => {}
             _ => return None,
         }
         at += 1;
@@ -181,7 +227,7 @@ fn said_after_state(scene: &Scene<'_>, index: usize) -> Option<usize> {
 }
 
 /// ", Springfield, IL 62704", ", 10115 Berlin" after an address.
-fn with_town(scene: &Scene<'_>, last: usize) -> usize {
+pub fn with_town(scene: &Scene<'_>, last: usize) -> usize {
     let mut end = last;
     let mut at = last + 1;
     let mut words = 0;
@@ -189,6 +235,7 @@ fn with_town(scene: &Scene<'_>, last: usize) -> usize {
         let token = scene.free(at);
         match token.class {
             Class::Sign(b',') => at += 1,
+            Class::Sign(b'.') if scene.tokens.glued(at) && scene.tokens.before(at).is_letter() => at += 1,
             Class::Digits if (4..=6).contains(&token.len()) && !scene.tokens.glued(at) => {
                 let four = scene.free(at + 1).is(b'-')
                     && scene.tokens.is_inner(at + 1)
@@ -245,7 +292,7 @@ fn is_region(scene: &Scene<'_>, token: Token) -> bool {
     token.len() == 2 && scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// "P.O. Box 104", "PO Box twelve".
+/// "P.O. Box 104", "PO Box twelve", "RR 2 Box 118".
 fn post_box(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let mut at = index;
@@ -254,7 +301,9 @@ fn post_box(scene: &Scene<'_>, index: usize) -> Option<usize> {
     } else if is(at, "p") && (is(at + 1, "o") || is(at + 2, "o")) {
         at += if is(at + 1, "o") { 2 } else { 3 };
         at += usize::from(scene.free(at).is(b'.'));
-    } else if is(at, "post") && is(at + 1, "office") {
+    } else if is(at, "post") && is(at + 1, "office")
+        || (is(at, "rr") || is(at, "hc")) && scene.free(at + 1).class == Class::Digits
+    {
         at += 2;
     } else {
         return None;

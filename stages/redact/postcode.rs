@@ -15,10 +15,13 @@ pub fn postcode_at(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32
     match token.class {
         Class::Word if scene.tokens.is_capital(token) => british(scene, index)
             .or_else(|| canadian(scene, index))
+            .or_else(|| irish(scene, index))
             .or_else(|| after_state(scene, index, token)),
         Class::Digits if matches!(token.len(), 4..=6) => zip_plus_four(scene, index, token)
+            .or_else(|| dutch(scene, index, token))
             .or_else(|| before_town(scene, index, token))
             .or_else(|| after_town(scene, index, token)),
+        Class::Digits if matches!(token.len(), 2..=3) => split_before_town(scene, index, token),
         _ => None,
     }
 }
@@ -73,6 +76,73 @@ fn canadian(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32)> {
     (shape(scene, index, 6)? == "A9A 9A9").then_some((index, index + 5, 0.8))
 }
 
+/// "D02 X285", "T12 W8KP": the key of a place, then letters and figures.
+fn irish(scene: &Scene<'_>, index: usize) -> Option<(usize, usize, f32)> {
+    const LETTERS: &str = "ACDEFHKNPRTVWXY";
+    const ROUTES: [&str; 2] = ["A99", "A9A"];
+    let first = scene.tokens.at(index);
+    if first.len() != 1 || !LETTERS.contains(scene.tokens.str(first)) {
+        return None;
+    }
+    for tokens in 3..=7 {
+        let Some(shape) = shape(scene, index, tokens) else { continue };
+        let Some((route, rest)) = shape.split_once(' ') else { continue };
+        let mixed = rest.contains('A') && rest.contains('9');
+        let (start, end) = (scene.tokens.at(index).start, scene.tokens.at(index + tokens - 1).end);
+        let text = scene.tokens.text.get(start..end).unwrap_or("");
+        let given = text.chars().all(|c| !c.is_ascii_uppercase() || LETTERS.contains(c));
+        if ROUTES.contains(&route)
+            && rest.len() == 4
+            && mixed
+            && given
+            && (route != "A9A" || text.starts_with("D6W"))
+        {
+            return Some((index, index + tokens - 1, 0.7));
+        }
+    }
+    None
+}
+
+/// "1015 CJ Amsterdam": four figures and two capitals before a word with a capital.
+fn dutch(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let (letters, town) = (scene.free(index + 1), scene.free(index + 2));
+    let fits = token.len() == 4
+        && !scene.tokens.str(token).starts_with('0')
+        && letters.class == Class::Word
+        && letters.len() == 2
+        && !letters.new_line
+        && !letters.has(Flags::UNIT | Flags::MONEY | Flags::AM_PM | Flags::STATE)
+        && scene.tokens.str(letters).bytes().all(|byte| byte.is_ascii_uppercase())
+        && town.class == Class::Word
+        && !town.new_line
+        && scene.tokens.is_capital(town)
+        && scene.known_free(index + 2).is_place();
+    fits.then_some((index, index + 1, 0.6))
+}
+
+/// "111 51 Stockholm", "00-590 Warszawa": a code in two parts before a large town.
+fn split_before_town(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
+    let dash = scene.free(index + 1).is(b'-') && scene.tokens.is_inner(index + 1);
+    let last = index + 1 + usize::from(dash);
+    let (second, town) = (scene.free(last), scene.free(last + 1));
+    let about = scene.known_free(last + 1);
+    let lengths = if dash { (2, 3) } else { (3, 2) };
+    let fits = (token.len(), second.len()) == lengths
+        && second.class == Class::Digits
+        && !second.new_line
+        && !matches!(
+            scene.tokens.before(index).class,
+            Class::Digits | Class::Sign(b'+' | b'-' | b')' | b'.')
+        )
+        && town.class == Class::Word
+        && !town.new_line
+        && scene.tokens.is_capital(town)
+        && about.is_place()
+        && !about.is_common()
+        && !town.has(Flags::MONEY | Flags::UNIT);
+    fits.then_some((index, last, 0.6))
+}
+
 /// "IL 62704", "Texas 75001": the code.
 fn after_state(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
     let capital = token.len() > 2 || scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase());
@@ -89,7 +159,10 @@ fn after_state(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, 
 /// "12345-6789".
 fn zip_plus_four(scene: &Scene<'_>, index: usize, token: Token) -> Option<(usize, usize, f32)> {
     let four = scene.free(index + 2);
+    let before = scene.tokens.before(index);
     let fits = token.len() == 5
+        && before.class != Class::Digits
+        && !before.is(b')')
         && scene.free(index + 1).is(b'-')
         && scene.tokens.is_inner(index + 1)
         && four.class == Class::Digits

@@ -281,10 +281,12 @@ impl Scanner {
         }
         if has(scene, seed::NUMBER) {
             iban::find(scene);
+        }
+        if has(scene, seed::COLON | seed::ROW | seed::MIXED) {
             network::find(scene);
+        }
+        if has(scene, seed::FIGURES) {
             geo::find(scene);
-        } else if has(scene, seed::COLON_SIGN) {
-            network::find(scene);
         }
         if has(scene, seed::MONTH) {
             calendar::find(scene);
@@ -292,10 +294,10 @@ impl Scanner {
         if has(scene, seed::NUMBER) && scene.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
             calendar::find_births(scene);
         }
-        if has(scene, seed::NUMBER | seed::CAPITAL) {
+        if has(scene, seed::NUMBER | seed::CAPITAL) || scene.is_spoken_of(Hint::Of(Entity::Bic)) {
             code::find(scene);
         }
-        if has(scene, seed::FIGURES | seed::STREET)
+        if (has(scene, seed::FIGURES | seed::STREET) || scene.is_spoken_of(Hint::Of(Entity::Address)))
             && has(scene, seed::NUMBER)
             && (wants(Entity::Address) || wants(Entity::Postcode))
         {

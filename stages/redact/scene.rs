@@ -8,6 +8,7 @@ use std::cell::Cell;
 use super::cue::{Cue, Cues, Hint};
 use super::cutter::Cut;
 use super::gazetteer::{self, Known};
+use super::iban::Reading;
 use super::kind::{Entities, Entity};
 use super::lexicon::{Flags, Sense};
 use super::number::Run;
@@ -57,7 +58,6 @@ pub struct Context {
 }
 
 /// A text under examination.
-#[derive(Debug)]
 pub struct Scene<'a> {
     /// Its tokens.
     pub tokens: Tokens<'a>,
@@ -69,10 +69,21 @@ pub struct Scene<'a> {
     pub found: Vec<Finding>,
     /// What was looked at and left alone, where that is asked for.
     pub passed: Option<Vec<Passed>>,
-    /// Room for the numbers that are read one after the other.
-    pub run: Run,
-    /// Room for the codes that are.
-    pub spelling: Spelling,
+    /// Room for what is known and read of it.
+    pub rooms: Box<Rooms>,
+}
+
+/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
+#[derive(Default)]
+pub struct Rooms {
+    /// For the numbers that are read one after the other.
+    pub run: Cell<Run>,
+    /// For the codes that are.
+    pub spelling: Cell<Spelling>,
+    /// For what may be an IBAN.
+    pub iban: Cell<Reading>,
+    /// For the tokens, while there are none.
+    cut: Cut,
     cues: Cues,
     /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
@@ -80,49 +91,41 @@ pub struct Scene<'a> {
     known: Vec<Cell<Known>>,
 }
 
-/// What a text needs room for, kept for the next one on the same thread: most texts are shorter than what it costs to ask for memory.
-#[derive(Debug, Default)]
-struct Rooms {
-    cut: Cut,
-    cues: Cues,
-    taken: Vec<Option<Entity>>,
-    known: Vec<Cell<Known>>,
-    run: Run,
-    spelling: Spelling,
-}
-
 thread_local! {
-    static ROOMS: Cell<Rooms> = Cell::default();
+    static ROOMS: Cell<Option<Box<Rooms>>> = const { Cell::new(None) };
 }
 
 /// Rooms for longer texts than this, in tokens, are given back at once.
 const KEPT: usize = 1 << 14;
+/// Few texts have more findings.
+const FINDINGS: usize = 8;
 
 impl<'a> Scene<'a> {
     /// Prepares a text, in which tags may also have these names.
     pub fn new(text: &'a str, names: &[String], lenient: bool, entities: Entities) -> Self {
-        let Rooms { cut, mut cues, mut taken, mut known, run, spelling } = ROOMS.take();
-        let tokens = Tokens::within(text, names, cut);
-        taken.clear();
-        taken.resize(tokens.len(), None);
-        known.clear();
-        known.resize(tokens.len(), Cell::new(Known::UNASKED));
-        cues.fill(&tokens);
-        Self { tokens, lenient, entities, found: Vec::new(), passed: None, run, spelling, cues, taken, known }
+        let mut rooms = ROOMS.take().unwrap_or_default();
+        let tokens = Tokens::within(text, names, std::mem::take(&mut rooms.cut));
+        rooms.taken.clear();
+        rooms.taken.resize(tokens.len(), None);
+        rooms.known.clear();
+        rooms.known.resize(tokens.len(), Cell::new(Known::UNASKED));
+        rooms.cues.fill(&tokens);
+        Self { tokens, lenient, entities, found: Vec::with_capacity(FINDINGS), passed: None, rooms }
     }
 
     /// Leaves the rooms to the next text.
     pub fn leave(self) {
-        if self.taken.capacity() <= KEPT {
-            let Self { tokens, cues, taken, known, run, spelling, .. } = self;
-            ROOMS.set(Rooms { cut: tokens.into_rooms(), cues, taken, known, run, spelling });
+        let Self { tokens, mut rooms, .. } = self;
+        if rooms.taken.capacity() <= KEPT {
+            rooms.cut = tokens.into_rooms();
+            ROOMS.set(Some(rooms));
         }
     }
 
     /// What the lists of names say of the token: nothing where it is no word.
     #[inline]
     pub fn known(&self, index: usize) -> Known {
-        let Some(cell) = self.known.get(index) else { return Known::default() };
+        let Some(cell) = self.rooms.known.get(index) else { return Known::default() };
         let mut known = cell.get();
         if known == Known::UNASKED {
             let token = self.tokens.at(index);
@@ -152,7 +155,7 @@ impl<'a> Scene<'a> {
     pub fn kind_at(&self, index: usize) -> Option<Entity> {
         match self.tokens.at(index).class {
             Class::Tag(kind) => Some(kind),
-            _ => self.taken.get(index).copied().flatten(),
+            _ => self.rooms.taken.get(index).copied().flatten(),
         }
     }
 
@@ -171,8 +174,8 @@ impl<'a> Scene<'a> {
     /// Records a finding over the tokens `first..=last`.
     pub fn take(&mut self, kind: Entity, first: usize, last: usize, score: f32, rule: &'static str) {
         let (start, end) = (self.tokens.at(first).start, self.tokens.at(last).end);
-        let range = first..(last + 1).min(self.taken.len());
-        if let Some(taken) = self.taken.get_mut(range.clone()) {
+        let range = first..(last + 1).min(self.rooms.taken.len());
+        if let Some(taken) = self.rooms.taken.get_mut(range.clone()) {
             taken.fill(Some(kind));
         }
         self.tokens.mark(range, seed::TAKEN);
@@ -274,7 +277,7 @@ impl<'a> Scene<'a> {
     pub fn context_for(&self, index: usize, wanted: impl Fn(Hint) -> bool) -> Option<Context> {
         let from = self.horizon(index, FAR);
         let mut vague = None;
-        for cue in self.cues.before(index, from).filter(|cue| wanted(cue.hint)) {
+        for cue in self.rooms.cues.before(index, from).filter(|cue| wanted(cue.hint)) {
             let context = Context { hint: cue.hint, near: self.is_near(cue, index) };
             if cue.hint != Hint::Any {
                 let near = context.near || vague.is_some_and(|vague: Context| vague.near);
@@ -302,9 +305,14 @@ impl<'a> Scene<'a> {
             at += 1;
         }
         at += usize::from(said(at, &["my", "his", "her", "their", "our", "the", "your", "that", "s"]));
+        let listed = self.free(index).is(b',');
         (at..at + 2)
             .take_while(|at| self.free(*at).class == Class::Word)
-            .find_map(|at| self.cues.at(at).find(|cue| cue.hint != Hint::Any))
+            .find_map(|at| self.rooms.cues.at(at).find(|cue| cue.hint != Hint::Any))
+            // In "expires 2027, code 4471" the code is the next number.
+            .filter(|cue| {
+                !listed || !(cue.last + 1..cue.last + 4).any(|at| self.tokens.has_seed(at, seed::NUMBER))
+            })
             .map(|cue| Context { hint: cue.hint, near: true })
     }
 
@@ -316,7 +324,9 @@ impl<'a> Scene<'a> {
                     Class::Word => {
                         token.is_letter()
                             || token.meaning.cue > 0
-                            || token.has(Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::EXTENSION)
+                            || token.has(
+                                Flags::LINK | Flags::FILLER | Flags::PLUS | Flags::DASH | Flags::EXTENSION,
+                            )
                     }
                     Class::Sign(_) => true,
                     _ => false,
@@ -324,9 +334,44 @@ impl<'a> Scene<'a> {
             })
     }
 
+    /// What the longest phrase that begins at the token promises.
+    pub fn cue_at(&self, index: usize) -> Option<Hint> {
+        self.rooms.cues.at(index).next().map(|cue| cue.hint)
+    }
+
+    /// Whether a phrase that promises something begins at the token.
+    pub fn is_cue(&self, index: usize) -> bool {
+        self.rooms.cues.at(index).next().is_some()
+    }
+
+    /// Whether this was found, or tagged, a few tokens before.
+    pub fn is_kind_before(&self, index: usize, kind: Entity) -> bool {
+        const BACK: usize = 24;
+        (index.saturating_sub(BACK)..index).any(|at| self.kind_at(at) == Some(kind))
+    }
+
+    /// Whether the token lies in a phrase that promises something.
+    pub fn is_in_cue(&self, index: usize) -> bool {
+        const LONGEST: usize = 10;
+        (index.saturating_sub(LONGEST)..=index)
+            .any(|first| self.rooms.cues.at(first).any(|cue| cue.last >= index))
+    }
+
+    /// Whether a phrase that promises something ends at the token.
+    pub fn ends_cue(&self, index: usize) -> bool {
+        const LONGEST: usize = 6;
+        (index.saturating_sub(LONGEST)..=index)
+            .any(|first| self.rooms.cues.at(first).any(|cue| cue.last == index))
+    }
+
+    /// The tokens behind the phrases that promise this.
+    pub fn after_cues(&self, hint: Hint) -> Vec<usize> {
+        self.rooms.cues.ends(hint).map(|last| last + 1).collect()
+    }
+
     /// Whether a phrase of the text promises this.
     pub fn is_spoken_of(&self, hint: Hint) -> bool {
-        self.cues.any(hint)
+        self.rooms.cues.any(hint)
     }
 
     /// Whether one of the free tokens before `index`, at most `reach` of them, is a word with `flags`.

@@ -51,14 +51,23 @@ const USERS: &[&str] = &[
     "telegram",
     "snapchat",
     "discord",
+    "benutzername",
+    "usuario",
 ];
 
 /// Finds the secrets.
 pub fn find(scene: &mut Scene<'_>) {
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::ROW | seed::AT) {
+    // Past a quotation mark or a colon a row goes on: `"api_key":"..."`.
+    let mut inside = false;
+    while let Some(at) = if inside { Some(index) } else { scene.tokens.seed(index, seed::ROW | seed::AT) } {
         index = at;
         let token = scene.tokens.at(index);
+        inside = is_opening(token) && scene.tokens.glued(index + 1);
+        if inside {
+            index += 1;
+            continue;
+        }
         let starts = !scene.is_taken(index)
             && (!scene.tokens.glued(index) || !token.is_solid() || !is_inside(scene.tokens.before(index)));
         if starts && token.is(b'@') && take_handle(scene, index) {
@@ -68,15 +77,26 @@ pub fn find(scene: &mut Scene<'_>) {
         if starts && token.is_solid() {
             let end = cluster_end(scene, index);
             if let Some(value) = assigned(scene, index, end) {
-                scene.take(Entity::ApiKey, value, end - 1, 0.7, "set to a secret");
+                let user = value.checked_sub(2).map_or("", |at| scene.tokens.str(scene.tokens.at(at)));
+                let user = user.eq_ignore_ascii_case("user")
+                    || USERS.iter().any(|word| user.eq_ignore_ascii_case(word));
+                let kind = if user { Entity::Username } else { Entity::ApiKey };
+                scene.take(kind, value, end - 1, 0.7, "set to a secret");
                 index = end;
                 continue;
             }
-            index = take_cluster(scene, index, end).unwrap_or(index).max(index) + 1;
+            let next = take_cluster(scene, index, end).unwrap_or(index).max(index) + 1;
+            inside = scene.tokens.glued(end) && is_opening(scene.tokens.at(end));
+            index = if inside { end } else { next };
             continue;
         }
         index += 1;
     }
+}
+
+/// A sign that may stand in a row before another cluster.
+fn is_opening(token: Token) -> bool {
+    matches!(token.class, Class::Sign(b'"' | b'\'' | b'(' | b'[' | b'{' | b':' | b',' | b'`'))
 }
 
 fn is_inside(token: Token) -> bool {
@@ -120,7 +140,12 @@ fn assigned(scene: &Scene<'_>, index: usize, end: usize) -> Option<usize> {
     let names = |at: &usize| scene.tokens.at(*at).is(b'=') && scene.tokens.before(*at).has(Flags::SECRET);
     let value = (index + 1..end).take(8).find(names)? + 1;
     let length = scene.tokens.at(end - 1).end.saturating_sub(scene.tokens.at(value).start);
-    (value < end && length >= FEWEST).then_some(value)
+    let word = scene.tokens.str(scene.tokens.at(value));
+    let empty = value + 1 == end
+        && ["none", "null", "true", "false", "undefined"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known));
+    (value < end && length >= FEWEST && !empty).then_some(value)
 }
 
 /// Takes the cluster of tokens `index..end` if it is a secret; its last token.
@@ -129,10 +154,16 @@ fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize
     let text = scene.tokens.text.get(start..stop)?;
     if text.len() >= 12 && text.is_ascii() {
         let head = text.get(..text.len().min(LONGEST))?;
-        if let Some((kind, score, rule)) = recognised(head) {
+        if let Some((kind, score, rule)) = recognised(head)
+            && !(rule == WITHOUT_ORDER && is_fingerprint(scene, index))
+        {
             scene.take(kind, index, end - 1, score, rule);
             return Some(end - 1);
         }
+    }
+    if let Some(last) = said_in_words(scene, index) {
+        scene.take(Entity::ApiKey, index, last, 0.6, "said to be a secret");
+        return Some(last);
     }
     let (kind, rule) = said(scene, index, text)?;
     let last = if kind == Entity::Username { spoken_end(scene, end - 1) } else { end - 1 };
@@ -157,6 +188,45 @@ fn spoken_end(scene: &Scene<'_>, last: usize) -> usize {
     end
 }
 
+/// Whether what stands before a row without order says that it is the sum or the name of public bytes: "commit", "sha256:".
+fn is_fingerprint(scene: &Scene<'_>, index: usize) -> bool {
+    const WORDS: [&str; 19] = [
+        "commit",
+        "commits",
+        "sha",
+        "sha1",
+        "sha256",
+        "sha512",
+        "md5",
+        "checksum",
+        "digest",
+        "hash",
+        "revision",
+        "rev",
+        "fingerprint",
+        "blob",
+        "tree",
+        "etag",
+        "head",
+        "crc",
+        "object",
+    ];
+    let before = (1..=5).filter_map(|back| index.checked_sub(back)).map(|at| scene.tokens.at(at));
+    let mut before = before.take_while(|token| {
+        token.is_solid() || matches!(token.class, Class::Sign(b':' | b'=' | b'"' | b'-' | b'\''))
+    });
+    before.any(|token| {
+        token.class == Class::Word
+            && WORDS.iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
+    }) || index > 1
+        && ["sha", "md"]
+            .iter()
+            .any(|word| scene.tokens.str(scene.tokens.at(index - 2)).eq_ignore_ascii_case(word))
+}
+
+/// The rule of rows of letters and figures that no word would have.
+const WITHOUT_ORDER: &str = "without order";
+
 type Known = (Entity, f32, &'static str);
 
 /// What a cluster is without context.
@@ -178,7 +248,7 @@ fn recognised(text: &str) -> Option<Known> {
     if is_wallet(text) {
         return Some((Entity::Crypto, 0.95, "wallet"));
     }
-    is_random(text).then_some((Entity::ApiKey, 0.6, "without order"))
+    is_random(text).then_some((Entity::ApiKey, 0.6, WITHOUT_ORDER))
 }
 
 /// Bitcoin (base58check, bech32) and Ethereum.
@@ -214,11 +284,52 @@ fn is_random(text: &str) -> bool {
     digits >= 3 && lower >= 3 && upper >= 3 && changes * 3 >= bytes.len() || hexadecimal
 }
 
-/// What a cluster is because of what was said before it.
-fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+/// What was said before a cluster.
+struct Told {
+    /// The word, in small letters.
+    cue: String,
+    /// Whether "is" or a sign links it.
+    linked: bool,
+    /// Whether a word before it makes it sure: "api key".
+    pair: bool,
+}
+
+impl Told {
+    fn is_password(&self) -> bool {
+        PASSWORDS.contains(&self.cue.as_str()) && (self.cue != "key" || self.pair)
+            || self.cue == "word" && self.pair
+    }
+}
+
+/// "Password is tulip fifty five": up to three words and a number; its last token.
+fn said_in_words(scene: &Scene<'_>, index: usize) -> Option<usize> {
+    const WORDS: usize = 3;
+    let told = told(scene, index);
+    if !scene.lenient || !told.linked || !told.is_password() {
+        return None;
+    }
+    let mut at = index;
+    while at < index + WORDS
+        && scene.free(at).class == Class::Word
+        && !scene.tokens.has_seed(at, seed::NUMBER)
+    {
+        if scene.free(at).has(Flags::STOP | Flags::LINK) || scene.free(at).new_line {
+            return None;
+        }
+        at += 1;
+    }
+    let mut end = at;
+    while end < at + 12 && !scene.is_taken(end) && scene.tokens.has_seed(end, seed::NUMBER) {
+        end += 1;
+    }
+    let unit = scene.free(end).has(Flags::UNIT | Flags::MONEY);
+    (at > index && end > at && !unit).then(|| end - 1)
+}
+
+fn told(scene: &Scene<'_>, index: usize) -> Told {
     let mut at = index;
     let mut linked = false;
-    for _ in 0..2 {
+    for _ in 0..4 {
         let token = scene.free_before(at);
         let word = scene.tokens.str(token);
         if token.is(b':')
@@ -229,21 +340,38 @@ fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static
         {
             linked = true;
             at -= 1;
+        } else {
+            break;
         }
     }
     let cue = scene.tokens.str(scene.free_before(at)).to_ascii_lowercase();
+    let joint = scene.free_before(at.saturating_sub(1));
+    let before = at.saturating_sub(1 + usize::from(joint.is(b'_') || joint.is(b'-')));
+    let pair = ["user", "screen", "pass", "api", "access", "secret", "private", "client", "auth"]
+        .iter()
+        .any(|word| scene.tokens.str(scene.free_before(before)).eq_ignore_ascii_case(word));
+    Told { cue, linked, pair }
+}
+
+/// What a cluster is because of what was said before it.
+fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+    let told = told(scene, index);
     let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
         || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
-    let pair = ["user", "screen", "pass", "api", "access", "secret"]
-        .iter()
-        .any(|word| scene.tokens.str(scene.free_before(at.saturating_sub(1))).eq_ignore_ascii_case(word));
-    let password = PASSWORDS.contains(&cue.as_str()) && (cue != "key" || pair) || cue == "word" && pair;
+    let password = told.is_password();
+    let Told { cue, linked, pair } = told;
     if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
         return Some((Entity::ApiKey, "said to be a secret"));
     }
-    let user = USERS.contains(&cue.as_str()) || pair && matches!(cue.as_str(), "name" | "id");
-    let fits = text.len() >= 3 && (mixed || linked && is_no_plain_word(scene, index));
+    let signed = matches!(scene.free_before(index).class, Class::Sign(b'=' | b'"'));
+    let user = cue == "user" && (mixed || signed)
+        || USERS.contains(&cue.as_str())
+        || pair && matches!(cue.as_str(), "name" | "id");
+    let nobody = ["none", "null", "nil", "true", "false", "undefined", "unknown", "anonymous", "guest"];
+    let fits = text.len() >= 3
+        && !nobody.iter().any(|word| text.eq_ignore_ascii_case(word))
+        && (mixed || linked && is_no_plain_word(scene, index));
     (user && fits).then_some((Entity::Username, "said to be a user"))
 }
 
@@ -262,13 +390,17 @@ fn take_handle(scene: &mut Scene<'_>, at: usize) -> bool {
     }
     let mut last = at + 1;
     while scene.tokens.glued(last + 1)
-        && (scene.free(last + 1).is_solid() || scene.free(last + 1).is(b'_'))
+        && (scene.free(last + 1).is_solid()
+            || scene.free(last + 1).is(b'_')
+            || scene.free(last + 1).is(b'.') && scene.tokens.is_inner(last + 1))
         && last - at < 16
     {
         last += 1;
     }
     let length = scene.tokens.at(last).end - scene.tokens.at(at + 1).start;
-    if length < 3 || scene.free(last + 1).is(b'.') && scene.tokens.is_inner(last + 1) {
+    let domain =
+        scene.tokens.before(last).is(b'.') && scene.tokens.at(last).has(Flags::TLD | Flags::WEAK_TLD);
+    if length < 3 || domain {
         return false;
     }
     scene.take(Entity::Username, at, last, 0.7, "handle");

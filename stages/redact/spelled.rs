@@ -88,7 +88,9 @@ impl Reader<'_, '_> {
         let mut glued = self.scene.tokens.glued(at);
         for start in at..at + 3 {
             let token = self.scene.free(start);
-            if token.new_line {
+            // "4083 3322 8540 PAN: ...": what says another value is no part of this one.
+            let told = token.meaning.cue > 0 && self.scene.is_cue(start);
+            if token.new_line || told && !self.scene.tokens.glued(start) {
                 return None;
             }
             let sign = matches!(token.class, Class::Sign(b'-' | b'.' | b'/' | b',')) && start == at;
@@ -148,7 +150,13 @@ impl Reader<'_, '_> {
         let capital = text.bytes().all(|byte| byte.is_ascii_uppercase());
         let beside_digits =
             glued || self.scene.tokens.glued(at + 1) && self.scene.tokens.at(at + 1).class == Class::Digits;
-        let short = capital && token.len() <= 4 && token.meaning.sense == Sense::None;
+        // "DEUTDEFF": the identifier of a bank has no figure to begin with.
+        let whole = matches!(token.len(), 8 | 11) && self.spelling.symbols.is_empty();
+        // "GALLA 610236 E99KP": the name in a British licence.
+        let licence = token.len() == 5
+            && self.scene.free(at + 1).class == Class::Digits
+            && self.scene.free(at + 1).len() == 6;
+        let short = capital && (token.len() <= 4 || whole || licence) && token.meaning.sense == Sense::None;
         if !text.is_ascii() || token.len() > 16 || !(beside_digits || token.is_letter() || short) {
             return None;
         }
@@ -188,6 +196,9 @@ pub fn explanation_end(scene: &Scene<'_>, start: usize, after: usize) -> usize {
     let is = |at: usize, word: &str| scene.tokens.str(scene.free(at)).eq_ignore_ascii_case(word);
     let comma = usize::from(scene.free(after).is(b','));
     let at = after + comma;
+    if !matches!(scene.free(at).len(), 2..=4) {
+        return after;
+    }
     let word = if is(at, "as") && is(at + 1, "in") {
         at + 2
     } else if is(at, "for") || is(at, "like") || is(at, "is") && is(at + 1, "for") {

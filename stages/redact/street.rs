@@ -48,10 +48,17 @@ pub fn house_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if index > 0 && scene.tokens.has_seed(index - 1, seed::NUMBER) {
         return None;
     }
+    let mut run = scene.rooms.run.take();
+    let after = said_end(scene, index, &mut run);
+    scene.rooms.run.set(run);
+    after
+}
+
+/// The same of a house number in words.
+fn said_end(scene: &Scene<'_>, index: usize, run: &mut Run) -> Option<usize> {
     let mut at = index;
     let mut digits = 0;
-    let mut run = Run::default();
-    while let Some(after) = group_into(&scene.tokens, at, &mut run) {
+    while let Some(after) = group_into(&scene.tokens, at, run) {
         digits += run.digits.len();
         at = after;
         if digits > HOUSE_DIGITS {
@@ -85,6 +92,11 @@ pub fn street_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
         {
             let dot = scene.free(at + 1).is(b'.') && scene.tokens.glued(at + 1) && token.len() <= 4;
             let last = at + usize::from(dot && !is_end(scene, at + 1));
+            // "Ferry Quay Street": the last of several such words ends the name.
+            let again = scene.free(last + 1);
+            let longer =
+                again.has(Flags::STREET) && !again.new_line && scene.tokens.is_capital(again) && last == at;
+            let last = last + usize::from(longer);
             let direction = scene.free(last + 1);
             let turned = direction.has(Flags::DIRECTION)
                 && !direction.new_line
@@ -171,7 +183,7 @@ pub fn street_before(scene: &Scene<'_>, index: usize) -> Option<usize> {
     last
 }
 
-/// "Hauptstraße", "Kaiserstr.", "Marktplatz": a street in one word; its last token.
+/// "Hauptstraße 5", "Kaiserstr. 12": a street in one word before a house number; the last token.
 pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     const ENDS: [&str; 16] = [
         "straße", "strasse", "str", "weg", "platz", "allee", "gasse", "damm", "ufer", "straat", "laan",
@@ -182,14 +194,18 @@ pub fn joined_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     if word.len() < 6 {
         return None;
     }
-    let lower = word.to_lowercase();
-    if !ENDS.iter().any(|end| lower.ends_with(end) && lower.len() > end.len() + 1)
-        || scene.known_free(index).is_common()
-    {
+    let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);
+    let last = house_after(scene, index + 1 + usize::from(dot))?;
+    let small = (!word.is_ascii()).then(|| word.to_lowercase());
+    let word = small.as_deref().unwrap_or(word);
+    let is_end = |end: &&str| {
+        let rest = word.len().checked_sub(end.len()).filter(|rest| *rest > 1);
+        rest.and_then(|rest| word.get(rest..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+    };
+    if !ENDS.iter().any(is_end) || scene.known_free(index).is_common() {
         return None;
     }
-    let dot = scene.free(index + 1).is(b'.') && scene.tokens.glued(index + 1);
-    Some(index + usize::from(dot))
+    Some(last)
 }
 
 /// A house number after the street's name; its last token.
@@ -202,14 +218,20 @@ pub fn house_after(scene: &Scene<'_>, at: usize) -> Option<usize> {
     let letter = scene.free(at + 1).is_letter()
         && (scene.tokens.glued(at + 1) || !scene.tokens.is_capital(scene.free(at + 1)))
         && scene.tokens.glued(at + 1);
-    Some(at + usize::from(letter))
+    let part = scene.free(at + 1).is(b'/')
+        && scene.tokens.is_inner(at + 1)
+        && scene.free(at + 2).class == Class::Digits
+        && scene.free(at + 2).len() <= 4;
+    let stair =
+        scene.free(at + 1).is(b'/') && scene.tokens.is_inner(at + 1) && scene.free(at + 2).is_letter();
+    Some(at + if part || stair { 2 } else { usize::from(letter) })
 }
 
 /// "Am Hauptbahnhof", "An der Alster", "Unter den Linden": the last token of the street.
 pub fn german_street(scene: &Scene<'_>, index: usize) -> Option<usize> {
     let is = |at: usize, words: &[&str]| {
         let word = scene.tokens.str(scene.free(at));
-        words.iter().any(|known| word.eq_ignore_ascii_case(known))
+        word.len() <= 6 && words.iter().any(|known| word.eq_ignore_ascii_case(known))
     };
     if !is(index, &["am", "an", "im", "in", "zum", "zur", "auf", "unter", "hinter", "beim", "vor"]) {
         return None;

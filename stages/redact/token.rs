@@ -41,16 +41,25 @@ pub struct Token {
     pub end: usize,
     /// What it is.
     pub class: Class,
-    /// White space lies before it.
+    /// White space, or nothing at all, lies before it.
     pub spaced: bool,
     /// A line break lies before it.
     pub new_line: bool,
+    /// It is a word that begins with a capital.
+    pub capital: bool,
     /// What the word means; nothing for other tokens.
     pub meaning: Meaning,
 }
 
-const EDGE: Token =
-    Token { start: 0, end: 0, class: Class::Edge, spaced: true, new_line: true, meaning: Meaning::NONE };
+static EDGE: Token = Token {
+    start: 0,
+    end: 0,
+    class: Class::Edge,
+    spaced: true,
+    new_line: true,
+    capital: false,
+    meaning: Meaning::NONE,
+};
 
 impl Token {
     /// Whether it is this ASCII sign.
@@ -190,8 +199,8 @@ impl<'a> Tokens<'a> {
     /// Adds bits to tokens.
     #[inline]
     pub fn mark(&mut self, range: Range<usize>, seeds: u32) {
-        for bits in self.cut.seeds.get_mut(range).into_iter().flatten() {
-            *bits |= seeds;
+        for at in range {
+            self.cut.mark(at, seeds);
         }
     }
 
@@ -212,14 +221,13 @@ impl<'a> Tokens<'a> {
     pub fn at(&self, index: usize) -> Token {
         #[cfg(test)]
         self.looks.set(self.looks.get() + 1);
-        self.cut.list.get(index).copied().unwrap_or(EDGE)
+        *self.cut.list.get(index).unwrap_or(&EDGE)
     }
 
     /// The first token from `from` on with any of the bits of `seeds`.
     #[inline]
     pub fn seed(&self, from: usize, seeds: u32) -> Option<usize> {
-        let rest = self.cut.seeds.get(from..)?;
-        rest.iter().position(|bits| bits & seeds != 0).map(|place| from + place)
+        self.cut.planes.next(from, seeds)
     }
 
     /// The bits of the token.
@@ -234,6 +242,13 @@ impl<'a> Tokens<'a> {
         self.cut.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
     }
 
+    /// Whether any token of the range has any of the bits of `seeds`.
+    #[inline]
+    pub fn any_in(&self, range: Range<usize>, seeds: u32) -> bool {
+        let end = range.end.min(self.len());
+        self.cut.seeds.get(range.start..end).is_some_and(|all| all.iter().any(|bits| bits & seeds != 0))
+    }
+
     /// How many tokens were looked at so far.
     #[cfg(test)]
     pub fn looks(&self) -> u64 {
@@ -243,7 +258,7 @@ impl<'a> Tokens<'a> {
     /// The token before `index`, or the edge.
     #[inline]
     pub fn before(&self, index: usize) -> Token {
-        index.checked_sub(1).map_or(EDGE, |before| self.at(before))
+        self.at(index.wrapping_sub(1))
     }
 
     /// The text of a token.
@@ -255,18 +270,13 @@ impl<'a> Tokens<'a> {
     /// Whether it is a word that begins with a capital.
     #[inline]
     pub fn is_capital(&self, token: Token) -> bool {
-        token.class == Class::Word
-            && match self.text.as_bytes().get(token.start) {
-                Some(byte) if byte.is_ascii() => byte.is_ascii_uppercase(),
-                _ => self.str(token).chars().next().is_some_and(char::is_uppercase),
-            }
+        token.capital
     }
 
     /// Whether nothing lies between the tokens `index - 1` and `index`, and both exist.
     #[inline]
     pub fn glued(&self, index: usize) -> bool {
-        let (left, right) = (self.before(index), self.at(index));
-        left.class != Class::Edge && right.class != Class::Edge && left.end == right.start
+        !self.at(index).spaced
     }
 
     /// Whether the sign at `index` has a letter or digit glued to both sides.
@@ -280,9 +290,12 @@ impl<'a> Tokens<'a> {
 /// The value of a decimal digit of the scripts that people write numbers in.
 #[inline]
 pub fn digit_value(c: char) -> Option<u8> {
-    const ZEROS: [u32; 14] =
-        [0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xE50, 0x17E0, 0xFF10];
+    const ZEROS: [u32; 13] =
+        [0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xE50, 0x17E0, 0xFF10];
     let code = u32::from(c);
+    if code < 0x80 {
+        return c.to_digit(10).and_then(|value| u8::try_from(value).ok());
+    }
     ZEROS
         .iter()
         .find_map(|zero| code.checked_sub(*zero).filter(|value| *value < 10))

@@ -71,8 +71,14 @@ pub const ROLES: &[(&str, Flags)] = &[
     (TLDS, Flags::TLD),
     (WEAK_TLDS, Flags::WEAK_TLD),
     (
-        "gmail googlemail yahoo hotmail outlook icloud aol protonmail gmx comcast verizon hushmail",
+        "gmail googlemail yahoo hotmail outlook icloud aol protonmail gmx comcast verizon hushmail rediffmail fastmail btinternet ymail \
+        rocketmail talktalk virginmedia ntlworld eircom laposte wanadoo libero tiscali bigpond optusnet sbcglobal bellsouth telstra",
         Flags::PROVIDER,
+    ),
+    (
+        "car cars vehicle vehicles van truck lorry motorbike motorcycle taxi cab reg rego registration registered plate plates parked \
+        parking driver driving mot toyota ford vauxhall honda nissan audi bmw volkswagen golf",
+        Flags::VEHICLE,
     ),
     ("a an", Flags::ARTICLE),
     ("count counted counts counting countdown", Flags::COUNT),
@@ -80,7 +86,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("office fax mobile cell home landline work desk", Flags::PHONE_AFTER),
     (TITLES, Flags::TITLE),
     (
-        "van von de da do dos das del della di du der den la le al el bin ibn ter ten zu san st mac af",
+        "van von de da do dos das del della di du der den la le al el bin ibn ter ten zu san st mac af ap ní nic bint binti abu",
         Flags::PARTICLE,
     ),
     (STREETS, Flags::STREET),
@@ -90,7 +96,8 @@ pub const ROLES: &[(&str, Flags)] = &[
         Flags::STREET_BEFORE,
     ),
     (
-        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector",
+        "apt apartment suite ste unit flat floor room house building bldg block door lot plot shop sector apto appt depto dpto piso lgh \
+        wohnung whg etage étage",
         Flags::DOOR,
     ),
     (STATES, Flags::STATE),
@@ -112,7 +119,7 @@ pub const ROLES: &[(&str, Flags)] = &[
     (KINDRED, Flags::KIN),
     (
         "password passphrase passwort pwd passwd pw secret token apikey key bearer credentials username login userid handle screenname nickname \
-        twitter instagram skype telegram snapchat discord",
+        twitter instagram skype telegram snapchat discord benutzername usuario user",
         Flags::SECRET,
     ),
     ("north south east west northeast northwest southeast southwest n s e w ne nw se sw", Flags::DIRECTION),
@@ -135,7 +142,8 @@ const TITLES: &str = "mr mrs ms miss mister dr doctor prof professor sir madam m
 
 const STREETS: &str = "street st avenue ave av road rd lane ln drive dr boulevard blvd court ct way place pl square sq terrace ter \
     highway hwy parkway pkwy circle cir close crescent cres gardens grove hill row mews walk trail trl alley plaza pike \
-    quay wharf bend crossing loop path run ridge heights mall esplanade promenade turnpike freeway expressway \
+    quay wharf parade rise croft mead meadow meadows brae vale glen garth wynd causeway embankment approach fold paddock paddocks \
+    spinney maltings view broadway dene bend crossing loop path run ridge heights mall esplanade promenade turnpike freeway expressway \
     straße strasse str weg platz allee gasse ring damm ufer straat laan plein gatan vägen gade vej veien utca út ulica";
 
 const STATES: &str = "al ak az ar ca co ct de fl ga hi id il ia ks ky la ma md me mi mn mo ms mt nc nd ne nh nj nm nv ny oh ok or pa ri sc sd \
@@ -199,4 +207,6 @@ const TLDS: &str = "com org net edu gov mil info biz uk us eu de fr es nl ca au 
     online xyz shop blog cloud tech club live name pro gl fo li mt si ch ve ec bo cr pa gt hn ni ba kz az ge uz nu";
 
 const WEAK_TLDS: &str = "it is me so to in at be my no am as do la id ly sh rs py pl ai mk md cc ws fm ms mu mn tk ml ma \
-    gg vc st sx store site website news work link world life today media zone space center group team";
+    gg vc st sx store site website news work link world life today media zone space center group team energy agency solutions digital email support \
+    systems care health academy network finance design studio legal expert consulting services technology global earth farm school \
+    university community foundation church clinic dental fitness coffee pizza restaurant property homes travel gallery photography";

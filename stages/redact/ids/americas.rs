@@ -1,7 +1,8 @@
-//! Numbers of Canada and Brazil.
+//! Numbers of Canada, Brazil and Mexico.
 
 use crate::redact::candidate::{Alone, DigitRow};
 use crate::redact::checks::{self, Check};
+use crate::redact::code::CodeRow;
 use crate::redact::kind::Entity;
 
 /// Of digits alone.
@@ -34,6 +35,41 @@ pub const DIGITS: &[DigitRow] = &[
         said: [12, 16],
     },
 ];
+
+/// Of letters and digits.
+pub const CODES: &[CodeRow] = &[CodeRow {
+    kind: Entity::MxCurp,
+    rule: "curp",
+    form: "AAAA999999AAAAAAX9",
+    check: Check { name: "date, sex, state, check digit", holds: curp },
+    alone: [0.95, 0.5],
+}];
+
+/// Letters of the names, birthday, sex, state, inner consonants, a symbol for the century, and a digit over all the others.
+fn curp(symbols: &[u8]) -> bool {
+    const STATES: &[u8] = b"ASBCBSCCCLCMCSCHDFDGGTGRHGJCMCMNMSNTNLOCPLQTQRSPSLSRTCTSTLVZYNZSNE";
+    let (Some((check, rest)), Some(&[sex, a, b])) = (symbols.split_last(), symbols.get(10..13)) else {
+        return false;
+    };
+    // The alphabet of the sum has an Ñ between N and O.
+    let value = |symbol: u8| match symbol {
+        b'0'..=b'9' => u32::from(symbol - b'0'),
+        b'A'..=b'N' => u32::from(symbol - b'A') + 10,
+        _ => u32::from(symbol.wrapping_sub(b'A')) + 11,
+    };
+    let sum: u32 = rest.iter().zip((2..=18).rev()).map(|(symbol, weight)| value(*symbol) * weight).sum();
+    dated(symbols)
+        && matches!(sex, b'H' | b'M' | b'X')
+        && STATES.chunks(2).any(|state| state == [a, b])
+        && (10 - sum % 10) % 10 == u32::from(check.wrapping_sub(b'0'))
+}
+
+/// A birthday behind four letters.
+fn dated(symbols: &[u8]) -> bool {
+    let month = symbols.get(6..8).and_then(checks::figures);
+    let day = symbols.get(8..10).and_then(checks::figures);
+    month.zip(day).is_some_and(|(month, day)| checks::is_month_day(&month, &day))
+}
 
 fn sin(digits: &[u8]) -> bool {
     !matches!(digits.first(), Some(0 | 8)) && checks::luhn(digits)
@@ -70,5 +106,6 @@ mod tests {
         check(sin, "130692544", "130692545");
         check(cpf, "52998224725", "52998224724");
         check(cnpj, "11222333000181", "11222333000182");
+        assert!(curp(b"SABC560626MDFLRN01") && !curp(b"SABC560626MDFLRN02") && !curp(b"SABC561326MDFLRN01"));
     }
 }

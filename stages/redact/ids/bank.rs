@@ -72,14 +72,14 @@ pub const CODES: &[CodeRow] = &[
         rule: "bic",
         form: "AAAAAAXX",
         check: Check { name: "country", holds: bic },
-        alone: [0.3, 0.0],
+        alone: [0.3, -0.15],
     },
     CodeRow {
         kind: Entity::Bic,
         rule: "bic",
         form: "AAAAAAXXXXX",
         check: Check { name: "country", holds: bic },
-        alone: [0.3, 0.0],
+        alone: [0.3, -0.15],
     },
 ];
 
@@ -92,7 +92,8 @@ fn aba(digits: &[u8]) -> bool {
         && checks::weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
 }
 
-fn bic(symbols: &[u8]) -> bool {
+/// Whether the fifth and sixth letter are a country.
+pub fn bic(symbols: &[u8]) -> bool {
     match symbols.get(4..6) {
         Some(&[a, b]) => {
             crate::redact::iban::is_country([a, b])

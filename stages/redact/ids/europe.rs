@@ -13,7 +13,7 @@ pub const DIGITS: &[DigitRow] = &[
         lengths: &[11],
         forms: &[&[11]],
         check: Check { name: "PESEL weights", holds: pesel },
-        alone: Alone { both: 0.65, check: 0.5, form: 0.1 },
+        alone: Alone { both: 0.65, check: 0.45, form: 0.1 },
         said: [9, 13],
     },
     DigitRow {

@@ -32,7 +32,7 @@ pub const CODES: &[CodeRow] = &[
         rule: "uk plate",
         form: "AA99AAA",
         check: Check { name: "age", holds: british },
-        alone: [0.45, 0.1],
+        alone: [0.5, 0.1],
     },
 ];
 
