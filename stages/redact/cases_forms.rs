@@ -7,6 +7,7 @@ use super::cases::clean;
 /// What is somebody's.
 #[rustfmt::skip]
 const SOMEBODYS: &[(&str, &str)] = &[
+    (r#""name":"siobhan of","age":3"#, r#""name":"<PERSON> of","age":3"#),
     ("Whatsapp +55 11 91234-5678 only please", "Whatsapp <PHONE> only please"),
     ("BSB 062-000 Acc 1044 7190", "BSB <BANK_ACCOUNT> Acc <BANK_ACCOUNT>"),
     ("IFSC HDFC0001234 a/c no. 50100447190281", "IFSC HDFC0001234 a/c no. <BANK_ACCOUNT>"),

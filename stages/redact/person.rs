@@ -59,13 +59,14 @@ fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
     }
 }
 
-/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue before it, or behind it
-/// a word that is in no list or says that somebody speaks.
+/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue or the quote of a field
+/// before it, or behind it a word that is in no list or says that somebody speaks.
 fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
     scene.tokens.has_seed(index, seed::CAPITAL)
         || scene.tokens.has_seed(index + 1, seed::UNLISTED)
         || is_told(scene, index)
         || is_speaking(scene, index + 1)
+        || scene.tokens.before(index).is(b'"')
 }
 
 /// Whether a word, or a sign behind a word, that a name may follow stands before a token.
@@ -214,9 +215,9 @@ fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, perso
     let about = scene.known(index);
     if capital {
         let listed = about.is_first() || about.is_last();
-        let thing = !personal && is_thing_word(scene.tokens.str(token));
+        let thing = || !personal && is_thing_word(scene.tokens.str(token));
         let name =
-            listed && !about.is_place() && !thing || personal && about.is_first() && !about.is_common();
+            listed && !about.is_place() && !thing() || personal && about.is_first() && !about.is_common();
         let new = || is_named_on(scene, index) || person_new::is_told(scene, index, personal);
         let named = name || about.is_unknown() && new();
         let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
@@ -339,13 +340,17 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
     if month {
         return None;
     }
-    let thing = is_thing_word(scene.tokens.str(token));
-    let alone = about.is_first() && about.is_name_alone() && !thing
+    let thing = || is_thing_word(scene.tokens.str(token));
+    let alone = about.is_first() && about.is_name_alone() && !thing()
         || about.is_first()
             && !about.is_place()
             && !start
-            && (acts || possessive || !about.is_common() && !thing)
-        || about.is_last() && about.is_name_alone() && !thing && (!start || acts || possessive) && !tag_after;
+            && (acts || possessive || !about.is_common() && !thing())
+        || about.is_last()
+            && about.is_name_alone()
+            && (!start || acts || possessive)
+            && !tag_after
+            && !thing();
     let article = scene.free_before(index).has(Flags::ARTICLE)
         || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
     if article {
