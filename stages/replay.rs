@@ -21,7 +21,6 @@ mod stored;
 
 pub use columns::word_of;
 
-use crate::vault_error::of_vault;
 use pace::{Choice, Pacer};
 
 choice! {
@@ -219,6 +218,10 @@ impl Replay {
 fn time_of(text: &str) -> std::result::Result<Micros, String> {
     let time: jiff::Timestamp = text.parse().map_err(|_| "expected a time such as 2026-03-02T08:15:00Z")?;
     Ok(Micros(time.as_microsecond()))
+}
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    StageError::new(error.to_string())
 }
 
 impl SourceConfig for Replay {

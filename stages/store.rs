@@ -16,7 +16,6 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
 use headwater_vault::{Keep, KeyFile, Level, StoreOptions};
 
-use crate::vault_error;
 pub use retention::Retention;
 use rounds::Rounds;
 
@@ -108,11 +107,12 @@ impl Store {
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
     let damaged = matches!(error, headwater_vault::Error::Damaged { .. });
-    let told = vault_error::of_vault(error);
+    let full = error.is_no_room();
+    let told = StageError::new(error.to_string());
     if damaged {
         return told.help("`headwater store repair` keeps what is whole of it");
     }
-    if told.wants_room() { told.help("nothing is lost; once there is room, it goes on") } else { told }
+    if full { told.help("nothing is lost; once there is room, it goes on").for_want_of_room() } else { told }
 }
 
 struct Keeper {

@@ -14,13 +14,13 @@ use headwater_contract::{Contribution, Input, Kind, Result, Site, StageError};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, BeforeForgetting};
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
 
 use crate::quarantine::{self, Keeper};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
+use crate::vault_error::of_vault;
 
 /// How a device is taken out of what was learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ pub mod store;
 mod table;
 pub mod tap;
 pub mod test;
+mod vault_error;
 
 use std::process::ExitCode;
 

@@ -16,12 +16,12 @@ use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON}
 use headwater_contract::{RowId, Site, StageError};
 use headwater_runtime::plan::{Plan, PlanInput};
 use headwater_runtime::run::Quarantine;
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{FrameLog, KeyFile};
 use serde::Serialize;
 
 use crate::run::{Memory, RunArgs, run_plan};
 use crate::site::Settings;
+use crate::vault_error::of_vault;
 
 /// Rows that a run gave to the quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

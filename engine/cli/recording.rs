@@ -14,7 +14,6 @@ use headwater_runtime::check::column::type_name;
 use headwater_runtime::cluster::Facts;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run;
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
     AuditLog, Deed, KeyFile, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingHead,
     RecordingWriter, Unfinished, real_disk,
@@ -22,6 +21,7 @@ use headwater_vault::{
 
 use crate::site::Settings;
 use crate::state::line_of;
+use crate::vault_error::of_vault;
 
 /// What is asked of a recording.
 #[derive(Debug, Subcommand)]

@@ -10,11 +10,11 @@ use clap::{Args, ValueHint};
 use headwater_contract::{Kind, Label, Result, StageError, toml};
 use headwater_runtime::plan::{Plan, PortRef};
 use headwater_stages::replay::{self, word_of};
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, Unfinished};
 
 use crate::run::{Memory, RunArgs, plan_of, run_plan};
 use crate::site::Settings;
+use crate::vault_error::of_vault;
 
 /// What is played, and how.
 #[derive(Clone, Debug, Args)]

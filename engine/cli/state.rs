@@ -18,12 +18,12 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::{Bytes, Epoch};
 use headwater_contract::{Result, Site, StageError};
 use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{
     CommitLog, Error, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
 };
 
 use crate::site::Settings;
+use crate::vault_error::of_vault;
 
 /// What is asked of the state of a pipeline.
 #[derive(Debug, Subcommand)]

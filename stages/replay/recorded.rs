@@ -5,9 +5,8 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::{Micros, Round};
 use headwater_vault::{Recorded, Recording};
 
-use super::Place;
 use super::pace::Pacer;
-use crate::vault_error::of_vault;
+use super::{Place, of_vault};
 
 /// Plays a port, and what was set aside beside it, from a place on.
 pub(super) fn play(

@@ -8,9 +8,8 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 use headwater_vault::{StoreReader, widen};
 
-use super::Place;
 use super::pace::Pacer;
-use crate::vault_error::of_vault;
+use super::{Place, of_vault};
 
 /// Rows that come one behind the other: those of one device, or of the log.
 struct Strand<'s> {

@@ -12,8 +12,6 @@ use headwater_contract::columns::{binary, typed_column};
 use headwater_contract::prelude::*;
 use headwater_vault::{FrameLog, KeyFile};
 
-use crate::vault_error::of_vault;
-
 /// A device's own adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Personal {
@@ -36,6 +34,11 @@ pub struct PersonalAdapters {
 
 /// Older adapters that are never worth writing the others anew.
 const FEW: usize = 16;
+
+fn of_vault(error: headwater_vault::Error) -> StageError {
+    let told = StageError::new(error.to_string());
+    if error.is_no_room() { told.for_want_of_room() } else { told }
+}
 
 /// Where the own adapters of a stage lie, below the state folder of its pipeline.
 pub fn folder(site: &Site, stage: &str) -> PathBuf {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use headwater_contract::{Result, Site};
 use headwater_runtime::plan::Plan;
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{KeyFile, Recording, Store, StoreOptions, real_disk};
 
 use super::{Case, Receipt};
 use crate::recording;
+use crate::vault_error::of_vault;
 
 /// The stores of a pipeline, each with its root key.
 pub(super) fn stores_of(plan: &Plan, site: &Site) -> Vec<(PathBuf, KeyFile)> {

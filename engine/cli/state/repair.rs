@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use headwater_contract::{Result, Site, StageError};
 use headwater_runtime::commit::Record;
-use headwater_stages::vault_error::of_vault;
 use headwater_vault::{AuditLog, CommitLog, Deed, Error, KeyFile, Setback, real_disk};
 use serde_json::json;
 
 use super::{absent, commits, intake, written};
 use crate::site::Settings;
+use crate::vault_error::of_vault;
 
 /// Carries it out; gives the exit code: 1 if something is damaged and was left so.
 ///

@@ -1,4 +1,4 @@
-//! What the vault says, as a stage or the program says it.
+//! What the vault says, as the program says it.
 //!
 //! In: an error of the vault. Out: the same words as a stage's error, marked where the disk was full: a run waits then for room and goes
 //! on from the last commit. It must not know what was to be kept.
@@ -6,7 +6,7 @@
 use headwater_contract::StageError;
 
 /// The vault's error in its own words.
-pub fn of_vault(error: headwater_vault::Error) -> StageError {
+pub(crate) fn of_vault(error: headwater_vault::Error) -> StageError {
     let told = StageError::new(error.to_string());
     if error.is_no_room() { told.for_want_of_room() } else { told }
 }
