@@ -213,19 +213,21 @@ fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8>
         .and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
     match whole {
         Ok(()) => Ok(u8::from(damaged)),
+        Err(_) if damaged => Ok(1),
         // It goes on, or was killed: what is there is as it was written.
-        Err(_) if !damaged && broken_off(folder, &key)? => {
-            written(out, "unfinished: it has no end; replay --complete-epochs plays what is complete\n")?;
+        Err(error) => {
+            let Some(place) = broken_off(folder, &key)? else { return Err(error) };
+            written(out, &format!("unfinished {place}; replay --complete-epochs plays what is complete\n"))?;
             Ok(1)
         }
-        Err(_) if damaged => Ok(1),
-        Err(error) => Err(error),
     }
 }
 
-fn broken_off(folder: &Path, key: &KeyFile) -> Result<bool> {
+/// Where a recording ends that has no end, if it does.
+fn broken_off(folder: &Path, key: &KeyFile) -> Result<Option<String>> {
     let recording = Recording::find(folder, key, Unfinished::CompleteEpochs).map_err(of_vault)?;
-    Ok(recording.is_some_and(|recording| recording.broken_off().is_some()))
+    let place = recording.as_ref().and_then(Recording::broken_off);
+    Ok(place.map(|place| format!("{}: {}", place.path.display(), place.told())))
 }
 
 fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
