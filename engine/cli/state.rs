@@ -288,10 +288,12 @@ fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) ->
     written(out, &format!("thrown away: {thrown}\n"))
 }
 
-/// Whether another process has a pipeline's state open.
-fn is_busy(site: &Site) -> bool {
-    let opened = CommitLog::open(&commits(site), &KeyFile::at(&site.key_file), real_disk());
-    matches!(opened, Err(Error::Busy { .. }))
+/// Refuses what takes a state away while another process has it open, which would go on in what is gone.
+fn must_be_free(site: &Site) -> Result<()> {
+    match CommitLog::open(&commits(site), &KeyFile::at(&site.key_file), real_disk()) {
+        Err(busy @ Error::Busy { .. }) => Err(of_vault(busy)),
+        _ => Ok(()),
+    }
 }
 
 /// What is damaged in a state, with the verb that mends it.
@@ -306,22 +308,23 @@ fn of_state(error: Error) -> StageError {
 /// # Errors
 /// There is something, and it was not said that it may go; or another process has it open.
 pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
-    let folder = Folder::open(site);
-    let what = match &folder {
+    let what = match Folder::open(site) {
         Ok(folder) => match folder.last()? {
             None => return Ok("nothing".into()),
             Some(record) => record.intake.to_string(),
         },
         // What cannot be read can be thrown away all the same, if nobody works on it.
-        Err(_) if Folder::is_there(site) && !is_busy(site) => "a state that cannot be read".to_owned(),
-        Err(_) => return folder.map(|_| String::new()),
+        Err(_) if Folder::is_there(site) => {
+            must_be_free(site)?;
+            "a state that cannot be read".to_owned()
+        }
+        Err(error) => return Err(error),
     };
     if !yes {
         return Err(StageError::new(format!("there is a state of this pipeline: {what}"))
             .expected("to be told that it may be thrown away")
             .help("add --yes; rows in stores and published adapters stay"));
     }
-    drop(folder);
     for folder in [commits(site), intake(site)].iter().filter(|folder| folder.exists()) {
         std::fs::remove_dir_all(folder)
             .map_err(|e| StageError::new(format!("{} cannot be removed: {e}", folder.display())))?;

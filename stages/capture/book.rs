@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::recordings::{SEQS, Take};
 use super::stamp;
-use super::utterance::Place;
+use super::utterance::{Place, first};
 
 /// The first bytes of a SHA-256.
 type Content = [u8; 16];
@@ -70,13 +70,6 @@ type Stat = (u64, i64, i64, u64);
 fn stat(path: &Path) -> Option<Stat> {
     let meta = fs::metadata(path).ok()?;
     Some((meta.len(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
-}
-
-/// The first bytes of a digest.
-fn first(digest: &[u8]) -> Content {
-    let mut content = Content::default();
-    content.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
-    content
 }
 
 fn digest(bytes: &[u8]) -> Content {

@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 
 use sha2::{Digest, Sha256};
 
-use super::utterance::{Before, Place};
+use super::utterance::{self, Before, Place};
 
 /// The longest line that is taken in: 1 MiB.
 pub const LONGEST: usize = 1 << 20;
@@ -72,9 +72,7 @@ impl<R: BufRead> Lines<R> {
 
     /// The first bytes of the SHA-256 of all that was read so far.
     pub fn before(&self) -> Before {
-        let mut before = Before::default();
-        before.iter_mut().zip(self.before.clone().finalize()).for_each(|(to, from)| *to = from);
-        before
+        utterance::first(&self.before.clone().finalize())
     }
 
     /// The reader beneath.

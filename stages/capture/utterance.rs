@@ -75,6 +75,13 @@ pub trait Utterances: Iterator<Item = Result<Utterance, Rejected>> {
 /// The first bytes of a SHA-256 of what is before a place.
 pub type Before = [u8; 16];
 
+/// The first bytes of a digest.
+pub fn first(digest: &[u8]) -> Before {
+    let mut first = Before::default();
+    first.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    first
+}
+
 /// A place in a recorded input. Resuming decodes the file again from its start, as voice activity depends
 /// on all that was heard before, and skips what was already given: exact, at a thousandth of real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -54,9 +54,13 @@ impl Drop for Workshop {
 
 /// Whether the file can be run with these options; what is wrong is told.
 pub(super) fn can_be(args: &EvalArgs, set: &[(String, String)], kinds: &[Kind]) -> Result<(), Stopped> {
+    plan_of(&asked(args, &args.file, set), kinds).map(drop).map_err(Stopped)
+}
+
+/// The run of a file with these options beside those of the command line.
+fn asked(args: &EvalArgs, file: &Path, set: &[(String, String)]) -> RunArgs {
     let set = args.set.iter().chain(set).cloned().collect();
-    let asked = RunArgs { file: args.file.clone(), params: args.params.clone(), set, ..RunArgs::default() };
-    plan_of(&asked, kinds).map(drop).map_err(Stopped)
+    RunArgs { file: file.to_owned(), params: args.params.clone(), set, ..RunArgs::default() }
 }
 
 /// Runs a file over a data set.
@@ -69,8 +73,7 @@ pub(super) fn run(
     kinds: &[Kind],
 ) -> Result<Tried, Stopped> {
     let workshop = Workshop::new(&args.out)?;
-    let mut asked = RunArgs { file: file.to_owned(), params: args.params.clone(), ..RunArgs::default() };
-    asked.set = args.set.iter().chain(set).cloned().collect();
+    let mut asked = asked(args, file, set);
     let plan = plan_of(&asked, kinds).map_err(Stopped)?;
     let input = input::lay(&plan, args.source.as_deref(), dataset, &workshop.0.join("input"))?;
     asked.set.extend(input.set.iter().cloned());

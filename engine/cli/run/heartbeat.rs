@@ -63,8 +63,8 @@ pub(super) fn beat(to: &Path) -> std::io::Result<()> {
     // A supervisor that is late has beats enough to read.
     socket.set_nonblocking(true)?;
     let beating = move || {
-        let gone = |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
-        while socket.send(&[1]).err().is_none_or(|error| !gone(&error)) {
+        let late = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+        while socket.send(&[1]).err().is_none_or(late) {
             std::thread::sleep(BEAT);
         }
     };

@@ -11,7 +11,7 @@ use headwater_runtime::commit::Record;
 use headwater_vault::{AuditLog, CommitLog, Deed, Error, KeyFile, Setback, real_disk};
 use serde_json::json;
 
-use super::{absent, commits, intake, written};
+use super::{absent, commits, intake, must_be_free, written};
 use crate::site::Settings;
 use crate::vault_error::of_vault;
 
@@ -25,10 +25,7 @@ pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn 
         return Err(absent(pipeline, &site));
     }
     let key = KeyFile::at(&site.key_file);
-    // Somebody who works on it would go on in what is moved away.
-    if let Err(busy @ Error::Busy { .. }) = CommitLog::open(&commits(&site), &key, real_disk()) {
-        return Err(of_vault(busy));
-    }
+    must_be_free(&site)?;
     let Some(damage) = damaged(&site, &key)? else {
         return written(out, "nothing is damaged\n");
     };

@@ -215,14 +215,12 @@ fn check_certificate(hosts: &Hosts, host: &Host) -> Finding {
 /// A key need only be where its process runs.
 fn check_key(hosts: &Hosts, host: &Host, needed: bool) -> Finding {
     let shown = host.key.display();
-    match fs::metadata(&host.key) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !needed => {
-            fine(format!("{shown}: not here; `{}` needs it on its machine", host.name))
-        }
-        _ => match tls::Tls::load(hosts, host) {
-            Ok(_) => fine(format!("{shown}: for its owner alone")),
-            Err(why) => wrong(why),
-        },
+    if !needed && host.key.try_exists().is_ok_and(|there| !there) {
+        return fine(format!("{shown}: not here; `{}` needs it on its machine", host.name));
+    }
+    match tls::Tls::load(hosts, host) {
+        Ok(_) => fine(format!("{shown}: for its owner alone")),
+        Err(why) => wrong(why),
     }
 }
 

@@ -12,7 +12,7 @@ use headwater_datasets::parquet_text::{
 
 use super::super::lines::LONGEST;
 use super::super::recordings;
-use super::super::utterance::{Before, Place, Rejected, Tally, Utterance, Utterances};
+use super::super::utterance::{self, Before, Place, Rejected, Tally, Utterance, Utterances};
 use super::{Column, Columns, Fields, NAMED, Taking, When, Wrong};
 
 /// Opens a Parquet file and sees whether it has the columns.
@@ -43,9 +43,7 @@ pub fn open_parquet(path: &Path, columns: &Columns) -> Result<ParquetText> {
 /// It cannot be read.
 pub fn parquet_content(path: &Path) -> Result<Before> {
     let told = |error| StageError::new(format!("`{}`: {error}", path.display()));
-    let mut content = Before::default();
-    content.iter_mut().zip(check::digest(path).map_err(told)?).for_each(|(to, from)| *to = from);
-    Ok(content)
+    Ok(utterance::first(&check::digest(path).map_err(told)?))
 }
 
 /// The utterances of one Parquet file.
