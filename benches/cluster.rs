@@ -1,8 +1,8 @@
 //! What it costs that rows cross processes: CPU seconds for each GiB that goes from one worker to another, with the two workers in one
 //! process, in two processes over a socket of the machine, and in two processes over TLS. Prints a table and the ratios.
 //!
-//! All rows have one key, which lives on the second worker: everything crosses once, and nothing else is done with it. The clocks
-//! are those of the processes, from before the run to its end; runs alternate, and medians are told.
+//! All rows have one key, which belongs to the second worker: everything crosses once, and nothing else is done with it. The clocks
+//! are those of the processes, from before the run to its end; runs alternate, and medians are printed.
 //! `cargo test --workspace --bench cluster` runs it with the profile of the tests.
 
 #![allow(
@@ -25,7 +25,7 @@ use headwater_contract::hash;
 use headwater_contract::prelude::*;
 use headwater_runtime::check::{Settings, check};
 use headwater_runtime::cluster::hosts::Hosts;
-use headwater_runtime::cluster::{Facts, Member, Setup, certs};
+use headwater_runtime::cluster::{Fingerprint, Member, Setup, certs};
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{RunOptions, run};
 
@@ -61,8 +61,8 @@ impl SourceConfig for Same {
     fn signature(&self) -> Signature {
         Signature::source([headwater_contract::columns::f32_list("samples")])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         let (rows, device) = (self.rows, device());
@@ -95,23 +95,23 @@ impl Source for Sending {
 }
 
 options! {
-    /// Takes rows where their device lives.
-    pub struct Taken {}
+    /// Takes rows at the worker of their device.
+    pub struct Collector {}
 }
 
-impl StageConfig for Taken {
+impl StageConfig for Collector {
     const KIND: &'static str = "taken";
     fn signature(&self) -> Signature {
         Signature::sink([]).routing(Routing::ByKey("device".into()))
     }
     fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Taking)
+        Ok(CollectorStage)
     }
 }
 
-struct Taking;
+struct CollectorStage;
 
-impl Stage for Taking {
+impl Stage for CollectorStage {
     fn batch(&mut self, _: Port, _: &RecordBatch, _: &mut Outbox<'_>) -> Result {
         Ok(())
     }
@@ -124,10 +124,10 @@ fn plan((_, rows, samples, batches): (&str, u64, usize, u64)) -> Arc<Plan> {
          [stage.taken]\ntype = 'taken'\nfrom = 'same'\n",
         rows * 16
     );
-    let kinds = [Kind::source::<Same>(), Kind::stage::<Taken>()];
+    let kinds = [StageFactory::source::<Same>(), StageFactory::stage::<Collector>()];
     let checked = check("bench.toml", &text, &kinds, &Settings::default());
-    let told: Vec<_> = checked.diagnostics.iter().map(|d| d.message.clone()).collect();
-    Arc::new(checked.plan.unwrap_or_else(|| panic!("{told:?}")))
+    let messages: Vec<_> = checked.diagnostics.iter().map(|d| d.message.clone()).collect();
+    Arc::new(checked.plan.unwrap_or_else(|| panic!("{messages:?}")))
 }
 
 fn process_cpu() -> f64 {
@@ -137,11 +137,11 @@ fn process_cpu() -> f64 {
 
 /// Runs in this process; gives the CPU seconds that it took here.
 fn measured(plan: &Arc<Plan>, hosts: Option<(&Hosts, usize)>) -> f64 {
-    let site = Site { away: hosts.is_some_and(|(_, index)| index > 0), ..Site::default() };
-    let mut options = RunOptions { digests: false, workers: 2, ..RunOptions::new(plan, site) };
+    let host = HostEnv { is_peer: hosts.is_some_and(|(_, index)| index > 0), ..HostEnv::default() };
+    let mut options = RunOptions { digests: false, workers: 2, ..RunOptions::new(plan, host) };
     if let Some((hosts, index)) = hosts {
-        let (hosts, facts) = (hosts.clone(), Facts::default());
-        let setup = Setup { hosts, index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None };
+        let (hosts, fingerprint) = (hosts.clone(), Fingerprint::default());
+        let setup = Setup { hosts, index, fingerprint, mixed_cpus: false, begin: 0, hopeless: &|| None };
         let member = Member::join(setup).unwrap();
         options.workers = member.workers();
         options.cluster = Some(Arc::new(member));

@@ -3,7 +3,7 @@
 //!
 //! Both read their batches from a thread through a channel of 64 batches, one worker, epochs of 16 batches, the same kernel and
 //! the same columns. What is measured is the CPU time of the worker's thread, so that a busy machine disturbs little; runs
-//! alternate, and medians are told. `cargo test --workspace --bench engine` runs it with the profile of the tests.
+//! alternate, and medians are printed. `cargo test --workspace --bench engine` runs it with the profile of the tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use std::time::Duration;
 use arrow::array::{Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
-use headwater_contract::{Role, Site as ContractSite};
+use headwater_contract::{HostEnv as ContractSite, Role};
 use headwater_runtime::commit::CommitRule;
 use headwater_runtime::metrics::thread_cpu;
 use headwater_runtime::plan::{
@@ -86,8 +86,8 @@ impl SourceConfig for Same {
     fn signature(&self) -> Signature {
         columns()
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         Ok(Sending { batch: sample(&cx.schema, self.rows), batches: self.batches })
@@ -151,8 +151,8 @@ fn plan(stages: usize, rows: u64, batches: u64) -> Plan {
     let mut planned: Vec<PlanStage> = Vec::new();
     for index in 0..=stages {
         let (kind, options) = match index {
-            0 => (Kind::source::<Same>(), format!("rows = {rows}\nbatches = {batches}")),
-            _ => (Kind::stage::<Double>(), String::new()),
+            0 => (StageFactory::source::<Same>(), format!("rows = {rows}\nbatches = {batches}")),
+            _ => (StageFactory::stage::<Double>(), String::new()),
         };
         let options: toml::Table = options.parse().unwrap();
         let role: Role = kind.plan(&options).unwrap();

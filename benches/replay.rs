@@ -1,5 +1,6 @@
 //! A recording of 1 GB of text, made on the fly, is played through a pipeline: memory, and rows and bytes a CPU second, beside a run of
-//! the same rows that nobody recorded, and beside the same rows read from a plain Arrow IPC file, all in one process. `cargo bench --bench replay`, or `HEADWATER_BENCH_MB=100` for less.
+//! the same rows that were not recorded, and beside the same rows read from a plain Arrow IPC file, all in one process. `cargo bench --bench
+//! replay`, or `HEADWATER_BENCH_MB=100` for less.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,29 +28,29 @@ const ROWS: u64 = 1000;
 const TEXT: usize = 200;
 
 options! {
-    /// The rows of the recording, made anew: the reference.
-    pub struct Made {
+    /// The rows of the recording, made again: the reference.
+    pub struct Rows_ {
         /// How many batches.
         batches: u64 = 1;
     }
 }
 
-impl SourceConfig for Made {
+impl SourceConfig for Rows_ {
     const KIND: &'static str = "made";
     fn signature(&self) -> Signature {
         Signature::source([utf8("text")])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
-        Ok(Making(self.batches, cx.schema))
+        Ok(SampleSource(self.batches, cx.schema))
     }
 }
 
-struct Making(u64, SchemaRef);
+struct SampleSource(u64, SchemaRef);
 
-impl Source for Making {
+impl Source for SampleSource {
     fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
         (0..self.0).try_for_each(|number| feed.send(batch(&self.1, number), Position::default()))
     }
@@ -137,11 +138,12 @@ fn play(source: &str, key: &KeyFile) -> (Report, Duration) {
     let text = format!(
         "[pipeline]\nname = 'bench'\nepoch = {{ rows = {ROWS} }}\n{source}\n[stage.end]\ntype = 'ends'\nfrom = 'talk'\n"
     );
-    let kinds = [headwater_stages::replay::KIND, Kind::source::<Made>(), Kind::stage::<Ends>()];
+    let kinds =
+        [headwater_stages::replay::KIND, StageFactory::source::<Rows_>(), StageFactory::stage::<Ends>()];
     let plan = Arc::new(check("bench", &text, &kinds, &Settings::default()).plan.unwrap());
-    let site = Site { key_file: key.path().to_owned(), ..Site::default() };
-    ready(&plan, &site).unwrap();
-    let mut options = RunOptions::new(&plan, site);
+    let host = HostEnv { key_file: key.path().to_owned(), ..HostEnv::default() };
+    ready(&plan, &host).unwrap();
+    let mut options = RunOptions::new(&plan, host);
     options.digests = false;
     let before = cpu();
     let report = run(plan, options).unwrap();
@@ -186,14 +188,14 @@ fn main() {
     assert_eq!(rows(&made), batches * ROWS);
     let most = most_memory();
     let of_plain = plain(&own.path().join("plain.arrow"), batches);
-    let told = |what: &str, cpu: Duration| {
+    let report = |what: &str, cpu: Duration| {
         let seconds = cpu.as_secs_f64();
         let (rows, megabytes) = ((batches * ROWS) as f64 / 1e6 / seconds, bytes as f64 / 1e6 / seconds);
         println!("{what:<10} {seconds:.1} CPU s: {rows:.2} million rows, {megabytes:.0} MB a CPU second");
     };
-    told("made", of_made);
-    told("replayed", of_played);
-    told("plain", of_plain);
+    report("made", of_made);
+    report("replayed", of_played);
+    report("plain", of_plain);
     println!(
         "replaying takes {:.2} times the CPU time of rows that are made, {:.1} times that of plain Arrow IPC, which is neither \
          decrypted nor checked nor run",

@@ -1,23 +1,34 @@
 //! Audio files as mono samples at 16 kHz, a chunk at a time.
 //!
-//! WAV, FLAC, Ogg Vorbis and MP3 flow in, of any rate and any number of channels; chunks of `f32` in -1..=1
+//! Recordings as phones, exchanges and browsers write them flow in, of any rate and any number of channels; chunks of `f32` in -1..=1
 //! flow out. What is held in memory is one packet, one resampler block and one chunk, however long the
 //! file is. The same bytes give the same samples, whatever the sizes of the reads below.
 //!
 //! Knows nothing of devices, utterances or pipelines.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use symphonia::core::io::MediaSource;
 
+use crate::regular;
+
+mod chunks;
+mod codecs;
 mod decode;
 mod error;
+mod frames;
+mod info;
+mod mix;
+mod opus;
+mod packets;
+mod patched;
+mod recorded_at;
 mod resample;
 mod sniff;
 
 pub use error::{AudioError, Container};
+pub use recorded_at::recorded_at;
 pub use resample::{RateError, ToSixteenKilohertz};
 
 use decode::Decoder;
@@ -50,29 +61,23 @@ pub struct AudioReader {
 }
 
 impl AudioReader {
-    /// Opens a file by its content (the suffix of its name does not matter).
+    /// Opens a file by its content (the suffix of its name does not matter), all its channels as one.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        let meta = std::fs::metadata(path).map_err(AudioError::from_open)?;
-        if meta.is_dir() {
-            return Err(AudioError::NotAudio { found: "a folder" });
-        }
-        if !meta.is_file() {
-            return Err(AudioError::NotAudio { found: "neither a file nor a folder" });
-        }
-        Self::from_source(Box::new(File::open(path).map_err(AudioError::from_open)?))
+        Self::open_channel(path, None)
+    }
+
+    /// Opens a file to hear one of its channels alone (from 0), or all as one.
+    pub fn open_channel(path: &Path, only: Option<usize>) -> Result<Self, AudioError> {
+        Self::from_source(Box::new(regular::open(path).map_err(AudioError::from_open)?), only)
     }
 
     /// Reads a whole file that is already in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, AudioError> {
-        Self::from_source(Box::new(io::Cursor::new(bytes)))
+        Self::from_source(Box::new(io::Cursor::new(bytes)), None)
     }
 
-    fn from_source(mut source: Box<dyn MediaSource>) -> Result<Self, AudioError> {
-        let mut head = Vec::with_capacity(sniff::HEAD);
-        source.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head).map_err(AudioError::Unreadable)?;
-        let container = sniff::audio(&head)?;
-        source.seek(SeekFrom::Start(0)).map_err(AudioError::Unreadable)?;
-        let decoder = Decoder::new(source, container)?;
+    fn from_source(source: Box<dyn MediaSource>, only: Option<usize>) -> Result<Self, AudioError> {
+        let decoder = Decoder::new(sniff::start(source)?, only)?;
         let resampler = ToSixteenKilohertz::new(decoder.rate()).map_err(|rate| decoder.unsupported(rate))?;
         Ok(Self {
             decoder,
@@ -105,8 +110,7 @@ impl AudioReader {
     fn fill(&mut self) {
         self.decoded.clear();
         let more = self.decoder.next_packet(&mut self.decoded);
-        let resampled = self.resampler.push(&self.decoded, &mut self.ready);
-        let resampled = resampled.map_err(|rate| self.decoder.unsupported(rate));
+        let resampled = self.resample().map_err(|rate| self.decoder.unsupported(rate));
         match (more, resampled) {
             (Ok(true), Ok(())) => return,
             (Ok(_), Err(failure)) | (Err(failure), _) => self.failure = Some(failure),
@@ -116,6 +120,21 @@ impl AudioReader {
         if let Err(rate) = self.resampler.finish(&mut self.ready) {
             self.failure.get_or_insert(self.decoder.unsupported(rate));
         }
+    }
+
+    /// Resamples what was decoded. A stream of another rate may follow in the same file.
+    fn resample(&mut self) -> Result<(), RateError> {
+        self.resampler.push(&self.decoded, &mut self.ready)?;
+        if self.decoder.rate() != self.resampler.rate() {
+            self.resampler.finish(&mut self.ready)?;
+            self.resampler = ToSixteenKilohertz::new(self.decoder.rate())?;
+        }
+        Ok(())
+    }
+
+    /// The remark on a file that is decodable nevertheless: its header does not state its length, or it begins in the middle.
+    pub fn remark(&self) -> Option<&str> {
+        self.decoder.remark()
     }
 
     /// The container that was found.
@@ -128,7 +147,7 @@ impl AudioReader {
         self.decoder.rate()
     }
 
-    /// Channels in the file, before they were averaged to one.
+    /// Channels in the file, before they became one.
     pub fn channels(&self) -> usize {
         self.decoder.channels()
     }
@@ -139,7 +158,7 @@ impl AudioReader {
     }
 }
 
-/// What a fuzzer calls: decodes any bytes to their end, and checks what every caller relies on.
+/// The entry point of a fuzzer: decodes any bytes to their end, and checks what every caller relies on.
 ///
 /// # Panics
 /// When a chunk is too long, or a sample is not a finite number within -1..=1.

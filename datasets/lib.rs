@@ -8,4 +8,5 @@ pub mod catalogue;
 pub mod dataset;
 pub mod manifest;
 pub mod parquet_text;
+pub mod regular;
 pub mod wer;

@@ -58,17 +58,17 @@ pub struct Manifest {
 pub struct Recording {
     /// Path below the manifest's folder.
     pub file: PathBuf,
-    /// Whose recording it is.
+    /// The device of the recording.
     pub device: String,
     /// When its first sample was captured.
     pub captured_at: Timestamp,
     /// Its length.
     pub seconds: Option<f64>,
-    /// What was said; empty when nobody spoke, `None` when unknown.
+    /// The text that was said; empty without speech, `None` when unknown.
     pub text: Option<String>,
     /// Clear speech without numbers, fit for a word error rate.
     pub clean: bool,
-    /// Which voice speaks.
+    /// The voice.
     pub voice: Option<String>,
     /// SHA-256 of the file, 64 lower-case hexadecimal digits.
     pub sha256: Option<String>,
@@ -97,7 +97,7 @@ pub enum ManifestError {
     Unreadable {
         /// The manifest.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The file was read and is wrong.
@@ -125,7 +125,7 @@ impl fmt::Display for Lines<'_> {
 impl Manifest {
     /// Reads a manifest file.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read_to_string(path)
+        let text = crate::regular::read_to_string(path)
             .map_err(|error| ManifestError::Unreadable { path: path.to_owned(), error })?;
         Self::parse(path, &text)
     }
@@ -145,7 +145,7 @@ impl Manifest {
     }
 }
 
-/// Whether a manifest is of the form that all data sets have.
+/// Returns true if a manifest is of the form that all data sets have.
 fn is_dataset(text: &str) -> bool {
     let table = toml::from_str::<toml::Table>(text).ok();
     table.is_some_and(|table| table.get("format").and_then(toml::Value::as_str) == Some(dataset::FORMAT))
@@ -183,7 +183,7 @@ fn of_dataset(path: &Path, text: &str) -> Result<Manifest, ManifestError> {
     if faults.is_empty() { Ok(Manifest { recordings }) } else { Err(wrong(faults)) }
 }
 
-/// Where mistakes are told: the bytes they stand at, and what is wrong.
+/// The receiver of mistakes: the bytes they stand at, and what is wrong.
 pub(crate) type Report<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, String);
 
 fn read_document(

@@ -4,7 +4,7 @@
 //! the pages that the next rows lie in (the format allows 2 GiB, writers make 1 MiB), however long the file is. It must
 //! not know devices, labels or stages. A file is a stranger's: whatever its bytes are, the answer is cells or an error.
 //!
-//! What a column holds is read from the Parquet schema alone. An Arrow schema that the writer put beside it says
+//! The type of a column is read from the Parquet schema alone. An Arrow schema that the writer put beside it says
 //! nothing that counts here: large, viewed and dictionary-encoded texts are all stored as texts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,9 +34,9 @@ use error::words;
 /// Rows that are given at a time, at most.
 pub const ROWS: usize = 256;
 
-/// What a column must hold.
+/// The expected type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
+pub enum ColumnType {
     /// Texts.
     Text,
     /// Texts or whole numbers: names.
@@ -49,12 +49,12 @@ pub enum Holds {
 
 /// A column that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ColumnRequest {
     /// Its name.
     pub name: String,
-    /// What it must hold.
-    pub holds: Holds,
-    /// Whether a file without it is wrong.
+    /// The expected type.
+    pub holds: ColumnType,
+    /// True if a file without it is wrong.
     pub required: bool,
 }
 
@@ -62,7 +62,7 @@ pub struct Wanted {
 pub struct ParquetText {
     file: Bounded,
     metadata: ArrowReaderMetadata,
-    wanted: Vec<Wanted>,
+    wanted: Vec<ColumnRequest>,
     mask: ProjectionMask,
     /// Rows of each row group.
     groups: Vec<u64>,
@@ -71,13 +71,13 @@ pub struct ParquetText {
     reader: Option<ParquetRecordBatchReader>,
 }
 
-/// What comes next in a file.
+/// The next item of a file.
 pub enum Next {
     /// Some rows, one [`Cells`] for each wanted column.
     Rows(Rows),
     /// So many rows from here on, to the end of their row group, cannot be read; the next group can be tried.
     Lost {
-        /// How many.
+        /// The number.
         rows: u64,
         /// Why.
         reason: ParquetTextError,
@@ -88,7 +88,7 @@ pub enum Next {
 
 /// Some rows of a file.
 pub struct Rows {
-    /// How many there are.
+    /// The number found.
     pub count: usize,
     /// The wanted columns, in the order in which they were asked for.
     pub columns: Vec<Cells>,
@@ -99,7 +99,7 @@ impl ParquetText {
     ///
     /// # Errors
     /// It is no Parquet file, or damaged, or a wanted column is missing or holds something else.
-    pub fn open(path: &Path, wanted: Vec<Wanted>) -> Result<Self, ParquetTextError> {
+    pub fn open(path: &Path, wanted: Vec<ColumnRequest>) -> Result<Self, ParquetTextError> {
         Self::of(Bounded::open(path)?, wanted)
     }
 
@@ -107,11 +107,11 @@ impl ParquetText {
     ///
     /// # Errors
     /// As [`ParquetText::open`].
-    pub fn from_bytes(bytes: Vec<u8>, wanted: Vec<Wanted>) -> Result<Self, ParquetTextError> {
+    pub fn from_bytes(bytes: Vec<u8>, wanted: Vec<ColumnRequest>) -> Result<Self, ParquetTextError> {
         Self::of(Bounded::of_bytes(bytes), wanted)
     }
 
-    fn of(file: Bounded, wanted: Vec<Wanted>) -> Result<Self, ParquetTextError> {
+    fn of(file: Bounded, wanted: Vec<ColumnRequest>) -> Result<Self, ParquetTextError> {
         file.sniff()?;
         let metadata = guarded(|| read_metadata(&file)).map_err(ParquetTextError::Damaged)?;
         let groups = groups(metadata.metadata())?;
@@ -200,7 +200,7 @@ impl ParquetText {
 
     fn cells(&self, batch: &RecordBatch) -> Result<Vec<Cells>, ArrowError> {
         let column =
-            |wanted: &Wanted| batch.column_by_name(&wanted.name).map_or(Ok(Cells::Absent), Cells::of);
+            |wanted: &ColumnRequest| batch.column_by_name(&wanted.name).map_or(Ok(Cells::Absent), Cells::of);
         self.wanted.iter().map(column).collect()
     }
 }
@@ -231,8 +231,8 @@ fn read_metadata(file: &Bounded) -> Result<ArrowReaderMetadata, String> {
 /// The rows of each row group.
 fn groups(metadata: &ParquetMetaData) -> Result<Vec<u64>, ParquetTextError> {
     let damaged = || ParquetTextError::Damaged("its numbers of rows contradict each other".to_owned());
-    let told = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
-    let groups: Vec<u64> = told.collect::<Option<_>>().ok_or_else(damaged)?;
+    let counts = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+    let groups: Vec<u64> = counts.collect::<Option<_>>().ok_or_else(damaged)?;
     let sum = groups.iter().try_fold(0_u64, |sum, rows| sum.checked_add(*rows));
     if sum != u64::try_from(metadata.file_metadata().num_rows()).ok() {
         return Err(damaged());
@@ -241,7 +241,7 @@ fn groups(metadata: &ParquetMetaData) -> Result<Vec<u64>, ParquetTextError> {
 }
 
 /// The places in the file's schema of the wanted columns that it has.
-fn roots(metadata: &ArrowReaderMetadata, wanted: &[Wanted]) -> Result<Vec<usize>, ParquetTextError> {
+fn roots(metadata: &ArrowReaderMetadata, wanted: &[ColumnRequest]) -> Result<Vec<usize>, ParquetTextError> {
     let names: Vec<&str> =
         metadata.parquet_schema().root_schema().get_fields().iter().map(|root| root.name()).collect();
     let mut roots = Vec::new();

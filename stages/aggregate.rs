@@ -11,22 +11,22 @@
 //! With `keep_updates` the stage that reads single updates keeps them, each under its device, and has an input `forget`: a row asks for
 //! its device to be forgotten, an epoch later, at the next end of a round. What the device gave is then no longer kept; a correction
 //! for each of its rounds goes up, passes every tier once, and at the root is taken out of the stored sums. All steps are computed
-//! again from them, and the adapter, if it is another one, is published anew. Whoever kept the adapter from before can tell the
-//! difference; and what others learnt from it stays.
+//! again from them, and the adapter, if it is another one, is published again. A device that kept the earlier adapter can see the
+//! difference; and what others learned from it stays.
 //!
 //! Under `trimmed_mean` and `median` the root itself keeps the updates, and makes the middle of each of the device's rounds again.
 
 mod evaluate;
 mod group;
-mod kept;
 mod root;
 mod rows;
 mod running;
 mod saved;
-mod up;
+mod update_store;
+mod uplink;
 
 use headwater_contract::columns::{binary, u32_list};
-use headwater_contract::{Contribution, choice, prelude::*};
+use headwater_contract::{Erasure, choice, prelude::*};
 use headwater_federation::aggregate::judge::Condition;
 
 choice! {
@@ -72,7 +72,7 @@ options! {
         lr: f64 = 1.0, in 0.000001 ..= 1000.0;
         /// The momentum of "momentum".
         momentum: f64 = 0.9, in 0.0 ..= 0.999999;
-        /// The share that "trimmed_mean" leaves out at either end.
+        /// The share that "trimmed_mean" excludes at either end.
         trim: f64 = 0.1, in 0.0 ..= 0.499999;
         /// When the adapter of a round may stay, such as "heldout_ppl <= 1.02 * previous": judged by the input `evaluation`.
         accept_if: Option<String>;
@@ -86,12 +86,12 @@ options! {
 }
 
 /// The kind of this stage.
-pub const KIND: Kind = Kind::stage::<Aggregate>();
+pub const KIND: StageFactory = StageFactory::stage::<Aggregate>();
 
 /// The group of a root, and the device of the rows that it sends.
 const ALL: &str = "all";
 
-/// A rule that looks at single updates.
+/// A rule over single updates.
 #[derive(Clone, Copy, Debug)]
 enum Robust {
     TrimmedMean(f64),
@@ -107,15 +107,15 @@ impl Aggregate {
         }
     }
 
-    fn contribution(&self) -> Contribution {
+    fn erasure(&self) -> Erasure {
         match (self.up_ratio, self.keep_updates) {
-            (Some(_), _) => Contribution::Mixed("no `up_ratio`: exact sums can be corrected"),
-            (None, true) => Contribution::TakenOut,
-            (None, false) => Contribution::Corrected("`keep_updates = true`"),
+            (Some(_), _) => Erasure::Mixed("no `up_ratio`: exact sums can be corrected"),
+            (None, true) => Erasure::TakenOut,
+            (None, false) => Erasure::Corrected("`keep_updates = true`"),
         }
     }
 
-    /// Whether devices' evaluations are read.
+    /// Returns true if devices' evaluations are read.
     fn evaluates(&self) -> bool {
         self.accept_if.is_some() || self.min_eval.is_some()
     }
@@ -155,16 +155,16 @@ impl StageConfig for Aggregate {
         if self.keep_updates {
             signature = signature.input(Input::forget(to_all));
         }
-        signature.contribution(self.contribution())
+        signature.erasure(self.erasure())
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = Vec::new();
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         if self.max_norm.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
-            wrongs.push(Wrong::new("max_norm", "expected a number above 0"));
+            errors.push(ConfigError::new("max_norm", "expected a number above 0"));
         }
         if let Some(Err(error)) = self.accept_if.as_deref().map(Condition::parse) {
-            wrongs.push(Wrong::new("accept_if", error.to_string()));
+            errors.push(ConfigError::new("accept_if", error.to_string()));
         }
         if self.by.is_some() {
             let roots = [
@@ -173,23 +173,27 @@ impl StageConfig for Aggregate {
                 ("min_eval", self.min_eval.is_some(), "groups have no adapter that could be measured"),
             ];
             let here = roots.into_iter().filter(|(_, given, _)| *given);
-            wrongs.extend(here.map(|(option, _, what)| {
-                Wrong::new(option, what).help("move it to the stage that reads all updates, without `by`")
+            errors.extend(here.map(|(option, _, what)| {
+                ConfigError::new(option, what)
+                    .help("move it to the stage that reads all updates, without `by`")
             }));
         }
         if self.up_ratio.is_some() && self.by.is_none() {
-            wrongs.push(
-                Wrong::new("up_ratio", "the root sends nothing up")
+            errors.push(
+                ConfigError::new("up_ratio", "the root sends nothing up")
                     .help("give `by`, or leave it out: at devices, `compress` does it"),
             );
         }
         if self.up_ratio.is_some() && self.keep_updates {
-            wrongs.push(
-                Wrong::new("keep_updates", "nothing can be taken out of means that were compressed again")
-                    .help("leave out `up_ratio`, so that exact sums go up, or `keep_updates`"),
+            errors.push(
+                ConfigError::new(
+                    "keep_updates",
+                    "nothing can be taken out of means that were compressed again",
+                )
+                .help("leave out `up_ratio`, so that exact sums go up, or `keep_updates`"),
             );
         }
-        wrongs
+        errors
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {

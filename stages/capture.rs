@@ -4,18 +4,19 @@
 //! hour-long file is never in memory whole. What cannot be read is rejected with its reason and the rest goes
 //! on. Identity: the n-th recording of a device has the seqs from n million on; a line or row of text has its number.
 //!
-//! It must not know what becomes of its rows. What it gives depends on the files' names and contents alone,
-//! never on their dates, the clock or the machine (the microphone apart).
+//! It must not know what becomes of its rows. What it gives depends on the files' names and contents alone, never on the clock or the
+//! machine (the microphone apart). Where nothing in a file says when it was captured, its modification time does: it is remembered with
+//! the intake, so that it is the same in every attempt.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use headwater_contract::columns::FILE;
 use headwater_contract::prelude::*;
 
-mod book;
+mod audio_decoder;
+mod channels;
+mod file_ledger;
 mod follow;
-mod hear;
 mod lines;
 #[cfg(feature = "microphone")]
 mod microphone;
@@ -24,20 +25,24 @@ mod rows;
 pub mod segment;
 mod stamp;
 mod text;
+mod texts;
 pub mod utterance;
 
-use book::Book;
-use follow::Settling;
-use hear::Hearing;
-use lines::Lines;
+use audio_decoder::AudioDecoder;
+use channels::Channels;
+use file_ledger::FileLedger;
+use follow::CompletionTracker;
 use rows::Outlet;
-use text::{Column, Columns, JsonRecords, Numbers, ParquetReading, Reading, Records, Taking};
+use text::times::Times;
+use text::{Column, Columns, Numbers};
+use texts::Texts;
+use texts::ledger::Ledger;
 use utterance::Place;
 
 choice! {
-    /// What the input holds.
+    /// The format of the input.
     pub enum Format {
-        /// Recordings: WAV, FLAC, Ogg Vorbis or MP3.
+        /// Recordings: WAV, AIFF, CAF, FLAC, Ogg, WebM, M4A, AAC, MP3 or MP2.
         Audio = "audio",
         /// One JSON object per line.
         Jsonl = "jsonl",
@@ -62,14 +67,16 @@ choice! {
 const OWN_COLUMNS: [&str; 3] = ["text", "sample_rate", "samples"];
 
 options! {
-    /// Takes in recordings (WAV, FLAC, Ogg Vorbis, MP3) or rows of text (JSON lines, CSV, Parquet).
+    /// Takes in recordings (WAV, AIFF, CAF, FLAC, Ogg, WebM, M4A, AAC, MP3, MP2) or rows of text (JSON lines, CSV, Parquet).
     pub struct Capture {
-        /// A recording, a folder of recordings, a manifest.toml, a text file, or `-` for lines on the standard input.
+        /// A recording, a folder of recordings or a manifest.toml; a text file, a folder of them or a pattern such as `logs/*.jsonl`; or `-` for lines on the standard input.
         path: Option<PathBuf>;
-        /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv`, `.parquet` and `-` are text, all else is audio.
+        /// What the input holds. Default: by the suffix of `path`; `.jsonl`, `.ndjson`, `.csv`, `.tsv`, `.parquet` and `-` are text, all else is audio.
         format: Option<Format>;
-        /// Whether a folder of recordings is watched: it goes on, and takes in new files once they are complete.
+        /// Watches `path`: the run continues, and takes in new recordings once they are complete, and new lines of texts, also across rotation.
         watch: bool = false;
+        /// Recordings: which channels are heard. `"mix"`: all as one; `"split"`: each on its own, as the `part` of the rows says (from 0), for calls with a speaker on each channel; a number: that one, from 1.
+        channels: Channels = Channels::Mix;
         /// Whether to read `path` or to listen.
         source: Origin = Origin::Files;
         /// Whose input it is where the input does not say. Default: the pipeline's name.
@@ -82,13 +89,19 @@ options! {
         device_column: Option<String>;
         /// Text: the column of the time (RFC 3339, or a timestamp of Parquet: UTC where it names no zone). Default: `captured_at`, where there is one.
         captured_at_column: Option<String>;
+        /// Text: how times are written, as strptime knows it: "%d/%m/%Y %H:%M:%S"; "unix", "unix_ms" and "unix_us" are counts since 1970. Default: RFC 3339.
+        time_format: Option<String>;
+        /// The zone of times that name none, in texts and in names of files: "Europe/Berlin", "+01:00". Default: UTC in names of files; in texts a time must name its offset.
+        time_zone: Option<String>;
+        /// Text: what stands between two values of CSV: one character, or "\\t". Default: a tab in `.tsv`, else what a first line `sep=;` says, else a comma.
+        delimiter: Option<String>;
         /// Text: further columns that each row carries on under the same names, as text. Empty where a row says nothing.
         columns: Vec<String> = Vec::new();
     }
 }
 
 impl Capture {
-    /// What the input holds, told from the options alone: `check` looks at no file.
+    /// The format of the input by the options alone: `check` reads no file.
     fn format(&self) -> Format {
         if let Some(format) = self.format {
             return format;
@@ -96,7 +109,7 @@ impl Capture {
         let Some(path) = &self.path else { return Format::Audio };
         match path.extension().and_then(|suffix| suffix.to_str()) {
             Some("jsonl" | "ndjson") => Format::Jsonl,
-            Some("csv") => Format::Csv,
+            Some("csv" | "tsv") => Format::Csv,
             Some("parquet") => Format::Parquet,
             _ if path.as_os_str() == "-" => Format::Jsonl,
             _ => Format::Audio,
@@ -112,8 +125,12 @@ impl Capture {
     }
 
     fn numbers(&self) -> Numbers {
-        let gone = self.source == Origin::Microphone || self.reads_standard_input();
-        if gone { Numbers::Now } else { Numbers::Zero }
+        if self.reads_files() { Numbers::Zero } else { Numbers::Now }
+    }
+
+    /// Returns true if its rows come from files.
+    fn reads_files(&self) -> bool {
+        self.source == Origin::Files && !self.reads_standard_input()
     }
 
     fn columns(&self) -> Columns {
@@ -126,14 +143,30 @@ impl Capture {
             device: (!self.one_device).then(|| column(&self.device_column, "device")),
             captured_at: column(&self.captured_at_column, "captured_at"),
             kept: self.columns.clone(),
+            times: self.times().unwrap_or_default(),
+        }
+    }
+
+    fn times(&self) -> std::result::Result<Times, ConfigError> {
+        Times::new(self.time_format.as_deref(), self.time_zone.as_deref())
+    }
+
+    /// The delimiter of CSV, if the options name one.
+    fn delimiter(&self) -> Option<u8> {
+        let tabs = self.path().extension().is_some_and(|suffix| suffix == "tsv").then_some(b'\t');
+        match self.delimiter.as_deref() {
+            None => tabs,
+            Some("\\t") => Some(b'\t'),
+            Some(word) => word.bytes().next(),
         }
     }
 
     /// The first kept column that cannot stand beside the others under its name.
-    fn wrong_column(&self) -> Option<Wrong> {
+    fn wrong_column(&self) -> Option<ConfigError> {
         let identity = identity::fields();
-        let own =
-            |name: &str| OWN_COLUMNS.contains(&name) || identity.iter().any(|field| field.name() == name);
+        let own = |name: &str| {
+            OWN_COLUMNS.contains(&name) || identity.iter().any(|field| field.name() == name) || name == FILE
+        };
         let earlier = |at: usize, name: &String| self.columns.iter().take(at).any(|known| known == name);
         self.columns.iter().enumerate().find_map(|(at, name)| {
             let what = if name.is_empty() {
@@ -145,26 +178,8 @@ impl Capture {
             } else {
                 return None;
             };
-            Some(Wrong::new("columns", what))
+            Some(ConfigError::new("columns", what))
         })
-    }
-
-    fn taking(&self, device: Arc<str>) -> Taking {
-        let name = self.path().display().to_string();
-        Taking { columns: self.columns(), name, device, numbers: self.numbers() }
-    }
-
-    fn open_text(&self) -> Result<BufReader<File>> {
-        let path = self.path();
-        let file = File::open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => recordings::absent(path),
-            _ => StageError::new(format!("`{}` cannot be read: {error}", path.display())),
-        })?;
-        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-            return Err(StageError::new(format!("`{}` is a folder", path.display()))
-                .expected(format!("a file, since `format` is \"{}\"", self.format().word())));
-        }
-        Ok(BufReader::new(file))
     }
 }
 
@@ -172,61 +187,88 @@ impl SourceConfig for Capture {
     const KIND: &'static str = "capture";
 
     fn signature(&self) -> Signature {
+        // What comes from no file has the column too: so the columns hang on the format alone.
+        let mut columns = vec![utf8(FILE).with_nullable(true)];
         match self.format() {
-            Format::Audio => Signature::source([uint32("sample_rate"), f32_list("samples")]),
+            Format::Audio => columns.extend([uint32("sample_rate"), f32_list("samples")]),
             Format::Jsonl | Format::Csv | Format::Parquet => {
-                let kept = self.columns.iter().map(|name| utf8(name));
-                Signature::source(std::iter::once(utf8("text")).chain(kept).collect::<Vec<_>>())
+                columns.push(utf8("text"));
+                columns.extend(self.columns.iter().map(|name| utf8(name)));
             }
         }
+        Signature::source(columns)
     }
 
-    fn pace(&self) -> Pace {
+    fn telling(option: &str) -> &'static [&'static str] {
+        if option == "path" { &["'talk'", "'talk.jsonl'", "'talk.csv'", "'-'"] } else { &[] }
+    }
+
+    fn boundedness(&self) -> Boundedness {
         // What comes by the standard input cannot be read again.
         match self.source {
-            Origin::Files if self.watch => Pace::Followed,
-            Origin::Files if !self.reads_standard_input() => Pace::Recorded,
-            Origin::Files | Origin::Microphone => Pace::Live,
+            Origin::Files if self.watch => Boundedness::Followed,
+            Origin::Files if !self.reads_standard_input() => Boundedness::Bounded,
+            Origin::Files | Origin::Microphone => Boundedness::Live,
         }
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = Vec::new();
-        let mut wrong = |option: &str, what: &str| wrongs.push(Wrong::new(option, what));
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut error = |option: &str, what: &str| errors.push(ConfigError::new(option, what));
         let audio = self.format() == Format::Audio;
         match (self.source, &self.path) {
-            (Origin::Files, None) => wrong("path", "missing; expected a file or a folder to read"),
-            (Origin::Microphone, Some(_)) => wrong("path", "a microphone has no path"),
+            (Origin::Files, None) => error("path", "missing; expected a file or a folder to read"),
+            (Origin::Microphone, Some(_)) => error("path", "a microphone has no path"),
             _ => {}
         }
-        if self.watch && (!audio || self.source == Origin::Microphone) {
-            wrong("watch", "only recordings are watched; expected a folder of them as `path`");
+        if self.watch && !self.reads_files() {
+            error("watch", "only files are watched; expected a folder of recordings, or texts, as `path`");
         }
         if self.source == Origin::Microphone && !audio {
-            wrong("format", "a microphone gives \"audio\"");
+            error("format", "a microphone gives \"audio\"");
         }
         if self.source == Origin::Microphone && !cfg!(feature = "microphone") {
-            wrong("source", "this program was built without the feature `microphone`");
+            error("source", "this program was built without the feature `microphone`");
         }
         if matches!(self.format(), Format::Audio | Format::Parquet) && self.reads_standard_input() {
-            wrong("format", "the standard input is read as \"jsonl\" or \"csv\"");
+            error("format", "the standard input is read as \"jsonl\" or \"csv\"");
         }
         let named = [
             ("device_column", self.device_column.is_some()),
             ("captured_at_column", self.captured_at_column.is_some()),
             ("columns", !self.columns.is_empty()),
+            ("time_format", self.time_format.is_some()),
+            ("delimiter", self.delimiter.is_some()),
         ];
         for (option, _) in named.iter().filter(|(_, given)| audio && *given) {
-            wrong(option, "recordings have no columns; expected `format` \"jsonl\", \"csv\" or \"parquet\"");
+            error(option, "recordings have no columns; expected `format` \"jsonl\", \"csv\" or \"parquet\"");
         }
         if self.one_device && self.device_column.is_some() {
-            wrong("device_column", "not read, since `one_device` is true; expected one of the two");
+            error("device_column", "not read, since `one_device` is true; expected one of the two");
         }
-        wrongs.extend(self.wrong_column());
-        wrongs
+        if let Some(word) = &self.delimiter {
+            let fits = word == "\\t" || (word.len() == 1 && !word.contains(['"', '\r', '\n', ' ']));
+            if !fits {
+                error(
+                    "delimiter",
+                    "expected one ASCII character that is no quote, blank or end of line, or \"\\t\"",
+                );
+            } else if self.format() != Format::Csv && !audio {
+                error("delimiter", "only CSV has one; expected `format` \"csv\"");
+            }
+        }
+        if self.channels != Channels::Mix && (!audio || self.source == Origin::Microphone) {
+            error(
+                "channels",
+                "only recordings have channels to choose from; expected a recording or a folder as `path`",
+            );
+        }
+        errors.extend(self.times().err());
+        errors.extend(self.wrong_column());
+        errors
     }
 
-    fn ready(&self, _: &Site) -> Result {
+    fn ready(&self, _: &HostEnv) -> Result {
         if self.source == Origin::Microphone || self.reads_standard_input() {
             return Ok(());
         }
@@ -243,12 +285,7 @@ impl SourceConfig for Capture {
                 }
                 Ok(())
             }
-            Format::Jsonl => self.open_text().map(drop),
-            Format::Parquet => text::open_parquet(self.path(), &self.columns()).map(drop),
-            Format::Csv => {
-                let mut lines = Lines::at(self.open_text()?, 0, 0);
-                text::csv_header(&mut lines, &self.columns(), &self.path().display().to_string()).map(drop)
-            }
+            Format::Jsonl | Format::Csv | Format::Parquet => texts::ready(self),
         }
     }
 
@@ -262,114 +299,86 @@ impl SourceConfig for Capture {
         };
         let device: Arc<str> = self.device.as_deref().unwrap_or(cx.pipeline).into();
         let (capture, outlet) = (self.clone(), Outlet::new(cx.id, cx.schema));
-        let book = Book::open(self.path(), cx.saved)?;
-        Ok(Capturing { capture, device, place, book, outlet })
+        let zone = self.times().unwrap_or_default().zone();
+        let before = match self.format() {
+            _ if !self.reads_files() => SavedProgress::Nothing,
+            Format::Audio => SavedProgress::Recordings(FileLedger::open(self.path(), cx.saved, zone)?),
+            format => {
+                let (place, is_parquet) = (cx.position.is_some().then_some(place), format == Format::Parquet);
+                SavedProgress::Texts(Ledger::open(self.path(), cx.saved, place, zone, is_parquet)?)
+            }
+        };
+        Ok(CaptureSource { capture, device, place, before, outlet })
     }
 }
 
 /// The kind, for the list of kinds.
-pub const KIND: Kind = Kind::source::<Capture>();
+pub const KIND: StageFactory = StageFactory::source::<Capture>();
 
-struct Capturing {
+struct CaptureSource {
     capture: Capture,
     device: Arc<str>,
     place: Place,
-    book: Book,
+    before: SavedProgress,
     outlet: Outlet,
 }
 
-impl Source for Capturing {
-    fn run(mut self: Box<Self>, mut feed: Feed<'_>) -> Result {
-        match (self.capture.source, self.capture.format()) {
+/// The progress that earlier attempts saved.
+enum SavedProgress {
+    Nothing,
+    Recordings(FileLedger),
+    Texts(Ledger),
+}
+
+impl Source for CaptureSource {
+    fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
+        let Self { capture, device, place, before, outlet } = *self;
+        match (before, capture.source) {
+            (SavedProgress::Recordings(file_ledger), _) => {
+                hear(&capture, &device, (file_ledger, place), outlet, feed)
+            }
+            (SavedProgress::Texts(ledger), _) => {
+                Texts { capture: &capture, device, ledger, outlet }.run(feed)
+            }
+            (SavedProgress::Nothing, Origin::Files) => {
+                texts::read_standard_input(&capture, device, place, outlet, feed)
+            }
             #[cfg(feature = "microphone")]
-            (Origin::Microphone, _) => microphone::listen(self.device, self.place, self.outlet, feed),
+            (SavedProgress::Nothing, Origin::Microphone) => microphone::listen(device, place, outlet, feed),
             #[cfg(not(feature = "microphone"))]
-            (Origin::Microphone, _) => Err(StageError::new("built without the feature `microphone`")),
-            (Origin::Files, Format::Audio) => self.hear(feed),
-            (Origin::Files, Format::Parquet) => {
-                let taking = self.capture.taking(self.device);
-                let file = text::open_parquet(self.capture.path(), &taking.columns)?;
-                let content = text::parquet_content(self.capture.path())?;
-                if self.place.before.is_some_and(|then| then != content) {
-                    let rows = self.place.items;
-                    return Err(changed(
-                        &taking.name,
-                        &format!("{rows} rows were taken in"),
-                        "the same file",
-                    ));
-                }
-                let mut reading = ParquetReading::new(file, taking, self.place.items, content);
-                self.outlet.pour(&mut reading, |_| false, &mut feed)
-            }
-            (Origin::Files, _) if self.capture.reads_standard_input() => {
-                // What an earlier life read is gone from there: this one reads on, and numbers on.
-                let lines = Lines::at(BufReader::new(std::io::stdin()), self.place.byte, self.place.line);
-                self.read(lines, |_, _| Ok(true), |stdin| stdin.buffer().is_empty(), feed)
-            }
-            (Origin::Files, _) => {
-                let lines = Lines::at(self.capture.open_text()?, 0, 0);
-                self.read(lines, Lines::pass_to, |_| false, feed)
+            (SavedProgress::Nothing, Origin::Microphone) => {
+                Err(StageError::new("built without the feature `microphone`"))
             }
         }
     }
 }
 
-impl Capturing {
-    /// Hears recordings: those that there are, or for ever those that come, too.
-    fn hear(mut self, mut feed: Feed<'_>) -> Result {
-        let capture = &self.capture;
-        let mut settling = Settling::default();
-        let mut list = || {
-            let takes = recordings::list(capture.path(), &self.device, capture.one_device)?;
-            Ok::<_, StageError>(if capture.watch { settling.complete(takes) } else { takes })
-        };
-        let mut hearing = Hearing::from_place(self.book, list()?, self.place);
-        loop {
-            self.outlet.pour(&mut hearing, |_| true, &mut feed)?;
-            if !capture.watch {
-                return Ok(());
-            }
-            feed.rest(follow::LOOK)?;
-            match list() {
-                Ok(takes) => hearing.hear_of(takes),
-                // A manifest that is being written, or a folder that is away for a moment.
-                Err(error) => tracing::warn!(%error, "the folder cannot be listed now"),
-            }
+/// Hears recordings: those that there are, or for ever those that come, too.
+fn hear(
+    capture: &Capture,
+    device: &str,
+    (file_ledger, place): (FileLedger, Place),
+    mut outlet: Outlet,
+    mut feed: Feed<'_>,
+) -> Result {
+    let mut settling = CompletionTracker::default();
+    let mut list = || {
+        let takes = recordings::list(capture.path(), device, capture.one_device)?;
+        Ok::<_, StageError>(if capture.watch { settling.complete(takes) } else { takes })
+    };
+    let mut hearing = AudioDecoder::from_place(file_ledger, list()?, place, capture.channels);
+    loop {
+        outlet.pour(&mut hearing, |_| true, &mut feed)?;
+        if !capture.watch {
+            return Ok(());
+        }
+        feed.rest(follow::POLL_INTERVAL)?;
+        match list() {
+            Ok(takes) => hearing.hear_of(takes),
+            // A manifest that is being written, or a folder that is absent for a moment.
+            Err(error) => tracing::warn!(%error, "the folder cannot be listed now"),
         }
     }
-
-    /// Reads a text: past its header, on from where an earlier life stopped, to its end. `waits` tells
-    /// whether the next bytes are not there yet.
-    fn read<R: BufRead>(
-        self,
-        mut lines: Lines<R>,
-        resume: impl FnOnce(&mut Lines<R>, Place) -> std::io::Result<bool>,
-        waits: impl Fn(&R) -> bool,
-        mut feed: Feed<'_>,
-    ) -> Result {
-        let Self { capture, device, place, mut outlet, .. } = self;
-        let taking = capture.taking(device);
-        let records: Box<dyn Records> = match capture.format() {
-            Format::Csv => Box::new(text::csv_header(&mut lines, &taking.columns, &taking.name)?),
-            _ => Box::new(JsonRecords),
-        };
-        let as_it_was = resume(&mut lines, place).map_err(|error| {
-            StageError::new(format!("`{}` cannot be read from where it was left: {error}", taking.name))
-        })?;
-        if !as_it_was {
-            let taken = format!("lines 1 to {} were taken in", place.line);
-            return Err(changed(&taking.name, &taken, "the same lines, and new ones behind them"));
-        }
-        let mut reading = Reading::new(lines, records, taking, place.items);
-        outlet.pour(&mut reading, |reading| waits(reading.reader()), &mut feed)
-    }
-}
-
-/// A text of which an earlier life took in something else than what is there now.
-fn changed(name: &str, taken: &str, expected: &'static str) -> StageError {
-    StageError::new(format!("`{name}` is not what it was: {taken}"))
-        .expected(expected)
-        .help("put the text back, or what is new into a file of its own; or begin anew: run --fresh")
 }
 
 #[cfg(test)]

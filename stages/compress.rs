@@ -13,13 +13,13 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Bytes;
 use headwater_contract::{choice, prelude::*};
 use headwater_federation::compress::payload::{Layout, Values as Written, decode};
-use headwater_federation::compress::residual::{Decay, Plan, ResidualError, Sent};
+use headwater_federation::compress::residual::{Decay, Plan, ResidualError, Transmission};
 use headwater_federation::compress::top_k::{Amount, ChoiceError, Density, WarmUp};
 
 use residuals::{Residuals, Wait};
 
 choice! {
-    /// How a value is written.
+    /// The encoding of a value.
     pub enum Values {
         /// Sign and one of 4 levels, with a scale for each tensor.
         Bits2 = "2 bits",
@@ -49,7 +49,7 @@ options! {
 }
 
 /// The kind of this stage.
-pub const KIND: Kind = Kind::stage::<Compress>();
+pub const KIND: StageFactory = StageFactory::stage::<Compress>();
 
 impl StageConfig for Compress {
     const KIND: &'static str = "compress";
@@ -66,18 +66,18 @@ impl StageConfig for Compress {
             .state(1, &[])
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = Vec::new();
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         if self.budget.is_some() && self.warm_up.is_some() {
-            wrongs.push(
-                Wrong::new("warm_up", "a budget in bytes holds from the first round on")
+            errors.push(
+                ConfigError::new("warm_up", "a budget in bytes holds from the first round on")
                     .help("leave one of the two out"),
             );
         }
         if self.warm_up.is_some_and(|share| !(share > self.ratio && share <= 1.0)) {
-            wrongs.push(Wrong::new("warm_up", "expected more than `ratio`, and at most 1"));
+            errors.push(ConfigError::new("warm_up", "expected more than `ratio`, and at most 1"));
         }
-        wrongs
+        errors
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
@@ -109,7 +109,7 @@ struct Compressor {
     waiting: Residuals,
 }
 
-/// What is sent of rows that follow each other.
+/// The payloads of consecutive rows.
 #[derive(Default)]
 struct Payloads {
     bytes: Vec<Vec<u8>>,
@@ -163,7 +163,12 @@ impl Stage for Compressor {
 type Refused = (&'static str, String);
 
 impl Compressor {
-    fn send(&mut self, device: &str, layout: &Layout, delta: &[f32]) -> std::result::Result<Sent, Refused> {
+    fn send(
+        &mut self,
+        device: &str,
+        layout: &Layout,
+        delta: &[f32],
+    ) -> std::result::Result<Transmission, Refused> {
         let Wait { rounds, residual } = self.waiting.of(device, layout);
         let amount = match self.budget {
             Some(Bytes(budget)) => Amount::Bytes(budget),
@@ -223,7 +228,7 @@ impl Compressor {
 }
 
 impl Payloads {
-    fn add(&mut self, sent: Sent) {
+    fn add(&mut self, sent: Transmission) {
         self.nonzeros.push(sent.nonzeros as u64);
         self.bits.push(sent.payload.len() as u64 * 8);
         self.bytes.push(sent.payload);

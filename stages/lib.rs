@@ -2,7 +2,7 @@
 //!
 //! In: the contract. Out: [`STAGES`], the list of every kind. No stage knows another one, and none knows the engine.
 
-use headwater_contract::Kind;
+use headwater_contract::StageFactory;
 
 pub mod aggregate;
 pub mod capture;
@@ -14,11 +14,11 @@ pub mod train;
 pub mod transcribe;
 
 /// Every built-in kind, in the order in which data usually passes them.
-pub const STAGES: &[Kind] = &[
+pub const STAGES: &[StageFactory] = &[
     capture::KIND,
     replay::KIND,
     transcribe::KIND,
-    Kind::stage::<redact::Redact>(),
+    StageFactory::stage::<redact::Redact>(),
     store::KIND,
     train::KIND,
     compress::KIND,

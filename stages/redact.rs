@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod age;
+mod alphabet;
 pub mod base58;
 pub mod calendar;
 pub mod candidate;
@@ -23,15 +24,21 @@ pub mod code;
 pub mod cue;
 pub mod custom;
 mod cutter;
+mod disguise;
 mod dwelling;
+mod explained;
+mod file_name;
 pub mod fuzz;
 pub mod gazetteer;
 pub mod geo;
+mod hesitation;
 pub mod iban;
 pub mod ids;
 pub mod kind;
 pub mod label;
+mod languages;
 pub mod lexicon;
+mod machine;
 pub mod neighbours;
 pub mod ner;
 pub mod network;
@@ -44,6 +51,7 @@ pub mod organization;
 pub mod person;
 mod person_again;
 pub mod person_cue;
+mod person_full;
 mod person_new;
 mod person_not;
 mod person_run;
@@ -53,17 +61,19 @@ mod planes;
 pub mod postal;
 pub mod postcode;
 pub mod quantity;
+mod release;
 mod rows;
 mod running;
 mod saved;
+pub mod scan_context;
 pub mod scanner;
-pub mod scene;
 pub mod secret;
 pub mod spelled;
 pub mod ssn;
 pub mod street;
 mod tag;
 pub mod token;
+mod unannounced;
 pub mod utterances;
 mod web;
 pub mod words;
@@ -71,9 +81,15 @@ pub mod words;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod cases_aloud;
+#[cfg(test)]
+mod cases_counts;
+#[cfg(test)]
 mod cases_forms;
 #[cfg(test)]
 mod cases_heard;
+#[cfg(test)]
+mod cases_names;
 #[cfg(test)]
 mod cases_said;
 #[cfg(test)]
@@ -108,7 +124,7 @@ options! {
         column: String = "text".into();
         /// The kinds that are replaced. A number of a kind that is not wanted is still replaced as a NUMBER if NUMBER is in the list.
         entities: Vec<Entity> = Entity::ALL.iter().copied().filter(|entity| entity.is_default()).collect();
-        /// The countries whose national numbers are told by name; those of others are numbers.
+        /// The countries whose national numbers are named; those of others are numbers.
         countries: Vec<Country> = Country::all();
         /// Values that are never replaced, in any case: the name of a product, the number of the own hotline.
         allow: Vec<String> = Vec::new();
@@ -128,13 +144,13 @@ options! {
         /// The probability below which a label of the tagger counts for nothing.
         ner_score: f64 = 0.5, in 0.0 ..= 1.0;
         /// A text whose end may go on, such as "my number is five five", waits for the next one of its device for at most this time of
-        /// capture: 30s in profile "transcript", 0s (never, and the stage has no state) in profile "text".
+        /// capture, and of a clock where the input is live: 30s in profile "transcript", 0s (never, and the stage has no state) in profile "text".
         max_hold: Option<Duration>;
     }
 }
 
 /// The kind of this stage.
-pub const KIND: Kind = Kind::stage::<Redact>();
+pub const KIND: StageFactory = StageFactory::stage::<Redact>();
 
 /// How long a recogniser's utterance waits for the next: longer pauses end a number.
 const TRANSCRIPT_HOLD: Duration = Duration::from_secs(30);
@@ -149,17 +165,17 @@ impl Redact {
         Some(self.max_hold.unwrap_or(usual)).filter(|hold| !hold.is_zero())
     }
 
-    fn scanner(&self) -> std::result::Result<Scanner, Vec<Wrong>> {
+    fn scanner(&self) -> std::result::Result<Scanner, Vec<ConfigError>> {
         let known =
             |kind: &Entity| kind.country().is_none_or(|code| self.countries.iter().any(|c| c.code() == code));
         let entities = self.entities.iter().copied().filter(known).collect();
         let patterns: Vec<_> = self.pattern.iter().map(PatternOption::compiled).collect();
-        let (patterns, wrongs): (Vec<_>, Vec<_>) = patterns.into_iter().partition(std::result::Result::is_ok);
-        if !wrongs.is_empty() {
-            return Err(wrongs
+        let (patterns, errors): (Vec<_>, Vec<_>) = patterns.into_iter().partition(std::result::Result::is_ok);
+        if !errors.is_empty() {
+            return Err(errors
                 .into_iter()
                 .filter_map(std::result::Result::err)
-                .map(|what| Wrong::new("pattern", what))
+                .map(|what| ConfigError::new("pattern", what))
                 .collect());
         }
         let patterns = patterns.into_iter().flatten().collect();
@@ -167,7 +183,7 @@ impl Redact {
         Ok(scanner.with(Custom::new(&self.allow, &self.deny, patterns)))
     }
 
-    fn operators(&self, site: &Site) -> Result<operator::Operators> {
+    fn operators(&self, site: &HostEnv) -> Result<operator::Operators> {
         let needs_key =
             self.operator.needs_key() || self.operators.0.iter().any(|(_, operator)| operator.needs_key());
         let keys = if needs_key {
@@ -192,40 +208,50 @@ impl StageConfig for Redact {
         if self.hold().is_none() {
             return signature;
         }
-        signature.routing(Routing::ByKey("device".into())).order(Order::Sorted).state(1, &["column"])
+        signature
+            .routing(Routing::ByKey("device".into()))
+            .order(Order::Sorted)
+            .state(1, &["column"])
+            .hold(self.hold())
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = self.scanner().err().unwrap_or_default();
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = self.scanner().err().unwrap_or_default();
         if self.entities.is_empty() {
-            wrongs.push(
-                Wrong::new("entities", "an empty list replaces nothing")
+            errors.push(
+                ConfigError::new("entities", "an empty list replaces nothing")
                     .help("leave it out to replace every kind"),
             );
         }
         if self.pattern.len() > usize::from(u8::MAX) {
-            wrongs.push(Wrong::new("pattern", "expected at most 255 patterns"));
+            errors.push(ConfigError::new("pattern", "expected at most 255 patterns"));
         }
-        wrongs
+        errors
     }
 
     fn models(&self) -> Vec<std::path::PathBuf> {
         self.ner.iter().map(|ner| ner.path().to_owned()).collect()
     }
 
-    fn ready(&self, _: &Site) -> Result {
+    fn ready(&self, _: &HostEnv) -> Result {
         self.ner.as_ref().map_or(Ok(()), |ner| ner.tagger().map(drop))
+    }
+
+    fn held_back(&self, state: &StateTable) -> Result<HeldBack> {
+        Ok(saved::held_back(state))
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let scanner = self.scanner().map_err(|_| StageError::new("a pattern is no regular expression"))?;
-        let operators = self.operators(cx.site)?;
-        running::Running::new(
+        let operators = self.operators(cx.host)?;
+        let said = self.profile == Profile::Transcript;
+        let running = running::Running::new(
             running::Redactor::new(scanner, operators, &self.column, cx.output(0)?)
                 .with_tagger(self.ner.as_ref().map(Ner::tagger).transpose()?, self.ner_score),
             self.hold(),
             &cx,
-        )
+        )?;
+        Ok(running.with_languages(said.then(|| languages::Languages::of(cx.id))))
     }
 }
 
@@ -267,7 +293,7 @@ mod tests {
         );
         assert_eq!(outcome.labels, [Label::Redacted]);
         assert!(outcome.rejected.is_empty());
-        assert_eq!(outcome.figures["entities"], 3);
+        assert_eq!(outcome.metrics["entities"], 3);
     }
 
     #[test]
@@ -337,17 +363,17 @@ mod tests {
     #[test]
     fn wrong_options_are_told() {
         let check = |options: &str, expected: &str| {
-            let told = match KIND.plan(&options.parse().unwrap()) {
-                Ok(role) => role.wrongs(),
-                Err(wrongs) => wrongs,
+            let actual = match KIND.plan(&options.parse().unwrap()) {
+                Ok(role) => role.validate(),
+                Err(errors) => errors,
             };
-            assert_eq!(told.iter().map(|w| w.what.as_str()).collect::<Vec<_>>(), [expected], "{options}");
+            assert_eq!(actual.iter().map(|w| w.what.as_str()).collect::<Vec<_>>(), [expected], "{options}");
         };
         check("profile = 'loose'", r#"expected "transcript" | "text""#);
         check("entities = []", "an empty list replaces nothing");
         check("pattern = [{ name = 'X', regex = '(' }]", "the `regex` of X is none, or too large");
-        let told = KIND.plan(&"entities = ['NAME']".parse().unwrap()).err().unwrap();
-        assert!(told[0].what.starts_with(r#"expected "CARD" | "CVV""#), "{}", told[0].what);
+        let actual = KIND.plan(&"entities = ['NAME']".parse().unwrap()).err().unwrap();
+        assert!(actual[0].what.starts_with(r#"expected "CARD" | "CVV""#), "{}", actual[0].what);
         assert!(matches!(KIND.sample(), Some(Role::Stage(_))));
     }
 

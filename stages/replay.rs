@@ -1,7 +1,7 @@
 //! The source `replay`: rows that were recorded, stored or collected come again, in their epochs, at their pace or as fast as they can.
 //!
 //! In: the folder of a recording or of a store, or a data set. Out: its rows, with the columns and the label that they had; from a
-//! recording also where its epochs and rounds ended, and what its sources had set aside. Rows that have another label than the file
+//! recording also where its epochs and rounds ended, and the rows that its sources had rejected. Rows that have another label than the file
 //! says are refused before anything runs. It must not know who recorded them, nor what becomes of them.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 use headwater_contract::{OptionType, Shape};
 use headwater_datasets::dataset::Dataset;
-use headwater_vault::{KEYSTORE_FILE, KeyFile, Recording, StoreReader, Unfinished};
+use headwater_vault::{KEYSTORE_FILE, KeyFile, Recording, StoreReader, UnfinishedPolicy};
 
 mod columns;
 mod dataset;
@@ -24,7 +24,7 @@ pub use columns::word_of;
 use pace::{Choice, Pacer};
 
 choice! {
-    /// How private the rows were when they were recorded.
+    /// The label of the rows when they were recorded.
     pub enum RecordedLabel {
         /// As they were captured.
         Raw = "raw",
@@ -32,12 +32,12 @@ choice! {
         Redacted = "redacted",
         /// A device's change of an adapter.
         Update = "update",
-        /// For everybody.
+        /// Public rows.
         Public = "public",
     }
 }
 
-/// How fast rows come.
+/// The speed of a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
     /// As fast as they are taken.
@@ -48,7 +48,7 @@ pub enum Speed {
 
 impl OptionType for Speed {
     fn shape() -> Shape {
-        Shape::NumberOr("max")
+        Shape::NumberOr(&["max"])
     }
     fn read(value: &headwater_contract::toml::Value) -> std::result::Result<Self, String> {
         if value.as_str() == Some("max") {
@@ -70,7 +70,7 @@ options! {
     pub struct Replay {
         /// The folder of a recording or of a store, or a data set: a folder with a manifest or with transcripts, or a file of rows.
         path: PathBuf;
-        /// The port of a recording: `talk.out`. May be left out where it has one port alone.
+        /// The port of a recording: `talk.out`. Optional where it has one port alone.
         port: Option<String>;
         /// The columns that are wanted, each with its type unless it is text: `"text"`, `"seconds f32"`, `"samples [f32]"`; a `?` behind the type where values may be missing.
         columns: Vec<String> = vec!["text".to_owned()];
@@ -94,22 +94,22 @@ options! {
 }
 
 /// The kind, for the list of kinds.
-pub const KIND: Kind = Kind::source::<Replay>();
+pub const KIND: StageFactory = StageFactory::source::<Replay>();
 
-/// What was opened.
-enum Found {
+/// The input of a replay.
+enum ReplayInput {
     Recording(Box<Recording>, usize),
     Store(Box<StoreReader>),
     Dataset(Box<Dataset>),
 }
 
-impl Found {
-    /// What it is; a recording keeps more than the other two.
+impl ReplayInput {
+    /// The name of its kind; a recording keeps more than the other two.
     fn name(&self) -> &'static str {
         match self {
-            Found::Recording(..) => "recording",
-            Found::Store(_) => "store",
-            Found::Dataset(_) => "data set",
+            ReplayInput::Recording(..) => "recording",
+            ReplayInput::Store(_) => "store",
+            ReplayInput::Dataset(_) => "data set",
         }
     }
 }
@@ -124,11 +124,11 @@ impl Replay {
         }
     }
 
-    /// What lies at the path, if it can be played as the file says.
-    fn find(&self, site: &Site) -> Result<Found> {
+    /// Opens the input at the path, and checks that it can be played as the options say.
+    fn find(&self, site: &HostEnv) -> Result<ReplayInput> {
         let found = self.open_path(site)?;
         let place = self.path.display();
-        if let Found::Recording(recording, port) = &found {
+        if let ReplayInput::Recording(recording, port) = &found {
             let Some(port) = recording.head().ports.get(*port) else { return Ok(found) };
             if port.label != self.label().name() {
                 return Err(StageError::new(format!(
@@ -146,45 +146,46 @@ impl Replay {
                 return Err(StageError::new(format!(
                     "{place} is a {name}, which keeps no label of its rows"
                 ))
-                .expected("`label` to be left out: they count as raw")
+                .expected("no `label`: their rows count as raw")
                 .help("record the port that gave them, to have its label again"));
             }
             if let Some(port) = &self.port {
                 return Err(StageError::new(format!("{place} is a {name}, and has no port {port:?}"))
-                    .expected("`port` to be left out"));
+                    .expected("no `port`"));
             }
             if self.complete_epochs {
                 return Err(StageError::new(format!("{place} is a {name}, and has no epochs"))
-                    .expected("`complete_epochs` to be left out"));
+                    .expected("no `complete_epochs`"));
             }
         }
         match (&found, &self.split) {
-            (Found::Dataset(dataset), Some(split)) => dataset::has_split(dataset, split)?,
+            (ReplayInput::Dataset(dataset), Some(split)) => dataset::has_split(dataset, split)?,
             (_, Some(_)) => {
                 return Err(StageError::new(format!("{place} is a {}, and has no splits", found.name()))
-                    .expected("`split` to be left out"));
+                    .expected("no `split`"));
             }
             (_, None) => {}
         }
         Ok(found)
     }
 
-    fn open_path(&self, site: &Site) -> Result<Found> {
+    fn open_path(&self, site: &HostEnv) -> Result<ReplayInput> {
         if !self.path.join(KEYSTORE_FILE).is_file() {
-            return Ok(Found::Dataset(Box::new(dataset::open(&self.path)?)));
+            return Ok(ReplayInput::Dataset(Box::new(dataset::open(&self.path)?)));
         }
         let key = KeyFile::at(self.key_file.as_ref().unwrap_or(&site.key_file));
-        let unfinished = if self.complete_epochs { Unfinished::CompleteEpochs } else { Unfinished::Refused };
+        let unfinished =
+            if self.complete_epochs { UnfinishedPolicy::CompleteEpochs } else { UnfinishedPolicy::Refused };
         let recording = Recording::find(&self.path, &key, unfinished).map_err(of_vault)?;
         let Some(recording) = recording else {
-            return Ok(Found::Store(Box::new(StoreReader::open(&self.path, &key).map_err(of_vault)?)));
+            return Ok(ReplayInput::Store(Box::new(StoreReader::open(&self.path, &key).map_err(of_vault)?)));
         };
-        if let Some(place) = recording.broken_off().filter(|place| place.last.is_none()) {
-            return Err(StageError::new(format!("{}: {}", place.path.display(), place.told()))
+        if let Some(place) = recording.truncation().filter(|place| place.last.is_none()) {
+            return Err(StageError::new(format!("{}: {}", place.path.display(), place.describe()))
                 .expected("at least one complete epoch"));
         }
         let port = self.port_of(&recording)?;
-        Ok(Found::Recording(Box::new(recording), port))
+        Ok(ReplayInput::Recording(Box::new(recording), port))
     }
 
     fn port_of(&self, recording: &Recording) -> Result<usize> {
@@ -235,31 +236,31 @@ impl SourceConfig for Replay {
         signature
     }
 
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
+    fn validate(&self) -> Vec<ConfigError> {
         let times = [("since", &self.since), ("until", &self.until)];
         let times = times
             .iter()
-            .filter_map(|(option, text)| Some(Wrong::new(option, time_of(text.as_deref()?).err()?)));
+            .filter_map(|(option, text)| Some(ConfigError::new(option, time_of(text.as_deref()?).err()?)));
         let columns = self.columns.iter().filter_map(|column| columns::field_of(column).err());
-        times.chain(columns.map(|what| Wrong::new("columns", what))).collect()
+        times.chain(columns.map(|what| ConfigError::new("columns", what))).collect()
     }
 
-    fn ready(&self, site: &Site) -> Result {
+    fn ready(&self, site: &HostEnv) -> Result {
         let found = self.find(site)?;
         let schema = self.signature().outputs.first().map(|output| output.rows.clone());
         match (found, schema) {
-            (Found::Recording(recording, port), Some(Rows::Exactly(wanted))) => {
+            (ReplayInput::Recording(recording, port), Some(Rows::Exactly(wanted))) => {
                 let port = recording.head().ports.get(port);
                 port.map_or(Ok(()), |port| columns::fit(&wanted, &port.columns, &self.path))
             }
-            (Found::Store(store), Some(Rows::Exactly(wanted))) => {
+            (ReplayInput::Store(store), Some(Rows::Exactly(wanted))) => {
                 columns::fit(&wanted, &*store.schema().map_err(of_vault)?, &self.path)
             }
-            (Found::Dataset(dataset), Some(Rows::Exactly(wanted))) => {
+            (ReplayInput::Dataset(dataset), Some(Rows::Exactly(wanted))) => {
                 columns::fit(&wanted, &dataset::schema(&dataset), &self.path)
             }
             _ => Ok(()),
@@ -267,15 +268,15 @@ impl SourceConfig for Replay {
     }
 
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
-        let found = self.find(cx.site)?;
+        let found = self.find(cx.host)?;
         let place = cx.position.as_ref().map_or(Ok(Place::default()), Place::of)?;
         let pacer = Pacer::new(self.speed, self.choice()?, cx.schema.clone());
         let names = [cx.id, cx.pipeline].map(str::to_owned);
-        Ok(Playing { found, pacer, place, names, split: self.split.clone() })
+        Ok(ReplaySource { found, pacer, place, names, split: self.split.clone() })
     }
 }
 
-/// How far a replay has come: entries of a recording that were given whole, and rows of the next one (of all, for a store or a data set).
+/// The position of a replay: entries of a recording that were given whole, and rows of the next one (of all, for a store or a data set).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     entries: u64,
@@ -292,7 +293,8 @@ impl Place {
             })
         };
         read().ok_or_else(|| {
-            StageError::new("the saved position is none of a replay").help("begin anew: `run --fresh --yes`")
+            StageError::new("the saved position is not of a replay")
+                .help("begin from scratch: `run --fresh --yes`")
         })
     }
 
@@ -301,8 +303,8 @@ impl Place {
     }
 }
 
-struct Playing {
-    found: Found,
+struct ReplaySource {
+    found: ReplayInput,
     pacer: Pacer,
     place: Place,
     /// The stage's id, and the pipeline's name.
@@ -310,17 +312,17 @@ struct Playing {
     split: Option<String>,
 }
 
-impl Source for Playing {
+impl Source for ReplaySource {
     fn cuts(&self) -> bool {
-        matches!(self.found, Found::Recording(..))
+        matches!(self.found, ReplayInput::Recording(..))
     }
 
     fn run(self: Box<Self>, feed: Feed<'_>) -> Result {
-        let Playing { found, pacer, place, names: [source, device], split } = *self;
+        let ReplaySource { found, pacer, place, names: [source, device], split } = *self;
         match found {
-            Found::Recording(recording, port) => recorded::play(&recording, port, pacer, place, feed),
-            Found::Store(store) => stored::play(&store, pacer, place, feed),
-            Found::Dataset(dataset) => {
+            ReplayInput::Recording(recording, port) => recorded::play(&recording, port, pacer, place, feed),
+            ReplayInput::Store(store) => stored::play(&store, pacer, place, feed),
+            ReplayInput::Dataset(dataset) => {
                 let names = dataset::Names { source: &source, device: &device };
                 dataset::play(&dataset, split.as_deref(), &names, pacer, place, feed)
             }

@@ -1,23 +1,26 @@
 //! The store: rows become durable in encrypted Parquet segments, each row once.
 //!
-//! In: rows of any columns. Out, if somebody reads it: the identity of every row, once it is durable. At the end of an
+//! In: rows of any columns. Out, if a stage reads it: the identity of every row, once it is durable. At the end of an
 //! epoch all its rows are durable; running the same input again stores nothing twice, and what is older than is to be
 //! kept goes once it was learned from (`rounds`). It must not know where its rows come from, nor how bytes are encrypted: that is
 //! the vault's.
 
 pub mod retention;
 mod rounds;
+mod sealing;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use headwater_contract::Site;
 use headwater_contract::identity;
 use headwater_contract::prelude::*;
 use headwater_contract::units::Bytes;
+use headwater_contract::{HostEnv, quoted};
 use headwater_vault::{Keep, KeyFile, Level, StoreOptions};
 
 pub use retention::Retention;
 use rounds::Rounds;
+use sealing::{Sealer, SharedStore};
 
 options! {
     /// Keeps rows in encrypted Parquet segments, each row once: durable at the end of its epoch.
@@ -26,19 +29,25 @@ options! {
         path: PathBuf;
         /// Rows, over all devices, that are collected in the encrypted log before they become segments.
         seal_rows: usize = 65536, in 1 ..= 1048576, unit "rows";
+        /// Live input: how long a row waits in the encrypted log at most, where other programs do not see it, before it is in a segment.
+        /// What rows there are does not hang on it.
+        seal_every: Duration = SEAL_EVERY;
         /// How hard the segments are compressed: 1 is fast, 22 is small.
         level: i32 = 3, in 1 ..= 22;
         /// How long and how much: rows older than `days`, measured from the newest row stored, and the oldest beyond `bytes` of segments
         /// are let go, by whole segments. No clock is asked, and rows of rounds that the pipeline has not learned from yet stay. All are
-        /// kept if it is left out.
+        /// kept by default.
         keep: Option<Retention>;
         /// The file of the root key, if it is another one than the site's.
         key_file: Option<PathBuf>;
     }
 }
 
+/// Long enough that few segments come of it, short enough that other programs see today's rows.
+const SEAL_EVERY: Duration = Duration::from_mins(5);
+
 /// The kind of this stage.
-pub const KIND: Kind = Kind::stage::<Store>();
+pub const KIND: StageFactory = StageFactory::stage::<Store>();
 
 impl StageConfig for Store {
     const KIND: &'static str = "store";
@@ -56,15 +65,26 @@ impl StageConfig for Store {
         signature
     }
 
-    fn ready(&self, site: &Site) -> Result {
+    fn validate(&self) -> Vec<ConfigError> {
+        if self.seal_every.is_zero() {
+            return vec![
+                ConfigError::new("seal_every", "expected a time above 0")
+                    .help("rows of every epoch at once: seal_rows = 1"),
+            ];
+        }
+        Vec::new()
+    }
+
+    fn ready(&self, site: &HostEnv) -> Result {
         let key = self.key(site);
         let had_key = key.path().exists();
-        // Opened once to look: a wrong key or a damaged store is told before anything runs.
+        // Opened once as a check: a wrong key or a damaged store is reported before anything runs.
         self.open(site)?;
         if !had_key {
             tracing::warn!(
-                "made a root key at {}: without it the store cannot be read; keep a copy (headwater key backup)",
-                key.path().display()
+                "made a root key at {}: without it the store cannot be read; keep a copy: headwater key backup FILE --key-file {}",
+                key.path().display(),
+                quoted(&key.path().to_string_lossy())
             );
         }
         Ok(())
@@ -75,12 +95,18 @@ impl StageConfig for Store {
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        let store = self.open(cx.site)?;
+        let store = self.open(cx.host)?;
         for torn in store.torn() {
             tracing::warn!(
-                "{}: {} bytes at its end were never completely written and are left out; no acknowledged row was in them",
+                "{}: {} bytes at its end were never completely written and are skipped; no acknowledged row was in them",
                 torn.path.display(),
                 torn.bytes
+            );
+        }
+        for damage in store.damaged() {
+            tracing::warn!(
+                "{damage}; the run continues without its rows, and stores those again that arrive again; `{}` moves it aside",
+                self.repair(cx.host)
             );
         }
         let keep = self.keep.map_or_else(Keep::default, |keep| Keep {
@@ -89,59 +115,89 @@ impl StageConfig for Store {
             from: None,
         });
         let rounds = Rounds::read(if keep == Keep::default() { 0 } else { cx.round_delay }, cx.saved)?;
-        Ok(Keeper { store, keep, rounds, looked: None, schema: cx.output(0)?, arrived: Vec::new() })
+        let store = SharedStore::new(store);
+        // Recorded input is sealed by its rows alone: what is let go of it by whole segments hangs on no clock.
+        let sealer = if cx.live { Some(Sealer::start(store.clone(), self.seal_every)?) } else { None };
+        Ok(StoreStage {
+            store,
+            sealer,
+            keep,
+            rounds,
+            looked: None,
+            schema: cx.output(0)?,
+            arrived: Vec::new(),
+        })
     }
 }
 
 impl Store {
-    fn key(&self, site: &Site) -> KeyFile {
+    /// The command that moves aside what is damaged.
+    fn repair(&self, site: &HostEnv) -> String {
+        let (path, key) = (self.path.to_string_lossy(), self.key(site));
+        format!(
+            "headwater store repair {} --key-file {}",
+            quoted(&path),
+            quoted(&key.path().to_string_lossy())
+        )
+    }
+
+    fn key(&self, site: &HostEnv) -> KeyFile {
         KeyFile::at(self.key_file.as_ref().unwrap_or(&site.key_file))
     }
 
-    fn open(&self, site: &Site) -> Result<headwater_vault::Store> {
+    fn open(&self, site: &HostEnv) -> Result<headwater_vault::Store> {
         let options =
             StoreOptions { seal_rows: self.seal_rows, level: Level::new(self.level).unwrap_or_default() };
-        headwater_vault::Store::open(&self.path, &self.key(site), options).map_err(of_vault)
+        headwater_vault::Store::open(&self.path, &self.key(site), options).map_err(|error| {
+            let damaged = matches!(error, headwater_vault::Error::Damaged { .. });
+            let error = of_vault(error);
+            if damaged {
+                error.help(format!("`{}` keeps what is whole of it", self.repair(site)))
+            } else {
+                error
+            }
+        })
     }
 }
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    let damaged = matches!(error, headwater_vault::Error::Damaged { .. });
-    let full = error.is_no_room();
-    let told = StageError::new(error.to_string());
-    if damaged {
-        return told.help("`headwater store repair` keeps what is whole of it");
+    let full = error.is_disk_full();
+    let error = StageError::new(error.to_string());
+    if full {
+        error.help("nothing is lost: the run resumes once disk space is available").for_want_of_disk_space()
+    } else {
+        error
     }
-    if full { told.help("nothing is lost; once there is room, it goes on").for_want_of_room() } else { told }
 }
 
-struct Keeper {
-    store: headwater_vault::Store,
+struct StoreStage {
+    store: SharedStore,
+    sealer: Option<Sealer>,
     keep: Keep,
     rounds: Rounds,
-    /// What there was when it was last looked whether segments are to go: their number, and the first that had to stay.
-    looked: Option<(usize, Option<u64>)>,
+    /// The state at the last check of retention: the number of the next one, and the first that had to stay.
+    looked: Option<(u64, Option<u64>)>,
     schema: SchemaRef,
-    /// The identities of this epoch's rows, told when they are durable.
+    /// The identities of this epoch's rows, sent when they are durable.
     arrived: Vec<RecordBatch>,
 }
 
-impl Stage for Keeper {
+impl Stage for StoreStage {
     fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
-        let appended = self.store.append(batch).map_err(of_vault)?;
+        let appended = self.store.open()?.append(batch).map_err(of_vault)?;
         out.count("new_rows", appended.new);
         out.count("stored_before", appended.already_stored);
         self.arrived.push(identity_of(batch, &self.schema)?);
         Ok(())
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        if mark.end_of_input {
-            self.store.seal().map_err(of_vault)?;
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
+        if barrier.end_of_input {
+            self.store.open()?.seal().map_err(of_vault)?;
         } else {
-            self.store.commit().map_err(of_vault)?;
+            self.store.open()?.commit().map_err(of_vault)?;
         }
-        self.rounds.ended(mark);
+        self.rounds.ended(barrier);
         self.let_go(out)?;
         for rows in self.arrived.drain(..) {
             out.send(rows);
@@ -150,20 +206,31 @@ impl Stage for Keeper {
     }
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
-        self.rounds.save(self.store.next_segment(), state)
+        self.rounds.save(self.store.open()?.next_segment(), state)
     }
 }
 
-impl Keeper {
+/// At a clean stop all rows are sealed, so that other programs see them while the pipeline is at rest.
+impl Drop for StoreStage {
+    fn drop(&mut self) {
+        drop(self.sealer.take());
+        if !std::thread::panicking() {
+            self.store.seal();
+        }
+    }
+}
+
+impl StoreStage {
     /// Lets segments go that are older or more than are to be kept, whenever there are new ones, or more were learned from.
     fn let_go(&mut self, out: &mut Outbox<'_>) -> Result {
         let from = self.rounds.unlearned();
-        if self.keep == Keep::default() || self.looked == Some((self.store.segment_count(), from)) {
+        let mut store = self.store.open()?;
+        if self.keep == Keep::default() || self.looked == Some((store.next_segment(), from)) {
             return Ok(());
         }
-        let gone = self.store.retain(Keep { from, ..self.keep }).map_err(of_vault)?;
+        let gone = store.retain(Keep { from, ..self.keep }).map_err(of_vault)?;
         out.count("let_go", gone.rows);
-        self.looked = Some((self.store.segment_count(), from));
+        self.looked = Some((store.next_segment(), from));
         Ok(())
     }
 }
@@ -201,7 +268,7 @@ mod tests {
 
         fn stored(&self) -> Vec<RecordBatch> {
             let config = self.config("");
-            let reader = StoreReader::open(&config.path, &config.key(&Site::default())).unwrap();
+            let reader = StoreReader::open(&config.path, &config.key(&HostEnv::default())).unwrap();
             reader.rows().map(std::result::Result::unwrap).collect()
         }
     }
@@ -229,7 +296,7 @@ mod tests {
             let outcome: Outcome = assert_stage(&fixture.config(more), std::slice::from_ref(&rows));
             assert_eq!(outcome.outputs[0].num_rows(), ROWS.len(), "{more}");
             assert_eq!(outcome.labels, [Label::Raw], "it lowers no label");
-            assert_eq!(outcome.figures["new_rows"], 4, "{more}");
+            assert_eq!(outcome.metrics["new_rows"], 4, "{more}");
             let stored = fixture.stored();
             let mut found = names(&stored);
             found.sort();
@@ -245,7 +312,7 @@ mod tests {
         let rows = [text_rows(ROWS).unwrap()];
         assert_stage(&fixture.config(""), &rows);
         let again = assert_stage(&fixture.config(""), &rows);
-        assert_eq!((again.figures["new_rows"], again.figures["stored_before"]), (0, 4));
+        assert_eq!((again.metrics["new_rows"], again.metrics["stored_before"]), (0, 4));
     }
 
     #[test]
@@ -256,7 +323,7 @@ mod tests {
             &fixture.config("seal_rows = 1\nkeep = { bytes = '1B' }"),
             &[text_rows(ROWS).unwrap()],
         );
-        assert_eq!((outcome.figures["new_rows"], outcome.figures["let_go"]), (4, 4));
+        assert_eq!((outcome.metrics["new_rows"], outcome.metrics["let_go"]), (4, 4));
         assert!(fixture.stored().is_empty());
         let fixture = Fixture::new();
         assert_stage(&fixture.config("keep = { days = 1, bytes = '1GiB' }"), &[text_rows(ROWS).unwrap()]);
@@ -268,22 +335,23 @@ mod tests {
         let fixture = Fixture::new();
         let config = fixture.config("seal_rows = 1\nkeep = { bytes = '1B' }");
         let rows = text_rows(ROWS).unwrap();
-        let (schema, site) = ([rows.schema()], Site::default());
+        let (schema, site) = ([rows.schema()], HostEnv::default());
         let outputs = StageConfig::signature(&config).apply(&schema).unwrap();
         let mut saved = StateTable::default();
         let mut kept = Vec::new();
-        // One row a round, and a life for each: a round is learned from when the next one is over.
+        // One row a round, and an attempt for each: a round is learned from when the next one is over.
         for (round, row) in (0u64..).zip(0..ROWS.len()) {
             let cx = BuildContext {
                 id: "vault",
                 inputs: &schema,
                 outputs: &outputs,
                 saved: &saved,
-                site: &site,
+                host: &site,
                 round_delay: 1,
+                live: false,
             };
             let mut stage = headwater_contract::PlannedStage::build(&config, cx).unwrap();
-            let mark = Mark {
+            let barrier = Barrier {
                 epoch: headwater_contract::units::Epoch(round),
                 round: headwater_contract::units::Round(round),
                 watermark: None,
@@ -291,10 +359,10 @@ mod tests {
                 round_end: true,
                 end_of_input: false,
             };
-            let mut nowhere = Nowhere;
-            let mut out = Outbox::new(&mut nowhere);
+            let mut output = headwater_contract::testing::StageOutput::default();
+            let mut out = Outbox::new(&mut output);
             stage.batch(0, &rows.slice(row, 1), &mut out).unwrap();
-            stage.epoch_end(&mark, &mut out).unwrap();
+            stage.epoch_end(&barrier, &mut out).unwrap();
             let mut writer = StateWriter::default();
             stage.save(&mut writer).unwrap();
             saved.apply(writer.into_changes());
@@ -304,40 +372,34 @@ mod tests {
         assert_eq!(kept, [1, 2, 2, 2]);
     }
 
-    struct Nowhere;
-
-    impl headwater_contract::Emit for Nowhere {
-        fn emit(&mut self, _: Port, _: RecordBatch) {}
-        fn reject(&mut self, _: headwater_contract::Rejected) {}
-        fn count(&mut self, _: &'static str, _: u64) {}
-    }
-
     #[test]
     fn another_key_is_told_before_anything_runs() {
         let fixture = Fixture::new();
         assert_stage(&fixture.config(""), &[text_rows(ROWS).unwrap()]);
         let key = fixture.0.path().join("root.key");
-        let told = || fixture.config("").ready(&Site::default()).unwrap_err().to_string();
+        let error = || fixture.config("").ready(&HostEnv::default()).unwrap_err().to_string();
         std::fs::remove_file(&key).unwrap();
-        assert!(told().contains("there is no root key at"), "{}", told());
+        assert!(error().contains("there is no root key at"), "{}", error());
         assert!(!key.exists(), "a new key would not open the store");
         KeyFile::at(&key).read_or_create().unwrap();
-        assert!(told().contains("was made with root key"), "{}", told());
+        assert!(error().contains("was made with root key"), "{}", error());
     }
 
     #[test]
     fn options_and_ports() {
         assert!(matches!(KIND.sample(), Some(Role::Stage(_))));
         let check = |options: &str, expected: &str| {
-            let wrongs = KIND.plan(&options.parse().unwrap()).err().unwrap();
+            let errors = KIND.plan(&options.parse().unwrap()).err().unwrap();
             assert!(
-                wrongs.iter().any(|w| format!("{} {}", w.option, w.what).contains(expected)),
-                "{wrongs:?}"
+                errors.iter().any(|w| format!("{} {}", w.option, w.what).contains(expected)),
+                "{errors:?}"
             );
         };
         check("", "path");
         check("path = 'x'\nseal_rows = 0", "seal_rows");
         check("path = 'x'\nlevel = 23", "level");
+        let never = KIND.plan(&"path = 'x'\nseal_every = '0s'".parse().unwrap()).unwrap();
+        assert_eq!(never.validate()[0].option, "seal_every");
         check("path = 'x'\nkeep = { days = 0 }", "keep");
     }
 }

@@ -4,13 +4,13 @@
 //! a round one update (the change of its adapter), and what held-out texts say about the base, the global adapter and the
 //! device's own. It must not know other stages, nor how updates travel and are added up.
 //!
-//! **Rounds.** At the mark that ends a round, the round's texts wait. At the end of the next epoch, when what that mark led to
+//! **Rounds.** At the barrier that ends a round, the round's texts wait. At the end of the next epoch, when what that barrier led to
 //! has come back, a job starts on a thread of its own with the newest global adapter; it runs while the next round is collected.
 //! At the next mark the stage first starts a job that still waits, then waits for it, sends its updates, and takes the closed
 //! round. At most one round is pending, and a pending round is state: after a crash it is run again, to the same bits.
 //!
 //! **Forgetting.** A device that is to be forgotten takes no part in a round that has not started; one that has is sent without
-//! its update. Then its texts and its own adapter are gone. What others learnt from adapters that it helped to make stays.
+//! its update. Then its texts and its personal adapter are gone. What others learned from adapters that it helped to make stays.
 //!
 //! **Groups.** Devices are joined in groups by a stable hash: a group trains in one joined step. How a sum is rounded depends on
 //! what is computed together, so groups depend on the file alone and all devices of one are on one worker.
@@ -23,17 +23,18 @@ mod base;
 mod job;
 #[cfg(feature = "train")]
 mod learner;
+#[cfg(feature = "train")]
+pub mod memorisation;
 pub mod model;
+pub mod peft;
 pub mod personal;
 #[cfg(feature = "train")]
 mod publish;
-#[cfg(feature = "train")]
-pub mod recall;
-pub mod shelf;
+pub mod registry;
 #[cfg(feature = "train")]
 mod state;
 #[cfg(feature = "train")]
-mod talk;
+mod texts;
 
 use std::path::PathBuf;
 #[cfg(feature = "train")]
@@ -47,7 +48,7 @@ use headwater_contract::{OptionType, Shape, choice, prelude::*};
 choice! {
     /// Which of an adapter's two factors a round trains.
     pub enum Method {
-        /// B in even rounds, A in odd ones: the mean of updates is the update of the mean.
+        /// B in even rounds, A in odd ones: the mean of updates is the update of the mean. B in all as long as it is zero.
         RoLora = "rolora",
         /// B alone; A stays as it was drawn.
         Ffa = "ffa",
@@ -57,7 +58,7 @@ choice! {
 }
 
 choice! {
-    /// How a gradient becomes a step.
+    /// The optimiser.
     pub enum Optimiser {
         /// Adam with decoupled weight decay.
         AdamW = "adamw",
@@ -71,7 +72,7 @@ choice! {
 }
 
 choice! {
-    /// How the learning rate changes over the steps of a round.
+    /// The schedule of the learning rate over a round.
     pub enum Schedule {
         /// It stays.
         Constant = "constant",
@@ -83,17 +84,17 @@ choice! {
 }
 
 choice! {
-    /// What a device begins a round with.
+    /// The adapter that a device begins a round with.
     pub enum Start {
         /// The newest global adapter.
         Global = "global",
-        /// Its own adapter of the round before: no federation.
-        Own = "own",
+        /// Its personal adapter of the round before: no federation.
+        Personal = "own",
     }
 }
 
 choice! {
-    /// How the frozen base is kept in memory; what is computed is f32 in every case.
+    /// The storage of the frozen base in memory; the arithmetic is that of f32 in every case.
     pub enum Storage {
         /// As the file has it, turned into f32 for each use: the least memory, the file's numbers.
         AsStored = "as stored",
@@ -134,7 +135,7 @@ impl OptionType for Layers {
 }
 
 options! {
-    /// Trains an adapter (LoRA) for each device on its redacted texts, round by round, and sends what it learnt.
+    /// Trains an adapter (LoRA) for each device on its redacted texts, round by round, and sends its update.
     pub struct TrainOptions {
         /// The base model: a folder in Hugging Face's layout, or a GGUF file.
         model: PathBuf;
@@ -146,7 +147,7 @@ options! {
         alpha: f64 = 16.0, in 0.000001 ..= 1000000.0;
         /// By alpha / sqrt(r) instead.
         rslora: bool = false;
-        /// How probably an input of the adapter is left out in training.
+        /// The probability that an input of the adapter is dropped in training.
         dropout: f64 = 0.0, in 0.0 ..= 0.99;
         /// "all-linear", or names of linear maps: "q_proj", "mlp.up_proj", "model.layers.3.self_attn.q_proj".
         target_modules: Vec<String> = vec!["all-linear".to_owned()];
@@ -172,11 +173,11 @@ options! {
         accumulation: usize = 1, in 1 ..= 4096;
         /// A longer gradient is shortened to this length; 0 leaves it.
         clip: f64 = 1.0, in 0.0 ..= 1000000.0;
-        /// A longer text is cut.
+        /// A longer text is truncated.
         max_tokens: usize = 128, in 2 ..= 1000000, unit "tokens";
         /// A device takes part in a round when it said so many texts since it last did.
         min_examples: usize = 1, in 1 ..= 1000000;
-        /// Texts of a device that wait to be learnt from, and texts that are held out, at most; what it says beyond is left out.
+        /// The limit of texts of a device that wait for training, and of texts held out; further texts are skipped.
         max_examples: usize = 4096, in 1 ..= 1000000, unit "texts";
         /// How much older text a round trains on beside the new, as a share of the new.
         rehearse: f64 = 0.25, in 0.0 ..= 100.0;
@@ -190,7 +191,7 @@ options! {
         groups: u32 = 4, in 1 ..= 65536;
         /// What a device begins a round with.
         start: Start = Start::Global;
-        /// Keep each device's own adapter, as it was after its last round. It never leaves, and lies encrypted in the state.
+        /// Keep each device's personal adapter, as it was after its last round. It never leaves, and lies encrypted in the state.
         personal: bool = false;
         /// An adapter to begin with: a folder in PEFT's layout, made for this base.
         adapter: Option<PathBuf>;
@@ -223,7 +224,7 @@ impl Options for Train {
         TrainOptions::specs()
     }
 
-    fn from_table(table: &headwater_contract::toml::Table) -> std::result::Result<Self, Vec<Wrong>> {
+    fn from_table(table: &headwater_contract::toml::Table) -> std::result::Result<Self, Vec<ConfigError>> {
         let options = TrainOptions::from_table(table)?;
         #[cfg(feature = "train")]
         return Ok(Train { options, base: OnceLock::new() });
@@ -233,7 +234,7 @@ impl Options for Train {
 }
 
 /// The kind of this stage.
-pub const KIND: Kind = Kind::stage::<Train>();
+pub const KIND: StageFactory = StageFactory::stage::<Train>();
 
 /// The options without which a kept adapter or text means something else.
 const SHAPING: &[&str] =
@@ -273,24 +274,24 @@ impl StageConfig for Train {
             )
             .output(evaluation.optional().label(LabelRule::Trainer))
             .order(Order::Sorted)
-            .work(Work::Lane)
+            .work(Work::Thread)
             // One for the round that is trained while the next is collected, one to measure what came of the last.
             .round_delay(2)
             .state(1, SHAPING)
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = Vec::new();
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         if cfg!(not(feature = "train")) {
-            wrongs.push(
-                Wrong::new("type", "this program was built without the feature `train`")
+            errors.push(
+                ConfigError::new("type", "this program was built without the feature `train`")
                     .help("run scripts/libtorch and build with the default features"),
             );
         }
         if self.options.target_modules.is_empty() {
-            wrongs.push(Wrong::new("target_modules", "expected \"all-linear\" or at least one name"));
+            errors.push(ConfigError::new("target_modules", "expected \"all-linear\" or at least one name"));
         }
-        wrongs
+        errors
     }
 
     fn models(&self) -> Vec<PathBuf> {
@@ -301,9 +302,18 @@ impl StageConfig for Train {
         self.options.personal.then_some("personal")
     }
 
+    fn fills(&self) -> Vec<PathBuf> {
+        self.options.publish.iter().cloned().collect()
+    }
+
     #[cfg(feature = "train")]
-    fn ready(&self, _: &Site) -> Result {
+    fn ready(&self, _: &HostEnv) -> Result {
         self.base().map(drop)
+    }
+
+    #[cfg(feature = "train")]
+    fn held_back(&self, saved: &StateTable) -> Result<HeldBack> {
+        Ok(HeldBack { rows: Vec::new(), unfinished: state::SavedState::read(saved)?.untrained() })
     }
 
     #[cfg(feature = "train")]
@@ -328,7 +338,7 @@ impl Train {
     }
 }
 
-/// What stands for the stage where it is not built: it is never made.
+/// Stands for the stage in builds without it; has no value.
 #[cfg(not(feature = "train"))]
 enum Untrained {}
 

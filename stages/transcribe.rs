@@ -13,7 +13,6 @@ mod dequantise;
 mod folder;
 mod graph;
 mod guard;
-mod hear;
 mod int8;
 mod lanes;
 mod mel;
@@ -22,6 +21,7 @@ mod plan;
 pub mod recogniser;
 mod tokens;
 mod window;
+mod window_transcript;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -34,10 +34,10 @@ use headwater_contract::{OptionSpec, prelude::*};
 use recogniser::{Model, SAMPLE_RATE, TranscribeError, Transcriber, Transcript};
 
 /// The kind `transcribe`.
-pub const KIND: Kind = Kind::stage::<Transcribe>();
+pub const KIND: StageFactory = StageFactory::stage::<Transcribe>();
 
 choice! {
-    /// How an utterance is brought to the length that the model takes.
+    /// The padding of an utterance to a length that the encoder takes.
     pub enum Padding {
         /// A second of silence, then the states of a silent window; 30 s where the text then looks wrong.
         Auto = "auto",
@@ -62,7 +62,7 @@ options! {
         padding: Padding = Padding::Auto;
         /// The longest text of 30 s of speech.
         max_tokens: u32 = 224, in 1 ..= 444, unit "tokens";
-        /// Nobody speaks where the model says so with this probability and its text is unlikely.
+        /// The probability of silence above which an unlikely text is dropped.
         no_speech_threshold: f32 = 0.6, in 0 ..= 1;
         /// Seed of what temperatures above 0 choose.
         seed: u64 = 0;
@@ -84,7 +84,7 @@ impl Options for Transcribe {
         TranscribeOptions::specs()
     }
 
-    fn from_table(table: &headwater_contract::toml::Table) -> std::result::Result<Self, Vec<Wrong>> {
+    fn from_table(table: &headwater_contract::toml::Table) -> std::result::Result<Self, Vec<ConfigError>> {
         TranscribeOptions::from_table(table).map(Transcribe::from)
     }
 }
@@ -111,34 +111,36 @@ impl StageConfig for Transcribe {
         )
         .minus(&["sample_rate", "samples"])
         .routing(Routing::Spread)
-        .work(Work::Rows(self.options.threads))
+        .work(Work::Pool(self.options.threads))
     }
 
-    fn wrongs(&self) -> Vec<Wrong> {
-        let mut wrongs = Vec::new();
+    fn validate(&self) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         let TranscribeOptions { temperatures, language, .. } = &self.options;
         if temperatures.is_empty() || temperatures.iter().any(|t| !(0.0..=2.0).contains(t)) {
-            wrongs.push(Wrong::new("temperatures", "expected one or more numbers from 0 to 2"));
+            errors.push(ConfigError::new("temperatures", "expected one or more numbers from 0 to 2"));
         }
         let is_code = matches!(language.len(), 2 | 3) && language.bytes().all(|b| b.is_ascii_lowercase());
         if language != "auto" && !is_code {
-            let wrong =
-                Wrong::new("language", "expected \"auto\" or a language code of two or three small letters");
-            wrongs.push(wrong.help("such as \"en\" for English"));
+            let error = ConfigError::new(
+                "language",
+                "expected \"auto\" or a language code of two or three small letters",
+            );
+            errors.push(error.help("such as \"en\" for English"));
         }
-        wrongs
+        errors
     }
 
     fn models(&self) -> Vec<PathBuf> {
         vec![self.options.model.clone()]
     }
 
-    fn ready(&self, _: &Site) -> Result {
+    fn ready(&self, _: &HostEnv) -> Result {
         self.model().map(|_| ())
     }
 
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
-        Ok(Scribe { transcriber: self.model()?.transcriber(), schema: cx.output(0)? })
+        Ok(TranscribeStage { transcriber: self.model()?.transcriber(), schema: cx.output(0)? })
     }
 }
 
@@ -170,16 +172,16 @@ impl TranscribeOptions {
     }
 }
 
-/// What became of a row, or the code and the reason it is rejected with.
-type Heard<T> = std::result::Result<T, (&'static str, String)>;
+/// The value for a row, or the code and the reason it is rejected with.
+type RowResult<T> = std::result::Result<T, (&'static str, String)>;
 
 /// One instance: it has no memory of what it heard before.
-struct Scribe {
+struct TranscribeStage {
     transcriber: Transcriber,
     schema: SchemaRef,
 }
 
-impl Stage for Scribe {
+impl Stage for TranscribeStage {
     fn batch(&mut self, _: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
         let audio = Audio::of(batch)?;
         for row in 0..batch.num_rows() {
@@ -203,8 +205,8 @@ fn milliseconds(seconds: f32) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Scribe {
-    fn transcribe(&mut self, audio: &Audio<'_>, row: usize) -> Heard<Transcript> {
+impl TranscribeStage {
+    fn transcribe(&mut self, audio: &Audio<'_>, row: usize) -> RowResult<Transcript> {
         let samples = audio.samples(row)?;
         self.transcriber.transcribe(samples.values()).map_err(|error| {
             let code = match &error {
@@ -245,18 +247,18 @@ impl<'b> Audio<'b> {
             let missing = move || StageError::new(format!("the batch has no column `{name}` of audio"));
             batch.column_by_name(name).ok_or_else(missing)
         };
-        let wrong =
+        let error =
             |name: &str| StageError::new(format!("column `{name}` has another type than the plan says"));
         Ok(Audio {
             rates: column("sample_rate")?
                 .as_primitive_opt::<UInt32Type>()
-                .ok_or_else(|| wrong("sample_rate"))?,
-            samples: column("samples")?.as_list_opt::<i32>().ok_or_else(|| wrong("samples"))?,
+                .ok_or_else(|| error("sample_rate"))?,
+            samples: column("samples")?.as_list_opt::<i32>().ok_or_else(|| error("samples"))?,
         })
     }
 
     /// The samples of one row, if they are what the model hears.
-    fn samples(&self, row: usize) -> Heard<Float32Array> {
+    fn samples(&self, row: usize) -> RowResult<Float32Array> {
         if self.rates.is_null(row) || self.samples.is_null(row) {
             return Err(("bad_audio", "no audio; expected samples at 16000 Hz".into()));
         }

@@ -54,12 +54,12 @@ impl Site {
             .args(more)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{more:?}: {}", told(&output));
+        assert!(output.status.success(), "{more:?}: {}", printed(&output));
         serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap()
     }
 }
 
-fn told(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -76,7 +76,8 @@ fn results(summary: &Value) -> (Value, Vec<(String, Value, Value, Value)>) {
 fn talk(rows: usize) -> String {
     let line = |n: usize| {
         let text = format!("call {} on 555-01{:02} about order {n}", ["Ann", "Bo", "Cy"][n % 3], n % 100);
-        format!("{{\"device\": \"device-{}\", \"text\": \"{text}\"}}\n", n % 7)
+        let at = format!("2026-03-02T08:{:02}:{:02}Z", n / 60, n % 60);
+        format!("{{\"device\": \"device-{}\", \"captured_at\": \"{at}\", \"text\": \"{text}\"}}\n", n % 7)
     };
     (0..rows).map(line).collect()
 }
@@ -147,7 +148,7 @@ fn the_quickstart_hears_the_same_in_several_processes() {
 #[test]
 fn a_loop_learns_the_same_adapter_in_several_processes() {
     let site = Site::new();
-    site.write("talk.jsonl", &talk::Talk::of(8).rounds(2, 4));
+    site.write("talk.jsonl", &talk::Conversation::of(8).rounds(2, 4));
     let (talk, published, adapters) =
         (site.shown("talk.jsonl"), site.shown("adapters"), site.path("adapters"));
     let pipeline = site.write(
@@ -164,19 +165,19 @@ fn a_loop_learns_the_same_adapter_in_several_processes() {
              [stage.global]\ntype = 'aggregate'\nfrom = 'gateway'\n"
         ),
     );
-    let learnt = |topology: &[&str]| {
+    let trained = |topology: &[&str]| {
         let _ = std::fs::remove_dir_all(&adapters);
         let summary = site.run(&pipeline, topology);
         let rounds: Vec<Value> = summary["rounds"].as_array().unwrap().clone();
-        let told = |name: &str| rounds.iter().map(|round| round[name].clone()).collect::<Vec<_>>();
-        assert_eq!(told("devices"), [8, 8], "{topology:?}");
+        let printed = |name: &str| rounds.iter().map(|round| round[name].clone()).collect::<Vec<_>>();
+        assert_eq!(printed("devices"), [8, 8], "{topology:?}");
         assert_eq!(std::fs::read_dir(&adapters).unwrap().count(), 2 + 3, "{topology:?}");
-        (summary["adapter_sha256"].clone(), told("examples"), told("upload_bytes"), told("tiers"))
+        (summary["adapter_sha256"].clone(), printed("examples"), printed("upload_bytes"), printed("tiers"))
     };
-    let expected = learnt(TOPOLOGIES[0]);
+    let expected = trained(TOPOLOGIES[0]);
     assert!(expected.0.is_string());
     for topology in &TOPOLOGIES[3..] {
-        assert_eq!(learnt(topology), expected, "{topology:?}");
+        assert_eq!(trained(topology), expected, "{topology:?}");
     }
 }
 
@@ -234,7 +235,7 @@ fn signal(pid: i32, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
-/// The exit code of home, and what it told.
+/// The exit code of home, and what it printed.
 fn ended(mut at_work: AtWork) -> (Option<i32>, String) {
     let mut rest = String::new();
     at_work.log.read_to_string(&mut rest).unwrap();
@@ -246,17 +247,17 @@ fn a_process_that_falls_or_hangs_ends_the_run_by_its_name() {
     use rustix::process::Signal;
     let site = Site::new();
     for (sent, expected) in [
-        (Signal::KILL, "went away"),
+        (Signal::KILL, "was lost"),
         (Signal::STOP, "it has been silent for 3 s: it hangs, or cannot be reached"),
     ] {
         let at_work = at_work(&site);
         let other = at_work.other;
         signal(other, sent);
-        let (code, told) = ended(at_work);
-        assert_eq!(code, Some(3), "{told}");
+        let (code, printed) = ended(at_work);
+        assert_eq!(code, Some(3), "{printed}");
         let named = format!("error: [cluster]: process 1 (`process-1`): {expected}");
-        assert!(told.contains(&named), "{told}, expected {named}");
-        assert!(!told.contains("panicked"), "{told}");
+        assert!(printed.contains(&named), "{printed}, expected {named}");
+        assert!(!printed.contains("panicked"), "{printed}");
         let pid = rustix::process::Pid::from_raw(other).unwrap();
         assert!(rustix::process::test_kill_process(pid).is_err(), "process 1 is still there");
     }
@@ -270,10 +271,10 @@ fn processes_end_when_home_falls() {
     wait_for(&mut log, "the cluster stands");
     home.kill().unwrap();
     home.wait().unwrap();
-    let mut told = String::new();
-    other.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-    assert_eq!(other.wait().unwrap().code(), Some(3), "{told}");
-    assert!(told.contains("error: [cluster]: process 0 (`home`): went away"), "{told}");
+    let mut printed = String::new();
+    other.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(other.wait().unwrap().code(), Some(3), "{printed}");
+    assert!(printed.contains("error: [cluster]: process 0 (`home`): was lost"), "{printed}");
 }
 
 /// Two processes that are started by hand, over sockets.
@@ -299,12 +300,12 @@ fn a_difference_is_named_with_both_sides() {
     for process in [home, west] {
         let output = process.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(3));
-        let told = told(&output);
+        let printed = printed(&output);
         for expected in [
             "process 1 (`west`) would run something else",
             "set stage.vault.level: process 0 (`home`) has nothing, process 1 (`west`) has 5",
         ] {
-            assert!(told.contains(expected), "{told}");
+            assert!(printed.contains(expected), "{printed}");
         }
     }
 }
@@ -325,12 +326,12 @@ fn two_processes_meet_over_tls_with_certificates_of_their_own() {
     assert_eq!(verb(&["check"]).status.code(), Some(1), "there are no certificates yet");
     let made = verb(&["certs", "--days", "90"]);
     assert!(
-        made.status.success() && told(&made).contains("west.pem, for `west`, until 20"),
+        made.status.success() && printed(&made).contains("west.pem, for `west`, until 20"),
         "{}",
-        told(&made)
+        printed(&made)
     );
     let checked = verb(&["check"]);
-    assert!(checked.status.success() && told(&checked).contains("(90 days)"), "{}", told(&checked));
+    assert!(checked.status.success() && printed(&checked).contains("(90 days)"), "{}", printed(&checked));
     let mut west = site.headwater(&["run"]);
     west.arg(&pipeline).arg("--hosts").arg(&hosts).args(["--process", "1", "--quiet"]);
     let west = west.spawn().unwrap();
@@ -338,7 +339,7 @@ fn two_processes_meet_over_tls_with_certificates_of_their_own() {
     let summary = site.run(&pipeline, &["--hosts", &hosts, "--process", "0"]);
     assert_eq!(results(&summary), expected);
     let west = west.wait_with_output().unwrap();
-    assert!(west.status.success(), "{}", told(&west));
+    assert!(west.status.success(), "{}", printed(&west));
     assert!(!site.path("state/talk/quarantine").exists());
 }
 
@@ -346,7 +347,7 @@ fn two_processes_meet_over_tls_with_certificates_of_their_own() {
 fn a_supervised_run_begins_again_until_it_is_through() {
     let stored = |site: &Site| {
         let digest = site.headwater(&["store", "digest"]).arg(site.path("vault")).output().unwrap();
-        assert!(digest.status.success(), "{}", told(&digest));
+        assert!(digest.status.success(), "{}", printed(&digest));
         digest.stdout
     };
     let site = Site::new();
@@ -360,7 +361,7 @@ fn a_supervised_run_begins_again_until_it_is_through() {
     let mut log = BufReader::new(run.stderr.take().unwrap());
     // The first life loses a process before it begins, or while it runs.
     signal(pid_in(&mut log), rustix::process::Signal::KILL);
-    wait_for(&mut log, "it is started again");
+    wait_for(&mut log, "restarting");
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
     assert!(run.wait().unwrap().success(), "{rest}");
@@ -387,7 +388,7 @@ fn a_supervised_run_that_falls_again_and_again_ends() {
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(3), "{rest}");
-    assert!(rest.contains("generation 1 fell, and is not started again: it falls again and again"), "{rest}");
+    assert!(rest.contains("attempt 1 crashed; not restarted: it keeps crashing"), "{rest}");
 }
 
 #[test]
@@ -406,11 +407,11 @@ fn what_keeps_files_beside_the_stage_is_refused_by_name() {
     );
     let output = site.headwater(&["run"]).arg(pipeline).args(["--processes", "2"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = told(&output);
+    let printed = printed(&output);
     let expected = if cfg!(feature = "train") {
         "stage `train`: `personal` keeps files in the state folder"
     } else {
         "train"
     };
-    assert!(told.contains(expected), "{told}");
+    assert!(printed.contains(expected), "{printed}");
 }

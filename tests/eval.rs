@@ -60,8 +60,8 @@ const TEXTS: &str = r#"[
 #[test]
 fn redaction_is_counted_by_hand_and_the_same_twice() {
     let site = Site::with(&[("texts.json", TEXTS)]);
-    let (code, told, report) = site.eval("pipelines/redact.toml", "texts.json", "one", &[]);
-    assert_eq!(code, 0, "{told}");
+    let (code, actual, report) = site.eval("pipelines/redact.toml", "texts.json", "one", &[]);
+    assert_eq!(code, 0, "{actual}");
     let of = &report["redaction"];
     assert_eq!(
         (of["gold"].as_u64(), of["found"].as_u64(), of["texts"].as_u64()),
@@ -84,11 +84,11 @@ fn redaction_is_counted_by_hand_and_the_same_twice() {
 fn verdicts_have_a_code_of_their_own() {
     let site = Site::with(&[("texts.json", TEXTS)]);
     let check = |out: &str, more: &[&str], expected: i32, part: &str| {
-        let (code, told, _) = site.eval("pipelines/redact.toml", "texts.json", out, more);
-        assert_eq!(code, expected, "{more:?}: {told}");
-        assert!(told.contains(part), "{more:?}: {told}");
+        let (code, actual, _) = site.eval("pipelines/redact.toml", "texts.json", out, more);
+        assert_eq!(code, expected, "{more:?}: {actual}");
+        assert!(actual.contains(part), "{more:?}: {actual}");
     };
-    check("a", &["--fail-if", "redaction.leaked_chars > 0.6"], 0, "let through");
+    check("a", &["--fail-if", "redaction.leaked_chars > 0.6"], 0, "leaked");
     check("a", &["--fail-if", "leaked_chars > 0.1"], 4, "redaction.leaked_chars is 0.5294117647058824");
     check("a", &["--fail-if", "wer > 0.1"], 2, "no number `wer`");
     check("a", &["--fail-if", "wer above 0.1"], 2, "is no condition");
@@ -101,18 +101,18 @@ fn verdicts_have_a_code_of_their_own() {
     let against = [&less[..], &["--baseline", &before, "--fail-on-regression"]].concat();
     check("b", &against, 4, "redaction.f2 is 0, was");
     check("c", &["--baseline", "pipelines/redact.toml", "--fail-on-regression"], 0, "against baseline");
-    check("c", &["--source", "nobody"], 1, "no source of the pipeline takes them");
-    let (code, told, _) = site.eval("pipelines/quickstart.toml", "texts.json", "d", &[]);
+    check("c", &["--source", "stranger"], 1, "no source of the pipeline takes them");
+    let (code, actual, _) = site.eval("pipelines/quickstart.toml", "texts.json", "d", &[]);
     assert_eq!(code, 1);
-    assert!(told.contains("the data set has rows of text") && told.contains("`mic`"), "{told}");
+    assert!(actual.contains("the data set has rows of text") && actual.contains("`mic`"), "{actual}");
 }
 
 #[test]
 fn a_sweep_goes_on_where_it_was() {
     let site = Site::with(&[("texts.json", TEXTS)]);
     let sweep = ["--sweep", "stage.redact.profile=transcript,text"];
-    let (code, told, _) = site.eval("pipelines/redact.toml", "texts.json", "s", &sweep);
-    assert_eq!(code, 0, "{told}");
+    let (code, actual, _) = site.eval("pipelines/redact.toml", "texts.json", "s", &sweep);
+    assert_eq!(code, 0, "{actual}");
     let read = || -> Value {
         serde_json::from_str(&std::fs::read_to_string(site.path("s/sweep.json")).unwrap()).unwrap()
     };
@@ -143,14 +143,14 @@ fn one_of_several_stages_is_scored() {
     let site = Site::with(&[("texts.json", TEXTS), ("two.toml", pipeline)]);
     let file = site.path("two.toml").display().to_string();
     let check = |more: &[&str], expected: Option<f64>, part: &str| {
-        let (_, told, report) = site.eval(&file, "texts.json", &more.concat(), more);
-        assert!(told.contains(part), "{more:?}: {told}");
+        let (_, actual, report) = site.eval(&file, "texts.json", &more.concat(), more);
+        assert!(actual.contains(part), "{more:?}: {actual}");
         assert_eq!(report["redaction"]["recall"].as_f64(), expected, "{more:?}");
     };
     check(&[], None, "the pipeline has the redact stages `few` and `all`; expected one of them");
     check(&["--score", "vault"], None, "no stage `vault` is scored; expected `few` or `all`");
-    check(&["--score", "few"], Some(0.0), "let through");
-    check(&["--score", "all"], Some(0.5), "let through");
+    check(&["--score", "few"], Some(0.0), "leaked");
+    check(&["--score", "all"], Some(0.5), "leaked");
 }
 
 #[test]
@@ -158,11 +158,11 @@ fn speech_is_scored() {
     let site = Site::with(&[]);
     let voice = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/voice");
     std::os::unix::fs::symlink(voice, site.path("voice")).unwrap();
-    let (code, told, report) = site.eval("pipelines/quickstart.toml", "voice", "out", &[]);
-    assert_eq!(code, 0, "{told}");
+    let (code, actual, report) = site.eval("pipelines/quickstart.toml", "voice", "out", &[]);
+    assert_eq!(code, 0, "{actual}");
     let of = &report["transcription"];
     let wer = of["wer"].as_f64().unwrap();
-    // Whisper's own normaliser takes `555-0147` and the words for it to be different: where nobody says a number, little is wrong.
+    // Whisper's own normaliser takes `555-0147` and the words for it to be different: where no number is said, little is wrong.
     assert!(wer > 0.0 && wer < 0.25, "{wer}");
     assert!(of["clean_wer"].as_f64().unwrap() < 0.05, "{of}");
     assert!(of["cer"].as_f64().unwrap() < wer);
@@ -224,8 +224,8 @@ from = "small"
 "#;
     let site = Site::with(&[("manifest.toml", manifest), ("rows.jsonl", &rows), ("pipeline.toml", pipeline)]);
     let file = site.path("pipeline.toml").display().to_string();
-    let (code, told, report) = site.eval(&file, "manifest.toml", "out", &[]);
-    assert_eq!(code, 0, "{told}");
+    let (code, actual, report) = site.eval(&file, "manifest.toml", "out", &[]);
+    assert_eq!(code, 0, "{actual}");
     let memorisation = &report["memorisation"];
     let of = |model: &str| memorisation[model].as_f64().unwrap_or_else(|| panic!("{memorisation}"));
     assert_eq!(memorisation["exposures"][0]["compared"], 512);

@@ -67,8 +67,8 @@ impl SourceConfig for Asks {
     fn signature(&self) -> Signature {
         Signature::source([])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         let device = |round| if round == 2 { self.device } else { 99 };
@@ -83,8 +83,8 @@ impl SourceConfig for Measures {
         let nats = |name| Field::new(name, DataType::Float64, false);
         Signature::source([uint64("round"), uint64("tokens"), nats("base"), nats("start"), nats("own")])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         let mut rows = Vec::new();
@@ -122,8 +122,8 @@ impl SourceConfig for Updates {
             f32_list("delta"),
         ])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         Ok(Giving { first: self.first, without: self.without, id: cx.id.into(), schema: cx.schema })
@@ -188,15 +188,19 @@ fn adapters(updates: &str, tiers: &str, workers: usize) -> Vec<(u64, Vec<u32>)> 
         "{HEAD}\n[stage.updates]\ntype = 'updates'\n{updates}\n
         [stage.small]\ntype = 'compress'\nfrom = 'updates'\nratio = 0.05\nwarm_up = 0.25\n{tiers}"
     );
-    let kinds: Vec<Kind> = headwater_stages::STAGES
+    let kinds: Vec<StageFactory> = headwater_stages::STAGES
         .iter()
         .copied()
-        .chain([Kind::source::<Updates>(), Kind::source::<Asks>(), Kind::source::<Measures>()])
+        .chain([
+            StageFactory::source::<Updates>(),
+            StageFactory::source::<Asks>(),
+            StageFactory::source::<Measures>(),
+        ])
         .collect();
     let checked = check("federation.toml", &text, &kinds, &Settings::default());
-    let told: Vec<_> =
+    let printed: Vec<_> =
         checked.diagnostics.iter().filter(|d| d.is_error()).map(|d| d.message.clone()).collect();
-    let plan = Arc::new(checked.plan.unwrap_or_else(|| panic!("{told:?}")));
+    let plan = Arc::new(checked.plan.unwrap_or_else(|| panic!("{printed:?}")));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = seen.clone();
     let look = Arc::new(move |rows: &RecordBatch| {
@@ -211,9 +215,9 @@ fn adapters(updates: &str, tiers: &str, workers: usize) -> Vec<(u64, Vec<u32>)> 
                 .push((rounds.value(row), values.values().iter().map(|v| v.to_bits()).collect()));
         }
     });
-    let mut options = RunOptions::new(&plan, Site::default());
+    let mut options = RunOptions::new(&plan, HostEnv::default());
     options.workers = workers;
-    options.taps = vec![Tap { stage: "root".into(), port: OutPort::Out(1), look }];
+    options.taps = vec![Tap { stage: "root".into(), port: OutPort::Out(1), inspect: look }];
     let report = run(plan, options).unwrap();
     assert!(report.counts.stages.iter().all(|stage| stage.rejected == 0), "an update was refused");
     seen.lock().unwrap().clone()

@@ -1,5 +1,5 @@
 //! A device is forgotten. At rest: its updates leave every sum, its rows the state, and the adapter is another one, the same whatever
-//! else was forgotten before; or all is learnt anew without it. In a run: when it withdraws, nothing of it is left.
+//! else was forgotten before; or all is trained from scratch without it. In a run: when it withdraws, nothing of it is left.
 
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use site::Site;
-use talk::Talk;
+use talk::Conversation;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -24,11 +24,11 @@ struct Place {
 /// What of the pipeline differs.
 #[derive(Clone, Copy, Default)]
 struct Loop {
-    /// Whether updates of single devices are kept.
+    /// True if updates of single devices are kept.
     keep: bool,
-    /// Whether the first device may take part.
+    /// True if the first device may take part.
     without_first: bool,
-    /// Whether the first device withdraws in the first round, and is forgotten for it.
+    /// True if the first device withdraws in the first round, and is forgotten for it.
     withdraws: bool,
 }
 
@@ -40,7 +40,7 @@ impl Place {
     /// A loop of three rounds over the talk of six devices.
     fn of(Loop { keep, without_first, withdraws }: Loop) -> Place {
         let site = Site::new();
-        let talk = Talk::of(6);
+        let talk = Conversation::of(6);
         let devices = talk.devices();
         std::fs::write(site.path("talk.jsonl"), talk.rounds(3, 6)).unwrap();
         let members =
@@ -171,18 +171,19 @@ fn a_device_is_forgotten_in_everything_that_is_kept() {
     let (file, first) = (place.pipeline().display().to_string(), place.devices[0].clone());
     let (adapters, mut stored) = (place.adapters(), place.stored());
     assert_eq!(stored.remove(&first), Some(18));
-    let forget = || {
+    // A second time nothing is left of it, which the exit code says too.
+    let forget = |code: i32| {
         let done = place.headwater(&["forget", &file, "--device", &first]);
-        assert!(done.status.success(), "{}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(code), "{}", text(&done.stderr));
         text(&done.stdout)
     };
-    let receipt = forget();
+    let receipt = forget(0);
     assert!(receipt.contains("updates      3 taken out at gateway"), "{receipt}");
     assert!(receipt.contains("vault: 18 rows are unreadable for good"), "{receipt}");
     assert_eq!(place.stored(), stored, "those of others stay");
     assert!(place.adapters() != adapters);
     let after = place.adapters();
-    let again = forget();
+    let again = forget(1);
     assert!(again.contains("updates      0 taken out") && again.contains("vault: 0 rows"), "{again}");
     assert_eq!((place.stored(), place.adapters()), (stored, after));
 }
@@ -200,9 +201,9 @@ fn a_device_is_forgotten_where_nothing_learns() {
     );
     std::fs::write(&file, pipeline).unwrap();
     let file = file.display().to_string();
-    let forget = |device: &str| {
+    let forget = |device: &str, code: i32| {
         let done = place.headwater(&["forget", &file, "--device", device]);
-        assert!(done.status.success(), "{}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(code), "{}", text(&done.stderr));
         text(&done.stdout)
     };
     let never = place.headwater(&["forget", &file, "--device", "anybody"]);
@@ -212,9 +213,9 @@ fn a_device_is_forgotten_where_nothing_learns() {
         text(&never.stderr)
     );
     assert!(place.headwater(&["run", &file, "--quiet"]).status.success());
-    let stranger = forget("anybody");
+    let stranger = forget("anybody", 1);
     assert!(stranger.contains("vault: 0 rows") && stranger.contains("it has no rows there"), "{stranger}");
-    let receipt = forget(&place.devices[0]);
+    let receipt = forget(&place.devices[0], 0);
     assert!(
         receipt.contains("vault: 18 rows") && receipt.contains("000001: its rows are unreadable"),
         "{receipt}"
@@ -227,11 +228,19 @@ fn a_device_is_forgotten_where_nothing_learns() {
 #[test]
 fn what_cannot_be_forgotten_is_told() {
     let place = Place::new(false);
-    let told = place.forget("anybody", "1");
-    assert!(text(&told.stderr).contains("nothing is kept of the pipeline `loop`"), "{}", text(&told.stderr));
+    let printed = place.forget("anybody", "1");
+    assert!(
+        text(&printed.stderr).contains("nothing is kept of the pipeline `loop`"),
+        "{}",
+        text(&printed.stderr)
+    );
     place.run();
-    let told = place.forget(&place.devices[0], "1");
-    assert!(!told.status.success() && text(&told.stderr).contains("keep_updates"), "{}", text(&told.stderr));
+    let printed = place.forget(&place.devices[0], "1");
+    assert!(
+        !printed.status.success() && text(&printed.stderr).contains("keep_updates"),
+        "{}",
+        text(&printed.stderr)
+    );
 }
 
 #[test]
@@ -247,9 +256,9 @@ fn what_never_ends_is_not_learnt_from_anew() {
         );
         std::fs::write(&file, pipeline).unwrap();
         let file = file.display().to_string();
-        let told = place.headwater(&["adapter", "forget", &file, "--device", "anybody", "--retrain"]);
-        let told = text(&told.stderr);
-        assert!(told.contains("the input of `talk` has no end"), "{source}: {told}");
+        let printed = place.headwater(&["adapter", "forget", &file, "--device", "anybody", "--retrain"]);
+        let printed = text(&printed.stderr);
+        assert!(printed.contains("the input of `talk` has no end"), "{source}: {printed}");
     }
 }
 

@@ -68,10 +68,10 @@ impl Place {
     fn stored(&self) -> u64 {
         let ls =
             self.headwater().args(["store", "ls"]).arg(self.path("vault")).stdout(Stdio::piped()).output();
-        let told = String::from_utf8(ls.unwrap().stdout).unwrap();
+        let printed = String::from_utf8(ls.unwrap().stdout).unwrap();
         let before = |what: &str| {
-            let (told, _) = told.split_once(what).unwrap_or_else(|| panic!("no{what} in {told}"));
-            told.split_whitespace().next_back().unwrap().parse::<u64>().unwrap()
+            let (printed, _) = printed.split_once(what).unwrap_or_else(|| panic!("no{what} in {printed}"));
+            printed.split_whitespace().next_back().unwrap().parse::<u64>().unwrap()
         };
         before(" rows of ") + before(" rows in the log")
     }
@@ -98,7 +98,7 @@ fn a_rerun_takes_in_what_is_new_and_says_so() {
     }
     let (figures, rows) = place.run();
     assert!(rows >= 3 && figures["known_inputs"].is_null(), "{figures}");
-    let told = |figures: &Value| {
+    let printed = |figures: &Value| {
         ["new", "known", "changed", "renamed"].map(|of| figures[format!("{of}_inputs")].as_u64().unwrap_or(0))
     };
     // Before, between and beside; renamed; another content.
@@ -108,10 +108,10 @@ fn a_rerun_takes_in_what_is_new_and_says_so() {
     fs::rename(place.path("recordings/den/4.flac"), place.path("recordings/den/9.flac")).unwrap();
     place.put(7, "den/6.flac");
     let (figures, rows) = place.run();
-    assert_eq!(told(&figures), [3, 1, 1, 1], "{figures}");
+    assert_eq!(printed(&figures), [3, 1, 1, 1], "{figures}");
     assert!(rows >= 4, "{rows}");
     let (figures, rows) = place.run();
-    assert_eq!((told(&figures), rows), ([0, 6, 0, 0], 0), "{figures}");
+    assert_eq!((printed(&figures), rows), ([0, 6, 0, 0], 0), "{figures}");
 }
 
 /// A state that is damaged goes back to what was committed before, or is moved aside; either way the next run ends as it would have.
@@ -129,14 +129,15 @@ fn a_damaged_state_can_be_repaired() {
     fs::write(place.path("inputs.toml"), pipeline).unwrap();
     let check = |args: &[&str], code: i32, expected: &str| -> String {
         let output = place.headwater().args(args).stdout(Stdio::piped()).output().unwrap();
-        let told =
-            [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
+        let printed = [output.stdout, output.stderr]
+            .map(|printed| String::from_utf8_lossy(&printed).into_owned())
+            .concat();
         assert!(
-            output.status.code() == Some(code) && told.contains(expected),
-            "{args:?}: {:?} {told}, expected {expected}",
+            output.status.code() == Some(code) && printed.contains(expected),
+            "{args:?}: {:?} {printed}, expected {expected}",
             output.status
         );
-        told
+        printed
     };
     let file = place.path("inputs.toml").display().to_string();
     let vault = place.path("vault").display().to_string();
@@ -144,10 +145,20 @@ fn a_damaged_state_can_be_repaired() {
     run();
     let digest = check(&["store", "digest", &vault], 0, "");
     check(&["state", "repair", "inputs"], 0, "nothing is damaged");
+    // The file stands for the name in it, and an unknown name is answered with those there are.
+    check(&["state", "verify", &file], 0, "whole");
+    check(&["quarantine", "ls", &file], 0, "nothing is in the quarantine of `inputs`");
+    for verb in [["state", "show"], ["quarantine", "ls"], ["quarantine", "show"], ["adapter", "own"]] {
+        check(&[verb[0], verb[1], "input"], 1, "did you mean `inputs`?");
+    }
+    for verb in ["check", "plan", "graph", "run", "test"] {
+        check(&[verb, "input"], 1, "no pipeline of that name in a file here");
+    }
+    check(&["check", "quickstart", &file], 0, "inputs.toml: fine");
     // Bytes of the log that hold steps, and the file: "PATH: N bytes, ...".
     let longest = || {
-        let told = check(&["state", "verify", "inputs"], 0, "whole");
-        let files = told.lines().filter_map(|line| line.split_once(".frames: "));
+        let printed = check(&["state", "verify", "inputs"], 0, "whole");
+        let files = printed.lines().filter_map(|line| line.split_once(".frames: "));
         let sizes = files.map(|(path, rest)| {
             let bytes: usize = rest.split(' ').next().unwrap().parse().unwrap();
             (bytes, format!("{path}.frames"))
@@ -162,14 +173,14 @@ fn a_damaged_state_can_be_repaired() {
         check(&["state", "verify", "inputs"], 1, "DAMAGED");
         check(&["state", "repair", "inputs"], 1, "add --yes");
         check(&["state", "verify", "inputs"], 1, "DAMAGED");
-        let told = check(&["state", "repair", "inputs", "--yes"], 0, remedy);
+        let printed = check(&["state", "repair", "inputs", "--yes"], 0, remedy);
         let epochs = if tenths > 0 {
-            told.split("goes on from ").nth(1).and_then(|rest| rest.split(' ').next())
+            printed.split("goes on from ").nth(1).and_then(|rest| rest.split(' ').next())
         } else {
             Some("1")
         };
         let epochs: u64 = epochs.unwrap().parse().unwrap();
-        assert!((1..40).contains(&epochs), "{told}");
+        assert!((1..40).contains(&epochs), "{printed}");
         check(&["state", "verify", "inputs"], i32::from(tenths == 0), "");
         run();
         assert_eq!(check(&["store", "digest", &vault], 0, ""), digest);

@@ -12,7 +12,9 @@
     clippy::cast_possible_truncation
 )]
 
-use std::path::{Path, PathBuf};
+mod python;
+
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -24,14 +26,12 @@ use arrow::datatypes::{DataType, Field, Fields};
 use headwater_vault::{KeyFile, Store, StoreOptions};
 use serde_json::{Value, json};
 
-/// What is installed: the versions that the formats page names.
-const PACKAGES: [&str; 2] = ["pyarrow==26.0.1", "duckdb==2.0.0"];
 /// Enough rows for several row groups, so that readers meet more than the first.
 const MANY: u64 = 40_000;
 
 #[test]
 fn pyarrow_and_duckdb_read_the_whole_store() {
-    let Some(python) = python() else { return };
+    let Some(python) = python::with_readers() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("it's a vault"), folder.path().join("root.key"));
     let expected = fill(&path, &KeyFile::at(&key));
@@ -63,29 +63,86 @@ fn pyarrow_and_duckdb_read_the_whole_store() {
 
 #[test]
 fn a_script_with_a_wrong_key_reads_nothing() {
-    let Some(python) = python() else { return };
+    let Some(python) = python::with_readers() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("root.key"));
     fill(&path, &KeyFile::at(&key));
     let printed = headwater(&key, &["store", "key", path.to_str().unwrap()]);
-    let script = String::from_utf8(printed.stdout).unwrap();
-    // Each key is the last thing in its line: one character of each is changed.
-    let wrong = script.lines().map(spoil).collect::<Vec<_>>().join("\n");
-    assert_ne!(wrong, script);
-    std::fs::write(folder.path().join("wrong.py"), wrong).unwrap();
-    let output = Command::new(python).arg(folder.path().join("wrong.py")).output().unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("ecrypt"), "{output:?}");
+    let script = folder.path().join("read.py");
+    std::fs::write(&script, printed.stdout).unwrap();
+    let fails = |expected: &str| {
+        let output = Command::new(&python).arg(&script).output().unwrap();
+        assert!(!output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
+    };
+    let (kept, keystore) = (std::fs::read(&key).unwrap(), std::fs::read(path.join("keystore")).unwrap());
+    std::fs::remove_file(&key).unwrap();
+    fails("root.key");
+    KeyFile::at(&key).read_or_create().unwrap();
+    fails("was made with root key");
+    std::fs::write(&key, kept).unwrap();
+    // The MAC is found out by the script itself, and not only the checksum.
+    let mut changed = keystore[..keystore.len() - 8].to_vec();
+    changed[20] ^= 1;
+    let checksum = <sha2::Sha256 as sha2::Digest>::digest(&changed);
+    changed.extend(&checksum[..8]);
+    std::fs::write(path.join("keystore"), changed).unwrap();
+    fails("the seal of the keystore does not fit");
+    std::fs::write(path.join("keystore"), keystore).unwrap();
+    let segment = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segment.into_iter().find(|path| path.extension().is_some_and(|e| e == "parquet")).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    fails("ecrypt");
 }
 
-fn spoil(line: &str) -> String {
-    match line.rfind(", \"") {
-        Some(at) if line.ends_with("\"),") => {
-            let first = &line[at + 3..at + 4];
-            format!("{}{}{}", &line[..at + 3], if first == "A" { "B" } else { "A" }, &line[at + 4..])
+/// One script reads the store while it grows, is joined, gets another root key and loses a device.
+#[test]
+fn a_script_stays_valid_as_the_store_grows() {
+    let Some(python) = python::with_readers() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("vault"), folder.path().join("root.key"));
+    let open = || Store::open(&path, &KeyFile::at(&key), StoreOptions::default()).unwrap();
+    let mut store = open();
+    store.append(&batch("hall", 0..10)).unwrap();
+    store.seal().unwrap();
+    let script = |format: &str| {
+        let output = folder.path().join(format);
+        let (path, output) = (path.to_str().unwrap(), output.to_str().unwrap().to_owned());
+        // The store is open for writing all the while.
+        let written = headwater(&key, &["store", "key", path, "--format", format, "-o", &output]);
+        assert!(written.status.success(), "{written:?}");
+        std::fs::read_to_string(output).unwrap()
+    };
+    let count = "\nimport json\nprint('RESULT ' + json.dumps(COUNT))\n";
+    let scripts = [
+        script("python") + &count.replace("COUNT", "len(store)"),
+        script("duckdb") + &count.replace("COUNT", "db.sql('SELECT count(*) FROM store').fetchall()[0][0]"),
+    ];
+    let check = |expected: u64, what: &str| {
+        for script in &scripts {
+            assert_eq!(run_python(&python, folder.path(), script), json!(expected), "{what}");
         }
-        _ => line.to_owned(),
+    };
+    check(10, "at first");
+    for seqs in [10..12, 12..20] {
+        store.append(&batch("hall", seqs)).unwrap();
+        store.seal().unwrap();
     }
+    store.append(&batch("loft", 0..5)).unwrap();
+    store.seal().unwrap();
+    check(25, "sealed later");
+    store.compact().unwrap();
+    check(25, "joined");
+    drop(store);
+    let state = folder.path().join("state");
+    let arguments = ["--state", state.to_str().unwrap(), "key", "rotate", path.to_str().unwrap()];
+    let rotated = headwater(&key, &arguments);
+    assert!(rotated.status.success(), "{rotated:?}");
+    check(25, "under another root key");
+    open().forget("hall").unwrap();
+    check(5, "without a device");
 }
 
 /// Prints count, sums and some rows of `store`, an Arrow table, as one JSON object.
@@ -112,7 +169,7 @@ micros = int(db.sql("SELECT sum(epoch_us(captured_at)) FROM store").fetchall()[0
 print("RESULT " + json.dumps({"count": len(rows), "seqs": sum(r[1] for r in rows), "micros": micros, "rows": picked}))
 "#;
 
-/// Fills a store over two lives, with and without the nested column, and leaves rows in its log; returns what the
+/// Fills a store over two attempts, with and without the nested column, and leaves rows in its log; returns what the
 /// scripts should print.
 fn fill(path: &Path, key: &KeyFile) -> Value {
     let options = StoreOptions { seal_rows: 1 << 20, ..StoreOptions::default() };
@@ -206,40 +263,4 @@ fn run_python(python: &Path, folder: &Path, script: &str) -> Value {
     let result = text.lines().find_map(|line| line.strip_prefix("RESULT "));
     let result = result.unwrap_or_else(|| panic!("no result from\n{script}\n{text}\n{errors}"));
     serde_json::from_str(result).unwrap()
-}
-
-/// Python with the packages; nothing where they cannot be had and need not be.
-fn python() -> Option<PathBuf> {
-    // One at a time: both tests may want to make it.
-    static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _making = MAKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-venv");
-    let python = folder.join("bin/python");
-    let complete = folder.join(PACKAGES.join("-"));
-    if complete.exists() {
-        return Some(python);
-    }
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().map_err(|e| e.to_string())?;
-        output
-            .status
-            .success()
-            .then_some(())
-            .ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    let made = run(Path::new("python3"), &["-m", "venv", folder.to_str().unwrap()]).and_then(|()| {
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(&python, &[&install[..], &PACKAGES].concat())
-    });
-    match made {
-        Ok(()) => {
-            std::fs::write(&complete, "").unwrap();
-            Some(python)
-        }
-        Err(error) if std::env::var_os("CI").is_some() => panic!("in CI this test must run: {error}"),
-        Err(error) => {
-            eprintln!("skipped: {} could not be installed: {error}", PACKAGES.join(" and "));
-            None
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Runs that are killed at random moments and started again, on any number of workers and processes: what they leave in stores and
 //! adapters is what one undisturbed run leaves, to the bit.
 //!
-//! `HEADWATER_KILLS` says how often (20), `HEADWATER_SEED` when (1): scripts/kill-test sets them.
+//! `HEADWATER_KILLS` says how often (20), `HEADWATER_SEED` when (1): scripts/soak kills sets them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -14,7 +14,7 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use site::Site;
@@ -53,7 +53,11 @@ fn recordings(folder: &Path) -> PathBuf {
         let from = found.next().unwrap();
         let to = folder.join("recordings").join(format!("device-{}", number % 3));
         std::fs::create_dir_all(&to).unwrap();
-        std::fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+        let to = to.join(from.file_name().unwrap());
+        std::fs::copy(&from, &to).unwrap();
+        // Nothing else says when they were captured, and all runs are to find the same.
+        let captured = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + 60 * number);
+        std::fs::File::options().append(true).open(&to).unwrap().set_modified(captured).unwrap();
     }
     let text = format!(
         "[pipeline]\nname = 'killed'\nepoch = {{ rows = 2 }}\ncommit = {{ every = '1ms' }}\n
@@ -73,7 +77,13 @@ fn many_rows(folder: &Path) -> PathBuf {
     for n in 0..6000 {
         let text =
             format!("order {n} of {} goes to the harbour, call 555-01{:02}", ["Ann", "Bo"][n % 2], n % 100);
-        writeln!(talk, "{{\"device\": \"device-{}\", \"text\": \"{text}\"}}", n % 11).unwrap();
+        let at = format!("2026-03-02T0{}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60);
+        let device = n % 11;
+        writeln!(
+            talk,
+            "{{\"device\": \"device-{device}\", \"captured_at\": \"{at}\", \"text\": \"{text}\"}}"
+        )
+        .unwrap();
     }
     let talk = written(folder, "talk.jsonl", &talk);
     let text = format!(
@@ -90,7 +100,7 @@ fn many_rows(folder: &Path) -> PathBuf {
 /// Talk of eight devices, three rounds of training, two tiers with momentum, adapters published; texts in a store beside.
 #[cfg(feature = "train")]
 fn learning(folder: &Path) -> PathBuf {
-    let talk = written(folder, "talk.jsonl", &talk::Talk::of(8).rounds(3, 6));
+    let talk = written(folder, "talk.jsonl", &talk::Conversation::of(8).rounds(3, 6));
     let text = format!(
         "[pipeline]\nname = 'killed'\nepoch = {{ rows = 12 }}\nround = {{ rows = 48 }}\ncommit = {{ epochs = 1 }}\n
          [members]\ntable = 'datasets/personal/members.csv'\n
@@ -250,13 +260,13 @@ fn killed_runs_leave_what_an_undisturbed_one_leaves() {
 }
 
 /// The pid of the next process that a supervised run starts beside home; nothing when it has ended.
-fn next_pid(log: &mut impl BufRead, told: &mut String) -> Option<i32> {
+fn next_pid(log: &mut impl BufRead, printed: &mut String) -> Option<i32> {
     loop {
         let mut line = String::new();
         if log.read_line(&mut line).unwrap() == 0 {
             return None;
         }
-        told.push_str(&line);
+        printed.push_str(&line);
         if let Some((_, pid)) = line.split_once("pid=") {
             return pid.split_whitespace().next()?.parse().ok();
         }
@@ -278,10 +288,10 @@ fn a_supervised_run_that_loses_processes_leaves_what_an_undisturbed_one_leaves()
         command.args(["--quiet", "--processes", "2", "--supervise"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(run.stderr.take().unwrap());
-        let (mut told, mut lives) = (String::new(), 0);
-        while let Some(pid) = next_pid(&mut log, &mut told) {
-            lives += 1;
-            if lives > 2 {
+        let (mut printed, mut attempts) = (String::new(), 0);
+        while let Some(pid) = next_pid(&mut log, &mut printed) {
+            attempts += 1;
+            if attempts > 2 {
                 continue;
             }
             let most = u64::try_from(usual.as_millis()).unwrap().max(20);
@@ -289,8 +299,8 @@ fn a_supervised_run_that_loses_processes_leaves_what_an_undisturbed_one_leaves()
             // It may have ended by itself.
             let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
         }
-        assert!(run.wait().unwrap().success(), "{}: {told}", subject.name);
-        assert_eq!(place.left(), expected, "{}, {lives} lives", subject.name);
-        println!("{}: {lives} lives under a supervisor, the same", subject.name);
+        assert!(run.wait().unwrap().success(), "{}: {printed}", subject.name);
+        assert_eq!(place.left(), expected, "{}, {attempts} attempts", subject.name);
+        println!("{}: {attempts} attempts under a supervisor, the same", subject.name);
     }
 }

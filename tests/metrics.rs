@@ -16,11 +16,11 @@ const HUNG: Duration = Duration::from_mins(2);
 const SECRET: &str = "555-0199";
 
 fn page(address: SocketAddr) -> Option<String> {
-    let mut told = String::new();
+    let mut printed = String::new();
     let mut caller = TcpStream::connect(address).ok()?;
     caller.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").ok()?;
-    caller.read_to_string(&mut told).ok()?;
-    told.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+    caller.read_to_string(&mut printed).ok()?;
+    printed.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
 }
 
 fn number(page: &str, line: &str) -> f64 {
@@ -66,18 +66,19 @@ fn counters_are_served_while_it_runs() {
         .stdout(Stdio::null());
     let mut run = command.spawn().unwrap();
     let mut input = run.stdin.take().unwrap();
-    for n in 0..10 {
+    // The last opens an epoch that the clock closes: with it all before are committed.
+    for n in 0..11 {
         writeln!(input, "{{\"device\": \"hall\", \"text\": \"call {SECRET} about order {n}\"}}").unwrap();
     }
     writeln!(input, "this is no JSON, and says {SECRET}").unwrap();
     input.flush().unwrap();
     let of =
         |name: &str, stage: &str| format!("headwater_stage_{name}{{pipeline=\"lines\",stage=\"{stage}\"}}");
-    until(&mut run, address, &of("rows_in_total", "vault"), 10.0);
+    until(&mut run, address, &of("rows_in_total", "vault"), 11.0);
     let committed = "headwater_epochs_committed_total{pipeline=\"lines\"}";
     until(&mut run, address, committed, 5.0);
     let page = until(&mut run, address, &of("rejected_total", "talk"), 1.0);
-    assert_eq!(number(&page, &of("rows_out_total", "talk")), 10.0);
+    assert_eq!(number(&page, &of("rows_out_total", "talk")), 11.0);
     assert!(number(&page, &of("busy_seconds_total", "redact")) > 0.0);
     assert!(number(&page, "headwater_taken_in_bytes_total{pipeline=\"lines\"}") > 100.0);
     assert_eq!(number(&page, "headwater_waits_for_room{pipeline=\"lines\"}"), 0.0);
@@ -90,7 +91,7 @@ fn counters_are_served_while_it_runs() {
     }
     drop(input);
     assert!(run.wait().unwrap().success());
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).is_err(), "no process listens any more");
 }
 
 #[test]
@@ -107,9 +108,13 @@ fn an_address_that_cannot_be_had_is_told() {
     std::fs::write(&pipeline, text).unwrap();
     let check = |address: &str, code: i32, expected: &str| {
         let ended = site.command(&["run", "--metrics", address]).arg(&pipeline).output().unwrap();
-        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
-        assert!(ended.status.code() == Some(code) && told.contains(expected), "{:?} {told}", ended.status);
+        let printed = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(
+            ended.status.code() == Some(code) && printed.contains(expected),
+            "{:?} {printed}",
+            ended.status
+        );
     };
-    check(&taken.local_addr().unwrap().to_string(), 1, "nobody can listen there");
+    check(&taken.local_addr().unwrap().to_string(), 1, "cannot listen there");
     check("somewhere", 2, "expected a port, or an address with a port");
 }

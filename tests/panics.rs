@@ -95,7 +95,8 @@ impl Place {
         let place = Place(Home::new());
         let line = |n: usize| {
             let what = if bad.contains(&n) { format!("break, call {SECRET}") } else { format!("order {n}") };
-            format!("{{\"device\": \"device-{}\", \"text\": \"{what}\"}}\n", n % 7)
+            let at = format!("2026-03-02T08:{:02}:{:02}Z", n / 60, n % 60);
+            format!("{{\"device\": \"device-{}\", \"captured_at\": \"{at}\", \"text\": \"{what}\"}}\n", n % 7)
         };
         std::fs::write(place.0.path("talk.jsonl"), (0..ROWS).map(line).collect::<String>()).unwrap();
         let text = format!(
@@ -112,25 +113,25 @@ impl Place {
     }
 }
 
-fn told(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn the_row_is_set_aside_and_the_rest_is_stored(topology: &[&str]) {
     let (place, file) = Place::pipeline(&[133]);
     let ended = place.headwater(&[&["run", file.as_str(), "--quiet"], topology].concat());
-    let log = told(&ended);
+    let log = printed(&ended);
     assert!(ended.status.success(), "{topology:?}: {log}");
     assert!(log.contains("the run goes on after its last commit"), "{log}");
     assert!(!log.contains(SECRET), "a row was quoted");
     let vault = place.0.path("vault").display().to_string();
-    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    let stored = printed(&place.headwater(&["store", "ls", &vault]));
     assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 1)), "{stored}");
-    let aside = told(&place.headwater(&["quarantine", "show", "brittle"]));
+    let aside = printed(&place.headwater(&["quarantine", "show", "brittle"]));
     assert!(aside.contains("panic") && aside.contains("device-0"), "{aside}");
     assert!(!aside.contains(SECRET), "{aside}");
     let again = place.headwater(&["run", &file]);
-    assert!(again.status.success() && told(&again).contains("nothing is new"), "{}", told(&again));
+    assert!(again.status.success() && printed(&again).contains("nothing is new"), "{}", printed(&again));
 }
 
 /// Where no restart is allowed the run ends, as it does when rows break it faster than they are found.
@@ -138,44 +139,44 @@ fn restarts_have_an_end() {
     let (place, file) = Place::pipeline(&[3, 20, 45, 70]);
     let check = |restarts: &str, expected: &str| {
         let ended = place.headwater(&["run", &file, "--quiet", "--restarts", restarts]);
-        let log = told(&ended);
+        let log = printed(&ended);
         assert!(ended.status.code() == Some(3) && log.contains(expected), "{:?} {log}", ended.status);
     };
-    check("0", "it is not started again: 0 restarts are allowed");
-    check("2", "it falls again and again (2 restarts are allowed)");
+    check("0", "not restarted: the limit of 0 restarts is reached");
+    check("2", "it keeps crashing, the limit of 2 restarts is reached");
     // What was found so far is known: the rest is found from there.
     let ended = place.headwater(&["run", &file, "--quiet", "--restarts", "20"]);
-    assert!(ended.status.success(), "{}", told(&ended));
+    assert!(ended.status.success(), "{}", printed(&ended));
     let vault = place.0.path("vault").display().to_string();
-    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    let stored = printed(&place.headwater(&["store", "ls", &vault]));
     assert!(stored.contains(&format!("{} rows of 7 devices", ROWS - 4)), "{stored}");
 }
 
-/// What is set aside stays set aside until it has passed, also when the program dies of it; then it is stored with the others.
+/// A quarantined row stays quarantined until it has passed, also when the program dies of it; then it is stored with the others.
 fn what_is_tried_again_is_never_lost() {
     let (place, file) = Place::pipeline(&[133, 140]);
     assert!(place.headwater(&["run", &file, "--quiet"]).status.success());
-    let listed = || told(&place.headwater(&["quarantine", "ls", "brittle"]));
+    let listed = || printed(&place.headwater(&["quarantine", "ls", "brittle"]));
     let retry = |set: &str| {
         place.headwater(&["quarantine", "retry", "--stage", "brittle", &file, "--quiet", "--set", set])
     };
     assert!(listed().contains("2  brittle  panic"), "{}", listed());
     let died = retry("stage.brittle.deadly=true");
-    assert!(!died.status.success(), "{}", told(&died));
+    assert!(!died.status.success(), "{}", printed(&died));
     assert!(listed().contains("2  brittle  panic"), "{}", listed());
     let refused = place.headwater(&["quarantine", "retry", "--stage", "brittle", &file, "--fresh"]);
-    assert!(told(&refused).contains("without --fresh"), "{}", told(&refused));
+    assert!(printed(&refused).contains("without --fresh"), "{}", printed(&refused));
     let passed = retry("stage.brittle.word=nothing");
-    assert!(passed.status.success(), "{}", told(&passed));
+    assert!(passed.status.success(), "{}", printed(&passed));
     assert!(listed().contains("nothing is in the quarantine"), "{}", listed());
     let vault = place.0.path("vault").display().to_string();
-    let stored = told(&place.headwater(&["store", "ls", &vault]));
+    let stored = printed(&place.headwater(&["store", "ls", &vault]));
     assert!(stored.contains(&format!("{ROWS} rows of 7 devices")), "{stored}");
 }
 
 fn main() -> ExitCode {
     if std::env::var_os(PROGRAM).is_some() {
-        return headwater::main_with(&[Kind::stage::<Brittle>()]);
+        return headwater::main_with(&[StageFactory::stage::<Brittle>()]);
     }
     for topology in [&["--workers", "2"], &["--processes", "2"]] {
         the_row_is_set_aside_and_the_rest_is_stored(topology);

@@ -13,7 +13,7 @@ fn headwater(args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-fn told(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -31,8 +31,8 @@ fn the_shipped_pipelines_pass_their_tests() {
     let mut args = vec!["test", "--junit", &junit];
     args.extend(files.iter().map(String::as_str));
     let output = headwater(&args);
-    let told = told(&output);
-    assert!(output.status.success() && !told.contains("no tests"), "{told}");
+    let printed = printed(&output);
+    assert!(output.status.success() && !printed.contains("no tests"), "{printed}");
     let report = std::fs::read_to_string(&junit).unwrap();
     let report = roxmltree::Document::parse(&report).unwrap();
     let suites: Vec<_> = report.descendants().filter(|node| node.has_tag_name("testsuite")).collect();
@@ -84,7 +84,7 @@ fn what_differs_is_shown_and_blessed_in_place() {
     let file = path.display().to_string();
     let output = headwater(&["test", &file]);
     assert_eq!(output.status.code(), Some(1));
-    let first = told(&output);
+    let first = printed(&output);
     for expected in [
         "2 rows came; expected 3",
         "- {\"text\":\"call 555-0142\"}",
@@ -97,7 +97,7 @@ fn what_differs_is_shown_and_blessed_in_place() {
         assert!(first.contains(expected), "{expected:?} is not in\n{first}");
     }
     let output = headwater(&["test", "--bless", &file]);
-    assert_eq!(output.status.code(), Some(1), "patterns are not blessed: {}", told(&output));
+    assert_eq!(output.status.code(), Some(1), "patterns are not blessed: {}", printed(&output));
     let blessed = std::fs::read_to_string(&path).unwrap();
     let rows = "[\n    { text = \"call <PHONE>\" },\n    { text = \"tea is ready\" },\n]";
     let expected = WRONG.replace(
@@ -107,9 +107,9 @@ fn what_differs_is_shown_and_blessed_in_place() {
     assert_eq!(blessed, expected, "all else stays, comments too");
     let lines = std::fs::read_to_string(own.path().join("expected.jsonl")).unwrap();
     assert_eq!(lines, "{\"text\":\"tea\"}\n{\"text\":\"call <PHONE>\"}\n");
-    let again = told(&headwater(&["test", &file]));
+    let again = printed(&headwater(&["test", &file]));
     assert!(again.contains("3 tests: 2 passed, 1 failed"), "{again}");
-    let one = told(&headwater(&["test", &file, "--name", "rows"]));
+    let one = printed(&headwater(&["test", &file, "--name", "rows"]));
     assert!(one.contains("1 test: 1 passed, 0 failed"), "{one}");
     assert!(!own.path().join("data").exists() && !Path::new(HOUSE).join("data/vault").join("x").exists());
 }
@@ -121,6 +121,6 @@ fn a_file_with_mistakes_is_not_tested() {
     std::fs::write(&path, WRONG.replace("expect.redact.rows", "expect.recat.rows")).unwrap();
     let output = headwater(&["test", &path.display().to_string()]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("H0602"), "{}", told(&output));
+    assert!(printed(&output).contains("H0602"), "{}", printed(&output));
     assert_eq!(headwater(&["test", "/nowhere.toml"]).status.code(), Some(2));
 }

@@ -8,7 +8,7 @@ mod site;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use headwater_vault::{KeyFile, Recorded, RecordedEnd, Recording};
+use headwater_vault::{KeyFile, RecordedEnd, Recording, RecordingEntry};
 use serde_json::Value;
 use site::Site;
 
@@ -33,16 +33,16 @@ impl Site {
         let shown = summary.display().to_string();
         let args = [&[verb, &pipeline, "--quiet", "--summary", &shown], more].concat();
         let output = self.headwater(&args);
-        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        assert!(output.status.success(), "{args:?}: {}", printed(&output));
         serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap()
     }
 
     fn refused(&self, args: &[&str], expected: &[&str]) {
         let output = self.headwater(args);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", told(&output));
-        let told = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", printed(&output));
+        let printed = printed(&output);
         for expected in expected {
-            assert!(told.contains(expected), "{args:?} does not tell {expected:?}:\n{told}");
+            assert!(printed.contains(expected), "{args:?} does not tell {expected:?}:\n{printed}");
         }
     }
 
@@ -55,15 +55,15 @@ impl Site {
         let (mut rows, mut cuts) = (0, Vec::new());
         for entry in self.recording(name).entries() {
             match entry.unwrap() {
-                Recorded::Rows { rows: batch, .. } => rows += batch.unwrap().num_rows(),
-                Recorded::End(end) => cuts.push((std::mem::take(&mut rows), end)),
+                RecordingEntry::Rows { rows: batch, .. } => rows += batch.unwrap().num_rows(),
+                RecordingEntry::End(end) => cuts.push((std::mem::take(&mut rows), end)),
             }
         }
         cuts
     }
 }
 
-fn told(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -110,7 +110,7 @@ fn a_replay_gives_the_digests_of_its_run_on_every_topology() {
     let rec = shown(&site.path("rec"));
     let original = site.run("run", &pipeline, &["--record", &rec]);
     assert_eq!(original["stages"]["talk"]["rows_in"], 392);
-    assert_eq!(original["stages"]["aside"]["rows_in"], 8, "what was set aside is read by a store");
+    assert_eq!(original["stages"]["aside"]["rows_in"], 8, "a store reads rejected rows");
     for topology in TOPOLOGIES {
         let again = site.run("replay", &pipeline, &[&["--from", &rec], topology].concat());
         assert_eq!(again["digest"], original["digest"], "{topology:?}");
@@ -118,7 +118,7 @@ fn a_replay_gives_the_digests_of_its_run_on_every_topology() {
         assert_eq!(again["stages"]["vault"]["figures"]["stored_before"], 392, "stored once: {topology:?}");
     }
     let senseless = ["replay", &shown(&pipeline), "--from", &rec, "--fresh"];
-    assert_eq!(site.headwater(&senseless).status.code(), Some(2), "a replay has no earlier lives");
+    assert_eq!(site.headwater(&senseless).status.code(), Some(2), "a replay has no earlier attempts");
     // The input is gone, and other rules are given: the recording needs and asks neither.
     std::fs::remove_file(site.path("talk.jsonl")).unwrap();
     let second = shown(&site.path("second"));
@@ -144,7 +144,7 @@ fn epochs_and_rounds_are_kept() {
     site.run("run", &pipeline, &["--record", &shown(&site.path("rec"))]);
     let cuts = site.cuts("rec");
     assert!(cuts.len() >= 20, "{} epochs of 20 s in 400 s", cuts.len());
-    assert_eq!(cuts.iter().map(|(rows, _)| rows).sum::<usize>(), 400, "rows, and what was set aside");
+    assert_eq!(cuts.iter().map(|(rows, _)| rows).sum::<usize>(), 400, "rows, and rejected rows");
     assert!(cuts.iter().filter(|(_, end)| end.round_end).count() >= 6, "rounds of a minute in 400 s");
     let (last, before) = cuts.split_last().unwrap();
     assert!(last.1.end_of_input && before.iter().all(|(_, end)| !end.end_of_input), "{cuts:?}");
@@ -168,7 +168,7 @@ fn a_file_says_which_ports_are_recorded() {
         let first = site.recording("state/talk/recordings/000001");
         let pairs = first.entries().zip(site.recording(&folder).entries().collect::<Vec<_>>());
         for (one, other) in pairs {
-            let (Recorded::Rows { port: 1, rows: one }, Recorded::Rows { port, rows }) =
+            let (RecordingEntry::Rows { port: 1, rows: one }, RecordingEntry::Rows { port, rows }) =
                 (one.unwrap(), other.unwrap())
             else {
                 continue;
@@ -209,7 +209,7 @@ fn rows_go_only_where_rows_as_private_may() {
         ("redact.out", "redacted", true),
     ] {
         let output = stored(&site, &rec, port, label);
-        assert_eq!(output.status.success(), fine, "{port} as {label}: {}", told(&output));
+        assert_eq!(output.status.success(), fine, "{port} as {label}: {}", printed(&output));
     }
     // And where raw rows may not go, the check refuses them before anything is read.
     let crossing = site.write(
@@ -268,7 +268,7 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
     }
     std::fs::write(&frames, &whole).unwrap();
     assert_eq!(site.headwater(&["recording", "verify", &rec]).status.code(), Some(0));
-    site.refused(&["run", &file, "--record", &rec], &["something lies in it already"]);
+    site.refused(&["run", &file, "--record", &rec], &["the folder is not empty"]);
     // A run that is killed leaves a recording without an end.
     let half = shown(&site.path("half"));
     let mut child = site
@@ -281,7 +281,7 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
     let mut talking = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut talking, talk(400).as_bytes()).unwrap();
     // It can be looked at while it is made: until some epochs are complete.
-    while !told(&site.headwater(&["recording", "show", &half])).contains("; complete") {
+    while !printed(&site.headwater(&["recording", "show", &half])).contains("; complete") {
         assert!(child.try_wait().unwrap().is_none(), "the run goes on");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
@@ -298,8 +298,8 @@ fn damaged_and_unfinished_recordings_are_refused_with_the_place() {
 /// Of a recording without its end, the complete epochs: the same by every topology.
 fn plays_what_is_complete(site: &Site, pipeline: &Path, half: &str) {
     let showed = site.headwater(&["recording", "show", half]);
-    assert!(showed.status.success(), "{}", told(&showed));
-    let showed = told(&showed);
+    assert!(showed.status.success(), "{}", printed(&showed));
+    let showed = printed(&showed);
     assert!(showed.contains("; complete") && showed.contains("unfinished "), "{showed}");
     let rows = showed.lines().find_map(|line| {
         line.strip_prefix("port       talk.out (raw): ")?.split(' ').next()?.parse::<u64>().ok()
@@ -336,7 +336,7 @@ fn a_data_set_takes_the_place_of_the_source() {
     let file = shown(&pipeline);
     let wrong: [(&[&str], &[&str]); 4] = [
         (&["--from", "datasets/voice"], &["there is no column `text`", "samples [f32]"]),
-        (&["--from", "datasets/voice/README.md"], &["rows cannot be told from this name"]),
+        (&["--from", "datasets/voice/README.md"], &["unknown format by this name"]),
         (&["--from", &set, "--split", "heldout"], &["no rows in the split \"heldout\"", "no row is in one"]),
         (&["--from", &set, "--complete-epochs"], &["is a data set, and has no epochs"]),
     ];
@@ -360,7 +360,7 @@ fn recordings_of_a_data_set_are_heard_whole() {
     let summary = site.run("run", &pipeline, &[]);
     let stored = site.headwater(&["store", "cat", &shown(&site.path("vault")), "--format", "jsonl"]);
     let rows: Vec<Value> =
-        told(&stored).lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+        printed(&stored).lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
     assert_eq!(Some(rows.len() as u64), summary["stages"]["asr"]["rows_out"].as_u64());
     let said = |row: &Value, column: &str| row[column].as_str().unwrap().to_lowercase();
     let agree = rows.iter().filter(|row| {
@@ -380,7 +380,7 @@ fn a_replay_that_is_killed_goes_on_where_it_was_committed() {
     site.run("run", &pipeline, &["--record", &rec]);
     let text = format!(
         "[pipeline]\nname = 'again'\ncommit = {{ epochs = 1 }}\n
-         [stage.talk]\ntype = 'replay'\npath = '{rec}'\n
+         [stage.talk]\ntype = 'replay'\npath = '{rec}'\ncolumns = ['file string?', 'text']\n
          [stage.redact]\ntype = 'redact'\nfrom = 'talk'\n
          [stage.vault]\ntype = 'store'\nfrom = 'redact'\npath = '{}'\n",
         site.path("again").display()
@@ -403,10 +403,13 @@ fn a_replay_that_is_killed_goes_on_where_it_was_committed() {
     child.kill().unwrap();
     child.wait().unwrap();
     let rest = site.run("run", Path::new(&file), &[]);
-    assert!(rest["epochs_before"].as_u64().unwrap() > 0, "it goes on, and does not begin anew: {rest}");
+    assert!(
+        rest["epochs_before"].as_u64().unwrap() > 0,
+        "it goes on, and does not begin from scratch: {rest}"
+    );
     let rows = rest["stages"]["talk"]["rows_in"].as_u64().unwrap();
     assert!(rows < 392, "{rows} of 392 rows came again");
-    let digest = |store: &str| told(&site.headwater(&["store", "digest", &shown(&site.path(store))]));
+    let digest = |store: &str| printed(&site.headwater(&["store", "digest", &shown(&site.path(store))]));
     let (again, vault) = (digest("again"), digest("vault"));
     assert_eq!(again, vault, "the same rows as of the run that was recorded");
     let nothing = site.run("run", Path::new(&file), &[]);
@@ -424,7 +427,7 @@ fn a_device_can_be_forgotten_in_a_recording() {
     assert_eq!(again["stages"]["talk"]["rows_in"], 336, "56 of 392 are gone for good");
     assert!(again["stages"]["talk"]["figures"]["forgotten_parts"].as_u64().unwrap() > 0);
     let shown = site.headwater(&["recording", "show", &rec]);
-    assert!(told(&shown).contains("forgotten"), "{}", told(&shown));
+    assert!(printed(&shown).contains("forgotten"), "{}", printed(&shown));
 }
 
 #[cfg(feature = "train")]

@@ -45,7 +45,13 @@ fn pipeline(site: &Site, folder: &str, devices: usize) -> PathBuf {
     let mut talk = String::new();
     for n in 0..6000 {
         let text = format!("order {n} goes to the harbour, call 555-01{:02}", n % 100);
-        writeln!(talk, "{{\"device\": \"device-{}\", \"text\": \"{text}\"}}", n % devices).unwrap();
+        let at = format!("2026-03-02T0{}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60);
+        let device = n % devices;
+        writeln!(
+            talk,
+            "{{\"device\": \"device-{device}\", \"captured_at\": \"{at}\", \"text\": \"{text}\"}}"
+        )
+        .unwrap();
     }
     std::fs::write(site.path("talk.jsonl"), talk).unwrap();
     let text = format!(
@@ -70,9 +76,9 @@ fn begin(site: &Site, folder: &str, devices: usize) -> Child {
 
 fn digest(site: &Site, folder: &str) -> String {
     let vault = site.path(folder).join("vault").display().to_string();
-    let told = site.command(&["store", "digest", &vault]).output().unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    String::from_utf8(told.stdout).unwrap()
+    let printed = site.command(&["store", "digest", &vault]).output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    String::from_utf8(printed.stdout).unwrap()
 }
 
 /// Waits until the run has said something about room, and does something about it then; gives all that it said.
@@ -81,7 +87,7 @@ fn when_it_wants_room(run: &mut Child, give: impl FnOnce()) -> String {
     let mut said = String::new();
     for line in BufReader::new(run.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
-        if (line.contains("room") || line.contains("the disk is full"))
+        if (line.contains("paused: ") || line.contains("the disk is full"))
             && let Some(give) = give.take()
         {
             give();

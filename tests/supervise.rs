@@ -50,10 +50,10 @@ fn a_life_that_hangs_is_ended_and_followed() {
     // It waits for its input by then, and has said that it goes on.
     until(|| site.path("state/talk/commits").exists().then_some(()));
     std::thread::sleep(Duration::from_secs(1));
-    let life = until(|| child_of(run.id()));
-    kill_process(life, Signal::STOP).unwrap();
-    let fell = log.find(|line| line.contains("it is started again")).unwrap();
-    assert!(fell.contains("the run fell: it was silent for 5 s, and was ended"), "{fell}");
+    let attempt = until(|| child_of(run.id()));
+    kill_process(attempt, Signal::STOP).unwrap();
+    let crash = log.find(|line| line.contains("restarting")).unwrap();
+    assert!(crash.contains("the run crashed: it was silent for 5 s, and was ended"), "{crash}");
     for n in 0..100 {
         writeln!(input, "{{\"device\": \"hall\", \"text\": \"order {n}\"}}").unwrap();
     }

@@ -57,18 +57,18 @@ fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     let (mut run, mut lines) = site.run(&[]);
     let refused = |args: &[&str], expected: &str| {
         let output = site.headwater(args).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && told.contains(expected), "{args:?}: {told}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && printed.contains(expected), "{args:?}: {printed}");
     };
     refused(&["tap", "talk", "talk.out"], "--raw");
     refused(&["tap", "talk", "hear.out"], "redact.out");
-    refused(&["tap", "nobody", "talk.out"], "a run that goes on now");
+    refused(&["tap", "stranger", "talk.out"], "there is `talk`");
     let file = site.path("talk.toml").display().to_string();
     let mut tap =
         site.headwater(&["tap", &file, "redact", "--json", "--limit", "3", "--sample", "2"]).spawn().unwrap();
-    let mut told = BufReader::new(tap.stderr.take().unwrap());
+    let mut printed = BufReader::new(tap.stderr.take().unwrap());
     let mut first = String::new();
-    told.read_line(&mut first).unwrap();
+    printed.read_line(&mut first).unwrap();
     assert_eq!(first, "redact.out: redacted rows\n");
     talk(&mut lines, 0, 10);
     let seen = tap.wait_with_output().unwrap();
@@ -82,9 +82,9 @@ fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     );
 
     let mut raw = site.headwater(&["tap", "talk", "talk.out", "--raw", "--limit", "1"]).spawn().unwrap();
-    let mut told = BufReader::new(raw.stderr.take().unwrap());
+    let mut printed = BufReader::new(raw.stderr.take().unwrap());
     let mut first = String::new();
-    told.read_line(&mut first).unwrap();
+    printed.read_line(&mut first).unwrap();
     assert_eq!(first, "talk.out: raw rows\n");
     let audit = std::fs::read_to_string(site.path("state/audit.log")).unwrap();
     assert!(
@@ -95,7 +95,7 @@ fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     let seen = String::from_utf8(raw.wait_with_output().unwrap().stdout).unwrap();
     assert!(seen.starts_with("DEVICE") && seen.contains("555-0110"), "{seen}");
 
-    // One who does not read holds nobody up: the run ends, and says that it has done all.
+    // A client that does not read holds no stage up: the run ends, and says that it has done all.
     let mut idle = site.headwater(&["tap", "talk", "redact", "--rate", "100000"]).spawn().unwrap();
     talk(&mut lines, 15, 3000);
     drop(lines);
@@ -112,11 +112,11 @@ fn rows_of_other_processes_are_seen() {
     let site = Site::new();
     let (mut run, mut lines) = site.run(&["--processes", "2"]);
     let mut tap = site.headwater(&["tap", "talk", "redact", "--json", "--limit", "40"]).spawn().unwrap();
-    let mut told = BufReader::new(tap.stderr.take().unwrap());
+    let mut printed = BufReader::new(tap.stderr.take().unwrap());
     let mut first = String::new();
-    told.read_line(&mut first).unwrap();
+    printed.read_line(&mut first).unwrap();
     assert_eq!(first, "redact.out: redacted rows, those of other processes up to half a second later\n");
-    // The other process is told with the next beat that somebody looks.
+    // The other process hears of the tap with the next beat.
     std::thread::sleep(Duration::from_millis(1500));
     for n in 0..40 {
         writeln!(lines, "{{\"device\": \"device-{}\", \"text\": \"order {n}\"}}", n % 8).unwrap();

@@ -16,6 +16,8 @@ mod house;
 mod samples;
 #[path = "tidy/sources.rs"]
 mod sources;
+#[path = "tidy/words.rs"]
+mod words;
 
 use house::House;
 
@@ -41,7 +43,7 @@ pub struct Rule {
 }
 
 /// Every rule.
-const RULES: &[&[Rule]] = &[floors::RULES, sources::RULES];
+const RULES: &[&[Rule]] = &[floors::RULES, sources::RULES, words::RULES];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().flat_map(|rules| rules.iter())
@@ -50,17 +52,17 @@ fn rules() -> impl Iterator<Item = &'static Rule> {
 #[test]
 fn the_house_is_tidy() {
     let house = House::read();
-    let mut told = String::new();
+    let mut printed = String::new();
     for rule in rules() {
         let breaches = (rule.breaches)(&house);
         if !breaches.is_empty() {
-            told += &format!("\n{}: {}\n", rule.name, rule.reason);
+            printed += &format!("\n{}: {}\n", rule.name, rule.reason);
         }
         for Breach { place, what } in breaches {
-            told += &format!("  {place}: {what}\n");
+            printed += &format!("  {place}: {what}\n");
         }
     }
-    assert!(told.is_empty(), "\n{told}");
+    assert!(printed.is_empty(), "\n{printed}");
 }
 
 /// What a reader of nothing would find tidy too.

@@ -1,5 +1,5 @@
 //! A whole loop on a real model and real texts: talk of eight devices, slm-nano, three rounds. The same adapter to the bit
-//! with one tier, two or three, in any order of devices, on any number of workers; and it has learnt something.
+//! with one tier, two or three, in any order of devices, on any number of workers; and it has learned something.
 
 #![cfg(feature = "train")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use talk::Talk;
+use talk::Conversation;
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 const ROUND: usize = 48;
@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 
 /// Talk of the first eight devices, three rounds of it; within a round, devices in this order or in the reverse of it.
 fn talk(folder: &Path, reversed: bool) -> PathBuf {
-    let talk = Talk::of(8);
+    let talk = Conversation::of(8);
     let (name, talk) = if reversed { ("reversed.jsonl", talk.reversed()) } else { ("talk.jsonl", talk) };
     let path = folder.join(name);
     std::fs::write(&path, talk.rounds(ROUNDS, ROUND / 8)).unwrap();

@@ -1,4 +1,4 @@
-//! The verbs `store` and `key` as a user calls them, over the kept store of format version 1.
+//! The verbs `store` and `key` as a user calls them, over the store of format version 2 in tests/golden.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,11 @@ impl Kept {
     /// A copy of the kept files; the checkout itself stays as it is.
     fn copy() -> Kept {
         let folder = tempfile::tempdir().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/vault"), folder.path());
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/vault-2");
+        copy(&golden.join("store"), &folder.path().join("store"));
+        for name in ["root.key", "root.backup.txt"] {
+            fs::copy(golden.join(name), folder.path().join(name)).unwrap();
+        }
         fs::set_permissions(folder.path().join("root.key"), fs::Permissions::from_mode(0o600)).unwrap();
         Kept { folder }
     }
@@ -69,13 +73,13 @@ fn a_store_is_shown_in_every_form() {
     kept.check(
         "store ls store",
         0,
-        &["SEGMENT  DEVICE   ROWS", "5 rows of 2 devices in 3 segments", "2 rows in the log"],
+        &["SEGMENT  DEVICE   ROWS", "3 rows of 2 devices in 2 segments", "2 rows in the log"],
         &[],
     );
     kept.check(
         "store verify store",
         0,
-        &["3 segments with 5 rows and 2 rows in the log are as they were sealed; 0 problems"],
+        &["2 segments with 3 rows and 2 rows in the log are as they were sealed; 0 problems"],
         &[],
     );
     kept.check(
@@ -87,7 +91,7 @@ fn a_store_is_shown_in_every_form() {
     let (_, lines, _) = kept.run("root.key", "store cat store --format jsonl");
     let rows: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 5);
     assert_eq!((&rows[1]["device"], &rows[1]["seq"]), (&"hall".into(), &1.into()));
     assert_eq!(rows[1]["entities"][0]["kind"], "PHONE");
     let (_, text, _) = kept.run("root.key", "store cat store --format csv --limit 4");
@@ -108,14 +112,23 @@ fn rows_leave_the_encryption_only_on_request() {
     kept.check(
         "store export store --output rows.jsonl",
         0,
-        &["7 rows written to rows.jsonl, which is not encrypted"],
+        &["5 rows written to rows.jsonl, which is not encrypted"],
         &[],
     );
-    assert_eq!(fs::read_to_string(kept.path("rows.jsonl")).unwrap().lines().count(), 7);
+    assert_eq!(fs::read_to_string(kept.path("rows.jsonl")).unwrap().lines().count(), 5);
     assert_eq!(fs::metadata(kept.path("rows.jsonl")).unwrap().mode() & 0o777, 0o600);
     kept.check("store export store --output rows.jsonl", 2, &[], &["is there already"]);
-    kept.check("store export store --output rows.parquet --clear parquet", 0, &["7 rows written"], &[]);
-    assert_eq!(&fs::read(kept.path("rows.parquet")).unwrap()[..4], b"PAR1");
+    for (output, more, begins) in [
+        ("rows.parquet", "", "PAR1"),
+        ("rows", " --clear parquet", "PAR1"),
+        ("rows.csv", "", "device,source"),
+        ("ROWS.CSV", "", "device,source"),
+        ("lines.csv", " --format jsonl", "{\"device\""),
+        ("rows.txt", "", "{\"device\""),
+    ] {
+        kept.check(&format!("store export store -o {output}{more}"), 0, &["5 rows written"], &[]);
+        assert!(fs::read(kept.path(output)).unwrap().starts_with(begins.as_bytes()), "{output}{more}");
+    }
     kept.check(
         "store export store --output x --clear parquet --format csv",
         2,
@@ -140,22 +153,35 @@ fn what_is_wrong_is_told_with_an_exit_code() {
     fs::write(&segment, bytes).unwrap();
     kept.check("store verify store", 1, &["problem: ", "00000001", "is damaged", "1 problems"], &[]);
     let (code, out, error) = kept.run("root.key", "store cat store --format jsonl");
-    assert_eq!((code, out.as_str()), (2, ""), "no rows of a damaged segment");
-    assert!(error.contains("is damaged"), "{error}");
+    assert_eq!((code, out.lines().count()), (1, 3), "no rows of a damaged segment, and all of the others");
+    assert!(
+        out.matches("\"hall\"").count() == 1
+            && error.contains("is damaged")
+            && error.contains("store repair"),
+        "{error}"
+    );
+    kept.check(
+        "store export store -o rest.parquet",
+        1,
+        &["3 rows written"],
+        &["rows of 1 segments are missing"],
+    );
+    kept.check("store forget store --device stranger", 1, &[], &["is it spelled so?"]);
 }
 
 #[test]
 fn a_script_reads_what_waited_in_the_log_too() {
     let kept = Kept::copy();
-    for format in ["python", "duckdb", "sql"] {
-        kept.check(
-            &format!("store key store --format {format}"),
-            0,
-            &["7 rows in 4 segments", "keep this script"],
-            &[],
-        );
+    for format in ["python", "duckdb"] {
+        kept.check(&format!("store key store --format {format}"), 0, &["It holds no key", "/root.key"], &[]);
     }
-    kept.check("store ls store", 0, &["7 rows of 2 devices in 4 segments", "0 rows in the log"], &[]);
+    kept.check("store ls store", 0, &["5 rows of 2 devices in 4 segments", "0 rows in the log"], &[]);
+    assert!(!kept.path("data/state/audit.log").exists(), "nothing was shown that is secret");
+    kept.check("store key store --format sql", 0, &["5 rows in 4 segments", "keep this script"], &[]);
+    assert!(fs::read_to_string(kept.path("data/state/audit.log")).unwrap().contains("key use"));
+    kept.check("store key store --output read.py", 0, &["script written to read.py"], &[]);
+    assert_eq!(fs::metadata(kept.path("read.py")).unwrap().mode() & 0o777, 0o600);
+    kept.check("store key store -o read.py", 2, &[], &["is there already"]);
 }
 
 #[test]
@@ -183,11 +209,15 @@ fn the_key_goes_to_a_safe_and_comes_back() {
 
     let other = headwater_vault::KeyFile::at(kept.path("other.key"));
     other.read_or_create().unwrap();
-    let (code, _, error) = kept.run("other.key", "key restore safe.txt");
-    assert!(code == 2 && error.contains("already holds root key"), "{error}");
     assert_eq!(kept.run("other.key", "store ls store").0, 2);
+    let (code, printed, error) = kept.run("other.key", "key restore safe.txt");
+    assert!(code == 0 && printed.contains("stays the current one"), "{printed}{error}");
+    assert_eq!(kept.run("other.key", "store ls store").0, 0, "it is kept beside");
+    assert!(kept.run("other.key", "key show").1.contains("older    486ede1c28465210"));
     assert_eq!(kept.run("other.key", "key restore safe.txt --force").0, 0);
-    assert_eq!(kept.run("other.key", "store ls store").0, 0);
+    assert!(kept.run("other.key", "key show").1.contains("root key 486ede1c28465210"));
+    fs::remove_file(kept.path("other.key")).unwrap();
+    assert_eq!(kept.run("other.key", "store ls store").0, 2, "the current key must be there");
     fs::set_permissions(kept.path("root.key"), fs::Permissions::from_mode(0o644)).unwrap();
     kept.check("store ls store", 2, &[], &["chmod 600"]);
 }
@@ -204,27 +234,29 @@ fn a_store_is_kept_in_order_and_its_deeds_are_written_down() {
     kept.check(
         "store stat store",
         0,
-        &["rows      7", "sealed  5 in 3 segments of 2 devices", "in log  2"],
+        &["rows      5", "sealed  3 in 2 segments of 2 devices", "in log  2"],
         &[],
     );
-    kept.check("store compact store", 0, &["4 segments became 3"], &[]);
+    kept.check("store compact store", 0, &["4 segments became 2"], &[]);
     assert_eq!(digest(), before, "the same rows in other files");
     kept.check("store repair store", 0, &["0 files repaired"], &[]);
-    kept.check("store rotate-key store --new-key-file new.key", 0, &["is now under root key"], &[]);
-    kept.check("store rotate-key store --new-key-file new.key", 0, &["was already under root key"], &[]);
-    kept.check("store ls store", 2, &[], &["was made with root key"]);
-    let (code, same, error) = kept.run("new.key", "store digest store");
-    assert_eq!((code, same), (0, before), "{error}");
+    kept.check("key rotate store", 0, &["it was 486ede1c28465210", "1 folders are under it now"], &[]);
+    let older = kept.path("root.key.486ede1c28465210");
+    assert_eq!(fs::metadata(&older).unwrap().mode() & 0o777, 0o600);
+    fs::remove_file(older).unwrap();
+    assert_eq!(digest(), before, "it needs the new key alone");
+    kept.check("key rotate stoer", 2, &[], &["there is no pipeline `stoer`"]);
+    kept.check("key rotate .", 0, &["1 folders are under it now"], &[]);
 
-    let (code, receipt, error) = kept.run("new.key", "store forget store --device hall");
+    let (code, receipt, error) = kept.run("root.key", "store forget store --device hall");
     assert_eq!(code, 0, "{error}");
-    for part in ["receipt: device \"hall\"", "its key is deleted", "2 rows, 1 segments"] {
+    for part in ["receipt: device \"hall\"", "its key is deleted", "3 rows, 1 segments"] {
         assert!(receipt.contains(part), "{receipt}");
     }
-    let (_, rows, _) = kept.run("new.key", "store cat store --format jsonl");
-    assert!(rows.lines().count() == 5 && !rows.contains("hall"), "{rows}");
-    let (code, told, _) = kept.run("new.key", "store verify store");
-    assert!(code == 0 && told.contains("0 problems"), "{told}");
+    let (_, rows, _) = kept.run("root.key", "store cat store --format jsonl");
+    assert!(rows.lines().count() == 2 && !rows.contains("hall"), "{rows}");
+    let (code, printed, _) = kept.run("root.key", "store verify store");
+    assert!(code == 0 && printed.contains("0 problems"), "{printed}");
 
     let audit = fs::read_to_string(kept.path("data/state/audit.log")).unwrap();
     let deeds: Vec<serde_json::Value> =
@@ -251,7 +283,7 @@ fn what_is_damaged_is_moved_aside_with_what_it_cost() {
         &[],
     );
     kept.check("store verify store", 0, &["0 problems"], &[]);
-    kept.check("store ls store", 0, &["3 rows of 1 devices"], &[]);
+    kept.check("store ls store", 0, &["1 rows of 1 devices"], &[]);
     kept.check("store repair store", 0, &["0 files repaired"], &[]);
 }
 
@@ -266,6 +298,6 @@ fn without_an_audit_log_nothing_leaves_the_encryption() {
     assert!(!kept.path("rows.jsonl").exists() && !kept.path("safe.txt").exists());
     kept.check("store cat store --format csv", 0, &["hall"], &[]);
     fs::remove_dir(kept.path("data/state/audit.log")).unwrap();
-    kept.check("store export store --output rows.jsonl", 0, &["7 rows written"], &[]);
+    kept.check("store export store --output rows.jsonl", 0, &["5 rows written"], &[]);
     assert!(fs::read_to_string(kept.path("data/state/audit.log")).unwrap().contains("\"did\":\"export\""));
 }

@@ -25,14 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use headwater::plan::describe;
-use headwater_contract::Kind;
+use headwater_contract::StageFactory;
 use headwater_runtime::check::{Settings, check};
-use headwater_runtime::diagnostic::{Style, render};
+use headwater_runtime::diagnostic::Style;
 use headwater_runtime::run::members;
 
 /// The kinds that the pipelines are checked against: all built-in ones, and some of the tests' own.
-fn kinds() -> &'static [Kind] {
-    static KINDS: LazyLock<Vec<Kind>> =
+fn kinds() -> &'static [StageFactory] {
+    static KINDS: LazyLock<Vec<StageFactory>> =
         LazyLock::new(|| headwater_stages::STAGES.iter().chain(test_kinds::KINDS).copied().collect());
     &KINDS
 }
@@ -72,7 +72,7 @@ fn answer(name: &str, text: &str) -> String {
     let settings = settings(text.lines().next().and_then(|l| l.strip_prefix("#!")).unwrap_or_default());
     let checked = check(name, text, kinds(), &settings);
     assert!(checked.plan.is_none() || !checked.has_errors(), "{name}");
-    let messages = render(&checked.diagnostics, name, text, Style::Plain);
+    let messages = checked.draw(text, Style::Plain);
     let Some(plan) = &checked.plan else { return messages };
     match members(plan) {
         Ok(_) => messages + &describe(plan),
@@ -106,11 +106,11 @@ fn there_are_enough_of_them_and_every_code_is_among_them() {
         files().iter().map(|p| std::fs::read_to_string(p.with_extension("txt")).unwrap()).collect();
     let bad = answers.iter().filter(|a| a.contains("error[H")).count();
     assert!(bad >= 40, "{bad} bad pipelines");
-    let told = answers.concat();
+    let printed = answers.concat();
     let missing: Vec<&str> = headwater_runtime::explain::ENTRIES
         .iter()
         .map(|entry| entry.code)
-        .filter(|code| !told.contains(&format!("[{code}]")))
+        .filter(|code| !printed.contains(&format!("[{code}]")))
         .collect();
     assert!(missing.is_empty(), "no pipeline shows {missing:?}");
 }

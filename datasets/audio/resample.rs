@@ -14,7 +14,7 @@ use super::SAMPLE_RATE;
 /// reaches 7.9 kHz at any source rate, and memory stays in kilobytes.
 const BLOCKS_PER_SECOND: usize = 10;
 
-/// Rates that recorders have, with room on both sides. Below, a small file could stand for days.
+/// Rates that recorders have, with a margin on both sides. Below, a small file could stand for days.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
 /// A sample rate that cannot be resampled: outside 1,000..=384,000 Hz.
@@ -61,6 +61,11 @@ impl ToSixteenKilohertz {
         let delay = fft.as_ref().map_or(0, Resampler::output_delay);
         let block_out = vec![0.0; fft.as_ref().map_or(0, Resampler::output_frames_max)];
         Ok(Self { rate, fft, pending: Vec::new(), block_out, delay, frames_in: 0, frames_out: 0 })
+    }
+
+    /// The rate of what it takes.
+    pub fn rate(&self) -> u32 {
+        self.rate
     }
 
     /// Takes mono samples at the source's rate; appends what they complete to `out`.
@@ -189,7 +194,7 @@ mod tests {
         }
     }
 
-    /// What 16 kHz cannot hold is gone instead of folded down.
+    /// Tones that 16 kHz cannot hold are removed, not folded down.
     #[test]
     fn tones_above_eight_kilohertz_do_not_alias() {
         for (rate, hertz) in [(44_100, 9_000.0), (48_000, 12_000.0), (48_000, 20_000.0), (96_000, 40_000.0)] {

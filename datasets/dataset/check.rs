@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -47,7 +46,7 @@ fn is_in(row: &Row, path: &Path) -> bool {
 /// # Errors
 /// It cannot be read.
 pub fn digest(path: &Path) -> std::io::Result<[u8; 32]> {
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(crate::regular::open(path)?);
     let mut hasher = Sha256::new();
     let mut bytes = vec![0; 1 << 16];
     loop {
@@ -71,7 +70,7 @@ pub fn sha256(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Whether a file is there, and is the one that was described.
+/// Returns true if a file is there, and is the one that was described.
 fn hash(path: &Path, expected: Option<&str>, place: &str, faults: &mut Vec<Fault>) -> bool {
     match sha256(path) {
         Err(error) => {
@@ -106,7 +105,7 @@ fn audio(dataset: &Dataset, row: &Row, faults: &mut Vec<Fault>) {
     }
 }
 
-/// How long a recording lasts.
+/// The length of a recording.
 ///
 /// # Errors
 /// It cannot be heard to its end.

@@ -21,7 +21,7 @@ pub(super) fn read(root: &Path) -> Result<Option<Dataset>, Vec<Fault>> {
     let mut dataset = Dataset { name, root: root.to_owned(), ..Dataset::default() };
     let mut faults = Vec::new();
     for transcript in transcripts {
-        match std::fs::read_to_string(&transcript) {
+        match crate::regular::read_to_string(&transcript) {
             Ok(text) => lines(root, &transcript, &text, &mut dataset.rows, &mut faults),
             Err(error) => {
                 faults.push(Fault::new(transcript.display(), format!("it cannot be read as text: {error}")));

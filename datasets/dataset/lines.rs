@@ -32,7 +32,7 @@ pub(super) fn json(name: &str, text: &str) -> Result<Vec<Row>, Vec<Fault>> {
     rows(read.iter().map(|(place, value)| (place.clone(), value.as_ref().and_then(Value::as_object))))
 }
 
-/// A JSON list of records with `full_text` and `spans`. A record without a device is a device of its own: what one says does not go on
+/// A JSON list of records with `full_text` and `spans`. A record without a device is a device of its own: what one says does not continue
 /// in the next.
 pub(super) fn presidio(name: &str, text: &str) -> Result<Vec<Row>, Vec<Fault>> {
     let list: Vec<Value> = serde_json::from_str(text).map_err(|error| {

@@ -18,7 +18,7 @@ const RECORDINGS: &str = "headwater-recordings";
 const TEXTS: &str = "headwater-texts";
 
 pub(super) fn read(path: &Path, select: &Select) -> Result<Dataset, Vec<Fault>> {
-    let text = std::fs::read_to_string(path)
+    let text = crate::regular::read_to_string(path)
         .map_err(|error| vec![Fault::new(path.display(), format!("the manifest cannot be read: {error}"))])?;
     let format = toml::from_str::<toml::Table>(&text)
         .ok()
@@ -121,11 +121,11 @@ fn texts(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
 }
 
 pub(super) fn described(path: &Path, text: &str) -> Result<Dataset, Vec<Fault>> {
-    let told = |(start, what): (usize, String)| {
+    let to_fault = |(start, what): (usize, String)| {
         let (line, column) = place(text, start);
         Fault::new(format!("{}:{line}:{column}", path.display()), what)
     };
-    placed(path, text).map_err(|faults| faults.into_iter().map(told).collect())
+    placed(path, text).map_err(|faults| faults.into_iter().map(to_fault).collect())
 }
 
 /// The same, with the byte offset of each fault.

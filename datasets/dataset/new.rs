@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::check::{seconds, sha256};
 use super::{FORMAT, Fault, rows_of};
 
-const AUDIO: [&str; 5] = ["flac", "wav", "mp3", "ogg", "oga"];
+const AUDIO: [&str; 13] =
+    ["flac", "wav", "mp3", "ogg", "oga", "opus", "webm", "m4a", "aac", "mp2", "aiff", "aif", "caf"];
 const ROWS: [&str; 5] = ["jsonl", "ndjson", "csv", "parquet", "json"];
 
 /// The manifest of a folder. A recording's device is the first folder below; the text of `NAME.txt` beside it is its reference.
@@ -60,14 +61,13 @@ pub fn manifest(folder: &Path) -> Result<String, Vec<Fault>> {
                 );
             }
         }
-        if let Ok(said) = std::fs::read_to_string(folder.join(file).with_extension("txt")) {
+        if let Ok(said) = crate::regular::read_to_string(&folder.join(file).with_extension("txt")) {
             let _ = writeln!(text, "text = {}", quoted(said.trim()));
         }
         digest(&mut text, folder, file, &mut faults);
     }
     if text == head && faults.is_empty() {
-        let what =
-            "no recordings (.flac, .wav, .mp3, .ogg) and no rows (.jsonl, .csv, .parquet, .json) lie here";
+        let what = "no recordings (.flac, .wav, .mp3, .ogg, .opus, .m4a and others) and no rows (.jsonl, .csv, .parquet, .json) lie here";
         faults.push(Fault::new(folder.display(), what));
     }
     if faults.is_empty() { Ok(text) } else { Err(faults) }

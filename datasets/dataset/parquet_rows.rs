@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Fault, Row, record};
-use crate::parquet_text::{Cell, Holds, Next, ParquetText, Wanted};
+use crate::parquet_text::{Cell, ColumnRequest, ColumnType, Next, ParquetText};
 
 const USUAL: [&str; 11] = [
     "text",
@@ -30,11 +30,11 @@ pub(super) fn read(path: &Path, columns: &[String]) -> Result<Vec<Row>, Vec<Faul
     let further: Vec<String> = columns.iter().filter(|name| !names.contains(name)).cloned().collect();
     names.extend(further);
     let holds = |name: &str| match name {
-        "captured_at" => Holds::Time,
-        "text" | "full_text" | "transcript" | "spans" | "sha256" | "file" => Holds::Text,
-        _ => Holds::Scalar,
+        "captured_at" => ColumnType::Time,
+        "text" | "full_text" | "transcript" | "spans" | "sha256" | "file" => ColumnType::Text,
+        _ => ColumnType::Scalar,
     };
-    let wanted = |name: &String| Wanted { name: name.clone(), holds: holds(name), required: false };
+    let wanted = |name: &String| ColumnRequest { name: name.clone(), holds: holds(name), required: false };
     let wrong = |what: String| vec![Fault::new(path.display(), what)];
     let mut file = ParquetText::open(path, names.iter().map(wanted).collect())
         .map_err(|error| wrong(error.to_string()))?;

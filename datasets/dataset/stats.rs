@@ -1,4 +1,4 @@
-//! What a data set is made of, in figures: rows, words, seconds, spans, by device and split.
+//! Statistics of a data set: rows, words, seconds, spans, by device and split.
 //!
 //! In: a data set. Out: counts. No text is kept.
 
@@ -17,7 +17,7 @@ pub struct Counts {
     pub words: u64,
     /// Characters of their texts.
     pub chars: u64,
-    /// Seconds of audio that the manifest tells.
+    /// Seconds of audio that the manifest states.
     pub seconds: f64,
     /// Spans and spoken values of personal data.
     pub spans: u64,
@@ -36,7 +36,7 @@ impl Counts {
     }
 }
 
-/// What a data set is made of.
+/// Statistics of a data set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     /// Of all rows.

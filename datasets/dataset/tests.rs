@@ -109,12 +109,15 @@ fn a_manifest_has_rows_of_its_own_and_of_files() {
 fn every_mistake_is_told_at_once() {
     let check = |name: &str, text: &str, expected: &[&str]| {
         let root = folder(&[(name, text), ("rows.jsonl", ROWS)]);
-        let told = faults(root.path(), name);
+        let messages = faults(root.path(), name);
         for part in expected {
-            assert!(told.iter().any(|fault| fault.contains(part)), "{name}: no `{part}` in {told:?}");
+            assert!(messages.iter().any(|fault| fault.contains(part)), "{name}: no `{part}` in {messages:?}");
         }
-        assert_eq!(told.len(), expected.len(), "{told:?}");
-        assert!(told.iter().all(|fault| !fault.contains("555-0147")), "a text is told: {told:?}");
+        assert_eq!(messages.len(), expected.len(), "{messages:?}");
+        assert!(
+            messages.iter().all(|fault| !fault.contains("555-0147")),
+            "a message holds a text: {messages:?}"
+        );
     };
     let wrong = MANIFEST
         .replace("version = 1", "version = 7")
@@ -157,9 +160,9 @@ fn folders_of_librispeech_and_new_manifests() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sound = shipped.join("voice/kitchen/001.flac");
     let root = folder(&[("84/121/84-121.trans.txt", "84-121-0000 PUT THE KETTLE ON\n")]);
-    let told = faults(root.path(), "");
-    assert_eq!(told.len(), 1);
-    assert!(told[0].starts_with("84/121/84-121.trans.txt:1: no recording"), "{told:?}");
+    let messages = faults(root.path(), "");
+    assert_eq!(messages.len(), 1);
+    assert!(messages[0].starts_with("84/121/84-121.trans.txt:1: no recording"), "{messages:?}");
     std::fs::copy(&sound, root.path().join("84/121/84-121-0000.flac")).unwrap();
     let dataset = open(root.path(), "");
     assert_eq!((dataset.rows[0].device.as_str(), dataset.is_audio()), ("84", true));

@@ -1,5 +1,5 @@
 //! A TOML table read key by key: what is missing, misspelt or of another type is reported with its place,
-//! and reading goes on.
+//! and reading continues.
 
 use std::ops::Range;
 
@@ -130,7 +130,7 @@ impl<'t, 'i> Fields<'t, 'i> {
         read
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that no reader asked for.
     pub(crate) fn finish(self, report: Report<'_>) {
         for key in self.table.keys().filter(|key| !self.asked.contains(&key.get_ref().as_ref())) {
             let mut known = self.asked.clone();
@@ -141,7 +141,7 @@ impl<'t, 'i> Fields<'t, 'i> {
     }
 }
 
-/// What a value is, never what it says.
+/// The type of a value, never its content.
 fn a_value(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",

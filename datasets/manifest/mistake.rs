@@ -15,7 +15,7 @@ pub struct Mistake {
     pub column: usize,
     /// The bytes it is about.
     pub span: Range<usize>,
-    /// What is wrong and what was expected.
+    /// The mistake and the expected value.
     pub message: String,
 }
 

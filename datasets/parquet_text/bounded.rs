@@ -1,5 +1,5 @@
 //! A file that gives no byte beyond its end. In: places and lengths that a footer claims. Out: bytes, or an error before
-//! any room is made for what is not there. It knows only the four bytes at the ends of a Parquet file.
+//! memory is allocated for what is not there. It knows only the four bytes at the ends of a Parquet file.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -28,11 +28,8 @@ enum Origin {
 impl Bounded {
     /// Opens a file; its length is what it is now.
     pub fn open(path: &Path) -> Result<Self, ParquetTextError> {
-        let file = File::open(path).map_err(ParquetTextError::from_io)?;
+        let file = crate::regular::open(path).map_err(ParquetTextError::from_io)?;
         let meta = file.metadata().map_err(ParquetTextError::from_io)?;
-        if !meta.is_file() {
-            return Err(ParquetTextError::NotAFile);
-        }
         Ok(Self { length: meta.len(), bytes: Origin::File(Arc::new(file)) })
     }
 

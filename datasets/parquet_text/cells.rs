@@ -5,7 +5,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
-use super::Holds;
+use super::ColumnType;
 
 /// A column of some rows.
 pub enum Cells {
@@ -17,7 +17,7 @@ pub enum Cells {
     Times(TimeUnit, Int64Array),
 }
 
-/// What stands in one cell that is not null.
+/// The content of one cell that is not null.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'c> {
     /// A text.
@@ -60,16 +60,18 @@ fn micros(unit: TimeUnit, time: i64) -> i64 {
     }
 }
 
-/// Whether a column of this type can be read as one that is wanted; else what it holds, and what it must hold.
-pub(super) fn fits(found: &DataType, wanted: Holds) -> Result<(), (String, &'static str)> {
+/// Checks that a column of this type can be read as one that is wanted; else what it holds, and what it must hold.
+pub(super) fn fits(found: &DataType, wanted: ColumnType) -> Result<(), (String, &'static str)> {
     let text = matches!(found, DataType::Utf8View | DataType::Null);
     let whole = found.is_integer();
     let number = whole || matches!(found, DataType::Float16 | DataType::Float32 | DataType::Float64);
     let (fits, expected) = match wanted {
-        Holds::Text => (text, "texts"),
-        Holds::Name => (text || whole, "texts or whole numbers"),
-        Holds::Scalar => (text || number || *found == DataType::Boolean, "texts, numbers, or true and false"),
-        Holds::Time => (
+        ColumnType::Text => (text, "texts"),
+        ColumnType::Name => (text || whole, "texts or whole numbers"),
+        ColumnType::Scalar => {
+            (text || number || *found == DataType::Boolean, "texts, numbers, or true and false")
+        }
+        ColumnType::Time => (
             text || matches!(found, DataType::Timestamp(..)),
             "timestamps, or texts such as 2026-03-02T08:15:00Z (RFC 3339)",
         ),

@@ -11,9 +11,9 @@ pub enum ParquetTextError {
     /// There is no such file.
     #[error("the file does not exist")]
     Missing,
-    /// A folder, or something else without an end.
-    #[error("this is no regular file, but a Parquet file is needed")]
-    NotAFile,
+    /// A folder, a named pipe, a socket or a device.
+    #[error("{0}")]
+    NotAFile(#[source] io::Error),
     /// The operating system would not read it.
     #[error("the file cannot be read: {0}")]
     Unreadable(#[source] io::Error),
@@ -37,7 +37,7 @@ pub enum ParquetTextError {
     DamagedGroup {
         /// Its number, from 1.
         group: usize,
-        /// What contradicted it.
+        /// The contradiction.
         reason: String,
     },
     /// A wanted column is not there.
@@ -45,7 +45,7 @@ pub enum ParquetTextError {
     NoColumn {
         /// The wanted column.
         column: String,
-        /// What there is.
+        /// The columns found.
         has: String,
     },
     /// A wanted column is there more than once.
@@ -59,9 +59,9 @@ pub enum ParquetTextError {
     WrongType {
         /// The wanted column.
         column: String,
-        /// What it holds.
+        /// The type found.
         found: String,
-        /// What it must hold.
+        /// The expected type.
         expected: &'static str,
     },
 }
@@ -69,11 +69,15 @@ pub enum ParquetTextError {
 impl ParquetTextError {
     /// The operating system's answer to opening or reading.
     pub(super) fn from_io(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::Missing } else { Self::Unreadable(error) }
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::InvalidInput => Self::NotAFile(error),
+            _ => Self::Unreadable(error),
+        }
     }
 }
 
-/// What the Parquet library says of a file's structure. Its words on Arrow's and other libraries' behalf may quote a
+/// The Parquet library's message on a file's structure. Its words on Arrow's and other libraries' behalf may quote a
 /// value: only the kind is kept of those.
 pub(super) fn words(error: &ParquetError) -> String {
     match error {

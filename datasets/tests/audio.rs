@@ -76,6 +76,11 @@ fn compressed_formats_give_the_tone_that_went_in() {
     check("tone-22050-1.ogg", Container::Ogg, 22_050, 1, 0.03);
     check("tone-44100-2.mp3", Container::Mp3, 44_100, 2, 0.03);
     check("tone-8000-1.mp3", Container::Mp3, 8_000, 1, 0.03);
+    check("tone.opus.ogg", Container::Ogg, 48_000, 1, 0.03);
+    check("tone-8000-1.aiff", Container::Aiff, 8_000, 1, 1e-3);
+    check("tone-8000-1.caf", Container::Caf, 8_000, 1, 1e-3);
+    check("tone-8000-1.rf64.wav", Container::Wav, 8_000, 1, 1e-3);
+    check("tone-8000-1.alaw.wav", Container::Wav, 8_000, 1, 0.03);
 }
 
 #[test]
@@ -113,14 +118,19 @@ fn files_that_are_no_audio_say_what_they_are() {
     check(b"", "file_empty", "0 bytes");
     check(b"my number is 555", "not_audio", "this is text");
     check("größer".as_bytes(), "not_audio", "this is text");
-    check(&[0; 4096], "not_audio", "unknown kind");
+    check(&[0; 4096], "not_audio", "tags or silence without a recording");
     check(&[0xff; 4096], "not_audio", "unknown kind");
     check(&std::fs::read(sample("red.png")).unwrap(), "not_audio", "a PNG image");
-    check(&std::fs::read(sample("tone.opus.ogg")).unwrap(), "not_audio", "Opus in Ogg");
     check(b"PK\x03\x04aaaaaaaaaaaa", "not_audio", "a ZIP archive");
-    check(b"\0\0\0\x20ftypM4A ", "not_audio", "M4A");
+    check(b"\0\0\0\x20ftypM4A ", "audio_corrupt", "missing");
+    check(b"FORM\0\0\0\0ILBMBMHD", "not_audio", "an IFF file that is not AIFF");
+    check(b"#!AMR\n", "audio_unsupported", "AMR is not supported");
+    check(b"riff\x2e\x91\xcf\x11\xa5\xd6", "audio_unsupported", "Sony Wave64 (W64) is not supported");
+    check(b".snd\0\0\0\x18", "audio_unsupported", "Sun audio (AU) is not supported");
+    check(&[&[0xd1][..], &[0x5a; 32]].concat().repeat(20), "audio_unsupported", "GSM 06.10 is not supported");
+    check(&std::fs::read(sample("tone-8000-1.gsm.wav")).unwrap(), "audio_unsupported", "WAV with GSM 06.10");
     check(b"RIFF\0\0\0\0AVI LIST", "not_audio", "AVI");
-    check(b"RIFF", "audio_corrupt", "header is incomplete");
+    check(b"RIFF", "audio_truncated", "cut off after 0.000 s");
     check(b"fLaC", "audio_truncated", "cut off after 0.000 s");
     check(b"OggS", "audio_truncated", "cut off after 0.000 s");
     let empty = Wav { encoding: Encoding::Int16, rate: 16_000, frames: Vec::new() };
@@ -131,7 +141,7 @@ fn files_that_are_no_audio_say_what_they_are() {
 fn what_cannot_be_opened_says_why() {
     let check = |path: &Path, code: &str| assert_eq!(AudioReader::open(path).err().unwrap().code(), code);
     check(Path::new("/nowhere/x.wav"), "file_missing");
-    check(Path::new(env!("CARGO_MANIFEST_DIR")), "not_audio");
+    check(Path::new(env!("CARGO_MANIFEST_DIR")), "not_a_file");
     check(&sample("make.sh"), "not_audio");
 }
 
@@ -145,6 +155,12 @@ fn cut_off_files_are_named_as_such() {
         "tone-44100-2.ogg",
         "tone-22050-1.ogg",
         "tone-44100-2.mp3",
+        "tone-44100-2.aac",
+        "tone-44100-2.mp2",
+        "tone.opus.ogg",
+        "tone-8000-1.aiff",
+        "tone-8000-1.caf",
+        "tone-8000-1.rf64.wav",
     ];
     let files = files.map(|name| (name, std::fs::read(sample(name)).unwrap()));
     for (name, bytes) in files.into_iter().chain([("wav", wav)]) {
@@ -224,7 +240,10 @@ proptest! {
     /// Files with some bytes changed and the end cut off: whatever comes out, nothing panics.
     #[test]
     fn mangled_files_never_panic(
-        name in prop::sample::select(vec!["tone-16000-1.flac", "tone-44100-2.ogg", "tone-8000-1.mp3", "wav"]),
+        name in prop::sample::select(vec![
+            "tone-16000-1.flac", "tone-44100-2.ogg", "tone-8000-1.mp3", "tone-44100-2.mp2", "tone-44100-2.aac", "tone-44100-2.m4a",
+            "tone-48000-2.webm", "tone.opus.ogg", "tone-8000-1.aiff", "tone-8000-1.caf", "tone-8000-1.ima.wav", "tone-8000-1.ms.wav", "wav",
+        ]),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..20),
         cut in any::<prop::sample::Index>(),
     ) {
@@ -242,7 +261,8 @@ proptest! {
 
     #[test]
     fn any_bytes_never_panic(
-        head in prop::sample::select(vec![&b""[..], b"RIFF", b"fLaC\0\0\0\x22", b"OggS\0\x02", b"ID3\x04", b"\xff\xfb\x90"]),
+        head in prop::sample::select(vec![&b""[..], b"RIFF", b"fLaC\0\0\0\x22", b"OggS\0\x02", b"ID3\x04", b"\xff\xfb\x90", b"\xff\xf1\x50\x80",
+            b"caff\0\x01\0\0desc", b"FORM\0\0\0\0AIFFCOMM", b"\0\0\0\x08ftyp\0\0\0\x08moov", b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67"]),
         body in prop::collection::vec(any::<u8>(), 0..600),
     ) {
         fuzz_audio(&[head, &body[..]].concat());

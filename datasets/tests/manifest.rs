@@ -63,10 +63,10 @@ fn a_data_set_is_a_manifest_too() {
     assert_eq!(parse(&row("")).unwrap().recordings, [], "a text is no recording");
     let read = parse(&row("file = \"a.wav\"\ncaptured_at = 2026-03-02T08:15:00Z")).unwrap();
     assert_eq!((read.recordings[0].device.as_str(), read.recordings[0].line), ("den", 4));
-    let told = parse(&row("file = \"a.wav\"")).unwrap_err().to_string();
-    assert_eq!(told, "m.toml:4:1: a recording that is captured needs `captured_at`");
-    let told = parse(&row("file = \"/a.wav\"")).unwrap_err().to_string();
-    assert!(told.contains("m.toml:7:8: `file` must be a relative path"), "{told}");
+    let message = parse(&row("file = \"a.wav\"")).unwrap_err().to_string();
+    assert_eq!(message, "m.toml:4:1: a recording that is captured needs `captured_at`");
+    let message = parse(&row("file = \"/a.wav\"")).unwrap_err().to_string();
+    assert!(message.contains("m.toml:7:8: `file` must be a relative path"), "{message}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn wrong_manifests_give_their_messages() {
     for path in names {
         let name = path.file_name().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let told = match Manifest::parse(Path::new(name), &text) {
+        let message = match Manifest::parse(Path::new(name), &text) {
             Ok(manifest) => {
                 panic!("{} was taken for good: {} recordings", path.display(), manifest.recordings.len())
             }
@@ -87,9 +87,9 @@ fn wrong_manifests_give_their_messages() {
         };
         let golden = path.with_extension("txt");
         if std::env::var_os("HEADWATER_BLESS").is_some() {
-            std::fs::write(&golden, &told).unwrap();
+            std::fs::write(&golden, &message).unwrap();
         }
-        assert_eq!(told, std::fs::read_to_string(&golden).unwrap_or_default(), "{}", path.display());
+        assert_eq!(message, std::fs::read_to_string(&golden).unwrap_or_default(), "{}", path.display());
     }
 }
 

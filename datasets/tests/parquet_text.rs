@@ -4,7 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use headwater_datasets::parquet_text::{Cell, Holds, Next, ParquetText, ParquetTextError, ROWS, Wanted};
+use headwater_datasets::parquet_text::{
+    Cell, ColumnRequest, ColumnType, Next, ParquetText, ParquetTextError, ROWS,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -12,13 +17,13 @@ fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parquet").join(name)
 }
 
-fn wanted(name: &str, holds: Holds) -> Wanted {
-    Wanted { name: name.to_owned(), holds, required: true }
+fn wanted(name: &str, holds: ColumnType) -> ColumnRequest {
+    ColumnRequest { name: name.to_owned(), holds, required: true }
 }
 
 /// Every column of `talk.parquet` that can be read, in the way in which it can be.
-fn all_columns() -> Vec<Wanted> {
-    use Holds::{Name, Scalar, Text, Time};
+fn all_columns() -> Vec<ColumnRequest> {
+    use ColumnType::{Name, Scalar, Text, Time};
     [
         ("text", Text),
         ("text_large", Text),
@@ -61,7 +66,7 @@ fn read(file: &mut ParquetText) -> (Vec<Vec<String>>, Vec<(u64, String)>) {
     }
 }
 
-fn open(name: &str, columns: Vec<Wanted>) -> Result<ParquetText, ParquetTextError> {
+fn open(name: &str, columns: Vec<ColumnRequest>) -> Result<ParquetText, ParquetTextError> {
     ParquetText::open(&kept(name), columns)
 }
 
@@ -109,7 +114,7 @@ fn every_storage_of_a_column_gives_the_same_cells() {
 
 #[test]
 fn times_of_96_bits_reach_beyond_nanoseconds() {
-    let mut file = open("int96.parquet", vec![wanted("captured_at", Holds::Time)]).unwrap();
+    let mut file = open("int96.parquet", vec![wanted("captured_at", ColumnType::Time)]).unwrap();
     let (rows, _) = read(&mut file);
     let expected = ["-11676096000000000 us", "-", "1772439300000000 us", "253402300799999999 us"];
     assert_eq!(rows.concat(), expected);
@@ -118,7 +123,7 @@ fn times_of_96_bits_reach_beyond_nanoseconds() {
 /// Left at any row and opened again, a file gives the same rows.
 #[test]
 fn a_file_can_be_read_from_any_row() {
-    let columns = || vec![wanted("text_large", Holds::Text), wanted("session", Holds::Scalar)];
+    let columns = || vec![wanted("text_large", ColumnType::Text), wanted("session", ColumnType::Scalar)];
     let (whole, _) = read(&mut open("talk.parquet", columns()).unwrap());
     for row in 0..=whole.len() + 1 {
         let mut file = open("talk.parquet", columns()).unwrap();
@@ -135,29 +140,33 @@ fn columns_that_are_missing_or_hold_something_else() {
     };
     check(
         "say",
-        Holds::Text,
+        ColumnType::Text,
         "there is no column `say`; the file has words, text, text_large, text_view, device, captured_at, at_us, at_ms, \
          at_text, split, session, spoken, weight, nothing, bytes",
     );
-    check("words", Holds::Text, "column `words` holds lists; expected texts");
-    check("session", Holds::Text, "column `session` holds whole numbers; expected texts");
-    check("bytes", Holds::Text, "column `bytes` holds bytes that are not marked as text; expected texts");
-    check("weight", Holds::Name, "column `weight` holds numbers; expected texts or whole numbers");
+    check("words", ColumnType::Text, "column `words` holds lists; expected texts");
+    check("session", ColumnType::Text, "column `session` holds whole numbers; expected texts");
+    check(
+        "bytes",
+        ColumnType::Text,
+        "column `bytes` holds bytes that are not marked as text; expected texts",
+    );
+    check("weight", ColumnType::Name, "column `weight` holds numbers; expected texts or whole numbers");
     check(
         "captured_at",
-        Holds::Scalar,
+        ColumnType::Scalar,
         "column `captured_at` holds timestamps; expected texts, numbers, or true and false",
     );
     let time = "expected timestamps, or texts such as 2026-03-02T08:15:00Z (RFC 3339)";
-    check("session", Holds::Time, &format!("column `session` holds whole numbers; {time}"));
-    check("spoken", Holds::Time, &format!("column `spoken` holds true and false; {time}"));
+    check("session", ColumnType::Time, &format!("column `session` holds whole numbers; {time}"));
+    check("spoken", ColumnType::Time, &format!("column `spoken` holds true and false; {time}"));
 }
 
 #[test]
 fn a_column_that_is_not_required_may_be_absent() {
-    let absent = Wanted { required: false, ..wanted("say", Holds::Text) };
+    let absent = ColumnRequest { required: false, ..wanted("say", ColumnType::Text) };
     let (rows, _) =
-        read(&mut open("talk.parquet", vec![absent.clone(), wanted("session", Holds::Name)]).unwrap());
+        read(&mut open("talk.parquet", vec![absent.clone(), wanted("session", ColumnType::Name)]).unwrap());
     assert_eq!(rows[49], ["-", "-"]);
     assert_eq!(rows[48], ["-", "4"]);
     let (rows, _) = read(&mut open("talk.parquet", vec![absent]).unwrap());
@@ -179,12 +188,12 @@ fn what_is_no_parquet_file() {
     check(b"PAR1\xff\xff\xff\xffPAR1", "damaged");
     check(&[b"PARE", &whole[4..]].concat(), "encrypted");
     check(&[&whole[..whole.len() - 4], b"PARE"].concat(), "encrypted");
-    let told = |path: &Path| ParquetText::open(path, all_columns()).err().unwrap().to_string();
-    assert_eq!(told(&kept("absent.parquet")), "the file does not exist");
-    assert!(told(&kept("")).contains("no regular file"));
+    let message = |path: &Path| ParquetText::open(path, all_columns()).err().unwrap().to_string();
+    assert_eq!(message(&kept("absent.parquet")), "the file does not exist");
+    assert!(message(&kept("")).contains("this is a folder"));
 }
 
-/// Whatever the bytes are: rows that were given and rows that were lost are together those that the footer tells of.
+/// Whatever the bytes are: rows that were given and rows that were lost are together those that the footer states.
 fn survives(bytes: Vec<u8>) -> bool {
     let Ok(mut file) = ParquetText::from_bytes(bytes, all_columns()) else { return false };
     if file.rows() > 100_000 {
@@ -253,5 +262,32 @@ proptest! {
     fn any_bytes_between_the_marks(between in prop::collection::vec(any::<u8>(), 0..300)) {
         let length = (between.len() as u32).to_le_bytes();
         survives([b"PAR1", &between[..], &length, b"PAR1"].concat());
+    }
+}
+
+/// Whatever other programs compress with is read.
+#[test]
+fn every_compression_is_read() {
+    let texts: Vec<String> = (0..500).map(|n| format!("a text that is much like the others, {n}")).collect();
+    let column: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::StringArray::from(texts.clone()));
+    let rows = arrow::array::RecordBatch::try_from_iter([("text", column)]).unwrap();
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(parquet::basic::GzipLevel::default()),
+        Compression::BROTLI(parquet::basic::BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(parquet::basic::ZstdLevel::default()),
+    ] {
+        let properties = WriterProperties::builder().set_compression(compression).build();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).unwrap();
+        writer.write(&rows).unwrap();
+        writer.close().unwrap();
+        let mut file = ParquetText::from_bytes(bytes, vec![wanted("text", ColumnType::Text)]).unwrap();
+        let (read, lost) = read(&mut file);
+        assert!(lost.is_empty(), "{compression:?}: {lost:?}");
+        assert_eq!(read.concat(), texts, "{compression:?}");
     }
 }

@@ -1,12 +1,12 @@
 //! English text in, the words that count for a word error rate out: the same that openai/whisper's English normaliser gives.
 //!
 //! After the rules that are published with Whisper (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision",
-//! appendix C), written anew, with what the original does where its rules meet ("a 1" is "a one", "3.1" stays): figures are only
+//! appendix C), written again, with what the original does where its rules meet ("a 1" is "a one", "3.1" stays): rates are only
 //! comparable where every corner is. In this order: asides in brackets and fillers go; contractions and titles are written out; symbols and
 //! accents go; numbers become digits; British spelling becomes American. `tests/normaliser.rs` holds it to texts that the original
 //! normalised.
 //!
-//! Must not be made better than the original: a rule of our own would make a figure that nobody else has.
+//! Must not be made better than the original: a rule of our own would make a metric that is comparable to no other.
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
@@ -54,7 +54,7 @@ const WORDS: [(&str, &str); 35] = [
     ("esq", "esquire "),
 ];
 
-/// Endings of words, and what they are short for; those that tell more by the word behind them come first.
+/// Endings of words, and what they are short for; those that depend on the word behind them come first.
 const ENDINGS: [(&str, &str); 14] = [
     ("'d been", " had been"),
     ("'s been", " has been"),
@@ -112,32 +112,32 @@ fn without_asides(text: &str) -> String {
 fn written_out(text: &str) -> String {
     let mut text = text.to_owned();
     for filler in FILLERS {
-        replace(&mut text, filler, "", Begins::Word);
+        replace(&mut text, filler, "", Start::Word);
     }
     let mut text = close_apostrophes(&text);
     for (word, full) in WORDS {
-        replace(&mut text, word, full, Begins::Word);
+        replace(&mut text, word, full, Start::Word);
     }
     for (ending, full) in ENDINGS {
-        replace(&mut text, ending, full, Begins::Anywhere);
+        replace(&mut text, ending, full, Start::Anywhere);
     }
     text
 }
 
 /// Where something that is replaced may begin. It ends with a word in any case.
 #[derive(Clone, Copy, PartialEq)]
-enum Begins {
+enum Start {
     Word,
     Anywhere,
 }
 
-fn replace(text: &mut String, what: &str, by: &str, begins: Begins) {
+fn replace(text: &mut String, what: &str, by: &str, begins: Start) {
     let mut out = String::new();
     let mut done = 0;
     for (at, _) in text.match_indices(what) {
         let (before, after) =
             (text.get(..at).unwrap_or_default(), text.get(at + what.len()..).unwrap_or_default());
-        let begins_here = begins == Begins::Anywhere || !before.chars().next_back().is_some_and(is_of_word);
+        let begins_here = begins == Start::Anywhere || !before.chars().next_back().is_some_and(is_of_word);
         if begins_here && !after.chars().next().is_some_and(is_of_word) {
             out.push_str(before.get(done..).unwrap_or_default());
             out.push_str(by);
@@ -162,7 +162,7 @@ fn close_apostrophes(text: &str) -> String {
     out
 }
 
-/// The text without commas between digits. Each digit is looked at once, so that of `1,2,3` the second comma stays.
+/// The text without commas between digits. Each digit is read once, so that of `1,2,3` the second comma stays.
 fn without_commas(text: &str) -> String {
     rewritten(text, |_, rest, out| match rest {
         [a, ',', b, ..] if a.is_numeric() && b.is_numeric() => {

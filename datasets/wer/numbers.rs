@@ -1,7 +1,7 @@
 //! A text of lower-case words in, its words out with every number in digits: `twenty one` is `21`, `five dollars` is `$5`, a number that is
 //! spoken by digits (`one oh one`) is one number (`101`).
 //!
-//! Knows English words and tokens of digits. How a number grows with each word, also where nobody would say it so, is the original's way.
+//! Knows English words and tokens of digits. How a number grows with each word, also where no speaker would say it so, is the original's way.
 //!
 //! Must not know what becomes of spelling or symbols.
 

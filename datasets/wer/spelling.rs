@@ -9,7 +9,7 @@ const OUR: &str = "arb ard arm behavi belab cand clam clang col demean discol di
 const NOT_IZE: &str = "advert chast circumc compr comprom conc cer den dem desp dev disgu enterpr exc exerc expert franch hoa imprec improv inc \
     merchand parad porpo prec prem prom pract repr appr rev superv surm surpr telev torto treat turquo adv unadv upr sunr val mayonna \
     unprom unsurpr unrev moonr marqu";
-/// What comes behind the s of -ise, the longest first.
+/// Endings behind the s of -ise, the longest first.
 const ISE_ENDINGS: &str = "ations ational ation ingly ement ance able ably ers ing ed er es e";
 
 /// Stems before -yse that America writes -yze.
@@ -49,7 +49,7 @@ const PIECES: [(&str, &str); 17] = [
     ("theatrego", "theatergo"),
 ];
 
-/// How words begin: British, American.
+/// Beginnings of words: British, American.
 const PREFIXES: [(&str, &str); 35] = [
     ("aeroplane", "airplane"),
     ("aesth", "esth"),
@@ -88,7 +88,7 @@ const PREFIXES: [(&str, &str); 35] = [
     ("syphon", "siphon"),
 ];
 
-/// How words end: British, American.
+/// Endings of words: British, American.
 const SUFFIXES: [(&str, &str); 9] = [
     ("logue", "log"),
     ("logues", "logs"),
@@ -101,7 +101,7 @@ const SUFFIXES: [(&str, &str); 9] = [
     ("orrhoea", "orrhea"),
 ];
 
-/// What no rule covers. Both sides are whole words.
+/// Words that no rule covers. Both sides are whole words.
 const WORDS: [(&str, &str); 146] = [
     ("accoutrements", "accouterments"),
     ("aeon", "eon"),

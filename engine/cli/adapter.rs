@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
 use headwater_contract::digest::hex;
-use headwater_contract::{Site, StageError};
+use headwater_contract::{HostEnv, StageError};
 use headwater_runtime::check::similar::{all_of, nearest};
 use headwater_stages::train::model::Base;
+use headwater_stages::train::peft;
 use headwater_stages::train::personal::{PersonalAdapters, folder};
-use headwater_stages::train::shelf::{Adapter, CARD, CONFIG, Card, LATEST, Shelf, WEIGHTS};
+use headwater_stages::train::registry::{Adapter, AdapterRegistry, CARD, CONFIG, Card, LATEST, WEIGHTS};
 use headwater_vault::KeyFile;
 use serde_json::Value;
 
-use crate::pipeline::{FINE, MISTAKES, answer};
+use crate::exit::{self, Exit};
+use crate::pipeline::answer;
 use crate::site::Settings;
 use crate::table::align;
 
@@ -66,9 +68,10 @@ pub enum AdapterVerb {
         #[command(flatten)]
         at: At,
     },
-    /// List devices' own adapters of a pipeline (`personal = true`), or take one out: it is as private as what it learnt from
+    /// List devices' own adapters of a pipeline (`personal = true`), or take one out: it is as private as what it learned from
     Own {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
         /// The id of the stage that trains
         #[arg(long, default_value = "train")]
@@ -104,13 +107,13 @@ impl At {
         At { at: folder.to_owned() }
     }
 
-    fn shelf(&self) -> Shelf {
-        Shelf::at(&self.at)
+    fn registry(&self) -> AdapterRegistry {
+        AdapterRegistry::at(&self.at)
     }
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &AdapterVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &AdapterVerb, settings: &Settings, out: &mut dyn Write) -> Exit {
     let done = match verb {
         AdapterVerb::Ls { at } => list(at),
         AdapterVerb::Show { name, at } => open(at, name).map(|adapter| shown(&adapter)),
@@ -123,17 +126,14 @@ pub fn run(verb: &AdapterVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
         AdapterVerb::Rollback { name, at } => rollback(at, name.as_deref()),
     };
     match done {
-        Ok(text) => answer(out, &text, FINE),
-        Err(error) => {
-            eprintln!("error: {error}");
-            MISTAKES
-        }
+        Ok(text) => answer(out, &text, Exit::Fine),
+        Err(error) => exit::fails(&error, Exit::Failed),
     }
 }
 
 fn open(at: &At, name: &str) -> Result<Adapter, StageError> {
-    let shelf = at.shelf();
-    let names = shelf.names()?;
+    let registry = at.registry();
+    let names = registry.names()?;
     if name != LATEST && !names.iter().any(|known| known == name) {
         let known = || names.iter().map(String::as_str);
         let help = match nearest(name, known()) {
@@ -145,12 +145,12 @@ fn open(at: &At, name: &str) -> Result<Adapter, StageError> {
         };
         return Err(StageError::new(format!("`{}` has no adapter `{name}`", at.at.display())).help(help));
     }
-    shelf.open(name)
+    registry.open(name)
 }
 
 fn list(at: &At) -> Result<String, StageError> {
-    let shelf = at.shelf();
-    let (names, latest) = (shelf.names()?, shelf.latest());
+    let registry = at.registry();
+    let (names, latest) = (registry.names()?, registry.latest());
     if names.is_empty() {
         return Ok(format!("no adapter was published in {}\n", at.at.display()));
     }
@@ -158,7 +158,7 @@ fn list(at: &At) -> Result<String, StageError> {
         vec![["", "NAME", "ROUND", "DEVICES", "TEXTS", "PARAMETERS", "BASE", "SHA-256"].map(str::to_owned)];
     for name in names {
         let star = if latest.as_deref() == Some(&name) { "*" } else { "" };
-        let line = match shelf.open(&name) {
+        let line = match registry.open(&name) {
             Ok(adapter) => {
                 let Card { round, base, devices, examples, parameters, .. } = &adapter.card;
                 let round = round.map_or_else(|| "-".to_owned(), |round| round.to_string());
@@ -187,7 +187,7 @@ fn shown(adapter: &Adapter) -> String {
         row("round", card.round.map_or_else(|| "-".to_owned(), |round| round.to_string())),
         row("came of", format!("{} devices, {} texts", card.devices, card.examples)),
         row("base", card.base.clone()),
-        row("fingerprint", card.fingerprint.clone().unwrap_or_else(|| "not told".to_owned())),
+        row("fingerprint", card.fingerprint.clone().unwrap_or_else(|| "not known".to_owned())),
         row(
             "rank, alpha",
             format!(
@@ -239,7 +239,7 @@ fn write_new(into: &Path, files: &[(&str, &Vec<u8>)]) -> Result<(), StageError> 
 }
 
 fn own(
-    site: &Site,
+    site: &HostEnv,
     pipeline: &str,
     stage: &str,
     taken: Option<(&str, &Path)>,
@@ -279,35 +279,38 @@ fn import(folder: &Path, model: &Path, name: &str, at: &At) -> Result<String, St
     let base = Base::open(model).map_err(|e| StageError::new(e.to_string()))?;
     let fingerprint = base.weights.fingerprint().map_err(|e| StageError::new(e.to_string()))?;
     adapter.fits(&fingerprint)?;
-    let card = Card { fingerprint: Some(hex(&fingerprint)), ..adapter.card.clone() };
+    let described = peft::check(folder, &base.architecture, &adapter.config, &adapter.weights)?;
+    let (fingerprint, parameters) = (Some(hex(&fingerprint)), described.parameters as u64);
+    let card = Card { fingerprint, parameters, ..adapter.card.clone() };
     let card = card.bytes(&adapter.config, &adapter.weights);
     let files: [(&str, &[u8]); 3] = [(CONFIG, &adapter.config), (WEIGHTS, &adapter.weights), (CARD, &card)];
-    let shelf = at.shelf();
-    let before = shelf.latest();
-    shelf.put(name, &files)?;
+    let registry = at.registry();
+    let before = registry.latest();
+    registry.put(name, &files)?;
     if let Some(before) = before {
-        shelf.choose(&before)?;
+        registry.choose(&before)?;
     }
     let place = at.at.join(name);
     Ok(format!(
-        "{} is in {}\nbegin with it: adapter = \"{}\"\n",
+        "{} is in {}\nto begin with it, in the `train` stage:\n\nadapter = {:?}\n{}",
         folder.display(),
         place.display(),
-        place.display()
+        place.display().to_string(),
+        described.options()
     ))
 }
 
 fn rollback(at: &At, name: Option<&str>) -> Result<String, StageError> {
-    let shelf = at.shelf();
-    let latest = shelf.latest();
+    let registry = at.registry();
+    let latest = registry.latest();
     let name = if let Some(name) = name {
         open(at, name).map(|_| name.to_owned())?
     } else {
         let before = |name: &String| Some(name) < latest.as_ref() && name.starts_with("round-");
-        let found = shelf.names()?.into_iter().rfind(before);
+        let found = registry.names()?.into_iter().rfind(before);
         found.ok_or_else(|| StageError::new("there is no adapter before `latest`"))?
     };
-    shelf.choose(&name)?;
+    registry.choose(&name)?;
     let was = latest.unwrap_or_else(|| "nothing".to_owned());
     Ok(format!("`{LATEST}` is {name}; it was {was}\n"))
 }
@@ -328,15 +331,15 @@ mod tests {
 
     fn run_ok(verb: &AdapterVerb) -> String {
         let mut out = Vec::new();
-        assert_eq!(run(verb, &settings(), &mut out), FINE, "{verb:?}");
+        assert_eq!(run(verb, &settings(), &mut out), Exit::Fine, "{verb:?}");
         String::from_utf8(out).unwrap()
     }
 
     fn fails(verb: &AdapterVerb) {
-        assert_eq!(run(verb, &settings(), &mut Vec::new()), MISTAKES, "{verb:?}");
+        assert_eq!(run(verb, &settings(), &mut Vec::new()), Exit::Failed, "{verb:?}");
     }
 
-    fn put(shelf: &Path, round: u64) {
+    fn put(registry: &Path, round: u64) {
         let config = br#"{"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}"#;
         let weights = round.to_le_bytes();
         let (devices, examples, parameters) = (3, 40, 12);
@@ -350,7 +353,7 @@ mod tests {
         };
         let card = card.bytes(config, &weights);
         let files: [(&str, &[u8]); 3] = [(CONFIG, config), (WEIGHTS, &weights), (CARD, &card)];
-        Shelf::at(shelf).put(&Shelf::name(round), &files).unwrap();
+        AdapterRegistry::at(registry).put(&AdapterRegistry::name(round), &files).unwrap();
     }
 
     #[test]
@@ -381,5 +384,65 @@ mod tests {
         std::fs::write(at.at.join("round-000001").join(WEIGHTS), b"x").unwrap();
         assert!(run_ok(&AdapterVerb::Ls { at: at.clone() }).contains("damaged"));
         fails(&AdapterVerb::Show { name: "round-000001".into(), at });
+    }
+
+    /// A folder as PEFT writes it: one map of the first layer, of this width, with these words in its configuration.
+    fn peft_folder(folder: &Path, width: usize, more: &str) {
+        let map = "base_model.model.model.layers.0.self_attn.q_proj";
+        let tensor = |factor: &str, rows: usize, columns: usize, start: usize| {
+            let end = start + 4 * rows * columns;
+            format!(
+                "\"{map}.lora_{factor}.weight\":{{\"dtype\":\"F32\",\"shape\":[{rows},{columns}],\"data_offsets\":[{start},{end}]}}"
+            )
+        };
+        let header = format!("{{{},{}}}", tensor("A", 1, width, 0), tensor("B", width, 1, 4 * width));
+        let mut weights = (header.len() as u64).to_le_bytes().to_vec();
+        weights.extend(header.as_bytes());
+        weights.extend(vec![0; 8 * width]);
+        let config = format!("{{\"peft_type\": \"LORA\", \"r\": 1, \"lora_alpha\": 2{more}}}");
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(CONFIG), config).unwrap();
+        fs::write(folder.join(WEIGHTS), weights).unwrap();
+    }
+
+    #[test]
+    fn what_is_imported_is_what_the_stage_takes() {
+        let room = tempfile::tempdir().unwrap();
+        let at = At::new(&room.path().join("adapters"));
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/models/slm-nano");
+        let brought = |width: usize, more: &str| {
+            let folder = room.path().join("brought");
+            peft_folder(&folder, width, more);
+            import(&folder, &model, "mine", &at).map_err(|error| error.to_string())
+        };
+        for (width, more, expected) in [
+            (64, "", "sizes [1, 64]; expected [1, 160]"),
+            (160, ", \"use_dora\": true", "use_dora: found true"),
+            (160, ", \"rank_pattern\": {\"q_proj\": 4}", "rank_pattern: found"),
+            (160, ", \"init_lora_weights\": \"pissa\"", "init_lora_weights: found"),
+        ] {
+            let actual = brought(width, more).unwrap_err();
+            assert!(actual.contains(expected), "{actual}");
+        }
+        let other = Card {
+            round: None,
+            base: "another".into(),
+            fingerprint: Some("07".repeat(32)),
+            devices: 0,
+            examples: 0,
+            parameters: 0,
+        };
+        peft_folder(&room.path().join("other"), 160, "");
+        let read = |file: &str| fs::read(room.path().join("other").join(file)).unwrap();
+        fs::write(room.path().join("other").join(CARD), other.bytes(&read(CONFIG), &read(WEIGHTS))).unwrap();
+        let actual = import(&room.path().join("other"), &model, "mine", &at).unwrap_err().to_string();
+        assert!(actual.contains("made for another base, `another`"), "{actual}");
+        assert!(at.registry().names().unwrap().is_empty(), "nothing that was refused is there");
+        let actual = brought(160, "").unwrap();
+        assert!(
+            actual.contains("r = 1\nalpha = 2.0\ntarget_modules = [\"model.layers.0.self_attn.q_proj\"]"),
+            "{actual}"
+        );
+        assert_eq!(open(&at, "mine").unwrap().card.parameters, 320);
     }
 }

@@ -1,24 +1,30 @@
 //! The arguments of every verb, and which function carries it out.
 
-use std::io::{IsTerminal, Write};
+mod needs_key;
+mod pipelines;
+
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueHint};
-use headwater_contract::{Kind, StageError};
+use headwater_contract::{StageError, StageFactory};
 
+use crate::exit::{self, Exit};
+use crate::output::{self, StandardOutput};
+use crate::pipeline::answer;
 use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
 use crate::{
-    adapter, check, cluster, dataset, eval, explain, forget, graph, key, model, new, plan, quarantine,
+    adapter, check, cluster, dataset, eval, explain, forget, graph, key, log, model, new, plan, quarantine,
     recording, redact, replay, run, schema, stages, state, store, tap, test,
 };
 
 /// Lets a gateway learn from what its devices hear, without raw data leaving it.
 #[derive(Debug, Parser)]
-#[command(name = "headwater", version, arg_required_else_help = true)]
+#[command(name = "headwater", version, arg_required_else_help = true, after_help = exit::list())]
 pub(crate) struct Args {
     #[command(flatten)]
     site: SiteArgs,
@@ -76,7 +82,7 @@ enum Verb {
     /// Read an encrypted store, and keep it in order
     #[command(subcommand)]
     Store(store::StoreVerb),
-    /// The root key: show, back up, restore
+    /// The root key: show, back up, restore, rotate
     #[command(subcommand)]
     Key(key::KeyVerb),
     /// Models that can be fetched, and what a model can be used for
@@ -85,12 +91,12 @@ enum Verb {
     /// Adapters that a loop published: list, show, export, import, roll back
     #[command(subcommand)]
     Adapter(AdapterVerb),
-    /// Forget a device in all that a pipeline keeps and has learnt, with a receipt
+    /// Forget a device in all that a pipeline keeps and has learned, with a receipt
     Forget(Box<ForgetVerb>),
     /// What a pipeline remembers from run to run
     #[command(subcommand)]
     State(state::StateVerb),
-    /// Rows that stages set aside
+    /// Rows that stages rejected
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
     /// Run a pipeline over a data set, score it, and write a report
@@ -113,7 +119,7 @@ enum Verb {
 /// What `run` and its like read a pipeline with.
 #[derive(Debug, ClapArgs)]
 struct RunVerb {
-    /// The pipeline file
+    /// The pipeline: its file, or its name if the file lies here
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Worker threads
@@ -137,14 +143,14 @@ struct RunVerb {
     /// No display, no table
     #[arg(long, short)]
     quiet: bool,
-    /// Begin anew: forget how far earlier runs came, and what their stages learnt
-    #[arg(long, help_heading = "What earlier runs left")]
+    /// Begin from scratch: forget how far earlier runs came, and what their stages learned
+    #[arg(long, group = "throws_away", help_heading = "What earlier runs left")]
     fresh: bool,
-    /// With --fresh: yes, throw it away
-    #[arg(long, requires = "fresh", help_heading = "What earlier runs left")]
+    /// With --fresh or --drop-state: yes, delete it
+    #[arg(long, requires = "throws_away", help_heading = "What earlier runs left")]
     yes: bool,
-    /// Begin the state of one stage anew
-    #[arg(long, value_name = "ID", conflicts_with = "fresh", help_heading = "What earlier runs left")]
+    /// Begin the state of one stage from scratch; rows that it holds back go to the quarantine
+    #[arg(long, value_name = "ID", group = "throws_away", help_heading = "What earlier runs left")]
     drop_state: Vec<String>,
     #[command(flatten)]
     processes: ProcessArgs,
@@ -156,7 +162,7 @@ struct ForgetVerb {
     /// The device's name
     #[arg(long, value_name = "NAME")]
     device: String,
-    /// Learn everything anew from the recorded input, as if the device had never been there
+    /// Train everything from scratch on the recorded input, as if the device had never been there
     #[arg(long)]
     retrain: bool,
     #[command(flatten)]
@@ -193,16 +199,16 @@ struct ProcessArgs {
     /// Let processes run on CPUs whose arithmetic may round otherwise
     #[arg(long, help_heading = "Processes")]
     mixed_cpus: bool,
-    /// Start the run again when it falls
+    /// Restart the run when it crashes
     #[arg(long, help_heading = "Processes")]
     supervise: bool,
     /// How often in a row it is started again
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Processes")]
     restarts: u32,
-    /// Which life of a supervised run this is
+    /// Which attempt of a supervised run this is
     #[arg(long, hide = true)]
     generation: Option<u32>,
-    /// Where a life of a supervised run says that it goes on
+    /// Where an attempt of a supervised run says that it goes on
     #[arg(long, hide = true)]
     heartbeat: Option<PathBuf>,
     /// Home started this process
@@ -222,12 +228,14 @@ enum AdapterVerb {
 enum QuarantineVerb {
     /// Count what is there, by stage and reason
     Ls {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
     },
     /// Show each row with its reason
     Show {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
         /// Only rows of this stage
         #[arg(long)]
@@ -256,7 +264,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RunVerb {
-    /// Whether it says something about a state that is kept from life to life.
+    /// Whether it says something about a state that is kept from attempt to attempt.
     fn asks_for_state(&self) -> bool {
         self.fresh || !self.drop_state.is_empty() || self.processes.supervise
     }
@@ -273,6 +281,7 @@ impl RunVerb {
             quiet: self.quiet,
             fresh: if self.fresh { Fresh::Asked { yes: self.yes } } else { Fresh::No },
             drop_state: self.drop_state.clone(),
+            yes: self.yes,
             cluster: ClusterArgs {
                 processes: self.processes.processes.map(usize::from),
                 hosts: self.processes.hosts.clone(),
@@ -287,7 +296,7 @@ impl RunVerb {
 }
 
 /// Carries out what the arguments say.
-pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
+pub(crate) fn dispatch(mut args: Args, kinds: &[StageFactory]) -> ExitCode {
     let workers = match &args.verb {
         Verb::Run(run) | Verb::Replay(ReplayVerb { run, .. }) => run.workers,
         Verb::Quarantine(QuarantineVerb::Retry { run, .. }) => run.workers,
@@ -300,15 +309,24 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("error: {error}");
-            return ExitCode::from(2);
+            return Exit::CouldNotLook.into();
         }
     };
     let log_json = log == "json";
-    start_log(&settings, log_json);
-    let mut out = std::io::stdout().lock();
-    ExitCode::from(match args.verb {
+    log::start(&settings.log, log_json);
+    if let Err(missing) = settings.has_key_file()
+        && args.verb.needs_key()
+    {
+        eprintln!("error: {missing}");
+        return Exit::CouldNotLook.into();
+    }
+    if let Err(error) = args.verb.find_pipelines(&settings) {
+        eprintln!("error: {error}");
+        return Exit::Failed.into();
+    }
+    let mut out = StandardOutput;
+    let exit = match args.verb {
         Verb::Run(run) => {
-            drop(out);
             if run.processes.supervise {
                 run::supervise::run(run.processes.restarts, run.processes.generation)
             } else {
@@ -316,12 +334,11 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
             }
         }
         Verb::Replay(ReplayVerb { replay, run }) => {
-            drop(out);
             if run.asks_for_state() {
                 eprintln!(
                     "error: a replay begins at the beginning and leaves nothing; expected it without --fresh, --drop-state and --supervise"
                 );
-                2
+                Exit::CouldNotLook
             } else {
                 replay::run(&replay, &run.args(log_json), &settings, kinds)
             }
@@ -341,51 +358,48 @@ pub(crate) fn dispatch(args: Args, kinds: &[Kind]) -> ExitCode {
         Verb::Model(verb) => model::run(&verb, &mut out),
         Verb::Adapter(AdapterVerb::Published(verb)) => adapter::run(&verb, &settings, &mut out),
         Verb::Adapter(AdapterVerb::Forget(verb)) => {
-            forgotten(&verb, forget::Reach::Learnt, (&settings, log_json), kinds, &mut out)
+            forgotten(&verb, forget::Reach::Trained, (&settings, log_json), kinds, &mut out)
         }
         Verb::Forget(verb) => {
             forgotten(&verb, forget::Reach::Everything, (&settings, log_json), kinds, &mut out)
         }
         Verb::State(verb) => state::run(&verb, &settings, &mut out),
-        Verb::Key(verb) => key::run(&verb, &settings, &mut out),
+        Verb::Key(verb) => key::run(&verb, &settings, kinds, &mut out),
         Verb::Quarantine(verb) => {
             let asked = aside(&verb, &settings, kinds, log_json, &mut out);
-            asked.unwrap_or_else(|error| {
-                eprintln!("error: {error}");
-                1
-            })
+            asked.unwrap_or_else(|error| exit::fails(&error, Exit::Failed))
         }
         Verb::Eval(args) => eval::run(&args, &settings, kinds, &mut out),
         Verb::Dataset(verb) => dataset::run(&verb, &mut out),
         Verb::Cluster(verb) => cluster::run(&verb, &mut out),
-        Verb::Config => code_of(site::show(&settings, &mut out)),
+        Verb::Config => answer(&mut out, &site::shown(&settings), Exit::Fine),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "headwater", &mut script);
-            // Who reads no further wants no more.
-            let _ = out.write_all(&script);
-            0
+            answer(&mut out, &String::from_utf8_lossy(&script), Exit::Fine)
         }
-    })
+    };
+    log::flush();
+    output::finish(exit).into()
 }
 
 fn forgotten(
     verb: &ForgetVerb,
     reach: forget::Reach,
     (settings, log_json): (&Settings, bool),
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     out: &mut dyn Write,
-) -> u8 {
+) -> Exit {
     let way = if verb.retrain { forget::Way::Retrain } else { forget::Way::TakeOut };
     let run = &verb.run;
     let processes = run.processes.processes.is_some() || run.processes.hosts.is_some();
-    let told = run.summary.is_some() || run.metrics.is_some() || run.record.is_some();
-    if run.asks_for_state() || processes || told {
+    let observed = run.summary.is_some() || run.metrics.is_some() || run.record.is_some();
+    if run.asks_for_state() || processes || observed {
         eprintln!(
             "error: what is forgotten is forgotten here, in one process; expected it without --fresh, --drop-state, --supervise, \
              --processes, --hosts, --summary, --metrics and --record"
         );
-        return 2;
+        return Exit::CouldNotLook;
     }
     forget::run(&verb.run.args(log_json), &verb.device, (way, reach), settings, kinds, out)
 }
@@ -393,21 +407,21 @@ fn forgotten(
 fn aside(
     verb: &QuarantineVerb,
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     log_json: bool,
     out: &mut dyn Write,
-) -> Result<u8, StageError> {
+) -> Result<Exit, StageError> {
     match verb {
-        QuarantineVerb::Ls { pipeline } => quarantine::ls(pipeline, settings, out).map(|()| 0),
+        QuarantineVerb::Ls { pipeline } => quarantine::ls(pipeline, settings, out).map(|()| Exit::Fine),
         QuarantineVerb::Show { pipeline, stage, content } => {
-            quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| 0)
+            quarantine::show(pipeline, stage.as_deref(), *content, settings, out).map(|()| Exit::Fine)
         }
         QuarantineVerb::Retry { stage, run } => {
             if run.asks_for_state() {
                 return Err(StageError::new("a second try keeps no state")
                     .expected("it without --fresh, --drop-state and --supervise"));
             }
-            // Rows that were set aside are few, and lie here.
+            // Rows that were rejected are few, and lie here.
             let args = RunArgs { cluster: ClusterArgs::default(), ..run.args(log_json) };
             match run::plan_of(&args, kinds) {
                 Ok(plan) => quarantine::retry(&args, plan, stage, settings),
@@ -417,30 +431,5 @@ fn aside(
     }
 }
 
-/// A reader that went away (`| head`) is no failure.
-fn code_of(written: std::io::Result<()>) -> u8 {
-    match written {
-        Ok(()) => 0,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-        Err(error) => {
-            eprintln!("error: {error}");
-            2
-        }
-    }
-}
-
-fn start_log(settings: &Settings, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).unwrap_or_else(|error| {
-        eprintln!("warning: log level {:?}: {error}; warn is used", settings.log);
-        tracing_subscriber::EnvFilter::new("warn")
-    });
-    // How far a run is, every few seconds, is told at any level: `--quiet` silences it.
-    let filter = filter.add_directive(run::PROGRESS.parse().unwrap_or_default());
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if json {
-        log.json().init();
-    } else {
-        log.with_ansi(std::io::stderr().is_terminal()).init();
-    }
-}
+#[cfg(test)]
+mod pages;

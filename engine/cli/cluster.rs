@@ -9,6 +9,8 @@ use clap::{Subcommand, ValueHint};
 use headwater_runtime::cluster::certs::{self, Finding};
 use headwater_runtime::cluster::hosts::Hosts;
 
+use crate::exit::Exit;
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum ClusterVerb {
@@ -20,11 +22,11 @@ pub enum ClusterVerb {
         /// How many days certificates last
         #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
         days: u64,
-        /// Make certificates anew that are there
+        /// Replace certificates that are there
         #[arg(long)]
         renew: bool,
     },
-    /// Tell what would fail: names, files, ends of certificates, addresses
+    /// Report what would fail: names, files, expiry of certificates, addresses
     Check {
         /// The file that names the processes
         #[arg(value_hint = ValueHint::FilePath)]
@@ -36,13 +38,13 @@ pub enum ClusterVerb {
 }
 
 /// Carries out the verb; gives the exit code.
-pub fn run(verb: &ClusterVerb, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &ClusterVerb, out: &mut dyn Write) -> Exit {
     let (ClusterVerb::Certs { hosts: path, .. } | ClusterVerb::Check { hosts: path, .. }) = verb;
     let hosts = match Hosts::read(path) {
         Ok(hosts) => hosts,
         Err(wrong) => {
             eprintln!("{wrong}");
-            return 1;
+            return Exit::Failed;
         }
     };
     let found = match verb {
@@ -58,16 +60,16 @@ pub fn run(verb: &ClusterVerb, out: &mut dyn Write) -> u8 {
         Ok(found) => show(&found, out),
         Err(wrong) => {
             eprintln!("error: {wrong}");
-            1
+            Exit::Failed
         }
     }
 }
 
-fn show(found: &[Finding], out: &mut dyn Write) -> u8 {
+fn show(found: &[Finding], out: &mut dyn Write) -> Exit {
     for Finding { fine, what } in found {
         let word = if *fine { "ok   " } else { "wrong" };
-        // A reader that went away wants no more lines; the exit code stays what it is.
+        // A reader that has closed its end wants no more lines; the exit code stays what it is.
         let _ = writeln!(out, "{word}  {what}");
     }
-    u8::from(found.iter().any(|finding| !finding.fine))
+    Exit::of_mistakes(found.iter().any(|finding| !finding.fine))
 }

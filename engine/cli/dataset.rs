@@ -9,6 +9,10 @@ use headwater_datasets::dataset::check::check;
 use headwater_datasets::dataset::stats::{Counts, Stats};
 use headwater_datasets::dataset::{Dataset, Fault, Row, Select, new};
 
+use headwater_contract::quoted;
+
+use crate::exit::Exit;
+use crate::output::write_new;
 use crate::table::align;
 
 /// The verbs of `headwater dataset`.
@@ -79,7 +83,7 @@ fn share(text: &str) -> Result<(String, f64), String> {
 }
 
 /// Carries a verb out; gives the exit code.
-pub fn run(verb: &DatasetVerb, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &DatasetVerb, out: &mut dyn Write) -> Exit {
     let done = match verb {
         DatasetVerb::New { folder } => made(folder, out),
         DatasetVerb::Check { path } => checked(path, out),
@@ -91,10 +95,10 @@ pub fn run(verb: &DatasetVerb, out: &mut dyn Write) -> u8 {
         DatasetVerb::Stats { path, select } => opened(path, select).map(|d| said(out, &align(&counted(&d)))),
     };
     match done {
-        Ok(()) => 0,
+        Ok(()) => Exit::Fine,
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("error: {fault}"));
-            1
+            Exit::Failed
         }
     }
 }
@@ -118,12 +122,15 @@ fn made(folder: &Path, out: &mut dyn Write) -> Done {
     let path = folder.join("manifest.toml");
     let wrong = |error: std::io::Error| vec![Fault::new(path.display(), error.to_string())];
     let text = new::manifest(folder)?;
-    // What people wrote into one that is there is not thrown away.
-    let mut file = std::fs::File::create_new(&path).map_err(wrong)?;
-    file.write_all(text.as_bytes()).map_err(wrong)?;
+    // What people wrote into one that is there is not deleted.
+    write_new(&path, 0o666, text.as_bytes()).map_err(wrong)?;
     said(
         out,
-        &format!("{}: fill in licence, texts and splits, then `headwater dataset check`\n", path.display()),
+        &format!(
+            "{}: fill in licence, texts and splits, then `headwater dataset check {}`\n",
+            path.display(),
+            quoted(&folder.to_string_lossy())
+        ),
     );
     Ok(())
 }
@@ -158,7 +165,13 @@ fn list(dataset: &Dataset) -> Vec<Vec<String>> {
 
 fn show(dataset: &Dataset, id: &str, out: &mut dyn Write) -> Done {
     let row = dataset.rows.iter().find(|row| row.id == id).ok_or_else(|| {
-        vec![Fault::new(&dataset.name, format!("there is no row `{id}`; `headwater dataset ls` lists them"))]
+        vec![Fault::new(
+            &dataset.name,
+            format!(
+                "there is no row `{id}`; `headwater dataset ls {}` lists them",
+                quoted(&dataset.root.to_string_lossy())
+            ),
+        )]
     })?;
     let mut lines =
         vec![vec!["id".to_owned(), row.id.clone()], vec!["device".to_owned(), row.device.clone()]];

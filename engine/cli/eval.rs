@@ -1,7 +1,7 @@
 //! The verb `eval`: a pipeline over a data set, scored.
 //!
 //! In: a pipeline file and a data set. Out: a folder with report.json, report.parquet and report.html (docs/formats/report.md). The
-//! file is not edited: its source reads the data set, its stores and adapters lie in a folder that goes away. Exit code 4: what must not be
+//! file is not edited: its source reads the data set, its stores and adapters lie in a temporary folder. Exit code 4: what must not be
 //! is so.
 
 mod input;
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use headwater_contract::{Kind, StageError};
+use headwater_contract::{StageError, StageFactory};
 use headwater_datasets::dataset::{Dataset, Fault, Select};
 use headwater_evaluate::compare::{Comparison, compare};
 use headwater_evaluate::condition::{Broken, Condition};
@@ -23,11 +23,9 @@ use headwater_evaluate::page;
 use headwater_evaluate::report::Report;
 use headwater_evaluate::table::{self, UnitRow};
 
+use crate::exit::Exit;
 use crate::site::Settings;
 use trial::Tried;
-
-/// Exit code when a condition of `--fail-if` holds, or something got worse.
-const NOT_GOOD_ENOUGH: u8 = 4;
 
 /// The arguments of `eval`.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,6 +63,9 @@ pub struct EvalArgs {
     /// Try each value of an option: stage.ID.OPTION=VALUE,VALUE,...
     #[arg(long, value_name = "PATH=VALUES", conflicts_with_all = ["baseline"])]
     pub sweep: Vec<String>,
+    /// Let a stage of your own that may keep rows write where the file says, in the trial too; may be given several times
+    #[arg(long = "allow-writes", value_name = "ID")]
+    pub allow_writes: Vec<String>,
     /// Show raw texts in the page
     #[arg(long)]
     pub show_raw: bool,
@@ -87,32 +88,32 @@ fn condition(text: &str) -> Result<Condition, String> {
 }
 
 /// Why there is no report: the exit code, after messages.
-pub(super) struct Stopped(pub u8);
+pub(super) struct Stopped(pub Exit);
 
 impl From<StageError> for Stopped {
     fn from(error: StageError) -> Stopped {
         eprintln!("error: {error}");
-        Stopped(1)
+        Stopped(Exit::Failed)
     }
 }
 
 /// A file that could not be written.
 pub(super) fn unwritten(path: &Path, error: impl std::fmt::Display) -> Stopped {
     eprintln!("error: {} cannot be written: {error}", path.display());
-    Stopped(2)
+    Stopped(Exit::CouldNotLook)
 }
 
 /// Runs, scores, writes; gives the exit code.
-pub fn run(args: &EvalArgs, settings: &Settings, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+pub fn run(args: &EvalArgs, settings: &Settings, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
     evaluated(args, settings, kinds, out).unwrap_or_else(|Stopped(code)| code)
 }
 
 fn evaluated(
     args: &EvalArgs,
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     out: &mut dyn Write,
-) -> Result<u8, Stopped> {
+) -> Result<Exit, Stopped> {
     let select = Select { split: args.split.clone(), file: args.rows.clone() };
     let dataset = Dataset::open(&args.dataset, &select).map_err(|faults| tell(&faults))?;
     std::fs::create_dir_all(&args.out).map_err(|error| unwritten(&args.out, error))?;
@@ -127,7 +128,7 @@ fn evaluated(
     }
     write(args, &ours, &report, &rows)?;
     if !args.quiet {
-        let _ = out.write_all(told(args, &report).as_bytes());
+        let _ = out.write_all(printed(args, &report).as_bytes());
     }
     verdict(args, &report, out)
 }
@@ -136,7 +137,7 @@ pub(super) fn tell(faults: &[Fault]) -> Stopped {
     for fault in faults {
         eprintln!("error: {fault}");
     }
-    Stopped(1)
+    Stopped(Exit::Failed)
 }
 
 /// The comparison with a baseline: one that was reported, or one that is tried now on the same rows.
@@ -146,7 +147,7 @@ fn against(
     ours: (&Report, &[UnitRow]),
     dataset: &Dataset,
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
 ) -> Result<Comparison, Stopped> {
     if baseline.extension().is_some_and(|suffix| suffix == "json") {
         let wrong = |what: String| StageError::new(format!("`{}` is no report: {what}", baseline.display()));
@@ -179,7 +180,7 @@ fn write(args: &EvalArgs, tried: &Tried, report: &Report, rows: &[UnitRow]) -> R
 }
 
 /// The figures for people.
-fn told(args: &EvalArgs, report: &Report) -> String {
+fn printed(args: &EvalArgs, report: &Report) -> String {
     let mut text = String::new();
     let percent =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", v * 100.0));
@@ -197,7 +198,7 @@ fn told(args: &EvalArgs, report: &Report) -> String {
         let (wer, cer) = (between("transcription.wer"), between("transcription.cer"));
         let _ = writeln!(
             text,
-            "words wrong       {}{wer}{clean}\ncharacters wrong  {}{cer}",
+            "WER               {}{wer}{clean}\nCER               {}{cer}",
             percent(t.wer),
             percent(t.cer)
         );
@@ -206,7 +207,7 @@ fn told(args: &EvalArgs, report: &Report) -> String {
         let (leak, over) = (between("redaction.leaked_chars"), between("redaction.over_masked_chars"));
         let _ = writeln!(
             text,
-            "let through       {}{leak}\ntaken too much    {}{over}\nprecision, recall {}, {}; F2 {}",
+            "leaked            {}{leak}\nover-masked       {}{over}\nprecision, recall {}, {}; F2 {}",
             percent(r.all.leaked_chars),
             percent(r.over_masked_chars),
             number(r.all.precision),
@@ -264,26 +265,26 @@ fn told(args: &EvalArgs, report: &Report) -> String {
 }
 
 /// Whether it was good enough: the exit code, after a line for each thing that was not.
-fn verdict(args: &EvalArgs, report: &Report, out: &mut dyn Write) -> Result<u8, Stopped> {
+fn verdict(args: &EvalArgs, report: &Report, out: &mut dyn Write) -> Result<Exit, Stopped> {
     let value = serde_json::to_value(report).map_err(|error| StageError::new(error.to_string()))?;
-    let mut code = 0;
+    let mut code = Exit::Fine;
     for condition in &args.fail_if {
         match condition.holds(&value) {
             Ok(None) => {}
             Ok(Some(Broken { condition, figure, value })) => {
                 let _ = writeln!(out, "failed            {condition}: {figure} is {value}");
-                code = NOT_GOOD_ENOUGH;
+                code = Exit::NotGoodEnough;
             }
             Err(error) => {
                 eprintln!("error: {error}");
-                return Err(Stopped(2));
+                return Err(Stopped(Exit::CouldNotLook));
             }
         }
     }
     let worse = report.comparison.iter().flat_map(|c| &c.figures).filter(|d| d.regression);
     for d in worse.filter(|_| args.fail_on_regression) {
         let _ = writeln!(out, "failed            {} is {}, was {}", d.figure, d.value, d.baseline);
-        code = NOT_GOOD_ENOUGH;
+        code = Exit::NotGoodEnough;
     }
     Ok(code)
 }

@@ -7,7 +7,8 @@ use std::io::Write;
 use clap::Args;
 use headwater_runtime::explain::{ENTRIES, explain, similar};
 
-use crate::pipeline::{COULD_NOT_LOOK, FINE, answer};
+use crate::exit::Exit;
+use crate::pipeline::answer;
 use crate::table::align;
 
 /// What the command line says.
@@ -18,17 +19,17 @@ pub struct ExplainArgs {
 }
 
 /// Explains a code; gives the exit code.
-pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> u8 {
+pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Exit {
     let Some(code) = &args.code else {
         let list: Vec<_> = ENTRIES.iter().map(|e| vec![e.code.to_owned(), e.title().to_owned()]).collect();
-        return answer(out, &align(&list), FINE);
+        return answer(out, &align(&list), Exit::Fine);
     };
     if let Some(entry) = explain(code) {
-        return answer(out, entry.text, FINE);
+        return answer(out, entry.text, Exit::Fine);
     }
     match similar(code) {
         Some(near) => eprintln!("error: there is no code {code}; did you mean {near}?"),
         None => eprintln!("error: there is no code {code}; `headwater explain` lists all"),
     }
-    COULD_NOT_LOOK
+    Exit::CouldNotLook
 }

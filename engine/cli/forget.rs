@@ -1,41 +1,43 @@
 //! The verbs `forget` and `adapter forget`: a device that took part is forgotten while the pipeline is at rest.
 //!
-//! In: a pipeline and the device's name. Out: its share of what was learnt taken out, or all of it learnt anew without the device; its
+//! In: a pipeline and the device's name. Out: its share of what was learned taken out, or all of it trained from scratch without the device; its
 //! rows in state, log of live input, quarantine, stores and recordings unreadable for good; and a receipt that says what was done and
 //! what was not. Done twice, it ends as done once: what was cut off is begun again.
 
-mod kept;
-mod learnt;
+pub(crate) mod kept;
+mod trained;
 
 use std::io::Write;
 use std::sync::Arc;
 
-use headwater_contract::{Contribution, Input, Kind, Result, Site, StageError};
+use headwater_contract::{Erasure, Escaped, HostEnv, Input, Result, StageError, StageFactory, quoted};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, BeforeForgetting};
-use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
+use headwater_vault::{AuditAction, AuditLog, KeyFile, real_disk};
 
-use crate::quarantine::{self, Keeper};
+use crate::elsewhere::may_keep_rows;
+use crate::exit::{self, Exit};
+use crate::quarantine::{self, QuarantineLog};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
 use crate::vault_error::of_vault;
 
-/// How a device is taken out of what was learnt.
+/// How a device is taken out of what was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// What it gave is taken out of the sums; what others learnt from it stays.
+    /// What it gave is taken out of the sums; what others learned from it stays.
     TakeOut,
-    /// All is learnt anew from recorded input, as if the device had never been there.
+    /// All is trained from scratch from recorded input, as if the device had never been there.
     Retrain,
 }
 
 /// Where a device is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// In what was learnt, and in the state of the pipeline.
-    Learnt,
+    /// In what was learned, and in the state of the pipeline.
+    Trained,
     /// In everything that the pipeline keeps on this machine.
     Everything,
 }
@@ -45,7 +47,7 @@ struct Case<'a> {
     plan: &'a Arc<Plan>,
     device: &'a str,
     settings: &'a Settings,
-    site: &'a Site,
+    site: &'a HostEnv,
     /// The verb, for the audit log.
     verb: &'static str,
 }
@@ -54,7 +56,7 @@ struct Case<'a> {
 #[derive(Default)]
 struct Receipt {
     text: String,
-    /// Whether anything of the device was there.
+    /// True if anything of the device was there.
     found: bool,
 }
 
@@ -75,63 +77,59 @@ pub fn run(
     device: &str,
     (way, reach): (Way, Reach),
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     out: &mut dyn Write,
-) -> u8 {
+) -> Exit {
     let plan = match plan_of(args, kinds) {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
     };
     let site = settings.site(&plan.name);
     let verb = match (reach, way) {
-        (Reach::Learnt, Way::TakeOut) => "adapter forget",
-        (Reach::Learnt, Way::Retrain) => "adapter forget --retrain",
+        (Reach::Trained, Way::TakeOut) => "adapter forget",
+        (Reach::Trained, Way::Retrain) => "adapter forget --retrain",
         (Reach::Everything, Way::TakeOut) => "forget",
         (Reach::Everything, Way::Retrain) => "forget --retrain",
     };
     let case = Case { plan: &plan, device, settings, site: &site, verb };
     let mut receipt = Receipt::default();
-    receipt.line("forgotten", format!("{device}, in the pipeline {}", plan.name));
+    receipt.line("forgotten", format!("{}, in the pipeline {}", Escaped(device), plan.name));
     let nothing_yet = receipt.text.len();
     let done = match reach {
-        Reach::Learnt => case.learnt(way, &mut receipt).map(|()| case.left(way, &mut receipt)),
+        Reach::Trained => case.trained(way, &mut receipt).map(|()| case.left(way, &mut receipt)),
         Reach::Everything => case.everything(way, &mut receipt),
     };
     // What was done before a mistake was done.
-    if done.is_ok() && !receipt.found {
-        receipt.line("not found", "nothing of a device of this name was kept: is it spelled so?");
-    }
     if done.is_ok() || (reach == Reach::Everything && receipt.text.len() > nothing_yet) {
         receipt.line("written down", settings.state.join("audit.log").display());
-        if let Err(error) = out.write_all(receipt.text.as_bytes()) {
-            eprintln!("error: the output: {error}");
-            return 1;
-        }
+        // That it could not be written is remembered by the output, which says so at the end.
+        let _ = out.write_all(receipt.text.as_bytes());
     }
     match done {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("error: {error}");
-            1
+        Ok(()) if receipt.found => Exit::Fine,
+        Ok(()) => {
+            eprintln!("error: nothing was kept of a device {device:?}: is it spelled so?");
+            Exit::Failed
         }
+        Err(error) => exit::fails(&error, Exit::Failed),
     }
 }
 
 impl Case<'_> {
-    fn learnt(&self, way: Way, receipt: &mut Receipt) -> Result {
+    fn trained(&self, way: Way, receipt: &mut Receipt) -> Result {
         run::ready(self.plan, self.site).map_err(all)?;
         match way {
-            Way::TakeOut => learnt::take_out(self, receipt),
-            Way::Retrain => learnt::retrain(self, receipt),
+            Way::TakeOut => trained::take_out(self, receipt),
+            Way::Retrain => trained::retrain(self, receipt),
         }
     }
 
     fn everything(&self, way: Way, receipt: &mut Receipt) -> Result {
         let known = Folder::is_there(self.site);
         if known && learns(self.plan) {
-            self.learnt(way, receipt)?;
+            self.trained(way, receipt)?;
         } else {
-            // Whoever works on it has it to himself: that is known before anything is written down.
+            // The verb has the folder to itself: that is known before anything is written down.
             let folder = if known { Some(Folder::open(self.site)?) } else { None };
             self.writer()(self.device)?;
             if let Some(mut folder) = folder {
@@ -146,18 +144,33 @@ impl Case<'_> {
         if learns(self.plan) && known {
             not_done(way, receipt);
         }
-        receipt
-            .line("not done", "its rows in the input itself, and in copies that somebody made of keystores");
+        self.elsewhere(receipt);
+        receipt.line("not done", "its rows in the input itself, and in copies of keystores made by hand");
         Ok(())
     }
 
-    /// What the verb that reaches no further than what was learnt leaves.
+    /// What the verb that reaches no further than what was learned leaves.
     fn left(&self, way: Way, receipt: &mut Receipt) {
         not_done(way, receipt);
         for (path, _) in kept::stores_of(self.plan, self.site) {
-            let path = path.display();
-            let verb = format!("headwater store forget {path} --device {}", self.device);
-            receipt.line("not done", format!("its rows in {path}: {verb}"));
+            let words =
+                format!("store forget {} --device {}", quoted(&path.to_string_lossy()), quoted(self.device));
+            receipt.line(
+                "not done",
+                format!("its rows in {}: {}", path.display(), self.settings.command(&words)),
+            );
+        }
+        self.elsewhere(receipt);
+    }
+
+    /// What stages of the user's own keep is theirs to forget.
+    fn elsewhere(&self, receipt: &mut Receipt) {
+        for stage in may_keep_rows(self.plan) {
+            let (id, kind) = (&stage.id, stage.kind.name());
+            let text = format!(
+                "what the stage `{id}` (`{kind}`, not one of Headwater's own) keeps: forget the device there"
+            );
+            receipt.line("not done", text);
         }
     }
 
@@ -168,18 +181,17 @@ impl Case<'_> {
     /// Makes the device's rows in the quarantine unreadable.
     fn quarantine(&self, receipt: &mut Receipt) -> Result {
         quarantine::recover(self.site)?;
-        let rows = Keeper::open(self.site)?.forget(self.device)?;
+        let rows = QuarantineLog::of(self.site).forget(self.device)?;
         receipt.found(rows);
         receipt.line("quarantine", format!("{rows} rows are unreadable for good"));
         Ok(())
     }
 }
 
-/// Whether a stage of a pipeline learns: it has to be asked before a device is forgotten.
+/// Returns true if a stage of a pipeline learns: it has to be asked before a device is forgotten.
 fn learns(plan: &Plan) -> bool {
     plan.stages.iter().any(|stage| {
-        stage.signature.inputs.iter().any(Input::forgets)
-            || stage.signature.contribution != Contribution::Apart
+        stage.signature.inputs.iter().any(Input::forgets) || stage.signature.erasure != Erasure::Apart
     })
 }
 
@@ -188,7 +200,7 @@ fn not_done(way: Way, receipt: &mut Receipt) {
         "not done",
         match way {
             Way::TakeOut => {
-                "what others learnt from adapters that it had helped to make: --retrain removes that too"
+                "what others learned from adapters that it had helped to make: --retrain removes that too"
             }
             Way::Retrain => {
                 "it is heard again in the next run, unless the members say that its consent is withdrawn"
@@ -204,7 +216,7 @@ pub fn writer(plan: &Plan, settings: &Settings, why: &'static str) -> BeforeForg
     Arc::new(move |device: &str| {
         let log = AuditLog::at(&folder, &key, real_disk());
         let facts = [("pipeline", pipeline.as_str().into()), ("device", device.into()), ("why", why.into())];
-        log.record(Deed::Forget, &facts).map_err(of_vault)
+        log.record(AuditAction::Forget, &facts).map_err(of_vault)
     })
 }
 

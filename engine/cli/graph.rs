@@ -9,10 +9,11 @@ mod svg;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use headwater_contract::{Kind, Label};
+use headwater_contract::{Label, StageFactory};
 use headwater_runtime::plan::{OutPort, Plan, PlanInput};
 
-use crate::pipeline::{FINE, PipelineArgs, answer};
+use crate::exit::Exit;
+use crate::pipeline::{PipelineArgs, answer};
 
 pub use mermaid::mermaid;
 pub use svg::svg;
@@ -39,7 +40,7 @@ pub struct GraphArgs {
 }
 
 /// Draws a pipeline file; gives the exit code.
-pub fn run(args: &GraphArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+pub fn run(args: &GraphArgs, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
     let plan = match args.pipeline.plan(kinds) {
         Ok(plan) => plan,
         Err(code) => return code,
@@ -48,7 +49,7 @@ pub fn run(args: &GraphArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
         Format::Mermaid => mermaid(&plan),
         Format::Svg => svg(&plan),
     };
-    answer(out, &text, FINE)
+    answer(out, &text, Exit::Fine)
 }
 
 /// Rows that flow from one stage to another.
@@ -56,8 +57,10 @@ struct Edge {
     from: usize,
     to: usize,
     label: Label,
-    /// What is written at the line: the port's name where it is not the usual one.
-    port: String,
+    /// What is written at the line, a line each: the port's name where it is not the usual one, the columns of the members.
+    texts: Vec<String>,
+    /// Whether its rows come back: it closes a cycle.
+    back: bool,
 }
 
 fn edges(plan: &Plan) -> Vec<Edge> {
@@ -74,21 +77,20 @@ fn edges(plan: &Plan) -> Vec<Edge> {
                 let (name, label) = output.unwrap_or(("", input.label));
                 let named = if port.port == OutPort::Out(0) { "" } else { name };
                 let target = if at == 0 { String::new() } else { format!("to {}", input.name) };
-                let joined = joined(plan, input);
-                let port = format!("{named} {target} {joined}").trim().replace("  ", " ");
-                edges.push(Edge { from, to, label, port });
+                let port = format!("{named} {target}").trim().to_owned();
+                let texts = std::iter::once(port).chain(joined(plan, input)).filter(|text| !text.is_empty());
+                // Stages stand in the order of the flow, so that a line to an earlier one closes a cycle.
+                edges.push(Edge { from, to, label, texts: texts.collect(), back: to <= from });
             }
         }
     }
     edges
 }
 
-/// The columns that an input gets from the members: `+ gateway`.
-fn joined(plan: &Plan, input: &PlanInput) -> String {
+/// The columns that an input gets from the members: `joined: gateway`.
+fn joined(plan: &Plan, input: &PlanInput) -> Option<String> {
     let names = plan.members.as_ref().zip(input.asks.as_ref()).map(|(members, asks)| members.names(asks));
-    names
-        .filter(|names| !names.is_empty())
-        .map_or(String::new(), |names| format!("joined: {}", names.join(", ")))
+    names.filter(|names| !names.is_empty()).map(|names| format!("joined: {}", names.join(", ")))
 }
 
 /// The colour of a label: from warm to cool as rows get less private.

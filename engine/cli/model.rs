@@ -15,7 +15,8 @@ use headwater_runtime::check::similar::{all_of, nearest};
 use headwater_stages::train::model::Base;
 use headwater_stages::transcribe::recogniser;
 
-use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES, answer};
+use crate::exit::{self, Exit};
+use crate::pipeline::answer;
 use crate::table::align;
 
 /// What to do about models.
@@ -35,7 +36,7 @@ pub enum ModelVerb {
         #[arg(long, value_name = "DIR", default_value = "datasets/models", value_hint = ValueHint::DirPath)]
         into: PathBuf,
     },
-    /// Tell what the model in a folder or file is, and what it can be used for
+    /// Say what the model in a folder or file is, and what it can be used for
     Check {
         /// A folder in Hugging Face's layout, or a GGUF file
         #[arg(value_hint = ValueHint::AnyPath)]
@@ -44,21 +45,18 @@ pub enum ModelVerb {
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &ModelVerb, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &ModelVerb, out: &mut dyn Write) -> Exit {
     match verb {
-        ModelVerb::Ls { into } => with_catalogue(|catalogue| answer(out, &list(catalogue, into), FINE)),
+        ModelVerb::Ls { into } => with_catalogue(|catalogue| answer(out, &list(catalogue, into), Exit::Fine)),
         ModelVerb::Get { name, into } => with_catalogue(|catalogue| get(catalogue, name, into, out)),
         ModelVerb::Check { path } => check(path, out),
     }
 }
 
-fn with_catalogue(work: impl FnOnce(&Catalogue) -> u8) -> u8 {
+fn with_catalogue(work: impl FnOnce(&Catalogue) -> Exit) -> Exit {
     match Catalogue::shipped() {
         Ok(catalogue) => work(&catalogue),
-        Err(error) => {
-            eprintln!("error: {error}");
-            COULD_NOT_LOOK
-        }
+        Err(error) => exit::fails(&error, Exit::CouldNotLook),
     }
 }
 
@@ -72,7 +70,7 @@ fn list(catalogue: &Catalogue, into: &Path) -> String {
     align(&std::iter::once(titles).chain(catalogue.models().iter().map(row)).collect::<Vec<_>>())
 }
 
-fn get(catalogue: &Catalogue, name: &str, into: &Path, out: &mut dyn Write) -> u8 {
+fn get(catalogue: &Catalogue, name: &str, into: &Path, out: &mut dyn Write) -> Exit {
     let Some(model) = catalogue.get(name) else {
         let names = || catalogue.models().iter().map(|m| m.name.as_str());
         let help = match nearest(name, names()) {
@@ -80,43 +78,42 @@ fn get(catalogue: &Catalogue, name: &str, into: &Path, out: &mut dyn Write) -> u
             None => format!("there is {}", all_of(names())),
         };
         eprintln!("error: there is no model `{name}` to fetch; {help}");
-        return COULD_NOT_LOOK;
+        return Exit::CouldNotLook;
     };
     match fetch::fetch(model, into) {
         Ok(fetch::Fetched { file, was_here }) => {
             let what = if was_here { "was here already" } else { "is here" };
             let text = format!("{name} {what}: {} ({})\n", file.display(), megabytes(model.bytes));
-            answer(out, &text, FINE)
+            answer(out, &text, Exit::Fine)
         }
-        Err(error) => {
-            eprintln!("error: {error}");
-            COULD_NOT_LOOK
-        }
+        Err(error) => exit::fails(&error, Exit::CouldNotLook),
     }
 }
 
-fn check(path: &Path, out: &mut dyn Write) -> u8 {
+fn check(path: &Path, out: &mut dyn Write) -> Exit {
     if !path.exists() {
         eprintln!("error: `{}` does not exist; expected a folder or a GGUF file", path.display());
-        return COULD_NOT_LOOK;
+        return Exit::CouldNotLook;
     }
     if path.join("preprocessor_config.json").is_file() {
         return match recogniser::Model::load(path, recogniser::Options::default()) {
-            Ok(_) => {
-                answer(out, &format!("kind  Whisper\npath  {}\nuse   transcribe\n", path.display()), FINE)
-            }
+            Ok(_) => answer(
+                out,
+                &format!("kind  Whisper\npath  {}\nuse   transcribe\n", path.display()),
+                Exit::Fine,
+            ),
             Err(error) => mistakes(&error),
         };
     }
     match Base::open(path) {
-        Ok(base) => answer(out, &described(&base, path), FINE),
+        Ok(base) => answer(out, &described(&base, path), Exit::Fine),
         Err(error) => mistakes(&error),
     }
 }
 
-fn mistakes(error: &dyn std::error::Error) -> u8 {
+fn mistakes(error: &dyn std::error::Error) -> Exit {
     eprintln!("error: {error}");
-    MISTAKES
+    Exit::Failed
 }
 
 fn described(base: &Base, path: &Path) -> String {

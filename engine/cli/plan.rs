@@ -7,12 +7,13 @@ use std::io::Write;
 use arrow::datatypes::Schema;
 use clap::Args;
 use headwater_contract::units::show_duration;
-use headwater_contract::{Kind, Order, Work, identity};
+use headwater_contract::{Order, StageFactory, Work, identity};
 use headwater_runtime::check::column::type_name;
+use headwater_runtime::membership::members::{MemberSource, Members};
 use headwater_runtime::plan::{EpochRule, Plan, PlanInput, PlanStage, RejectedTo, RoundRule};
-use headwater_runtime::relations::members::{Given, Members};
 
-use crate::pipeline::{FINE, PipelineArgs, answer};
+use crate::exit::Exit;
+use crate::pipeline::{PipelineArgs, answer};
 use crate::table::align;
 
 /// What the command line says.
@@ -24,9 +25,9 @@ pub struct PlanArgs {
 }
 
 /// Shows the plan of a pipeline file; gives the exit code.
-pub fn run(args: &PlanArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
+pub fn run(args: &PlanArgs, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
     match args.pipeline.plan(kinds) {
-        Ok(plan) => answer(out, &describe(&plan), FINE),
+        Ok(plan) => answer(out, &describe(&plan), Exit::Fine),
         Err(code) => code,
     }
 }
@@ -59,8 +60,8 @@ pub fn describe(plan: &Plan) -> String {
 /// Who the members are, and what changes them.
 fn members_line(plan: &Plan, members: &Members) -> String {
     let given = match &members.given {
-        Given::Table(path) => path.display().to_string(),
-        Given::Devices(devices) => format!("{} in the file", devices.len()),
+        MemberSource::Table(path) => path.display().to_string(),
+        MemberSource::Devices(devices) => format!("{} in the file", devices.len()),
     };
     let changes = match (members.changes, plan.round) {
         (None, _) => String::new(),
@@ -102,8 +103,8 @@ fn input_line(plan: &Plan, stage: &PlanStage, at: usize, input: &PlanInput) -> [
         route += ", sorted";
     }
     match stage.signature.work {
-        Work::Rows(threads) => route = format!("{route}, {threads} threads"),
-        Work::Lane => route += ", own thread",
+        Work::Pool(threads) => route = format!("{route}, {threads} threads"),
+        Work::Thread => route += ", own thread",
         Work::Inline => (),
     }
     if declared.is_some_and(|i| i.feedback) {

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use clap::{Subcommand, ValueHint};
-use headwater_contract::{Mark, Result, Site, StageError};
+use headwater_contract::{Barrier, HostEnv, Result, StageError};
 use headwater_runtime::check::column::type_name;
-use headwater_runtime::cluster::Facts;
+use headwater_runtime::cluster::Fingerprint;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run;
 use headwater_vault::{
-    AuditLog, Deed, KeyFile, Recorded, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingHead,
-    RecordingWriter, Unfinished, real_disk,
+    AuditAction, AuditLog, KeyFile, RecordedEnd, RecordedPort, RecordedTotals, Recording, RecordingEntry,
+    RecordingHead, RecordingWriter, UnfinishedPolicy, real_disk,
 };
 
+use crate::exit::{self, Exit};
 use crate::site::Settings;
 use crate::state::line_of;
 use crate::vault_error::of_vault;
@@ -66,7 +67,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Something is in that folder already, or it cannot be written.
-    pub fn begin(plan: &Plan, site: &Site, folder: Option<&Path>, facts: Facts) -> Result<Self> {
+    pub fn begin(plan: &Plan, site: &HostEnv, folder: Option<&Path>, facts: Fingerprint) -> Result<Self> {
         let folder = folder.map_or_else(|| next_folder(site), |folder| Ok(folder.to_owned()))?;
         let port = |at| {
             let (columns, label) = plan.rows_of(at)?;
@@ -98,7 +99,7 @@ impl run::Recorder for Recorder {
         self.writer.as_mut().ok_or_else(ended)?.rows(port, rows).map_err(unrecorded)
     }
 
-    fn closed(&mut self, mark: &Mark) -> Result<()> {
+    fn closed(&mut self, mark: &Barrier) -> Result<()> {
         let end = RecordedEnd {
             epoch: mark.epoch.0,
             round: mark.round.0,
@@ -114,20 +115,20 @@ impl run::Recorder for Recorder {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn below(site: &Site) -> Result<Vec<PathBuf>> {
+pub fn below(site: &HostEnv) -> Result<Vec<PathBuf>> {
     Ok(numbers(site)?.into_iter().map(|number| numbered(site, number)).collect())
 }
 
 /// The first number after those that are there.
-fn next_folder(site: &Site) -> Result<PathBuf> {
+fn next_folder(site: &HostEnv) -> Result<PathBuf> {
     Ok(numbered(site, numbers(site)?.last().map_or(1, |last| last + 1)))
 }
 
-fn numbered(site: &Site, number: u64) -> PathBuf {
+fn numbered(site: &HostEnv, number: u64) -> PathBuf {
     site.state.join("recordings").join(format!("{number:06}"))
 }
 
-fn numbers(site: &Site) -> Result<BTreeSet<u64>> {
+fn numbers(site: &HostEnv) -> Result<BTreeSet<u64>> {
     let all = site.state.join("recordings");
     match std::fs::read_dir(&all) {
         Ok(entries) => {
@@ -139,19 +140,16 @@ fn numbers(site: &Site) -> Result<BTreeSet<u64>> {
 }
 
 /// Carries out what is asked; gives the exit code.
-pub fn run(verb: &RecordingVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &RecordingVerb, settings: &Settings, out: &mut dyn Write) -> Exit {
     let done = match verb {
         RecordingVerb::Show { folder } => show(folder, settings, out),
         RecordingVerb::Verify { folder } => verify(folder, settings, out),
         RecordingVerb::Forget { folder, device } => forget(folder, device, settings, out),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        1
-    })
+    done.unwrap_or_else(|error| exit::fails(&error, Exit::Failed))
 }
 
-fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let recording = Recording::open_complete(folder, &KeyFile::at(&settings.key_file)).map_err(of_vault)?;
     let RecordingHead { pipeline, facts, ports } = recording.head();
     let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
@@ -159,11 +157,11 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
     let mut entries = recording.entries();
     for entry in &mut entries {
         match entry.map_err(of_vault)? {
-            Recorded::Rows { port, rows: Some(batch) } => {
+            RecordingEntry::Rows { port, rows: Some(batch) } => {
                 *rows.entry(port).or_default() += batch.num_rows() as u64;
             }
-            Recorded::Rows { .. } => {}
-            Recorded::End(end) => last = Some(end),
+            RecordingEntry::Rows { .. } => {}
+            RecordingEntry::End(end) => last = Some(end),
         }
     }
     let mut text = format!("pipeline   {pipeline}\n");
@@ -177,7 +175,7 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
     text += &match last {
         None => "epochs     none\n".to_owned(),
         Some(end) => {
-            let ended = match recording.broken_off() {
+            let ended = match recording.truncation() {
                 Some(_) => "complete",
                 None if end.end_of_input => "to the end of the input",
                 None => "stopped before the end of the input",
@@ -185,12 +183,12 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
             format!("epochs     {}, the last in round {}; {ended}\n", entries.totals().ends, end.round)
         }
     };
-    if let Some(place) = recording.broken_off() {
+    if let Some(place) = recording.truncation() {
         let how = match place.last {
             Some(_) => "; replay --complete-epochs plays what is counted here",
             None => "",
         };
-        text += &format!("unfinished {}: {}{how}\n", place.path.display(), place.told());
+        text += &format!("unfinished {}: {}{how}\n", place.path.display(), place.describe());
     }
     if entries.forgotten() > 0 {
         text += &format!("forgotten  {} parts of devices whose key is gone\n", entries.forgotten());
@@ -201,7 +199,7 @@ fn show(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
     written(out, &text)
 }
 
-fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let key = KeyFile::at(&settings.key_file);
     let checks = Recording::verify(folder, &key).map_err(of_vault)?;
     let text: String = checks.iter().map(line_of).collect();
@@ -212,37 +210,38 @@ fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<u8>
     let whole = whole
         .and_then(|recording| recording.entries().try_for_each(|entry| entry.map(drop)).map_err(of_vault));
     match whole {
-        Ok(()) => Ok(u8::from(damaged)),
-        Err(_) if damaged => Ok(1),
+        Ok(()) => Ok(Exit::of_mistakes(damaged)),
+        Err(_) if damaged => Ok(Exit::Failed),
         // It goes on, or was killed: what is there is as it was written.
         Err(error) => {
             let Some(place) = broken_off(folder, &key)? else { return Err(error) };
             written(out, &format!("unfinished {place}; replay --complete-epochs plays what is complete\n"))?;
-            Ok(1)
+            Ok(Exit::Failed)
         }
     }
 }
 
 /// Where a recording ends that has no end, if it does.
 fn broken_off(folder: &Path, key: &KeyFile) -> Result<Option<String>> {
-    let recording = Recording::find(folder, key, Unfinished::CompleteEpochs).map_err(of_vault)?;
-    let place = recording.as_ref().and_then(Recording::broken_off);
-    Ok(place.map(|place| format!("{}: {}", place.path.display(), place.told())))
+    let recording = Recording::find(folder, key, UnfinishedPolicy::CompleteEpochs).map_err(of_vault)?;
+    let place = recording.as_ref().and_then(Recording::truncation);
+    Ok(place.map(|place| format!("{}: {}", place.path.display(), place.describe())))
 }
 
-fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn forget(folder: &Path, device: &str, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let key = KeyFile::at(&settings.key_file);
     // Before the deed: what is not written down is not done.
     let facts = [("recording", folder.display().to_string().into()), ("device", device.into())];
-    AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Forget, &facts).map_err(of_vault)?;
+    AuditLog::at(&settings.state, &key, real_disk()).record(AuditAction::Forget, &facts).map_err(of_vault)?;
     let known = Recording::forget(folder, &key, real_disk(), device).map_err(of_vault)?;
-    written(
-        out,
-        if known { "forgotten: its rows cannot be read any more\n" } else { "it has no rows there\n" },
-    )
+    if known {
+        return written(out, "forgotten: its rows cannot be read any more\n");
+    }
+    eprintln!("error: no row of a device {device:?} is in {}: is it spelled so?", folder.display());
+    Ok(Exit::Failed)
 }
 
-fn written(out: &mut dyn Write, text: &str) -> Result<u8> {
+fn written(out: &mut dyn Write, text: &str) -> Result<Exit> {
     out.write_all(text.as_bytes()).map_err(|e| StageError::new(format!("the output: {e}")))?;
-    Ok(0)
+    Ok(Exit::Fine)
 }

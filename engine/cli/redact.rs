@@ -12,6 +12,8 @@ use std::path::Path;
 use headwater_stages::redact::{Entities, Profile, Scanner, Style, catalogue};
 use scan::{BUFFERED, Input, Offsets, Output, ScanOptions, scan};
 
+use crate::exit::{self, Exit};
+
 /// The verbs of `headwater redact`.
 #[derive(Debug, clap::Subcommand)]
 pub enum RedactVerb {
@@ -40,31 +42,24 @@ pub enum RedactVerb {
     },
     /// Read texts in which the operator "encrypt" sealed values, and write them with the values
     Reveal,
-    /// List the kinds of personal data: what each is, what tells it, what is said before it
+    /// List the kinds of personal data: what each is, by what it is recognised, what is said before it
     Kinds,
 }
 
 /// Carries a verb out; gives the exit code.
-pub fn run(verb: &RedactVerb, key_file: &Path, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &RedactVerb, key_file: &Path, out: &mut dyn Write) -> Exit {
     let done = match verb {
         RedactVerb::Scan { json, offsets, profile, style } => {
             return scan_standard_input(out, *json, offsets, scanner(profile, style));
         }
         RedactVerb::Explain { text, profile } => {
-            explain::explain(&scanner(profile, "tag"), text, out, explain::Colours::of_terminal()).map(|()| 0)
+            explain::explain(&scanner(profile, "tag"), text, out, explain::Colours::of_terminal())
+                .map(|()| Exit::Fine)
         }
         RedactVerb::Reveal => reveal::run(io::stdin().lock(), key_file, out),
-        RedactVerb::Kinds => write!(out, "{}", catalogue::markdown()).map(|()| 0),
+        RedactVerb::Kinds => write!(out, "{}", catalogue::markdown()).map(|()| Exit::Fine),
     };
-    done.unwrap_or_else(told)
-}
-
-fn told(error: io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return 0;
-    }
-    eprintln!("error: {error}");
-    2
+    done.unwrap_or_else(|error| exit::fails(&error, Exit::CouldNotLook))
 }
 
 fn scanner(profile: &str, style: &str) -> Scanner {
@@ -72,7 +67,7 @@ fn scanner(profile: &str, style: &str) -> Scanner {
     Scanner::new(profile, if style == "num" { Style::Num } else { Style::Tag }, Entities::usual())
 }
 
-fn scan_standard_input(out: &mut dyn Write, json: bool, offsets: &str, scanner: Scanner) -> u8 {
+fn scan_standard_input(out: &mut dyn Write, json: bool, offsets: &str, scanner: Scanner) -> Exit {
     let output = match (json, offsets) {
         (true, "chars") => Output::Spans(Offsets::Chars),
         (true, _) => Output::Spans(Offsets::Bytes),
@@ -89,6 +84,6 @@ fn scan_standard_input(out: &mut dyn Write, json: bool, offsets: &str, scanner: 
             }
             report.exit_code()
         }
-        Err(error) => told(error),
+        Err(error) => exit::fails(&error, Exit::CouldNotLook),
     }
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueHint};
-use headwater_contract::{Kind, Label, Result, StageError, toml};
+use headwater_contract::{Label, Result, StageError, StageFactory, toml};
 use headwater_runtime::plan::{Plan, PortRef};
 use headwater_stages::replay::{self, word_of};
-use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, Unfinished};
+use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, UnfinishedPolicy};
 
+use crate::exit::Exit;
 use crate::run::{Memory, RunArgs, plan_of, run_plan};
 use crate::site::Settings;
 use crate::vault_error::of_vault;
@@ -46,7 +47,7 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Whether some rows are left out.
+    /// True if some rows are excluded.
     fn chooses(&self) -> bool {
         !self.devices.is_empty() || self.since.is_some() || self.until.is_some() || self.split.is_some()
     }
@@ -56,18 +57,18 @@ impl ReplayArgs {
 const APART: &str = "replays";
 
 /// Runs a pipeline over a recording; gives the exit code.
-pub fn run(args: &ReplayArgs, run: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
+pub fn run(args: &ReplayArgs, run: &RunArgs, settings: &Settings, kinds: &[StageFactory]) -> Exit {
     let mut plan = match plan_of(run, kinds) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
     if let Err(error) = swap(&mut plan, args, settings) {
         eprintln!("error: {error}");
-        return 1;
+        return Exit::Failed;
     }
     let mut apart = settings.clone();
     apart.state = settings.state.join(APART);
-    run_plan(run, &apart, Arc::new(plan), Memory::None)
+    run_plan(run, &apart, Arc::new(plan), Memory::None).exit()
 }
 
 /// Puts the recording in the place of every source.
@@ -98,19 +99,19 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
             Some(recording) => Some(fitting(plan, at, recording, args)?),
             None => None,
         };
-        let role = replay::KIND.plan(&options(plan, at, port, args)?).map_err(|wrongs| {
-            let told: Vec<String> = wrongs.iter().map(|w| format!("`{}`: {}", w.option, w.what)).collect();
-            StageError::new(told.join("; "))
+        let role = replay::KIND.plan(&options(plan, at, port, args)?).map_err(|errors| {
+            let message: Vec<String> = errors.iter().map(|w| format!("`{}`: {}", w.option, w.what)).collect();
+            StageError::new(message.join("; "))
         })?;
-        let wrongs: Vec<String> =
-            role.wrongs().iter().map(|w| format!("--{}: {}", w.option, w.what)).collect();
-        if !wrongs.is_empty() {
-            return Err(StageError::new(wrongs.join("; ")));
+        let errors: Vec<String> =
+            role.validate().iter().map(|w| format!("--{}: {}", w.option, w.what)).collect();
+        if !errors.is_empty() {
+            return Err(StageError::new(errors.join("; ")));
         }
         if let Some(stage) = plan.stages.get_mut(at.stage) {
             stage.role = role;
             if args.chooses() {
-                // What was said in recordings that are left out is not to be heard.
+                // What was said in excluded recordings is not to be heard.
                 stage.options.remove("path");
             }
         }
@@ -121,16 +122,16 @@ fn swap(plan: &mut Plan, args: &ReplayArgs, settings: &Settings) -> Result<()> {
 /// The recording that is played; nothing if it is a store. One that was never ended is refused unless its complete epochs are asked for.
 fn recording(args: &ReplayArgs, settings: &Settings) -> Result<Option<Recording>> {
     let (key, asked) = (KeyFile::at(&settings.key_file), args.complete_epochs);
-    let found = Recording::find(&args.from, &key, Unfinished::CompleteEpochs).map_err(of_vault)?;
-    let Some(place) = found.as_ref().and_then(Recording::broken_off) else { return Ok(found) };
-    let told = format!("{}: {}", place.path.display(), place.told());
+    let found = Recording::find(&args.from, &key, UnfinishedPolicy::CompleteEpochs).map_err(of_vault)?;
+    let Some(place) = found.as_ref().and_then(Recording::truncation) else { return Ok(found) };
+    let message = format!("{}: {}", place.path.display(), place.describe());
     if place.last.is_none() {
-        return Err(StageError::new(told));
+        return Err(StageError::new(message));
     }
     if !asked {
-        return Err(StageError::new(told).help("to play what is complete: --complete-epochs"));
+        return Err(StageError::new(message).help("to play what is complete: --complete-epochs"));
     }
-    tracing::warn!("{told}; its {} complete epochs are played", place.epochs);
+    tracing::warn!("{message}; its {} complete epochs are played", place.epochs);
     Ok(found)
 }
 

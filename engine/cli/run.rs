@@ -1,10 +1,11 @@
-//! The verb `run`: check, make ready, run, and tell what happened.
+//! The verb `run`: check, make ready, run, and print what happened.
 //!
 //! In: a pipeline file and the settings. Out: a live display or log lines while it runs, a summary at the end, the same as
 //! JSON on request. Signals: the first drains the open epochs, the second stops at once.
 
 mod display;
-mod hearing;
+mod ending;
+mod folders;
 mod heartbeat;
 mod processes;
 mod room;
@@ -12,6 +13,7 @@ pub(crate) mod rounds;
 mod scrape;
 pub mod summary;
 pub(crate) mod supervise;
+mod word_errors;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -20,26 +22,32 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use headwater_contract::units::Epoch;
-use headwater_contract::{Kind, Site};
+use headwater_contract::{HostEnv, StageFactory};
 use headwater_runtime::check::{self, Settings as CheckSettings};
-use headwater_runtime::commit::{self, Life};
+use headwater_runtime::cluster;
+use headwater_runtime::commit::{self, Attempt};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{self, Report, RunOptions};
 use headwater_runtime::watch::Watch;
-use headwater_runtime::{cluster, diagnostic};
 
+pub use ending::Ended;
+use ending::{exit_of, judged};
 pub use processes::ClusterArgs;
-use processes::Company;
+use processes::ProcessGroup;
 pub(crate) use processes::private_folder;
 pub(crate) use scrape::address as metrics_address;
 
-use crate::forget;
-use crate::quarantine::{Keeper, KeptCounts};
+use crate::colour;
+use crate::exit::Exit;
+use crate::output::StandardOutput;
+use crate::pipeline::answer;
+use crate::quarantine::{KeptCounts, QuarantineLog};
 use crate::recording::Recorder;
 use crate::site::Settings;
-use crate::state::{self, Fresh};
+use crate::state::{self, Fresh, dropping};
 use crate::tap::serve::Serving;
+use crate::{forget, log};
 
 /// What the command line says of a run.
 #[derive(Clone, Debug, Default)]
@@ -60,43 +68,36 @@ pub struct RunArgs {
     pub log_json: bool,
     /// No display, no table.
     pub quiet: bool,
-    /// Whether it begins anew.
+    /// True if it begins from scratch.
     pub fresh: Fresh,
-    /// Stages whose state begins anew.
+    /// Stages whose state begins from scratch.
     pub drop_state: Vec<String>,
+    /// True if what is kept of them may be deleted.
+    pub yes: bool,
     /// The processes it runs in.
     pub cluster: ClusterArgs,
 }
 
-/// Exit code of a run or check that found mistakes or failed.
-const FAILED: u8 = 1;
-/// Exit code when there was nothing to look at.
-const COULD_NOT_LOOK: u8 = 2;
-/// Exit code of a run that another process ended, and of every life of a supervised run that ended early.
-const FELL: u8 = 3;
-/// What a life gives that failed where the next one may not: no process ends with it.
-const AGAIN: u8 = u8::MAX;
-
 /// Runs a pipeline; gives the exit code.
-pub fn run(args: &RunArgs, settings: &Settings, kinds: &[Kind]) -> u8 {
+pub fn run(args: &RunArgs, settings: &Settings, kinds: &[StageFactory]) -> Exit {
     if let Some(supervisor) = &args.cluster.heartbeat
         && let Err(error) = heartbeat::beat(supervisor)
     {
         eprintln!("error: the supervisor is gone: {error}");
-        return FELL;
+        return Exit::Lost;
     }
     let plan = match plan_of(args, kinds) {
         Ok(plan) => Arc::new(plan),
         Err(code) => return code,
     };
     match run_plan(args, settings, plan, Memory::Kept) {
-        // By now everything of the life that failed is dropped, the lock of its state folder too.
-        AGAIN => supervise::go_on(),
-        code => code,
+        // By now everything of the attempt that failed is dropped, the lock of its state folder too.
+        Ended::MayGoOn => supervise::go_on(),
+        Ended::With(exit) => exit,
     }
 }
 
-/// Whether a run is one of its pipeline's lives.
+/// True if a run is one of its pipeline's attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
     /// It goes on from the last one, and leaves what the next one needs.
@@ -105,18 +106,18 @@ pub enum Memory {
     None,
 }
 
-/// Runs a plan; gives the exit code.
-pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>, memory: Memory) -> u8 {
-    let company = match Company::of(&args.cluster, settings) {
-        Ok(company) => company,
+/// Runs a plan.
+pub fn run_plan(args: &RunArgs, settings: &Settings, plan: Arc<Plan>, memory: Memory) -> Ended {
+    let group = match ProcessGroup::of(&args.cluster, settings) {
+        Ok(group) => group,
         Err(wrong) => {
             eprintln!("error: {wrong}");
-            return COULD_NOT_LOOK;
+            return Ended::With(Exit::CouldNotLook);
         }
     };
-    match company.as_ref().filter(|company| !company.is_home()) {
-        Some(company) => run_away(args, &plan, company),
-        None => run_at_home(args, settings, plan, company.as_ref(), memory),
+    match group.as_ref().filter(|group| !group.is_home()) {
+        Some(group) => Ended::With(run_away(args, &plan, group)),
+        None => run_at_home(args, settings, plan, group.as_ref(), memory),
     }
 }
 
@@ -126,15 +127,17 @@ fn tell_all(failures: &[Failure]) {
     }
 }
 
-/// Whether the plan can run here, after a message for all that is missing.
-fn is_ready(plan: &Plan, site: &Site, company: Option<&Company>) -> bool {
-    let fits = company.map_or(Ok(()), |_| run::fits_cluster(plan));
+/// Returns true if the plan can run here, after a message for all that is missing.
+fn is_ready(plan: &Plan, site: &HostEnv, group: Option<&ProcessGroup>) -> bool {
+    let fits = group.map_or(Ok(()), |_| run::fits_cluster(plan));
     let missing = fits.and_then(|()| run::ready(plan, site)).err().unwrap_or_default();
     tell_all(&missing);
-    missing.is_empty()
+    let shared = folders::one_stage_each(plan).err();
+    shared.iter().for_each(|error| eprintln!("error: {error}"));
+    missing.is_empty() && shared.is_none()
 }
 
-/// Whether the folder of the summary is there, which is written when all work is done; told if not.
+/// Returns true if the folder of the summary is there, which is written when all work is done; an error if not.
 fn has_place_for_summary(args: &RunArgs) -> bool {
     let folder =
         args.summary.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
@@ -145,83 +148,98 @@ fn has_place_for_summary(args: &RunArgs) -> bool {
     there
 }
 
-/// The life that a run is. One that follows a fall goes on from there, whatever the first was told to begin anew.
-fn life_of(args: &RunArgs, plan: &Plan, site: &Site, memory: Memory) -> Result<Option<Life>, Vec<Failure>> {
+/// The attempt of this run. One that follows a crash resumes from the last commit, whatever flags the first had.
+fn life_of(
+    args: &RunArgs,
+    plan: &Plan,
+    site: &HostEnv,
+    memory: Memory,
+) -> Result<Option<Attempt>, Vec<Failure>> {
     if memory == Memory::None {
         return Ok(None);
     }
-    let follows = args.cluster.generation.is_some_and(|generation| generation > 0);
     let (fresh, dropped) =
-        if follows { (Fresh::No, Vec::new()) } else { (args.fresh, args.drop_state.clone()) };
+        if args.cluster.follows() { (Fresh::No, Vec::new()) } else { (args.fresh, args.drop_state.clone()) };
     let wrong = |error: headwater_contract::StageError| vec![Failure::new(commit::NAME, error.to_string())];
     let folder = state::for_run(site, fresh).map_err(wrong)?;
-    Life::begin(plan, folder, &dropped).map(Some)
+    if !dropped.is_empty() {
+        let poisoned =
+            |_| wrong(headwater_contract::StageError::new("the lock of the state folder is poisoned"));
+        let mut open = folder.lock().map_err(poisoned)?;
+        let mut quarantine = QuarantineLog::of(site);
+        dropping::hold_nothing_back(plan, &mut open, &dropped, args.yes, &mut quarantine).map_err(wrong)?;
+    }
+    Attempt::begin(plan, folder, &dropped).map(Some)
 }
 
-/// Runs a plan where its input is read, its rows are kept and its summary is told.
+/// Runs a plan where its input is read, its rows are kept and its summary is printed.
 fn run_at_home(
     args: &RunArgs,
     settings: &Settings,
     plan: Arc<Plan>,
-    company: Option<&Company>,
+    group: Option<&ProcessGroup>,
     memory: Memory,
-) -> u8 {
+) -> Ended {
     let site = settings.site(&plan.name);
-    if !is_ready(&plan, &site, company) || !has_place_for_summary(args) {
-        return FAILED;
+    if memory == Memory::Kept && args.cluster.follows() {
+        room::wait(&room::watch(&plan, &site));
     }
-    let life = match life_of(args, &plan, &site, memory) {
-        Ok(life) => life,
+    if !is_ready(&plan, &site, group) || !has_place_for_summary(args) {
+        return Ended::With(Exit::Failed);
+    }
+    let attempt = match life_of(args, &plan, &site, memory) {
+        Ok(attempt) => attempt,
         Err(unfit) => {
             tell_all(&unfit);
-            return FAILED;
+            return Ended::With(Exit::Failed);
         }
     };
-    let keeper = match Keeper::open(&site) {
+    let keeper = match QuarantineLog::of(&site).keeping(settings.quarantine) {
         Ok(keeper) => Arc::new(Mutex::new(keeper)),
         Err(error) => {
             eprintln!("error: quarantine: {error}");
-            return FAILED;
+            return Ended::With(Exit::Failed);
         }
     };
     let recorder = match recorder_of(args, &plan, &site, memory) {
         Ok(recorder) => recorder.map(|recorder| Arc::new(Mutex::new(recorder))),
         Err(error) => {
             eprintln!("error: recording: {error}");
-            return FAILED;
+            return Ended::With(Exit::Failed);
         }
     };
-    let hearing = hearing::Hearing::of(&plan);
+    let word_errors = word_errors::WerCollector::of(&plan);
     let rounds = rounds::Rounds::of(&plan);
-    let lacks_room = room::watch(&plan, &site);
+    let disk_space_check = room::watch(&plan, &site);
     let mut options = RunOptions::new(&plan, site);
-    options.lacks_room = Some(lacks_room);
+    options.disk_space_check = Some(disk_space_check);
     options.workers = settings.workers;
     options.quarantine = Some(keeper.clone());
     options.before_forgetting = Some(forget::writer(&plan, settings, "consent withdrawn"));
     let watch = Arc::new(Watch::default());
     options.watch = Some(watch.clone());
     options.recorder = recorder.clone().map(|recorder| recorder as _);
-    let begun = life.as_ref().map(|life| (life.first_epoch(), life.found_finished()));
+    let begun = attempt.as_ref().map(|attempt| (attempt.first_epoch(), attempt.found_finished()));
     if let (Some(_), Some((first, _))) = (&recorder, &begun)
         && first.0 > 0
     {
         tracing::warn!(
-            "the recording begins at epoch {first}: what stages had learnt before is not in it; --fresh begins anew"
+            "the recording begins at epoch {first}: what stages had learned before is not in it; --fresh begins from scratch"
         );
     }
-    options.life = life;
-    listen(&mut options, hearing.as_ref(), rounds.as_ref());
+    options.attempt = attempt;
+    listen(&mut options, word_errors.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
     let _scrape = match serve_metrics(args, &plan, &options) {
         Ok(scrape) => scrape,
         Err(error) => {
             eprintln!("error: {error}");
-            return FAILED;
+            return Ended::With(Exit::Failed);
         }
     };
-    let outcome = meet(&mut options, args, settings, &plan, company).and_then(|()| {
-        let display = display::Display::start(&plan, &options.metrics, display_style(args));
+    let outcome = meet(&mut options, args, settings, &plan, group).and_then(|()| {
+        let display =
+            display::Display::start(&plan, &options.metrics, &options.stopping, display_style(args));
         let processes = options.cluster.as_ref().map_or(1, |member| member.processes());
         let serving = Serving::begin(&plan, settings, &watch, processes);
         if let Err(error) = &serving {
@@ -229,22 +247,25 @@ fn run_at_home(
         }
         let outcome = run::run(plan.clone(), options);
         drop(display);
+        log::flush();
         outcome
     });
     match outcome {
         Err(failure) => {
             eprintln!("error: {failure}");
-            company.iter().flat_map(|company| company.killed()).for_each(|how| eprintln!("  {how}"));
-            if supervise::may_go_on(&failure, &plan, &args.cluster) {
-                return AGAIN;
+            group.iter().flat_map(|group| group.killed()).for_each(|how| eprintln!("  {how}"));
+            if memory == Memory::Kept && supervise::may_go_on(&failure, &plan, &args.cluster) {
+                return Ended::MayGoOn;
             }
-            code_of(&failure, &args.cluster)
+            Ended::With(exit_of(&failure, &args.cluster))
         }
         Ok(report) => {
-            company.inspect(|company| company.is_done());
+            group.inspect(|group| group.is_done());
             let kept = keeper.lock().map(|k| k.counts()).unwrap_or_default();
-            let code = told(args, settings, &plan, &report, Told { hearing, rounds, kept, begun });
-            code.max(recorder.map_or(0, |recorder| end_recording(args, &recorder)))
+            let exit =
+                summarise(args, settings, &plan, &report, RunOutcome { word_errors, rounds, kept, begun });
+            let exit = exit.max(recorder.map_or(Exit::Fine, |recorder| end_recording(args, &recorder)));
+            Ended::With(exit.max(judged(&plan, &report, settings)))
         }
     }
 }
@@ -253,29 +274,29 @@ fn run_at_home(
 fn recorder_of(
     args: &RunArgs,
     plan: &Plan,
-    site: &Site,
+    site: &HostEnv,
     memory: Memory,
 ) -> headwater_contract::Result<Option<Recorder>> {
     if plan.record.is_empty() || (memory == Memory::None && args.record.is_none()) {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&args.file).unwrap_or_default();
-    let facts = cluster::Facts::of(plan, &text, &[]).map_err(headwater_contract::StageError::new)?;
+    let facts = cluster::Fingerprint::of(plan, &text, &[]).map_err(headwater_contract::StageError::new)?;
     Recorder::begin(plan, site, args.record.as_deref(), facts).map(Some)
 }
 
 /// Ends the recording of a run that has ended well; gives the exit code.
-fn end_recording(args: &RunArgs, recorder: &Mutex<Recorder>) -> u8 {
+fn end_recording(args: &RunArgs, recorder: &Mutex<Recorder>) -> Exit {
     let held = |_| headwater_contract::StageError::new("a thread died while it held it");
     match recorder.lock().map_err(held).and_then(|mut recorder| recorder.finish()) {
         Ok((folder, totals)) if !args.quiet => {
-            println!("recorded   {} rows in {} epochs: {}", totals.rows, totals.ends, folder.display());
-            0
+            let (rows, epochs, folder) = (totals.rows, totals.ends, folder.display());
+            print(&format!("recorded   {rows} rows in {epochs} epochs: {folder}\n"))
         }
-        Ok(_) => 0,
+        Ok(_) => Exit::Fine,
         Err(error) => {
             eprintln!("error: recording: {error}");
-            FAILED
+            Exit::Failed
         }
     }
 }
@@ -289,7 +310,7 @@ fn serve_metrics(
     let Some(address) = args.metrics else { return Ok(None) };
     let stages = plan.stages.iter().map(|stage| stage.id.clone()).collect();
     let page = scrape::Page { pipeline: plan.name.clone(), stages, metrics: options.metrics.clone() };
-    let failed = |e| format!("--metrics {address}: nobody can listen there: {e}");
+    let failed = |e| format!("--metrics {address}: cannot listen there: {e}");
     scrape::Scrape::serve(address, page).map(Some).map_err(failed)
 }
 
@@ -299,46 +320,64 @@ fn meet(
     args: &RunArgs,
     settings: &Settings,
     plan: &Plan,
-    company: Option<&Company>,
+    group: Option<&ProcessGroup>,
 ) -> Result<(), Failure> {
-    let Some(company) = company else { return Ok(()) };
-    let begin = options.life.as_ref().map(Life::first_epoch).unwrap_or_default();
-    company
+    let Some(group) = group else { return Ok(()) };
+    let begin = options.attempt.as_ref().map(Attempt::first_epoch).unwrap_or_default();
+    group
         .start(args, settings)
         .map_err(|e| Failure::new(cluster::NAME, format!("a process cannot be started: {e}")))?;
-    let member = company.join(args, plan, &options.stopping, begin)?;
+    let member = group.join(args, plan, &options.stopping, begin)?;
     options.workers = member.workers();
     options.cluster = Some(Arc::new(member));
     Ok(())
 }
 
-/// Runs a plan as another process than home: it computes, and keeps and tells nothing.
-fn run_away(args: &RunArgs, plan: &Arc<Plan>, company: &Company) -> u8 {
-    let site = Site { away: true, ..Site::default() };
-    if !is_ready(plan, &site, Some(company)) {
-        return FAILED;
+/// Runs a plan as a peer: it computes, and keeps and prints nothing.
+fn run_away(args: &RunArgs, plan: &Arc<Plan>, group: &ProcessGroup) -> Exit {
+    let site = HostEnv { is_peer: true, ..HostEnv::default() };
+    if !is_ready(plan, &site, Some(group)) {
+        return Exit::Failed;
     }
-    let (hearing, rounds) = (hearing::Hearing::away(plan), rounds::Rounds::of(plan));
+    let (word_errors, rounds) = (word_errors::WerCollector::elsewhere(plan), rounds::Rounds::of(plan));
     let mut options = RunOptions::new(plan, site);
-    listen(&mut options, hearing.as_ref(), rounds.as_ref());
+    listen(&mut options, word_errors.as_ref(), rounds.as_ref());
     stop_on_signals(&options.stopping);
-    let ended = company.join(args, plan, &options.stopping, Epoch(0)).and_then(|member| {
+    // The one that was started by home has nothing to say for itself.
+    let said = |what: &str| {
+        if !args.quiet {
+            tracing::info!(target: log::PROGRESS, "{} {what}", group.name());
+        }
+    };
+    let ended = group.join(args, plan, &options.stopping, Epoch(0)).and_then(|member| {
+        said(&format!("joined the run of `{}`, with {} processes", plan.name, member.processes()));
         options.workers = member.workers();
         options.cluster = Some(Arc::new(member));
         run::run(plan.clone(), options)
     });
-    let Err(failure) = ended else { return 0 };
-    if !args.cluster.child {
-        eprintln!("error: {failure}");
+    match ended {
+        Ok(_) => {
+            said("ended: the run is over, process 0 has its summary");
+            Exit::Fine
+        }
+        Err(failure) => {
+            if !args.cluster.child {
+                eprintln!("error: {failure}");
+            }
+            exit_of(&failure, &args.cluster)
+        }
     }
-    code_of(&failure, &args.cluster)
 }
 
 /// Who looks at rows while they pass.
-fn listen(options: &mut RunOptions, hearing: Option<&hearing::Hearing>, rounds: Option<&rounds::Rounds>) {
-    if let Some(hearing) = hearing {
-        options.taps.extend(hearing.taps());
-        options.notes.insert("heard".into(), hearing.notes());
+fn listen(
+    options: &mut RunOptions,
+    word_errors: Option<&word_errors::WerCollector>,
+    rounds: Option<&rounds::Rounds>,
+) {
+    if let Some(word_errors) = word_errors {
+        options.taps.extend(word_errors.taps());
+        options.notes.insert("heard".into(), word_errors.notes());
     }
     if let Some(rounds) = rounds {
         options.taps.extend(rounds.taps());
@@ -346,51 +385,49 @@ fn listen(options: &mut RunOptions, hearing: Option<&hearing::Hearing>, rounds: 
     }
 }
 
-fn code_of(failure: &Failure, cluster: &ClusterArgs) -> u8 {
-    if failure.stage == cluster::NAME || cluster.generation.is_some() { FELL } else { FAILED }
-}
-
-/// What is told of a run beside its report.
-struct Told {
-    hearing: Option<hearing::Hearing>,
+/// The outcome of a run beside its report.
+struct RunOutcome {
+    word_errors: Option<word_errors::WerCollector>,
     rounds: Option<rounds::Rounds>,
     kept: KeptCounts,
-    /// The first epoch of this life, and whether it found its input finished.
+    /// The first epoch of this attempt, and whether it found its input finished.
     begun: Option<(Epoch, bool)>,
 }
 
-/// Tells what a run did; gives the exit code.
-fn told(args: &RunArgs, settings: &Settings, plan: &Plan, report: &Report, told: Told) -> u8 {
-    let Told { hearing, rounds, kept, begun } = told;
-    let errors = hearing.map(hearing::Hearing::finish);
-    let learnt = rounds.map(rounds::Rounds::finish).unwrap_or_default();
-    let drawn = rounds::draw(plan, &learnt);
-    let summary = summary::Summary::new(plan, report, errors, learnt, kept).after(begun);
-    let code = tell(args, plan, settings, &summary);
+/// Prints what a run did; returns the exit code.
+fn summarise(args: &RunArgs, settings: &Settings, plan: &Plan, report: &Report, outcome: RunOutcome) -> Exit {
+    let RunOutcome { word_errors, rounds, kept, begun } = outcome;
+    let from_start = begun.is_none_or(|(first, _)| first.0 == 0);
+    let extent = word_errors::Extent { from_start, stopped: report.stopped };
+    let errors = word_errors.map(|collector| collector.finish(extent));
+    let trained = rounds.map(rounds::Rounds::finish).unwrap_or_default();
+    let drawn = rounds::draw(plan, &trained);
+    let summary = summary::Summary::new(plan, report, errors, trained, kept).after(begun);
+    let exit = tell(args, plan, settings, &summary);
     match drawn {
-        Ok(Some(path)) if !args.quiet => println!("plot       {}", path.display()),
+        Ok(Some(path)) if !args.quiet => drop(print(&format!("plot       {}\n", path.display()))),
         Ok(_) => {}
         // The run itself is done: what it made stays.
         Err(error) => tracing::warn!(%error, "the plot could not be drawn"),
     }
-    code
+    exit
+}
+
+fn print(text: &str) -> Exit {
+    answer(&mut StandardOutput, text, Exit::Fine)
 }
 
 /// Checks the file and shows what is wrong; the plan if nothing is.
-pub(crate) fn plan_of(args: &RunArgs, kinds: &[Kind]) -> Result<Plan, u8> {
+pub(crate) fn plan_of(args: &RunArgs, kinds: &[StageFactory]) -> Result<Plan, Exit> {
     let name = args.file.display().to_string();
     let text = read_file(&args.file)?;
     let settings = CheckSettings { params: args.params.clone(), set: args.set.clone(), environment: true };
     let checked = check::check(&name, &text, kinds, &settings);
     if !checked.diagnostics.is_empty() {
-        let style = if std::io::stderr().is_terminal() {
-            diagnostic::Style::Coloured
-        } else {
-            diagnostic::Style::Plain
-        };
-        eprint!("{}", diagnostic::render(&checked.diagnostics, &name, &text, style));
+        let style = colour::style(&std::io::stderr());
+        eprint!("{}", checked.draw(&text, style));
     }
-    let mut plan = checked.plan.ok_or(FAILED)?;
+    let mut plan = checked.plan.ok_or(Exit::Failed)?;
     if args.record.is_some() && plan.record.is_empty() {
         plan.record = plan.sources();
     }
@@ -401,15 +438,12 @@ pub(crate) fn plan_of(args: &RunArgs, kinds: &[Kind]) -> Result<Plan, u8> {
 ///
 /// # Errors
 /// Exit code 2, after a message.
-pub fn read_file(path: &Path) -> Result<String, u8> {
+pub fn read_file(path: &Path) -> Result<String, Exit> {
     std::fs::read_to_string(path).map_err(|error| {
         eprintln!("error: {} cannot be read: {error}", path.display());
-        COULD_NOT_LOOK
+        Exit::CouldNotLook
     })
 }
-
-/// Lets through the lines of the display, whatever else is logged.
-pub const PROGRESS: &str = "headwater_progress=info";
 
 fn display_style(args: &RunArgs) -> display::DisplayStyle {
     if args.quiet {
@@ -433,19 +467,19 @@ pub(crate) fn stop_on_signals(stopping: &Arc<AtomicBool>) {
     }
 }
 
-fn tell(args: &RunArgs, plan: &Plan, settings: &Settings, summary: &summary::Summary) -> u8 {
+fn tell(args: &RunArgs, plan: &Plan, settings: &Settings, summary: &summary::Summary) -> Exit {
     if !args.quiet {
-        print!("{}", summary.table(plan, settings));
+        print(&summary.table(plan, settings, &args.again(settings, "--fresh --yes")));
     }
-    let Some(path) = &args.summary else { return 0 };
+    let Some(path) = &args.summary else { return Exit::Fine };
     let written = serde_json::to_string_pretty(summary)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(path, text + "\n"));
     match written {
-        Ok(()) => 0,
+        Ok(()) => Exit::Fine,
         Err(error) => {
             eprintln!("error: {} cannot be written: {error}", path.display());
-            FAILED
+            Exit::Failed
         }
     }
 }

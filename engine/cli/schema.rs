@@ -5,16 +5,17 @@
 use std::io::Write;
 
 use clap::Args;
-use headwater_contract::Kind;
+use headwater_contract::StageFactory;
 use headwater_runtime::schema;
 
-use crate::pipeline::{FINE, answer};
+use crate::exit::Exit;
+use crate::pipeline::answer;
 
 /// What the command line says: nothing.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SchemaArgs {}
 
 /// Prints the schema; gives the exit code.
-pub fn run(_: &SchemaArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
-    answer(out, &format!("{:#}\n", schema::schema(kinds)), FINE)
+pub fn run(_: &SchemaArgs, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
+    answer(out, &format!("{:#}\n", schema::schema(kinds)), Exit::Fine)
 }

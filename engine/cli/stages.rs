@@ -6,11 +6,12 @@
 use std::io::Write;
 
 use clap::Args;
-use headwater_contract::{Input, Kind, LabelRule, OptionSpec, Output, Rows, Signature};
+use headwater_contract::{Input, LabelRule, OptionSpec, Output, Rows, Signature, StageFactory};
 use headwater_runtime::check::column::type_name;
 use headwater_runtime::check::similar::{all_of, nearest};
 
-use crate::pipeline::{COULD_NOT_LOOK, FINE, answer};
+use crate::exit::Exit;
+use crate::pipeline::answer;
 use crate::table::align;
 
 /// What the command line says.
@@ -21,22 +22,22 @@ pub struct StagesArgs {
 }
 
 /// Lists the kinds, or shows one; gives the exit code.
-pub fn run(args: &StagesArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
-    let Some(name) = &args.kind else { return answer(out, &list(kinds), FINE) };
+pub fn run(args: &StagesArgs, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
+    let Some(name) = &args.kind else { return answer(out, &list(kinds), Exit::Fine) };
     if let Some(kind) = kinds.iter().find(|k| k.name() == name) {
-        return answer(out, &show(*kind), FINE);
+        return answer(out, &show(*kind), Exit::Fine);
     }
-    let names = || kinds.iter().map(Kind::name);
+    let names = || kinds.iter().map(StageFactory::name);
     match nearest(name, names()) {
         Some(near) => eprintln!("error: there is no kind `{name}`; did you mean `{near}`?"),
         None => eprintln!("error: there is no kind `{name}`; there are {}", all_of(names())),
     }
-    COULD_NOT_LOOK
+    Exit::CouldNotLook
 }
 
 /// All kinds, one a line.
-pub fn list(kinds: &[Kind]) -> String {
-    let row = |kind: &Kind| {
+pub fn list(kinds: &[StageFactory]) -> String {
+    let row = |kind: &StageFactory| {
         let what = if kind.is_source() { "source" } else { "stage" };
         vec![kind.name().to_owned(), what.to_owned(), one_line(kind.about())]
     };
@@ -45,7 +46,7 @@ pub fn list(kinds: &[Kind]) -> String {
 }
 
 /// One kind: ports, options, and lines to paste.
-pub fn show(kind: Kind) -> String {
+pub fn show(kind: StageFactory) -> String {
     let mut text = format!("{}: {}\n", kind.name(), one_line(kind.about()));
     if let Some(role) = kind.sample() {
         text += "\nports\n";
@@ -60,8 +61,8 @@ pub fn show(kind: Kind) -> String {
 }
 
 /// Lines to paste; an option that has no default, but that the kind misses all the same, is given too.
-fn snippet(kind: Kind) -> String {
-    let missed = kind.sample().map(|role| role.wrongs()).unwrap_or_default();
+fn snippet(kind: StageFactory) -> String {
+    let missed = kind.sample().map(|role| role.validate()).unwrap_or_default();
     missed.iter().fold(kind.snippet(kind.name()), |text, wrong| {
         text.replace(&format!("\n# {} = ", wrong.option), &format!("\n{} = ", wrong.option))
     })
@@ -70,7 +71,7 @@ fn snippet(kind: Kind) -> String {
 fn ports(signature: &Signature, is_source: bool) -> String {
     let inputs = signature.inputs.iter().map(input_row);
     let outputs = signature.outputs.iter().map(|output| output_row(output, is_source));
-    let rejected = vec!["out".into(), "rejected".into(), "rows that are set aside, with the reason".into()];
+    let rejected = vec!["out".into(), "rejected".into(), "rows that are rejected, with the reason".into()];
     align(&inputs.chain(outputs).chain([rejected]).collect::<Vec<_>>())
 }
 
@@ -126,7 +127,7 @@ fn option(spec: &OptionSpec) -> String {
     facts.push(match (&spec.default, spec.required) {
         (Some(default), _) => format!("default {default}"),
         (None, true) => "must be given".into(),
-        (None, false) => "may be left out".into(),
+        (None, false) => "optional".into(),
     });
     format!("  {}\n      {}\n      {}\n", spec.name, one_line(&spec.meaning), facts.join("; "))
 }

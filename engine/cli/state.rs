@@ -1,8 +1,10 @@
 //! The verb `state`, and the state folder of a pipeline: what a run remembers for the next.
 //!
-//! In: a pipeline's name. Out: what is kept of it, whether every byte of it is whole, and a way to begin anew. For runs: the
+//! In: a pipeline's name. Out: what is kept of it, whether every byte of it is whole, and a way to begin from scratch. For runs: the
 //! runtime's state folder on the vault's logs. It must not know what a stage keeps.
 
+pub(crate) mod dropping;
+mod mending;
 mod repair;
 
 use std::collections::BTreeSet;
@@ -12,43 +14,52 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use headwater_contract::columns::text_column;
 use headwater_contract::state::Owner;
 use headwater_contract::units::{Bytes, Epoch};
-use headwater_contract::{Result, Site, StageError};
+use headwater_contract::{HostEnv, Result, StageError};
 use headwater_runtime::commit::{KeptChange, KeptRow, Logged, Record, StateFolder};
 use headwater_vault::{
-    CommitLog, Error, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange, real_disk,
+    CommitLog, CommitLogView, Error, FileCheck, Intake, IntakeContent, IntakeLog, KeyFile, StateChange,
+    real_disk,
 };
 
+use crate::exit::{self, Exit};
+use crate::quarantine::folder_of as quarantine;
 use crate::site::Settings;
 use crate::vault_error::of_vault;
+pub(crate) use mending::of_damage;
+use mending::{mending, of_state, with_help};
 
 /// What is asked of the state of a pipeline.
 #[derive(Debug, Subcommand)]
 pub enum StateVerb {
     /// Show how far a pipeline has come, and what is kept of each stage
     Show {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
     },
     /// Look at every byte that is kept; exit code 1 if something is damaged
     Verify {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
     },
     /// Move aside what cannot be read, so that the pipeline can be run again; exit code 1 if something is damaged
     Repair {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
         /// Really do it
         #[arg(long)]
         yes: bool,
     },
-    /// Throw away what is kept: the next run begins at the beginning of its input
+    /// Delete what is kept: the next run begins at the beginning of its input
     Reset {
-        /// The pipeline's name
+        /// The pipeline: its name or its file
+        #[arg(value_hint = ValueHint::FilePath)]
         pipeline: String,
         /// Really do it
         #[arg(long)]
@@ -56,11 +67,23 @@ pub enum StateVerb {
     },
 }
 
-fn commits(site: &Site) -> PathBuf {
+impl StateVerb {
+    /// The pipeline that is meant.
+    pub(crate) fn pipeline(&mut self) -> &mut String {
+        match self {
+            StateVerb::Show { pipeline }
+            | StateVerb::Verify { pipeline }
+            | StateVerb::Repair { pipeline, .. }
+            | StateVerb::Reset { pipeline, .. } => pipeline,
+        }
+    }
+}
+
+fn commits(site: &HostEnv) -> PathBuf {
     site.state.join("commits")
 }
 
-fn intake(site: &Site) -> PathBuf {
+fn intake(site: &HostEnv) -> PathBuf {
     site.state.join("intake")
 }
 
@@ -69,6 +92,8 @@ pub struct Folder {
     key: KeyFile,
     log: CommitLog,
     intake: PathBuf,
+    /// The command that mends it.
+    mending: String,
     /// Opened by the first live input.
     live: Option<IntakeLog>,
 }
@@ -78,22 +103,39 @@ impl Folder {
     ///
     /// # Errors
     /// Another process has it open, or what is there cannot be read.
-    pub fn open(site: &Site) -> Result<Self> {
+    pub fn open(site: &HostEnv) -> Result<Self> {
         let key = KeyFile::at(&site.key_file);
-        let log = CommitLog::open(&commits(site), &key, real_disk()).map_err(of_state)?;
+        let log = CommitLog::open(&commits(site), &key, real_disk())
+            .map_err(|error| of_state(error, &mending(site)))?;
         for torn in log.torn() {
             let (path, bytes) = (torn.path.display(), torn.bytes);
             tracing::warn!("{path}: {bytes} bytes at its end were never completely written, and are cut");
         }
-        Ok(Folder { key, log, intake: intake(site), live: None })
+        Ok(Folder { key, log, intake: intake(site), mending: mending(site), live: None })
+    }
+
+    /// The folders of the stores of a site's pipeline, as its last commit has them; nothing before the first.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn stores(site: &HostEnv) -> Result<Vec<PathBuf>> {
+        if !Folder::is_there(site) {
+            return Ok(Vec::new());
+        }
+        let key = KeyFile::at(&site.key_file);
+        let view = CommitLogView::open(&commits(site), &key, &real_disk())
+            .map_err(|error| of_state(error, &mending(site)))?;
+        let Some(record) = view.note().map(Record::decode).transpose()? else { return Ok(Vec::new()) };
+        let stores = record.stages.values().filter(|shape| shape.kind == "store");
+        Ok(stores.filter_map(|shape| path_of(shape.options.get("path")?)).collect())
     }
 
     /// Whether something is kept of a site's pipeline.
-    pub fn is_there(site: &Site) -> bool {
+    pub fn is_there(site: &HostEnv) -> bool {
         commits(site).exists()
     }
 
-    /// How far the last life came; nothing before the first.
+    /// How far the last attempt came; nothing before the first.
     ///
     /// # Errors
     /// It is of another version.
@@ -114,10 +156,17 @@ impl Folder {
 
     fn live(&mut self) -> Result<&mut IntakeLog> {
         if self.live.is_none() {
-            self.live = Some(IntakeLog::open(&self.intake, &self.key, real_disk()).map_err(of_state)?);
+            let opened = IntakeLog::open(&self.intake, &self.key, real_disk());
+            self.live = Some(opened.map_err(|error| of_state(error, &self.mending))?);
         }
         self.live.as_mut().ok_or_else(|| StageError::new("the log of live input is not open"))
     }
+}
+
+/// The path that an option holds, as the file had it.
+fn path_of(option: &str) -> Option<PathBuf> {
+    let table: toml::Table = format!("path = {option}").parse().ok()?;
+    table.get("path")?.as_str().map(PathBuf::from)
 }
 
 /// The column that says by which value a row is routed.
@@ -175,9 +224,9 @@ impl StateFolder for Folder {
         self.live()?.append(epoch.0, source, rows, &[]).map_err(of_vault)
     }
 
-    fn log_mark(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
+    fn log_barrier(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
         let live = self.live()?;
-        live.mark(epoch.0, intake).and_then(|()| live.sync()).map_err(of_vault)
+        live.barrier(epoch.0, intake).and_then(|()| live.sync()).map_err(of_vault)
     }
 
     fn logged(&mut self, after: Option<Epoch>) -> Result<Vec<Logged>> {
@@ -188,7 +237,7 @@ impl StateFolder for Folder {
         let logged = |Intake { epoch, content }| match content {
             // Rows of devices that were forgotten are gone.
             IntakeContent::Batch { source, rows, .. } => Some(Logged::Rows(Epoch(epoch), source, rows?)),
-            IntakeContent::Mark(mark) => Some(Logged::Closed(Epoch(epoch), mark)),
+            IntakeContent::Barrier(mark) => Some(Logged::Closed(Epoch(epoch), mark)),
         };
         Ok(entries.into_iter().filter_map(logged).collect())
     }
@@ -199,33 +248,66 @@ impl StateFolder for Folder {
 }
 
 /// Carries out what is asked; gives the exit code.
-pub fn run(verb: &StateVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &StateVerb, settings: &Settings, out: &mut dyn Write) -> Exit {
     let done = match verb {
         StateVerb::Show { pipeline } => show(pipeline, settings, out),
         StateVerb::Verify { pipeline } => verify(pipeline, settings, out),
         StateVerb::Repair { pipeline, yes } => repair::run(pipeline, *yes, settings, out),
         StateVerb::Reset { pipeline, yes } => reset(pipeline, *yes, settings, out),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        1
-    })
+    done.unwrap_or_else(|error| exit::fails(&error, Exit::Failed))
 }
 
-fn show(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn show(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let site = settings.site(pipeline);
     if !commits(&site).exists() {
         return Err(absent(pipeline, &site));
     }
-    let folder = Folder::open(&site)?;
-    let size = folder.log.size();
+    // A running pipeline may put a file in the place of another between two looks.
+    let looked = (0..LOOKS).map(|_| shown(&site)).find(|shown| !matches!(shown, Err(Unshown::Damaged(_))));
+    let text = looked.unwrap_or_else(|| shown(&site)).map_err(|error| error.into_error(&site))?;
+    written(out, &text)
+}
+
+/// How often a state is looked at that does not read.
+const LOOKS: u32 = 5;
+
+/// A state that cannot be shown.
+enum Unshown {
+    /// Its files do not read, perhaps since their writer replaced them meanwhile.
+    Damaged(StageError),
+    Other(StageError),
+}
+
+impl Unshown {
+    fn into_error(self, site: &HostEnv) -> StageError {
+        match self {
+            Unshown::Damaged(error) => with_help(error, &mending(site)),
+            Unshown::Other(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Unshown {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Damaged { .. } => Unshown::Damaged(of_vault(error)),
+            other => Unshown::Other(of_vault(other)),
+        }
+    }
+}
+
+/// The last commit of a pipeline, in words. Nothing is locked: it may be running.
+fn shown(site: &HostEnv) -> std::result::Result<String, Unshown> {
+    let view = CommitLogView::open(&commits(site), &KeyFile::at(&site.key_file), &real_disk())?;
+    let size = view.size();
     let mut text = format!("folder     {}\n", site.state.display());
-    match folder.last()? {
+    match view.note().map(Record::decode).transpose().map_err(Unshown::Other)? {
         None => text += "committed  nothing yet\n",
         Some(record) => {
             text += &format!("committed  {}\n", record.intake);
             for (id, shape) in &record.stages {
-                let rows = folder.log.rows(id).map_err(of_vault)?;
+                let rows = view.rows(id)?;
                 let devices: BTreeSet<_> = rows.iter().filter_map(|(_, device, _)| device.as_ref()).collect();
                 let options = shape.options.iter().map(|(name, value)| format!(" {name} = {value}"));
                 let options: String = options.collect();
@@ -240,15 +322,15 @@ fn show(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> 
         }
     }
     text += &format!("on disk    {} in {} files\n", Bytes(size.bytes), size.files);
-    written(out, &text)
+    Ok(text)
 }
 
-fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let site = settings.site(pipeline);
     let key = KeyFile::at(&site.key_file);
     let mut damaged = 0;
     let mut text = String::new();
-    for folder in [commits(&site), intake(&site)].iter().filter(|folder| folder.exists()) {
+    for folder in [commits(&site), intake(&site), quarantine(&site)].iter().filter(|folder| folder.exists()) {
         for check in CommitLog::verify(folder, &key).map_err(of_vault)? {
             damaged += usize::from(check.problem.is_some());
             text += &line_of(&check);
@@ -258,10 +340,10 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<u8
         return Err(absent(pipeline, &site));
     }
     if damaged > 0 {
-        text += &format!("to mend it: headwater state repair {pipeline}\n");
+        text += &format!("to mend it: {}\n", settings.command(&format!("state repair {pipeline}")));
     }
     written(out, &text)?;
-    Ok(u8::from(damaged > 0))
+    Ok(Exit::of_mistakes(damaged > 0))
 }
 
 /// What a look at one file found, as a line.
@@ -279,41 +361,34 @@ pub(crate) fn line_of(check: &FileCheck) -> String {
     }
 }
 
-fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+fn reset(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let site = settings.site(pipeline);
     if !commits(&site).exists() {
         return Err(absent(pipeline, &site));
     }
     let thrown = begin_anew(&site, yes)?;
-    written(out, &format!("thrown away: {thrown}\n"))
+    written(out, &format!("deleted: {thrown}\n"))
 }
 
-/// Refuses what takes a state away while another process has it open, which would go on in what is gone.
-fn must_be_free(site: &Site) -> Result<()> {
+/// Refuses to delete a state while another process has it open, which would go on in what is gone.
+fn must_be_free(site: &HostEnv) -> Result<()> {
     match CommitLog::open(&commits(site), &KeyFile::at(&site.key_file), real_disk()) {
         Err(busy @ Error::Busy { .. }) => Err(of_vault(busy)),
         _ => Ok(()),
     }
 }
 
-/// What is damaged in a state, with the verb that mends it.
-fn of_state(error: Error) -> StageError {
-    let mends = matches!(error, Error::Damaged { .. } | Error::Absent { .. });
-    let told = of_vault(error);
-    if mends { told.help("`headwater state repair PIPELINE` goes back to what is whole") } else { told }
-}
-
-/// Throws away what is kept of a pipeline; says what it was.
+/// Deletes what is kept of a pipeline; says what it was.
 ///
 /// # Errors
 /// There is something, and it was not said that it may go; or another process has it open.
-pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
+pub fn begin_anew(site: &HostEnv, yes: bool) -> Result<String> {
     let what = match Folder::open(site) {
         Ok(folder) => match folder.last()? {
             None => return Ok("nothing".into()),
             Some(record) => record.intake.to_string(),
         },
-        // What cannot be read can be thrown away all the same, if nobody works on it.
+        // What cannot be read can be deleted all the same, if no process works on it.
         Err(_) if Folder::is_there(site) => {
             must_be_free(site)?;
             "a state that cannot be read".to_owned()
@@ -322,7 +397,7 @@ pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
     };
     if !yes {
         return Err(StageError::new(format!("there is a state of this pipeline: {what}"))
-            .expected("to be told that it may be thrown away")
+            .expected("a confirmation that it may be deleted")
             .help("add --yes; rows in stores and published adapters stay"));
     }
     for folder in [commits(site), intake(site)].iter().filter(|folder| folder.exists()) {
@@ -332,21 +407,21 @@ pub fn begin_anew(site: &Site, yes: bool) -> Result<String> {
     Ok(what)
 }
 
-fn absent(pipeline: &str, site: &Site) -> StageError {
+fn absent(pipeline: &str, site: &HostEnv) -> StageError {
     StageError::new(format!("nothing is kept of a pipeline `{pipeline}` in {}", site.state.display()))
         .expected("the name of a pipeline that was run with this --state")
 }
 
-fn written(out: &mut dyn Write, text: &str) -> Result<u8> {
+fn written(out: &mut dyn Write, text: &str) -> Result<Exit> {
     out.write_all(text.as_bytes()).map_err(|e| StageError::new(format!("the output: {e}")))?;
-    Ok(0)
+    Ok(Exit::Fine)
 }
 
-/// Opens the state folder for a run, thrown away before if it is to begin anew.
+/// Opens the state folder for a run, deleted before if it is to begin from scratch.
 ///
 /// # Errors
 /// As for [`Folder::open`] and [`begin_anew`].
-pub fn for_run(site: &Site, fresh: Fresh) -> Result<Arc<Mutex<Folder>>> {
+pub fn for_run(site: &HostEnv, fresh: Fresh) -> Result<Arc<Mutex<Folder>>> {
     match fresh {
         Fresh::No => {}
         Fresh::Asked { yes } => drop(begin_anew(site, yes)?),
@@ -354,13 +429,13 @@ pub fn for_run(site: &Site, fresh: Fresh) -> Result<Arc<Mutex<Folder>>> {
     Ok(Arc::new(Mutex::new(Folder::open(site)?)))
 }
 
-/// Whether a run begins anew.
+/// Whether a run begins from scratch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fresh {
     /// It goes on from the last commit.
     #[default]
     No,
-    /// It does, and what was kept may be thrown away if `yes`.
+    /// It does, and what was kept may be deleted if `yes`.
     Asked {
         /// `--yes` was given.
         yes: bool,
@@ -386,8 +461,11 @@ mod tests {
     #[test]
     fn a_folder_outlives_its_lives() {
         let root = tempfile::tempdir().unwrap();
-        let site =
-            Site { state: root.path().join("state"), key_file: root.path().join("root.key"), away: false };
+        let site = HostEnv {
+            state: root.path().join("state"),
+            key_file: root.path().join("root.key"),
+            is_peer: false,
+        };
         let schema = Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]));
         let row = |n: i64| {
             RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(vec![n])) as _]).unwrap()

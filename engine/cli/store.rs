@@ -13,10 +13,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use headwater_vault::{Deed, Error, KeyFile, Store, StoreOptions, StoreReader, verify};
+use headwater_contract::quoted;
+use headwater_vault::{AuditAction, Error, KeyFile, Store, StoreOptions, StoreReader, verify};
 use serde_json::json;
 
-use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES};
+use crate::exit::{self, Exit};
+use crate::output::write_new;
 use crate::site::Settings;
 use crate::table::align;
 use render::Format;
@@ -54,17 +56,17 @@ pub enum StoreVerb {
         /// Which store.
         #[command(flatten)]
         store: StoreArgs,
-        /// The file to write; it must not exist
+        /// The file to write; it must not exist. Its form follows from .jsonl, .csv or .parquet at its end
         #[arg(long, short, value_hint = ValueHint::FilePath)]
         output: PathBuf,
-        /// Form of the rows
-        #[arg(long, value_enum, default_value_t = Format::Jsonl, conflicts_with = "clear")]
-        format: Format,
-        /// Write a binary format without encryption
+        /// Form of the rows, whatever the file is called
+        #[arg(long, value_enum, conflicts_with = "clear")]
+        format: Option<Format>,
+        /// Binary form without encryption, whatever the file is called
         #[arg(long, value_enum, value_name = "FORMAT")]
         clear: Option<Clear>,
     },
-    /// Print a script, keys included, that reads the whole store
+    /// Print a script that reads the whole store
     Key {
         /// Which store.
         #[command(flatten)]
@@ -72,6 +74,9 @@ pub enum StoreVerb {
         /// For whom: Python with pyarrow, Python with DuckDB, or SQL for DuckDB alone
         #[arg(long, value_enum, default_value_t)]
         format: Language,
+        /// The file to write, mode 0600; it must not exist
+        #[arg(long, short, value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
     },
     /// Move damaged files aside and keep what is whole
     Repair(StoreArgs),
@@ -83,15 +88,6 @@ pub enum StoreVerb {
         /// Whose rows
         #[arg(long)]
         device: String,
-    },
-    /// Wrap the store's keys under another root key; no data is written anew
-    RotateKey {
-        /// Which store.
-        #[command(flatten)]
-        store: StoreArgs,
-        /// The file of the other root key; made if it is not there
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        new_key_file: PathBuf,
     },
     /// Seal what is in the log and join small segments
     Compact(StoreArgs),
@@ -109,7 +105,7 @@ pub enum Clear {
 }
 
 /// Carries out a verb; gives the exit code.
-pub fn run(verb: &StoreVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
+pub fn run(verb: &StoreVerb, settings: &Settings, out: &mut dyn Write) -> Exit {
     let key = KeyFile::at(&settings.key_file);
     let audit = upkeep::Audit { settings, key: &key };
     let done = match verb {
@@ -117,26 +113,20 @@ pub fn run(verb: &StoreVerb, settings: &Settings, out: &mut dyn Write) -> u8 {
         StoreVerb::Cat { store, format, limit } => cat(&store.path, &key, *format, *limit, out),
         StoreVerb::Verify(store) => check(&store.path, &key, out),
         StoreVerb::Export { store, output, format, clear } => {
-            export(&store.path, &audit, output, *format, *clear, out)
+            export(&store.path, &audit, output, form_of(output, *format, *clear), out)
         }
-        StoreVerb::Key { store, format } => print_script(&store.path, &audit, *format, out),
+        StoreVerb::Key { store, format, output } => {
+            print_script(&store.path, &audit, *format, output.as_deref(), out)
+        }
         StoreVerb::Repair(store) => upkeep::repair(&store.path, &audit, out),
         StoreVerb::Forget { store, device } => upkeep::forget(&store.path, &audit, device, out),
-        StoreVerb::RotateKey { store, new_key_file } => {
-            upkeep::rotate_key(&store.path, &audit, new_key_file, out)
-        }
         StoreVerb::Compact(store) => upkeep::compact(&store.path, &key, out),
         StoreVerb::Stat(store) => upkeep::stat(&store.path, &key, out),
         StoreVerb::Digest(store) => upkeep::digest(&store.path, &key, out),
     };
     match done {
         Ok(code) => code,
-        // A reader that went away (`| head`) is no failure.
-        Err(Failure::Out(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => FINE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            COULD_NOT_LOOK
-        }
+        Err(error) => exit::fails(&error, error.exit()),
     }
 }
 
@@ -155,12 +145,34 @@ pub enum Failure {
     /// Rows that have no digest.
     #[error("the rows have no digest: {0}")]
     Digest(#[from] headwater_contract::StageError),
+    /// The store is open in a pipeline that runs.
+    #[error(
+        "{} is being written by {}, which seals and joins small segments by itself (option `seal_every`); to have all of them joined \
+         now, stop the pipeline first",
+        path.display(), pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    Compacting {
+        /// The store.
+        path: PathBuf,
+        /// The process, if that is known.
+        pid: Option<u32>,
+    },
     /// The file to write is there already.
-    #[error("{} is there already; move it away, or give another name", .0.display())]
+    #[error("{} is there already; move it, or give another name", .0.display())]
     Exists(PathBuf),
 }
 
-type Done = Result<u8, Failure>;
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Failure::Store(error) if error.is_disk_full() => Exit::Failed,
+            Failure::Out(error) => exit::of_output(error, Exit::CouldNotLook),
+            _ => Exit::CouldNotLook,
+        }
+    }
+}
+
+type Done = Result<Exit, Failure>;
 
 fn ls(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
     let store = StoreReader::open(path, key)?;
@@ -184,15 +196,15 @@ fn ls(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
         store.root()
     )?;
     warn_of_torn(store.torn());
-    Ok(FINE)
+    Ok(Exit::Fine)
 }
 
 fn cat(path: &Path, key: &KeyFile, format: Format, limit: Option<u64>, out: &mut dyn Write) -> Done {
     let store = StoreReader::open(path, key)?;
-    render::rows(&store, format, limit, out)?;
+    let written = render::rows(&store, format, limit, out)?;
     out.flush()?;
     warn_of_torn(store.torn());
-    Ok(FINE)
+    Ok(told_of_lost(path, key, &written.lost))
 }
 
 fn check(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
@@ -216,31 +228,43 @@ fn check(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
         found.unsealed_rows,
         found.problems.len()
     )?;
-    Ok(if found.problems.is_empty() { FINE } else { MISTAKES })
+    Ok(if found.problems.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 
-fn export(
-    path: &Path,
-    audit: &upkeep::Audit<'_>,
-    output: &Path,
-    format: Format,
-    clear: Option<Clear>,
-    out: &mut dyn Write,
-) -> Done {
+/// The form of a file.
+enum Form {
+    Text(Format),
+    Parquet,
+}
+
+/// The form that is asked for, else the one that the file's name ends in; JSON lines for any other name.
+fn form_of(output: &Path, format: Option<Format>, clear: Option<Clear>) -> Form {
+    if let Some(format) = format {
+        return Form::Text(format);
+    }
+    let suffix = output.extension().map(|suffix| suffix.to_string_lossy().to_lowercase());
+    match (clear, suffix.as_deref()) {
+        (Some(Clear::Parquet), _) | (None, Some("parquet")) => Form::Parquet,
+        (None, Some("csv")) => Form::Text(Format::Csv),
+        (None, _) => Form::Text(Format::Jsonl),
+    }
+}
+
+fn export(path: &Path, audit: &upkeep::Audit<'_>, output: &Path, form: Form, out: &mut dyn Write) -> Done {
     let store = StoreReader::open(path, audit.key)?;
     if output.exists() {
         return Err(Failure::Exists(output.to_owned()));
     }
-    audit.record(Deed::Export, path, &[("to", json!(output))])?;
+    audit.record(AuditAction::Export, path, &[("to", json!(output))])?;
     // Under another name until it is whole, for the owner alone: it holds what the store encrypts.
     let mut unfinished = output.as_os_str().to_owned();
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     let mut file = BufWriter::new(file);
-    let written = match clear {
-        Some(Clear::Parquet) => render::clear_parquet(&store, &mut file, output),
-        None => render::rows(&store, format, None, &mut file),
+    let written = match form {
+        Form::Parquet => render::clear_parquet(&store, &mut file, output),
+        Form::Text(format) => render::rows(&store, format, None, &mut file),
     };
     let written = written.and_then(|rows| {
         file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
@@ -250,25 +274,60 @@ fn export(
     if written.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
-    writeln!(out, "{} rows written to {}, which is not encrypted", written?, output.display())?;
-    Ok(FINE)
+    let written = written?;
+    writeln!(out, "{} rows written to {}, which is not encrypted", written.rows, output.display())?;
+    Ok(told_of_lost(path, audit.key, &written.lost))
 }
 
-fn print_script(path: &Path, audit: &upkeep::Audit<'_>, format: Language, out: &mut dyn Write) -> Done {
+fn print_script(
+    path: &Path,
+    audit: &upkeep::Audit<'_>,
+    format: Language,
+    output: Option<&Path>,
+    out: &mut dyn Write,
+) -> Done {
     let key = audit.key;
     let mut store = StoreReader::open(path, key)?;
     if !store.unsealed().is_empty() {
-        // Other programs read segments only. If a pipeline is writing now, the script says what it lacks.
+        // Other programs read segments only. A pipeline that is writing now seals by itself.
         match Store::open(path, key, StoreOptions::default()).and_then(|mut store| store.seal()) {
             Ok(_) => store = StoreReader::open(path, key)?,
             Err(Error::Busy { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    audit.record(Deed::KeyUse, path, &[("segments", json!(store.segments().len()))])?;
-    out.write_all(script::write(&store, path, format)?.as_bytes())?;
-    out.flush()?;
-    Ok(FINE)
+    if format.holds_keys() {
+        audit.record(AuditAction::KeyUse, path, &[("segments", json!(store.segments().len()))])?;
+    }
+    let script = script::write(&store, path, key.path(), format)?;
+    let Some(output) = output else {
+        out.write_all(script.as_bytes())?;
+        out.flush()?;
+        return Ok(Exit::Fine);
+    };
+    write_new(output, 0o600, script.as_bytes()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::Exists(output.to_owned()),
+        _ => Failure::Out(error),
+    })?;
+    writeln!(out, "script written to {}", output.display())?;
+    Ok(Exit::Fine)
+}
+
+/// Says which segments could not be read, if there are any; gives the exit code.
+fn told_of_lost(path: &Path, key: &KeyFile, lost: &[Error]) -> Exit {
+    for damage in lost {
+        eprintln!("error: {damage}");
+    }
+    if lost.is_empty() {
+        return Exit::Fine;
+    }
+    eprintln!(
+        "error: rows of {} segments are missing, and all others are there: `headwater store repair {} --key-file {}` moves those segments aside",
+        lost.len(),
+        quoted(&path.to_string_lossy()),
+        quoted(&key.path().to_string_lossy())
+    );
+    Exit::Failed
 }
 
 fn warn_of_torn(torn: &[headwater_vault::TornTail]) {

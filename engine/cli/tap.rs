@@ -8,21 +8,21 @@ pub(crate) mod serve;
 mod socket;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use headwater_contract::{Result, StageError};
-use headwater_runtime::pipeline;
 use serde_json::Value;
 
+use crate::exit::{self, Exit};
 use crate::site::Settings;
 use crate::table::cut;
-use message::{Told, Wish};
+use message::{TapMessage, Wish};
 
 /// What the command line says.
 #[derive(Clone, Debug, Args)]
 pub struct TapArgs {
-    /// The pipeline: its file or its name
+    /// The pipeline: its name or its file
     #[arg(value_hint = ValueHint::FilePath)]
     pub pipeline: String,
     /// The port: STAGE, STAGE.PORT or STAGE.rejected
@@ -45,33 +45,16 @@ pub struct TapArgs {
 }
 
 /// Looks until the run ends or the reader goes; gives the exit code.
-pub fn run(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> u8 {
+pub fn run(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Exit {
     match look(args, settings, out) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("error: {error}");
-            1
-        }
+        Ok(()) => Exit::Fine,
+        Err(error) => exit::fails(&error, Exit::Failed),
     }
-}
-
-/// The pipeline's name: that of the file, or the word itself.
-fn name_of(word: &str) -> Result<String> {
-    let path = Path::new(word);
-    if !path.is_file() {
-        return Ok(word.to_owned());
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| StageError::new(format!("{word} cannot be read: {e}")))?;
-    let head = pipeline::parse(&text).pipeline.head;
-    let name = head.iter().find(|entry| entry.key == "name").and_then(|entry| entry.node.as_str());
-    name.map(str::to_owned)
-        .ok_or_else(|| StageError::new(format!("{word} names no pipeline")).help("headwater check"))
 }
 
 fn look(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Result<()> {
-    let name = name_of(&args.pipeline)?;
-    let folder: PathBuf = settings.site(&name).state;
+    let name = &args.pipeline;
+    let folder: PathBuf = settings.site(name).state;
     let stream = socket::connect(&folder).map_err(|error| {
         StageError::new(format!(
             "no run of `{name}` lets itself be looked at in {}: {error}",
@@ -86,29 +69,26 @@ fn look(args: &TapArgs, settings: &Settings, out: &mut dyn Write) -> Result<()> 
     let mut shown = 0;
     let mut table = Table::default();
     for line in &mut lines {
-        let Some(told) = Told::read(&line.map_err(broken)?) else {
+        let Some(message) = TapMessage::read(&line.map_err(broken)?) else {
             return Err(StageError::new("the run answers in a way that this program does not know"));
         };
-        let is_row = matches!(told, Told::Row(_));
-        let written = match told {
-            Told::Refused(why) => return Err(StageError::new(why)),
-            Told::Begun { port, label, processes } => {
+        let is_row = matches!(message, TapMessage::Row(_));
+        let written = match message {
+            TapMessage::Refused(why) => return Err(StageError::new(why)),
+            TapMessage::Begun { port, label, processes } => {
                 eprintln!("{port}: {label} rows{}", elsewhere(processes));
                 Ok(())
             }
-            Told::Row(row) if args.json => writeln!(out, "{}", Value::Object(row)),
-            Told::Row(row) => out.write_all(table.lines(&row).as_bytes()),
-            Told::PassedOver(rows) => {
+            TapMessage::Row(row) if args.json => writeln!(out, "{}", Value::Object(row)),
+            TapMessage::Row(row) => out.write_all(table.lines(&row).as_bytes()),
+            TapMessage::PassedOver(rows) => {
                 eprintln!("{rows} rows passed unseen");
                 Ok(())
             }
         };
-        match written.and_then(|()| out.flush()) {
-            Ok(()) => {}
-            // A reader that went away wants no more.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(StageError::new(format!("the output: {error}"))),
-        }
+        written
+            .and_then(|()| out.flush())
+            .map_err(|error| StageError::new(format!("the output: {error}")))?;
         shown += u64::from(is_row);
         if args.limit.is_some_and(|limit| shown >= limit) {
             return Ok(());

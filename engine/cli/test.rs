@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueHint};
-use headwater_contract::Kind;
+use headwater_contract::StageFactory;
 use headwater_runtime::check::{self, Settings};
-use headwater_runtime::diagnostic::{count, render};
+use headwater_runtime::diagnostic::count;
 
-use crate::pipeline::{COULD_NOT_LOOK, FINE, MISTAKES, answer, could_not_look, style};
+use crate::colour::style;
+use crate::exit::Exit;
+use crate::pipeline::{answer, could_not_look};
 
 /// What the command line says.
 #[derive(Clone, Debug, Args)]
@@ -52,12 +54,12 @@ struct Tested {
 }
 
 /// Runs the tests of all files; gives the exit code.
-pub fn run(args: &TestArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
-    let (mut code, mut text, mut all, mut unread) = (FINE, String::new(), Vec::new(), Vec::new());
+pub fn run(args: &TestArgs, kinds: &[StageFactory], out: &mut dyn Write) -> Exit {
+    let (mut code, mut text, mut all, mut unread) = (Exit::Fine, String::new(), Vec::new(), Vec::new());
     for file in &args.files {
         match test_file(file, args, kinds) {
             Ok(tested) => {
-                text += &told(&tested);
+                text += &printed(&tested);
                 all.push(tested);
             }
             Err(failed) => {
@@ -75,19 +77,19 @@ pub fn run(args: &TestArgs, kinds: &[Kind], out: &mut dyn Write) -> u8 {
     text += &format!("{}: {} passed, {failed} failed\n", many(ended().count()), ended().count() - failed);
     if let Some(words) = args.name.as_ref().filter(|_| ended().next().is_none() && unread.is_empty()) {
         eprintln!("error: no test has a name with `{words}` in it");
-        code = COULD_NOT_LOOK;
+        code = Exit::CouldNotLook;
     }
     all.extend(unread);
     if let Some(path) = &args.junit
         && let Err(error) = std::fs::write(path, junit::report(&all))
     {
         eprintln!("error: {} cannot be written: {error}", path.display());
-        code = COULD_NOT_LOOK;
+        code = Exit::CouldNotLook;
     }
-    answer(out, &text, code.max(if failed > 0 { MISTAKES } else { FINE }))
+    answer(out, &text, code.max(if failed > 0 { Exit::Failed } else { Exit::Fine }))
 }
 
-fn told(tested: &Tested) -> String {
+fn printed(tested: &Tested) -> String {
     let mut text = format!("{}\n", tested.file);
     if tested.ended.is_empty() {
         text += "  no tests\n";
@@ -100,13 +102,13 @@ fn told(tested: &Tested) -> String {
 }
 
 /// Runs the tests of a file, one after the other.
-fn test_file(path: &Path, args: &TestArgs, kinds: &[Kind]) -> Result<Tested, u8> {
+fn test_file(path: &Path, args: &TestArgs, kinds: &[StageFactory]) -> Result<Tested, Exit> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| could_not_look(path, &error))?;
     let checked = check::check(&file, &text, kinds, &Settings { environment: true, ..Settings::default() });
     if count(&checked.diagnostics).0 > 0 {
-        eprint!("{}", render(&checked.diagnostics, &file, &text, style(&std::io::stderr())));
-        return Err(MISTAKES);
+        eprint!("{}", checked.draw(&text, style(&std::io::stderr())));
+        return Err(Exit::Failed);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let (mut ended, mut edits) = (Vec::new(), Vec::new());
@@ -140,7 +142,7 @@ fn test_file(path: &Path, args: &TestArgs, kinds: &[Kind]) -> Result<Tested, u8>
         let written = std::fs::write(path, bless::edited(&text, edits));
         written.map_err(|error| {
             eprintln!("error: {} cannot be written: {error}", path.display());
-            COULD_NOT_LOOK
+            Exit::CouldNotLook
         })?;
     }
     Ok(Tested { file, ended })

@@ -7,6 +7,6 @@ use headwater_contract::StageError;
 
 /// The vault's error in its own words.
 pub(crate) fn of_vault(error: headwater_vault::Error) -> StageError {
-    let told = StageError::new(error.to_string());
-    if error.is_no_room() { told.for_want_of_room() } else { told }
+    let stage_error = StageError::new(error.to_string());
+    if error.is_disk_full() { stage_error.for_want_of_disk_space() } else { stage_error }
 }

@@ -10,6 +10,10 @@ use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 
 use crate::error::{Result, StageError};
 
+/// The column that says which file a row was taken from: its path below the folder that was read; nothing where they come
+/// from no file.
+pub const FILE: &str = "file";
+
 /// A text column without nulls.
 pub fn utf8(name: &str) -> Field {
     Field::new(name, DataType::Utf8, false)

@@ -12,20 +12,20 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::identity::{self, IdentityColumns};
 use crate::signature::{Input, Label, Order, Signature};
-use crate::stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site};
+use crate::stage::{Barrier, BuildContext, Emit, HostEnv, Outbox, Port, Rejected};
 use crate::state::{StateTable, StateWriter};
 use crate::units::{Epoch, Round};
 use crate::{PlannedStage, StageConfig, digest};
 
-/// What a stage made of the sample rows, given as one batch in one epoch.
+/// The results of a stage for the sample rows, given as one batch in one epoch.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The rows of each output, in `Sorted` order.
     pub outputs: Vec<RecordBatch>,
     /// The rejected rows.
     pub rejected: Vec<Rejected>,
-    /// The figures that the stage counted.
-    pub figures: std::collections::BTreeMap<&'static str, u64>,
+    /// The metrics that the stage counted.
+    pub metrics: std::collections::BTreeMap<&'static str, u64>,
     /// The label of each output when the input is raw.
     pub labels: Vec<Label>,
 }
@@ -35,7 +35,7 @@ pub struct Outcome {
 /// # Panics
 /// With everything that the stage broke.
 pub fn assert_stage<C: StageConfig>(config: &C, rows: &[RecordBatch]) -> Outcome {
-    assert_stage_at(config, rows, &Site::default())
+    assert_stage_at(config, rows, &HostEnv::default())
 }
 
 /// As [`assert_stage`], for a stage that keeps something on this machine.
@@ -43,8 +43,8 @@ pub fn assert_stage<C: StageConfig>(config: &C, rows: &[RecordBatch]) -> Outcome
 /// # Panics
 /// With everything that the stage broke.
 #[expect(clippy::panic, reason = "a test kit reports by panicking")]
-pub fn assert_stage_at<C: StageConfig>(config: &C, rows: &[RecordBatch], site: &Site) -> Outcome {
-    check_stage_at(config, rows, site)
+pub fn assert_stage_at<C: StageConfig>(config: &C, rows: &[RecordBatch], host: &HostEnv) -> Outcome {
+    check_stage_at(config, rows, host)
         .unwrap_or_else(|broken| panic!("`{}` breaks the contract:\n- {}", C::KIND, broken.join("\n- ")))
 }
 
@@ -53,15 +53,15 @@ pub fn assert_stage_at<C: StageConfig>(config: &C, rows: &[RecordBatch], site: &
 /// # Errors
 /// Each way in which the stage breaks the contract.
 pub fn check_stage(config: &dyn PlannedStage, rows: &[RecordBatch]) -> Result<Outcome, Vec<String>> {
-    check_stage_at(config, rows, &Site::default())
+    check_stage_at(config, rows, &HostEnv::default())
 }
 
 fn check_stage_at(
     config: &dyn PlannedStage,
     rows: &[RecordBatch],
-    site: &Site,
+    host: &HostEnv,
 ) -> Result<Outcome, Vec<String>> {
-    let bench = Bench::new(config, rows, site.clone()).map_err(|e| vec![e])?;
+    let bench = Bench::new(config, rows, host.clone()).map_err(|e| vec![e])?;
     let mut broken = Vec::new();
     let whole = bench.play(std::slice::from_ref(&bench.whole)).map_err(|e| vec![e])?;
     bench.match_signature(&whole, &mut broken);
@@ -85,36 +85,36 @@ struct Bench<'a> {
     inputs: Vec<SchemaRef>,
     outputs: Vec<SchemaRef>,
     whole: Rows,
-    site: Site,
+    host: HostEnv,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Recorder {
     outputs: Vec<(Port, RecordBatch)>,
     rejected: Vec<Rejected>,
-    figures: std::collections::BTreeMap<&'static str, u64>,
+    metrics: std::collections::BTreeMap<&'static str, u64>,
 }
 
-impl Heard {
+impl Recorder {
     fn is_empty(&self) -> bool {
-        self.outputs.is_empty() && self.rejected.is_empty() && self.figures.is_empty()
+        self.outputs.is_empty() && self.rejected.is_empty() && self.metrics.is_empty()
     }
 }
 
-impl Emit for Heard {
+impl Emit for Recorder {
     fn emit(&mut self, port: Port, batch: RecordBatch) {
         self.outputs.push((port, batch));
     }
     fn reject(&mut self, rejected: Rejected) {
         self.rejected.push(rejected);
     }
-    fn count(&mut self, figure: &'static str, n: u64) {
-        *self.figures.entry(figure).or_default() += n;
+    fn count(&mut self, metric: &'static str, n: u64) {
+        *self.metrics.entry(metric).or_default() += n;
     }
 }
 
 impl<'a> Bench<'a> {
-    fn new(config: &'a dyn PlannedStage, rows: &[RecordBatch], site: Site) -> Result<Self, String> {
+    fn new(config: &'a dyn PlannedStage, rows: &[RecordBatch], host: HostEnv) -> Result<Self, String> {
         let signature = config.signature();
         let schema = rows.first().ok_or("no sample rows were given")?.schema();
         // What comes back over a cycle has columns of its own; nothing comes back here.
@@ -122,8 +122,8 @@ impl<'a> Bench<'a> {
         let inputs: Vec<SchemaRef> = signature.inputs.iter().map(given).collect();
         let outputs =
             signature.apply(&inputs).map_err(|misfits| format!("the sample rows do not fit: {misfits:?}"))?;
-        config.ready(&site).map_err(|e| format!("not ready: {e}"))?;
-        Ok(Bench { config, signature, inputs, outputs, whole: rows.to_vec(), site })
+        config.ready(&host).map_err(|e| format!("not ready: {e}"))?;
+        Ok(Bench { config, signature, inputs, outputs, whole: rows.to_vec(), host })
     }
 
     fn build(&self, saved: &StateTable) -> Result<Box<dyn crate::Stage>, String> {
@@ -132,22 +132,23 @@ impl<'a> Bench<'a> {
             inputs: &self.inputs,
             outputs: &self.outputs,
             saved,
-            site: &self.site,
+            host: &self.host,
             round_delay: 0,
+            live: false,
         };
         self.config.build(cx).map_err(|e| format!("it cannot be built: {e}"))
     }
 
-    /// One life over all epochs.
-    fn play(&self, epochs: &[Rows]) -> Result<Heard, String> {
-        let mut heard = Heard::default();
+    /// One attempt over all epochs.
+    fn play(&self, epochs: &[Rows]) -> Result<Recorder, String> {
+        let mut heard = Recorder::default();
         self.live(epochs, 0, epochs.len(), &mut StateTable::default(), &mut heard)?;
         Ok(heard)
     }
 
-    /// One life for each epoch, each given the state that the last one saved.
-    fn play_restarted(&self, epochs: &[Rows]) -> Result<Heard, String> {
-        let (mut heard, mut saved) = (Heard::default(), StateTable::default());
+    /// One attempt for each epoch, each given the state that the last one saved.
+    fn play_restarted(&self, epochs: &[Rows]) -> Result<Recorder, String> {
+        let (mut heard, mut saved) = (Recorder::default(), StateTable::default());
         for first in 0..epochs.len() {
             self.live(epochs, first, first + 1, &mut saved, &mut heard)?;
         }
@@ -160,7 +161,7 @@ impl<'a> Bench<'a> {
         first: usize,
         end: usize,
         saved: &mut StateTable,
-        heard: &mut Heard,
+        heard: &mut Recorder,
     ) -> Result<(), String> {
         let mut stage = self.build(saved)?;
         for (number, rows) in epochs.iter().enumerate().take(end).skip(first) {
@@ -168,7 +169,7 @@ impl<'a> Bench<'a> {
                 stage.batch(0, &batch, &mut Outbox::new(heard)).map_err(|e| format!("it failed: {e}"))?;
             }
             let last = number + 1 == epochs.len();
-            let mark = Mark {
+            let mark = Barrier {
                 epoch: Epoch(number as u64),
                 round: Round(0),
                 watermark: None,
@@ -176,15 +177,13 @@ impl<'a> Bench<'a> {
                 round_end: last,
                 end_of_input: last,
             };
-            let mut ending = Heard::default();
+            let mut ending = Recorder::default();
             let to = if self.signature.stateful() { &mut *heard } else { &mut ending };
             stage
                 .epoch_end(&mark, &mut Outbox::new(to))
                 .map_err(|e| format!("it failed at the end of an epoch: {e}"))?;
             if !ending.is_empty() {
-                return Err(
-                    "it acts at the end of an epoch, of which only a stage with a state is told".into()
-                );
+                return Err("it acts at the end of an epoch, which only a stage with a state receives".into());
             }
             let mut writer = StateWriter::default();
             stage.save(&mut writer).map_err(|e| format!("it could not save: {e}"))?;
@@ -220,7 +219,7 @@ impl<'a> Bench<'a> {
         [first.to_vec(), second.to_vec()]
     }
 
-    fn match_signature(&self, heard: &Heard, broken: &mut Vec<String>) {
+    fn match_signature(&self, heard: &Recorder, broken: &mut Vec<String>) {
         let mut seen = BTreeSet::new();
         for (port, batch) in &heard.outputs {
             let Some(expected) = self.outputs.get(*port) else {
@@ -247,7 +246,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn outcome(&self, heard: Heard) -> Result<Outcome, String> {
+    fn outcome(&self, heard: Recorder) -> Result<Outcome, String> {
         let sorted = |port: usize, schema: &SchemaRef| {
             let batches: Rows =
                 heard.outputs.iter().filter(|(p, _)| *p == port).map(|(_, b)| b.clone()).collect();
@@ -261,11 +260,11 @@ impl<'a> Bench<'a> {
             .collect::<Result<_, _>>()?;
         let raw = self.signature.inputs.iter().map(|_| Label::Raw);
         let labels = self.signature.outputs.iter().map(|o| o.label.apply(raw.clone())).collect();
-        Ok(Outcome { outputs, rejected: heard.rejected, figures: heard.figures, labels })
+        Ok(Outcome { outputs, rejected: heard.rejected, metrics: heard.metrics, labels })
     }
 }
 
-fn keep_reasons_clean(heard: &Heard, broken: &mut Vec<String>) {
+fn keep_reasons_clean(heard: &Recorder, broken: &mut Vec<String>) {
     for rejected in &heard.rejected {
         for (field, column) in rejected.row.schema_ref().fields().iter().zip(rejected.row.columns()) {
             let content = identity::fields().iter().all(|f| f.name() != field.name());
@@ -284,7 +283,7 @@ fn keep_reasons_clean(heard: &Heard, broken: &mut Vec<String>) {
     }
 }
 
-fn compare(how: &str, expected: &Heard, got: Result<Heard, String>, broken: &mut Vec<String>) {
+fn compare(how: &str, expected: &Recorder, got: Result<Recorder, String>, broken: &mut Vec<String>) {
     match got.and_then(|got| Ok((fingerprint(expected)?, fingerprint(&got)?))) {
         Ok((expected, got)) if expected == got => (),
         Ok((expected, got)) => broken.push(format!(
@@ -297,7 +296,7 @@ fn compare(how: &str, expected: &Heard, got: Result<Heard, String>, broken: &mut
 }
 
 /// All rows in canonical form, whatever batch they came in.
-fn fingerprint(heard: &Heard) -> Result<Vec<Vec<u8>>, String> {
+fn fingerprint(heard: &Recorder) -> Result<Vec<Vec<u8>>, String> {
     let rejected = heard.rejected.iter().map(|r| (usize::MAX, &r.row, r.code));
     let sent = heard.outputs.iter().map(|(port, batch)| (*port, batch, ""));
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! What a stage says when it cannot go on.
+//! The error of a stage that cannot continue.
 //!
 //! An error names what happened, what was expected and what to do; the engine adds where (stage, epoch, device, seq).
 //! It must never carry a value of a row: errors are logged, and rows are private.
@@ -11,44 +11,44 @@ use arrow::error::ArrowError;
 /// The result of everything a stage does.
 pub type Result<T = ()> = std::result::Result<T, StageError>;
 
-/// Why a stage cannot go on. It carries no value of any row.
+/// The reason why a stage cannot continue. It carries no value of any row.
 #[derive(Debug)]
 pub struct StageError {
     what: Cow<'static, str>,
     expected: Option<Cow<'static, str>>,
     help: Option<Cow<'static, str>>,
-    room: bool,
+    disk_full: bool,
 }
 
 impl StageError {
-    /// What happened, in a few words and without any value of a row.
+    /// Creates an error from what happened, in a few words and without any value of a row.
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        StageError { what: what.into(), expected: None, help: None, room: false }
+        StageError { what: what.into(), expected: None, help: None, disk_full: false }
     }
 
-    /// What should have been there instead.
+    /// Adds what was expected instead.
     pub fn expected(mut self, expected: impl Into<Cow<'static, str>>) -> Self {
         self.expected = Some(expected.into());
         self
     }
 
-    /// What the user can do about it.
+    /// Adds what the user can do about it.
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, and the reason is a full disk: what was given may be given again when there is room.
-    pub fn for_want_of_room(self) -> Self {
-        StageError { room: true, ..self }
+    /// Barriers the error as caused by a full disk: the same input may be given again when there is space.
+    pub fn for_want_of_disk_space(self) -> Self {
+        StageError { disk_full: true, ..self }
     }
 
-    /// Whether the reason is a full disk.
-    pub fn wants_room(&self) -> bool {
-        self.room
+    /// Returns true if the reason is a full disk.
+    pub fn needs_disk_space(&self) -> bool {
+        self.disk_full
     }
 
-    /// What happened, without expectation and help.
+    /// Returns what happened, without expectation and help.
     pub fn what(&self) -> &str {
         &self.what
     }

@@ -1,4 +1,4 @@
-//! The one stable hash: where a key lives must be the same on every machine, in every version, for ever.
+//! The one stable hash: the place of a key must be the same on every machine, in every version, for ever.
 //!
 //! FNV-1a over 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv), finished by the 64-bit mixer of MurmurHash3 so that the
 //! high and low bits are both usable. Not a cryptographic hash: it decides placement, never trust.

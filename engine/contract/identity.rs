@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use crate::error::{Result, StageError};
 use crate::units::Micros;
 
-/// Whose data a row is: the key of keyed stages.
+/// The device whose data the row is: the key of keyed stages.
 pub const DEVICE: &str = "device";
 /// The source stage that took the row in.
 pub const SOURCE: &str = "source";
@@ -41,10 +41,10 @@ pub fn fields() -> Vec<Field> {
     ]
 }
 
-/// What names one row at a port. Safe to log: it holds no content.
+/// The identity of a row at a port. Safe to log: it holds no content.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId {
-    /// Whose data it is.
+    /// The device whose data it is.
     pub device: Arc<str>,
     /// The source stage that took it in.
     pub source: Arc<str>,
@@ -58,6 +58,29 @@ impl fmt::Display for RowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device {:?} source {:?} seq {} part {}", self.device, self.source, self.seq, self.part)
     }
+}
+
+/// A name or a message on one line of a terminal: characters that move the cursor, end the line or turn the order of what is read
+/// around are written as escapes. Names of devices and files come from outside.
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for c in self.0.chars() {
+            if c.is_control() || is_invisible(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Barriers of direction, ends of lines and blanks without width. Joiners stay: scripts need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn missing(column: &str) -> StageError {
@@ -99,7 +122,7 @@ impl<'b> IdentityColumns<'b> {
         self.seqs.len()
     }
 
-    /// Whether there is no row.
+    /// Returns true if there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -112,6 +135,11 @@ impl<'b> IdentityColumns<'b> {
     /// The seq of a row; 0 past the end.
     pub fn seq(&self, row: usize) -> u64 {
         self.seqs.values().get(row).copied().unwrap_or_default()
+    }
+
+    /// The part of a row; 0 past the end.
+    pub fn part(&self, row: usize) -> u32 {
+        self.parts.values().get(row).copied().unwrap_or_default()
     }
 
     /// When a row was captured; the epoch of Unix time past the end.
@@ -130,15 +158,14 @@ impl<'b> IdentityColumns<'b> {
             device: self.device(row).into(),
             source: if row < self.sources.len() { self.sources.value(row) } else { "" }.into(),
             seq: self.seq(row),
-            part: self.parts.values().get(row).copied().unwrap_or_default(),
+            part: self.part(row),
         }
     }
 
     /// The stable hash of a row's identity: what `Spread` routes by.
     pub fn hash(&self, row: usize) -> u64 {
         let device = crate::hash::stable(self.device(row).as_bytes());
-        let part = self.parts.values().get(row).copied().unwrap_or_default();
-        crate::hash::mix(crate::hash::mix(device, self.seq(row)), u64::from(part))
+        crate::hash::mix(crate::hash::mix(device, self.seq(row)), u64::from(self.part(row)))
     }
 }
 
@@ -169,4 +196,23 @@ pub fn sorted(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch
         return Ok(whole);
     }
     Ok(take_record_batch(&whole, &order)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Escaped;
+
+    #[test]
+    fn what_could_move_a_terminal_is_escaped() {
+        let check = |text: &str, expected: &str| assert_eq!(Escaped(text).to_string(), expected, "{text:?}");
+        check("kitchen-01", "kitchen-01");
+        check(
+            "Küche \u{915}\u{94d}\u{200d}\u{937} e\u{301} \"q\" \\",
+            "Küche \u{915}\u{94d}\u{200d}\u{937} e\u{301} \"q\" \\",
+        );
+        check("a\u{1b}[2Jb", "a\\u{1b}[2Jb");
+        check("a\nerror: b\r\tc\u{7}\u{7f}", "a\\nerror: b\\r\\tc\\u{7}\\u{7f}");
+        check("\u{9b}31m", "\\u{9b}31m");
+        check("abc\u{202e}gpj.exe\u{2066}\u{feff}", "abc\\u{202e}gpj.exe\\u{2066}\\u{feff}");
+    }
 }

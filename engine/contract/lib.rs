@@ -1,6 +1,6 @@
 //! What the author of a stage imports: the whole contract between a stage and the engine.
 //!
-//! In: nothing. Out: the types a stage is written against ([`Stage`], [`Source`], [`Signature`], [`Kind`]) and a
+//! In: nothing. Out: the types a stage is written against ([`Stage`], [`Source`], [`Signature`], [`StageFactory`]) and a
 //! [`conformance`] kit that holds a stage to them. It must not know the engine that runs stages, any other stage, or
 //! any library that only one stage needs: no timely, no tract, no LibTorch.
 //!
@@ -37,34 +37,38 @@
 //!     }
 //! }
 //!
-//! const KIND: Kind = Kind::stage::<Shout>();
+//! const KIND: StageFactory = StageFactory::stage::<Shout>();
 //! assert_eq!(KIND.name(), "shout");
 //! ```
 
 pub mod columns;
+mod command;
 pub mod conformance;
 pub mod digest;
 pub mod error;
+pub mod factory;
 pub mod hash;
 pub mod identity;
-pub mod kind;
 pub mod options;
 pub mod signature;
 pub mod source;
 pub mod stage;
 pub mod state;
+pub mod testing;
 pub mod units;
 
+pub use command::quoted;
 pub use error::{Result, StageError};
-pub use identity::RowId;
-pub use kind::{Kind, PlannedSource, PlannedStage, Role};
-pub use options::{OptionSpec, OptionType, Options, Shape, Wrong};
+pub use factory::{PlannedSource, PlannedStage, Role, StageFactory};
+pub use identity::{Escaped, RowId};
+pub use options::{ConfigError, OptionSpec, OptionType, Options, Shape};
 pub use signature::{
-    Contribution, Input, Label, LabelRule, Misfit, Order, Output, Routing, Rows, Signature, StateFormat, Work,
+    Erasure, Input, Label, LabelRule, Order, Output, Routing, Rows, SchemaMismatch, Signature, StateFormat,
+    Work,
 };
-pub use source::{EpochEnd, Feed, FeedSink, Pace, Position, Source, SourceConfig, SourceContext};
-pub use stage::{BuildContext, Emit, Mark, Outbox, Port, Rejected, Site, Stage, StageConfig};
-pub use state::{Owner, StateTable, StateWriter};
+pub use source::{Boundedness, EpochEnd, Feed, FeedSink, Position, Source, SourceConfig, SourceContext};
+pub use stage::{Barrier, BuildContext, Emit, HostEnv, Outbox, Port, Rejected, Stage, StageConfig};
+pub use state::{HeldBack, Owner, StateTable, StateWriter};
 
 /// Everything that a stage's file usually needs, in one line.
 pub mod prelude {
@@ -72,9 +76,10 @@ pub mod prelude {
         f32_list, float32, text_column, timestamp_us, uint32, uint64, utf8, with_columns,
     };
     pub use crate::{
-        BuildContext, Feed, Input, Kind, Label, LabelRule, Mark, Options, Order, Outbox, Output, Owner, Pace,
-        Port, Position, Result, Routing, Rows, Signature, Site, Source, SourceConfig, SourceContext, Stage,
-        StageConfig, StageError, StateTable, StateWriter, Work, Wrong, choice, identity, options,
+        Barrier, Boundedness, BuildContext, ConfigError, Feed, HeldBack, HostEnv, Input, Label, LabelRule,
+        Options, Order, Outbox, Output, Owner, Port, Position, Result, Routing, Rows, Signature, Source,
+        SourceConfig, SourceContext, Stage, StageConfig, StageError, StageFactory, StateTable, StateWriter,
+        Work, choice, identity, options,
     };
     pub use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
     pub use arrow::datatypes::{DataType, Field, Schema, SchemaRef};

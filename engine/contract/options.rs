@@ -27,8 +27,8 @@ pub enum Shape {
     Bytes,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A number, or this word.
-    NumberOr(&'static str),
+    /// A number, or one of these words.
+    NumberOr(&'static [&'static str]),
     /// A list of values of one form.
     List(Box<Shape>),
     /// A table, which the option's type reads itself; what it holds, in words.
@@ -36,7 +36,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// What to tell a user that writes something else.
+    /// The message for a user that writes something else.
     pub fn expected(&self) -> String {
         match self {
             Shape::Text => "a string".into(),
@@ -47,7 +47,9 @@ impl Shape {
             Shape::Duration => "a time such as \"10s\"".into(),
             Shape::Bytes => "a size such as \"64MiB\"".into(),
             Shape::Choice(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" | "),
-            Shape::NumberOr(word) => format!("a number, or \"{word}\""),
+            Shape::NumberOr(words) => {
+                words.iter().fold("a number".to_owned(), |shown, word| format!("{shown}, or \"{word}\""))
+            }
             Shape::List(item) => format!("a list, each item {}", item.expected()),
             Shape::Table(holds) => format!("a table of {holds}"),
         }
@@ -64,7 +66,7 @@ impl Shape {
             Shape::Duration => "\"10s\"".into(),
             Shape::Bytes => "\"64MiB\"".into(),
             Shape::Choice(words) => format!("\"{}\"", words.first().unwrap_or(&"")),
-            Shape::NumberOr(word) => format!("\"{word}\""),
+            Shape::NumberOr(words) => format!("\"{}\"", words.first().unwrap_or(&"")),
             Shape::List(item) => format!("[{}]", item.sample()),
             Shape::Table(holds) => holds.split_once("such as ").map_or("{ }", |(_, such)| such).into(),
         }
@@ -78,36 +80,36 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// The form of its value.
     pub shape: Shape,
-    /// The default as TOML; nothing for an option that is required or may be left out.
+    /// The default as TOML; nothing for an option that is required or may be omitted.
     pub default: Option<String>,
-    /// Whether it must be given.
+    /// True if it must be given.
     pub required: bool,
     /// The smallest and the largest value allowed.
     pub range: Option<(f64, f64)>,
     /// The unit of a number.
     pub unit: Option<&'static str>,
-    /// What it means.
+    /// The meaning.
     pub meaning: String,
 }
 
 /// Something wrong with the value of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct ConfigError {
     /// The option's name.
     pub option: String,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do, if there is something to say.
+    /// The remedy, if there is one.
     pub help: Option<String>,
 }
 
-impl Wrong {
+impl ConfigError {
     /// Something wrong with the value of an option.
     pub fn new(option: &str, what: impl Into<String>) -> Self {
-        Wrong { option: option.into(), what: what.into(), help: None }
+        ConfigError { option: option.into(), what: what.into(), help: None }
     }
 
-    /// What to do about it.
+    /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -116,7 +118,7 @@ impl Wrong {
 
 /// A type that an option may have.
 pub trait OptionType: Sized {
-    /// Whether it may be left out although it has no default.
+    /// True if it may be omitted although it has no default.
     const MAY_BE_ABSENT: bool = false;
 
     /// The form of its values.
@@ -125,10 +127,10 @@ pub trait OptionType: Sized {
     /// Reads a value.
     ///
     /// # Errors
-    /// What was expected.
+    /// The expected form.
     fn read(value: &toml::Value) -> Result<Self, String>;
 
-    /// The value when the option is left out: only for types that may be absent.
+    /// The value when the option is omitted: only for types that may be absent.
     fn absent() -> Option<Self> {
         None
     }
@@ -276,32 +278,32 @@ pub trait Options: Sized {
     ///
     /// # Errors
     /// Every option that is wrong, missing or unknown.
-    fn from_table(table: &toml::Table) -> Result<Self, Vec<Wrong>>;
+    fn from_table(table: &toml::Table) -> Result<Self, Vec<ConfigError>>;
 }
 
-/// Reads one option of a table; `None` with a new entry in `wrongs` when that fails. Used by `options!`.
+/// Reads one option of a table; `None` with a new entry in `errors` when that fails. Used by `options!`.
 #[doc(hidden)]
 pub fn read_option<T: OptionType>(
     table: &toml::Table,
     spec: &OptionSpec,
     default: Option<T>,
-    wrongs: &mut Vec<Wrong>,
+    errors: &mut Vec<ConfigError>,
 ) -> Option<T> {
     let Some(value) = table.get(spec.name) else {
         let value = default.or_else(T::absent);
         if value.is_none() {
-            wrongs.push(Wrong::new(spec.name, format!("missing; expected {}", spec.shape.expected())));
+            errors.push(ConfigError::new(spec.name, format!("missing; expected {}", spec.shape.expected())));
         }
         return value;
     };
     if let Err(what) = in_range(value, spec) {
-        wrongs.push(Wrong::new(spec.name, what));
+        errors.push(ConfigError::new(spec.name, what));
         return None;
     }
-    T::read(value).map_err(|what| wrongs.push(Wrong::new(spec.name, what))).ok()
+    T::read(value).map_err(|what| errors.push(ConfigError::new(spec.name, what))).ok()
 }
 
-/// Whether a number lies within an option's range; other values always do.
+/// Returns true if a number lies within an option's range; other values always do.
 #[doc(hidden)]
 pub fn in_range(value: &toml::Value, spec: &OptionSpec) -> Result<(), String> {
     let Some((low, high)) = spec.range else { return Ok(()) };
@@ -316,9 +318,9 @@ pub fn in_range(value: &toml::Value, spec: &OptionSpec) -> Result<(), String> {
 
 /// Names of the table that no option has. Used by `options!`.
 #[doc(hidden)]
-pub fn unknown_options(table: &toml::Table, specs: &[OptionSpec], wrongs: &mut Vec<Wrong>) {
+pub fn unknown_options(table: &toml::Table, specs: &[OptionSpec], errors: &mut Vec<ConfigError>) {
     for name in table.keys().filter(|name| !specs.iter().any(|s| s.name == **name)) {
-        wrongs.push(Wrong::new(name, "no such option"));
+        errors.push(ConfigError::new(name, "no such option"));
     }
 }
 
@@ -379,10 +381,10 @@ macro_rules! options {
                 }
             }
 
-            fn from_table(table: &$crate::toml::Table) -> ::std::result::Result<Self, Vec<$crate::Wrong>> {
+            fn from_table(table: &$crate::toml::Table) -> ::std::result::Result<Self, Vec<$crate::ConfigError>> {
                 let specs = <Self as $crate::Options>::specs();
-                let mut wrongs = Vec::new();
-                $crate::options::unknown_options(table, &specs, &mut wrongs);
+                let mut errors = Vec::new();
+                $crate::options::unknown_options(table, &specs, &mut errors);
                 #[allow(unused_mut, unused_variables)]
                 let mut specs = specs.iter();
                 $(
@@ -390,13 +392,13 @@ macro_rules! options {
                     let $field = {
                         let mut default: Option<$type> = None;
                         $( default = Some($default); )?
-                        specs.next().and_then(|spec| $crate::options::read_option(table, spec, default, &mut wrongs))
+                        specs.next().and_then(|spec| $crate::options::read_option(table, spec, default, &mut errors))
                     };
                 )*
                 match ($($field,)*) {
-                    ($(Some($field),)*) if wrongs.is_empty() => Ok($name { $($field),* }),
+                    ($(Some($field),)*) if errors.is_empty() => Ok($name { $($field),* }),
                     #[allow(unreachable_patterns)]
-                    _ => Err(wrongs),
+                    _ => Err(errors),
                 }
             }
         }

@@ -6,18 +6,19 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use crate::identity;
 
-pub use contribution::Contribution;
+pub use erasure::Erasure;
 pub use label::{Label, LabelRule};
 
-mod contribution;
+mod erasure;
 mod label;
 
-/// Where the rows of an input must be before the stage sees them.
+/// The place where the rows of an input must be before the stage sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// Wherever they are.
@@ -30,10 +31,10 @@ pub enum Routing {
     ByGroup {
         /// The column of the key.
         column: Cow<'static, str>,
-        /// How many groups there are.
+        /// The number of groups.
         groups: u32,
     },
-    /// All rows at home, in one instance.
+    /// All rows on the coordinator, in one instance.
     Gather,
     /// Every row on every worker.
     Broadcast,
@@ -52,7 +53,7 @@ impl fmt::Display for Routing {
     }
 }
 
-/// Whether the order in which rows of an epoch arrive may be seen by the stage.
+/// True if the order in which rows of an epoch arrive may be seen by the stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// Rows come as they arrive; the stage's results must not depend on it.
@@ -69,9 +70,9 @@ pub enum Work {
     #[default]
     Inline,
     /// Row by row on this many threads of the stage's own, outputs in input order. Only for stateless stages.
-    Rows(u16),
-    /// On a thread of each instance's own, epoch by epoch: the worker goes on while it works. For stages with state.
-    Lane,
+    Pool(u16),
+    /// On a thread of each instance's own, epoch by epoch: the worker continues while it works. For stages with state.
+    Thread,
 }
 
 /// The columns of an output as a function of the columns of the inputs.
@@ -89,7 +90,7 @@ pub enum Rows {
 }
 
 /// One input port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     /// The port's name.
     pub name: Cow<'static, str>,
@@ -97,15 +98,15 @@ pub struct Input {
     pub needs: Vec<Field>,
     /// Where its rows must be.
     pub routing: Routing,
-    /// Whether it may close a cycle: rows that are sent in an epoch arrive in the next one. It need not be connected.
+    /// True if it may close a cycle: rows that are sent in an epoch arrive in the next one. It need not be connected.
     pub feedback: bool,
-    /// Whether the stage learns from its rows: where a pipeline names its members, rows of devices that are none, or have
+    /// True if the stage learns from its rows: where a pipeline names its members, rows of devices that are none, or have
     /// withdrawn consent, do not reach it.
     pub members: bool,
 }
 
 /// One output port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// The port's name.
     pub name: Cow<'static, str>,
@@ -113,11 +114,11 @@ pub struct Output {
     pub rows: Rows,
     /// Its label.
     pub label: LabelRule,
-    /// Whether somebody must read it.
+    /// True if a stage must read it.
     pub required: bool,
 }
 
-/// Names a stage's state, so that a later life knows whether it still fits.
+/// Names a stage's state, so that a later attempt knows whether it still fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateFormat {
     /// Raised when the rows of the state change their meaning.
@@ -126,30 +127,33 @@ pub struct StateFormat {
     pub shaped_by: Vec<Cow<'static, str>>,
 }
 
-/// What a stage needs and gives. Sources have no input.
-#[derive(Clone, Debug, Default)]
+/// The inputs and outputs of a stage. Sources have no input.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signature {
     /// Input ports, the one that `from` fills first.
     pub inputs: Vec<Input>,
     /// Output ports; the first is the one that `from = "stage"` reads.
     pub outputs: Vec<Output>,
-    /// Whether rows must come sorted.
+    /// True if rows must come sorted.
     pub order: Order,
     /// Where the work is done.
     pub work: Work,
-    /// How many ends of rounds later than it takes a round in its results leave: 1 for a stage that works on a round while
+    /// The number of round ends by which results leave later than their round came in: 1 for a stage that works on a round while
     /// the next one is collected. At the end of input so many more rounds are ended.
     pub round_delay: u32,
-    /// The state, if there is any. A stage without one is stateless: it holds nothing between two batches, is told no end of
-    /// an epoch, and is built anew when it panics.
+    /// The state, if there is any. A stage without one is stateless: it holds nothing between two batches, gets no end of
+    /// an epoch, and is rebuilt when it panics.
     pub state: Option<StateFormat>,
-    /// What becomes of what a forgotten device gave.
-    pub contribution: Contribution,
+    /// The fate of a forgotten device's data.
+    pub erasure: Erasure,
+    /// For how long a row may be held back for a later one, at most: a live input that is quiet for so long closes an epoch without
+    /// rows, whose watermark says so.
+    pub hold: Option<Duration>,
 }
 
 /// A column that an input needs and does not get.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct SchemaMismatch {
     /// Index of the input port.
     pub input: usize,
     /// The column's name.
@@ -231,8 +235,14 @@ impl Signature {
     }
 
     /// The same with another fate of what a forgotten device gave.
-    pub fn contribution(mut self, contribution: Contribution) -> Self {
-        self.contribution = contribution;
+    pub fn erasure(mut self, erasure: Erasure) -> Self {
+        self.erasure = erasure;
+        self
+    }
+
+    /// The same with rows that are held back for at most this time.
+    pub fn hold(mut self, longest: Option<Duration>) -> Self {
+        self.hold = longest;
         self
     }
 
@@ -248,7 +258,7 @@ impl Signature {
         self
     }
 
-    /// Whether the stage holds something between two batches.
+    /// Returns true if the stage holds something between two batches.
     pub fn stateful(&self) -> bool {
         self.state.is_some()
     }
@@ -257,8 +267,8 @@ impl Signature {
     ///
     /// # Errors
     /// Every column that an input needs and does not get.
-    pub fn apply(&self, inputs: &[SchemaRef]) -> Result<Vec<SchemaRef>, Vec<Misfit>> {
-        let misfits: Vec<Misfit> = self
+    pub fn apply(&self, inputs: &[SchemaRef]) -> Result<Vec<SchemaRef>, Vec<SchemaMismatch>> {
+        let misfits: Vec<SchemaMismatch> = self
             .inputs
             .iter()
             .zip(inputs)
@@ -306,7 +316,7 @@ impl Input {
         Input::new(Input::FORGET, []).routing(routing).feedback()
     }
 
-    /// Whether rows of this input name devices that are to be forgotten.
+    /// Returns true if rows of this input name devices that are to be forgotten.
     pub fn forgets(&self) -> bool {
         self.feedback && self.name == Input::FORGET
     }
@@ -342,7 +352,7 @@ impl Input {
     }
 
     /// The columns that arrive and do not fit, for the input of that index.
-    pub fn misfits(&self, input: usize, given: &Schema) -> Vec<Misfit> {
+    pub fn misfits(&self, input: usize, given: &Schema) -> Vec<SchemaMismatch> {
         let mut needed: Vec<&Field> = self.needs.iter().collect();
         let key = match &self.routing {
             Routing::ByKey(column) | Routing::ByGroup { column, .. } => {
@@ -355,7 +365,7 @@ impl Input {
             .into_iter()
             .filter_map(|need| {
                 let found = given.field_with_name(need.name()).ok().map(|f| f.data_type().clone());
-                (found.as_ref() != Some(need.data_type())).then(|| Misfit {
+                (found.as_ref() != Some(need.data_type())).then(|| SchemaMismatch {
                     input,
                     column: need.name().clone(),
                     needed: need.data_type().clone(),
@@ -367,12 +377,12 @@ impl Input {
 }
 
 impl Output {
-    /// An output that somebody must read, as private as its inputs.
+    /// An output that a stage must read, as private as its inputs.
     pub fn new(name: &'static str, rows: Rows) -> Self {
         Output { name: name.into(), rows, label: LabelRule::Inherit, required: true }
     }
 
-    /// The same, but nobody has to read it.
+    /// The same, but no stage has to read it.
     pub fn optional(mut self) -> Self {
         self.required = false;
         self
@@ -384,8 +394,8 @@ impl Output {
         self
     }
 
-    /// The columns for inputs of these columns. What nobody knows how to redact does not pass a redactor: of the columns
-    /// that it does not name itself, only texts (it redacts every one of them), numbers and times go on.
+    /// The columns for inputs of these columns. What cannot be redacted does not pass a redactor: of the columns
+    /// that it does not name itself, only texts (it redacts every one of them), numbers and times continue.
     fn columns(&self, inputs: &[SchemaRef]) -> SchemaRef {
         let schema = self.rows.apply(inputs);
         let (LabelRule::Redactor, Rows::Input { plus, .. }) = (self.label, &self.rows) else { return schema };

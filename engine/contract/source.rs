@@ -1,7 +1,7 @@
 //! Where rows come from: a source runs on an operating-system thread of its own and feeds the intake.
 //!
 //! In: files, lines, a microphone. Out: batches with the position behind them. It must not know epochs: the intake
-//! alone cuts them.
+//! alone closes them.
 
 use std::time::{Duration, Instant};
 
@@ -10,34 +10,34 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::{Result, StageError};
 use crate::identity::RowId;
-use crate::options::{Options, Wrong};
+use crate::options::{ConfigError, Options};
 use crate::signature::Signature;
-use crate::stage::Site;
+use crate::stage::HostEnv;
 use crate::state::{Change, Owner, StateTable, StateWriter};
 use crate::units::{Micros, Round};
 
-/// How often a source that waits looks whether the engine is stopping.
-const LOOK: Duration = Duration::from_millis(50);
+/// The interval at which a waiting source polls the stop flag: short enough that stopping feels immediate, long enough to cost nothing.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How far a source has come, in its own words (at most 64 KiB): it is given back at the next build.
+/// The position of a source, in a form of its own (at most 64 KiB). It is given back when the source is opened next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position(pub Vec<u8>);
 
-/// Whether a source's input was recorded before or happens now.
+/// Where the input of a source ends, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum Boundedness {
     /// It has an end, and reading it again gives the same rows.
-    Recorded,
-    /// It goes on until it is stopped; what is not taken in is gone.
+    Bounded,
+    /// It continues until it is stopped; what is not taken in is gone.
     Live,
-    /// It goes on until it is stopped, but what was not taken in can be read again: files that come one by one.
+    /// It continues until it is stopped, but what was not taken in can be read again: files that come one by one.
     Followed,
 }
 
-impl Pace {
-    /// Whether it goes on until it is stopped: a clock cuts it, and what was taken in is logged with its cuts.
+impl Boundedness {
+    /// Returns true if it continues until it is stopped: a clock closes its epochs, and what was taken in is logged with their ends.
     pub fn is_endless(self) -> bool {
-        self != Pace::Recorded
+        self != Boundedness::Bounded
     }
 }
 
@@ -49,19 +49,25 @@ pub trait SourceConfig: Options + Send + Sync + 'static {
     /// The columns it gives. Must not look at files, models or the network: `check` calls it anywhere.
     fn signature(&self) -> Signature;
 
-    /// Recorded or live.
-    fn pace(&self) -> Pace;
+    /// Where its input ends, if it does.
+    fn boundedness(&self) -> Boundedness;
 
-    /// What is wrong with the options together, beyond each alone.
-    fn wrongs(&self) -> Vec<Wrong> {
+    /// Values of an option, as TOML, between which the signature may differ in a way that the option's shape does not show: the check
+    /// tries them all where it cannot know the value.
+    fn telling(_option: &str) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns the errors of the options together, beyond each alone.
+    fn validate(&self) -> Vec<ConfigError> {
         Vec::new()
     }
 
     /// Called once before anything runs: whether the input is there.
     ///
     /// # Errors
-    /// What is missing.
-    fn ready(&self, _site: &Site) -> Result {
+    /// A model, a file or a device is missing.
+    fn ready(&self, _host: &HostEnv) -> Result {
         Ok(())
     }
 
@@ -72,7 +78,7 @@ pub trait SourceConfig: Options + Send + Sync + 'static {
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source>;
 }
 
-/// What a source is told when it is opened.
+/// The context of a source that is opened.
 pub struct SourceContext<'a> {
     /// The stage's id in the pipeline: the `source` column of its rows.
     pub id: &'a str,
@@ -80,12 +86,12 @@ pub struct SourceContext<'a> {
     pub pipeline: &'a str,
     /// The columns of its output.
     pub schema: SchemaRef,
-    /// The last durable position, when this is a later life.
+    /// The last durable position, when this is a later attempt.
     pub position: Option<Position>,
-    /// What it asked to be remembered up to there.
+    /// The rows that it asked to be remembered up to there.
     pub saved: &'a StateTable,
     /// Where the machine keeps things.
-    pub site: &'a Site,
+    pub host: &'a HostEnv,
 }
 
 /// The end of an epoch, as a recording has it.
@@ -95,15 +101,15 @@ pub struct EpochEnd {
     pub round: Round,
     /// The highest captured time so far.
     pub watermark: Option<Micros>,
-    /// Whether the round ended with it.
+    /// True if the round ended with it.
     pub round_end: bool,
-    /// Whether no input came after it.
+    /// True if no input came after it.
     pub end_of_input: bool,
 }
 
 /// A running source.
 pub trait Source: Send + 'static {
-    /// Whether it says where epochs and rounds end ([`Feed::close`]), because its rows were cut before. Where all sources of a
+    /// Returns true if it says where epochs and rounds end ([`Feed::close`]), because its rows were cut before. Where all sources of a
     /// pipeline do, the file's rules for epochs and rounds are not asked; else what they say of it is passed over.
     fn cuts(&self) -> bool {
         false
@@ -112,17 +118,17 @@ pub trait Source: Send + 'static {
     /// Feeds everything there is, then returns. Runs on a thread of its own and may block.
     ///
     /// # Errors
-    /// The input failed as a whole; a bad part of it is rejected instead and the rest goes on.
+    /// The input failed as a whole; a bad part of it is rejected instead and the rest continues.
     fn run(self: Box<Self>, feed: Feed<'_>) -> Result;
 }
 
-/// What the engine does with what a source gives.
+/// The engine's side of a source's feed.
 pub trait FeedSink {
     /// Takes a batch; blocks while the window is full. `false` when the source should stop.
     fn send(&mut self, batch: RecordBatch, position: Position) -> bool;
     /// Takes note of something that could not become rows.
     fn reject(&mut self, id: RowId, captured_at: Micros, code: &'static str, reason: String) -> bool;
-    /// Takes rows that a source set aside when they were recorded: rows of its `rejected` port.
+    /// Takes rows that a source rejected when they were recorded: rows of its `rejected` port.
     fn reject_again(&mut self, _rows: RecordBatch, _position: Position) -> bool {
         true
     }
@@ -130,21 +136,21 @@ pub trait FeedSink {
     fn close(&mut self, _end: EpochEnd, _position: Position) -> bool {
         true
     }
-    /// Whether nothing more is wanted.
+    /// Returns true if nothing more is wanted.
     fn stopping(&self) -> bool {
         false
     }
-    /// Adds to one of the stage's figures.
-    fn count(&mut self, figure: &'static str, n: u64);
+    /// Adds to one of the stage's metrics.
+    fn count(&mut self, metric: &'static str, n: u64);
     /// Takes what is to be remembered with the rows around it. `false` when the source should stop.
     fn remember(&mut self, _change: Change) -> bool {
         true
     }
-    /// Waits, and tells whether the source should go on then.
+    /// Waits. Returns true if the source should continue.
     fn rest(&mut self, _time: Duration) -> bool {
         true
     }
-    /// The last position whose rows have taken effect everywhere.
+    /// The position up to which the last durable commit goes.
     fn committed(&self) -> Option<Position>;
 }
 
@@ -159,7 +165,7 @@ impl<'a> Feed<'a> {
         Feed { sink }
     }
 
-    /// Sends rows and the position behind them; blocks while the engine has no room.
+    /// Sends rows and the position behind them; blocks while the engine has no space.
     ///
     /// # Errors
     /// The engine is stopping: return at once with this error, it is not reported.
@@ -167,7 +173,7 @@ impl<'a> Feed<'a> {
         if self.sink.send(batch, position) { Ok(()) } else { Err(stopping()) }
     }
 
-    /// Sets aside something that could not become rows (a corrupt file, a malformed line), with a short stable code and
+    /// Rejects something that could not become rows (a corrupt file, a malformed line), with a short stable code and
     /// a reason that holds no content. The identity must be one that no row of the source has.
     ///
     /// # Errors
@@ -182,7 +188,7 @@ impl<'a> Feed<'a> {
         if self.sink.reject(id, captured_at, code, reason.into()) { Ok(()) } else { Err(stopping()) }
     }
 
-    /// Sets aside again what was set aside when it was recorded: rows of the source's `rejected` port.
+    /// Rejects again what was rejected when it was recorded: rows of the source's `rejected` port.
     ///
     /// # Errors
     /// The engine is stopping.
@@ -212,13 +218,13 @@ impl<'a> Feed<'a> {
             if left.is_zero() {
                 return Ok(());
             }
-            std::thread::sleep(left.min(LOOK));
+            std::thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 
-    /// Adds to one of the stage's figures, shown in the summary: `audio_ms`, `silent_files`, ...
-    pub fn count(&mut self, figure: &'static str, n: u64) {
-        self.sink.count(figure, n);
+    /// Adds to one of the stage's metrics, shown in the summary: `audio_ms`, `silent_files`, ...
+    pub fn count(&mut self, metric: &'static str, n: u64) {
+        self.sink.count(metric, n);
     }
 
     /// Remembers a row under a key, from the next commit on: it is in `saved` when the source is opened again. Remembering the same
@@ -229,8 +235,8 @@ impl<'a> Feed<'a> {
     pub fn remember(&mut self, key: impl Into<Vec<u8>>, row: RecordBatch) -> Result {
         let mut state = StateWriter::default();
         state.put(Owner::everyone(), key, row)?;
-        let told = state.into_changes().into_iter().all(|change| self.sink.remember(change));
-        if told { Ok(()) } else { Err(stopping()) }
+        let accepted = state.into_changes().into_iter().all(|change| self.sink.remember(change));
+        if accepted { Ok(()) } else { Err(stopping()) }
     }
 
     /// Waits for more input.
@@ -241,7 +247,8 @@ impl<'a> Feed<'a> {
         if self.sink.rest(time) { Ok(()) } else { Err(stopping()) }
     }
 
-    /// The last position whose rows have taken effect everywhere: what a network source may acknowledge.
+    /// The position up to which the last durable commit goes: what a network source may acknowledge. Rows before it are never asked for
+    /// again, in no later attempt. Nothing before the first commit, and where nothing is committed at all.
     pub fn committed(&self) -> Option<Position> {
         self.sink.committed()
     }

@@ -1,6 +1,6 @@
 //! A stage: batches in, batches out, an end of every epoch.
 //!
-//! In: record batches at numbered ports and the mark that closes each epoch. Out: batches, rejected rows, figures, and
+//! In: record batches at numbered ports and the barrier that closes each epoch. Out: batches, rejected rows, metrics, and
 //! what changed in the state. What a stage emits at an epoch depends only on its input up to that epoch, never on the
 //! number of workers or on time.
 
@@ -10,43 +10,43 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Result, StageError};
-use crate::options::{Options, Wrong};
+use crate::options::{ConfigError, Options};
 use crate::signature::Signature;
-use crate::state::{StateTable, StateWriter};
+use crate::state::{HeldBack, StateTable, StateWriter};
 use crate::units::{Epoch, Micros, Round};
 
 /// The index of an input or output port, in the order of the signature.
 pub type Port = usize;
 
-/// Closes an epoch. Cut by the intake alone and sent to every worker.
+/// Closes an epoch: made by the intake alone and sent to every worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct Barrier {
     /// The epoch it closes.
     pub epoch: Epoch,
     /// The round that is open in this epoch.
     pub round: Round,
-    /// The highest captured time so far.
+    /// The highest captured time so far. Where live input is quiet it continues, for as long as a stage holds rows back.
     pub watermark: Option<Micros>,
-    /// Whether state is saved with this epoch.
+    /// True if state is saved with this epoch.
     pub checkpoint: bool,
-    /// Whether the round ends here.
+    /// True if the round ends here.
     pub round_end: bool,
-    /// Whether no input comes after this: held-back rows are flushed now.
+    /// True if no input comes after this: held-back rows are flushed now.
     pub end_of_input: bool,
 }
 
 /// Where this machine keeps things: from the site settings, never from the pipeline file.
 #[derive(Clone, Debug, Default)]
-pub struct Site {
+pub struct HostEnv {
     /// The state folder of this pipeline.
     pub state: PathBuf,
     /// The file of the root key.
     pub key_file: PathBuf,
-    /// Whether this process belongs to a cluster and is not its home. Home alone keeps things: the paths are empty here.
-    pub away: bool,
+    /// True if this process belongs to a cluster and is not its coordinator. The coordinator alone keeps things: the paths are empty here.
+    pub is_peer: bool,
 }
 
-/// What a stage is told when it is built.
+/// The context of a stage that is built.
 pub struct BuildContext<'a> {
     /// The stage's id in the pipeline.
     pub id: &'a str,
@@ -57,10 +57,12 @@ pub struct BuildContext<'a> {
     /// The saved state of the keys that this instance holds.
     pub saved: &'a StateTable,
     /// Where the machine keeps things.
-    pub site: &'a Site,
+    pub host: &'a HostEnv,
     /// Ends of rounds until all that follows from a row has come, on the slowest way through the pipeline: rows of round r have been
     /// learned from when round r + `round_delay` is over. 0 where nothing waits for rounds.
     pub round_delay: u32,
+    /// True if a source continues until it is stopped. It may decide when something is done, never what comes out.
+    pub live: bool,
 }
 
 impl BuildContext<'_> {
@@ -86,11 +88,17 @@ pub trait StageConfig: Options + Send + Sync + 'static {
     /// The kind's name: what `type = "..."` says.
     const KIND: &'static str;
 
-    /// What it needs and gives. Must not look at files, models or the network: `check` calls it anywhere.
+    /// Returns its inputs and outputs. Must not look at files, models or the network: `check` calls it anywhere.
     fn signature(&self) -> Signature;
 
-    /// What is wrong with the options together, beyond each alone.
-    fn wrongs(&self) -> Vec<Wrong> {
+    /// Values of an option, as TOML, between which the signature may differ in a way that the option's shape does not show: the check
+    /// tries them all where it cannot know the value.
+    fn telling(_option: &str) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns the errors of the options together, beyond each alone.
+    fn validate(&self) -> Vec<ConfigError> {
         Vec::new()
     }
 
@@ -98,8 +106,8 @@ pub trait StageConfig: Options + Send + Sync + 'static {
     /// config (behind a `OnceLock`), so that every instance shares it.
     ///
     /// # Errors
-    /// What is missing or does not fit.
-    fn ready(&self, _site: &Site) -> Result {
+    /// A model or a file is missing or does not fit.
+    fn ready(&self, _host: &HostEnv) -> Result {
         Ok(())
     }
 
@@ -109,14 +117,24 @@ pub trait StageConfig: Options + Send + Sync + 'static {
     }
 
     /// The option by which every instance keeps files in the state folder, if one says so. In a cluster an instance may run
-    /// where there is no such folder: the run is then refused. A gathered stage, which is at home, need not tell.
+    /// where there is no such folder: the run is then refused. A gathered stage, which runs on the coordinator, need not declare it.
     fn keeps_files(&self) -> Option<&'static str> {
         None
     }
 
-    /// Folders that grow while it runs: nothing is taken in while the disk of one of them is nearly full.
+    /// Folders that grow while it runs, each of this stage alone: nothing is taken in while the disk of one of them is nearly full, and
+    /// `check` refuses two stages that fill one.
     fn fills(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// Returns the input whose rows a saved state holds back: when the state is dropped, its rows go to the quarantine, and the rest is
+    /// counted.
+    ///
+    /// # Errors
+    /// The state is of another version.
+    fn held_back(&self, _saved: &StateTable) -> Result<HeldBack> {
+        Ok(HeldBack::default())
     }
 
     /// Builds an instance, on the thread that will run it; called once per worker or thread.
@@ -131,15 +149,15 @@ pub trait Stage: 'static {
     /// Takes a batch of one or more rows from an input.
     ///
     /// # Errors
-    /// The stage cannot go on. One bad row is no error: reject it.
+    /// The stage cannot continue. One bad row is no error: reject it.
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result;
 
     /// The epoch is complete: every row of it has been given. Called for every epoch in order, empty ones too; only for a
     /// stage whose signature names a state, since a stage without one holds nothing that an end could finish.
     ///
     /// # Errors
-    /// The stage cannot go on.
-    fn epoch_end(&mut self, _mark: &Mark, _out: &mut Outbox<'_>) -> Result {
+    /// The stage cannot continue.
+    fn epoch_end(&mut self, _mark: &Barrier, _out: &mut Outbox<'_>) -> Result {
         Ok(())
     }
 
@@ -165,14 +183,16 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// What the engine does with what a stage gives.
+/// The engine's side of a stage's outbox.
 pub trait Emit {
     /// Takes a batch for an output port.
     fn emit(&mut self, port: Port, batch: RecordBatch);
     /// Takes a rejected row.
     fn reject(&mut self, rejected: Rejected);
-    /// Adds to one of the stage's figures.
-    fn count(&mut self, figure: &'static str, n: u64);
+    /// Adds to one of the stage's metrics.
+    fn count(&mut self, metric: &'static str, n: u64);
+    /// Takes note that the stage holds so many rows more back; fewer where it is negative.
+    fn hold(&mut self, _more: i64) {}
 }
 
 /// Where a stage puts what it makes.
@@ -213,8 +233,13 @@ impl<'a> Outbox<'a> {
         }
     }
 
-    /// Adds to one of the stage's figures, shown in the summary: `fell_back`, `new_rows`, ...
-    pub fn count(&mut self, figure: &'static str, n: u64) {
-        self.emit.count(figure, n);
+    /// Adds to one of the stage's metrics, shown in the summary: `fell_back`, `new_rows`, ...
+    pub fn count(&mut self, metric: &'static str, n: u64) {
+        self.emit.count(metric, n);
+    }
+
+    /// Says that the stage holds so many rows more back than it did, or fewer: shown while it runs.
+    pub fn hold(&mut self, more: i64) {
+        self.emit.hold(more);
     }
 }

@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 
 use crate::error::{Result, StageError};
 
-/// Whose a row of a state is: which instance it is given back to, and under whose key it is sealed.
+/// The owner of a state row: selects the instance that restores it and the device key that encrypts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     key: Option<String>,
@@ -29,7 +29,7 @@ impl Owner {
         Owner { key: Some(value.into()), device: None }
     }
 
-    /// Every instance's: what came by broadcast or follows from the marks, and so is the same in all of them.
+    /// Every instance's: what came by broadcast or follows from the barriers, and so is the same in all of them.
     pub fn everyone() -> Self {
         Owner::default()
     }
@@ -48,6 +48,15 @@ impl Owner {
     pub fn of_device(&self) -> Option<&str> {
         self.device.as_deref()
     }
+}
+
+/// The input of which nothing has come yet that a stage's saved state holds.
+#[derive(Clone, Debug, Default)]
+pub struct HeldBack {
+    /// Rows of its first input that wait, whole.
+    pub rows: Vec<RecordBatch>,
+    /// The number of rows that wait in another form, from which no row can be given back.
+    pub unfinished: u64,
 }
 
 /// The rows of a state that an instance is given when it is built.
@@ -77,7 +86,7 @@ impl StateTable {
         self.rows.len()
     }
 
-    /// Whether nothing was saved.
+    /// Returns true if nothing was saved.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -110,7 +119,7 @@ pub struct StateWriter<'a> {
 }
 
 impl StateWriter<'_> {
-    /// Sets a key's row. A key is one row, whoever owns it.
+    /// Sets a key's row. A key is one row, whatever its owner.
     ///
     /// # Errors
     /// The batch does not hold exactly one row.
@@ -128,7 +137,7 @@ impl StateWriter<'_> {
         self.changes.push(Change { key: key.into(), row: None });
     }
 
-    /// What was put and deleted, in order.
+    /// Returns the puts and deletes, in order.
     pub fn into_changes(self) -> Vec<Change> {
         self.changes
     }

@@ -22,7 +22,7 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// A training round: a number carried in rows and marks, never derived from the epoch.
+/// A training round: a number carried in rows and barriers, never derived from the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Round(pub u64);
 
@@ -49,7 +49,7 @@ fn number_and_suffix(text: &str) -> Option<(f64, &str)> {
 /// Reads "500ms", "10s", "5m", "24h" or "7d".
 ///
 /// # Errors
-/// What was expected, for a text of another form or a negative or endless time.
+/// The expected form, for a text of another form or a negative or endless time.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORM: &str = "a time such as \"500ms\", \"10s\", \"5m\", \"24h\" or \"7d\"";
     let (number, suffix) = number_and_suffix(text).ok_or(FORM)?;
@@ -79,7 +79,7 @@ impl Bytes {
     /// Reads "4096", "64KiB", "16MiB", "2GiB" (and kB, MB, GB as powers of ten).
     ///
     /// # Errors
-    /// What was expected, for a text of another form.
+    /// The expected form, for a text of another form.
     pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "a size such as \"64KiB\", \"16MiB\" or \"2GB\"";
         let (number, suffix) = number_and_suffix(text).ok_or(FORM)?;

@@ -42,15 +42,15 @@ pub struct Difference {
     pub difference: f64,
     /// The 95 % interval of the difference, where rows of both are known.
     pub interval: Option<[f64; 2]>,
-    /// Whether the same units were measured, and drawn together.
+    /// True if the same units were measured, and drawn together.
     pub paired: bool,
-    /// Whether it is worse here, and not by chance. Without an interval: whether it is worse at all.
+    /// True if it is worse here, and not by chance. Without an interval: whether it is worse at all.
     pub regression: bool,
 }
 
 /// Compares two trials.
 pub fn compare(ours: (&Report, &[UnitRow]), others: (&Report, &[UnitRow])) -> Comparison {
-    let figure = |figure: &figures::Known| {
+    let figure = |figure: &figures::Metric| {
         let (value, baseline) = ((figure.value)(ours.0)?, (figure.value)(others.0)?);
         let (here, there) = (figure.units(ours.1), figure.units(others.1));
         let ids = |units: &BTreeMap<String, Vec<f64>>| units.keys().cloned().collect::<Vec<_>>();

@@ -1,6 +1,6 @@
 //! What must not be: `wer > 0.2`, `redaction.leaked_chars > 0.01`, `language.global >= 40`.
 //!
-//! In: a text, and a report as JSON. Out: whether it holds, with the figure; or why it cannot be told. It must not know which figures there are.
+//! In: a text, and a report as JSON. Out: whether it holds, with the figure; or why it is not known. It must not know which figures there are.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -92,10 +92,10 @@ pub struct Broken {
 }
 
 impl Condition {
-    /// Whether it holds for a report.
+    /// Returns true if it holds for a report.
     ///
     /// # Errors
-    /// The report has no such number: what cannot be told is no success.
+    /// The report has no such number: an unknown metric is no success.
     pub fn holds(&self, report: &Value) -> Result<Option<Broken>, ConditionError> {
         let (figure, value) = self.look_up(report).ok_or_else(|| self.unknown(report))?;
         let holds = match self.relation {
@@ -193,11 +193,11 @@ mod tests {
             ("a b > 1", Err("is no condition")),
         ];
         for (text, expected) in table {
-            let told = text.parse::<Condition>().and_then(|condition| condition.holds(&report));
-            match (told, expected) {
+            let actual = text.parse::<Condition>().and_then(|condition| condition.holds(&report));
+            match (actual, expected) {
                 (Ok(broken), Ok(value)) => assert_eq!(broken.map(|b| b.value), value, "{text}"),
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
-                (told, _) => panic!("{text}: {told:?}"),
+                (actual, _) => panic!("{text}: {actual:?}"),
             }
         }
     }

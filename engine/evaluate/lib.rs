@@ -5,7 +5,7 @@
 //! against what was asked of it.
 //!
 //! It must not know pipelines, stages or how anything is run; no clock, no randomness but what a seed gives. Reports hold no text of the
-//! data set unless they are told to show it.
+//! data set unless asked to show it.
 
 pub mod bootstrap;
 pub mod compare;

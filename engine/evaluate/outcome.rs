@@ -1,6 +1,6 @@
 //! What came of a trial: every utterance with what was made of it, every device's rounds, and what it cost.
 //!
-//! In: whoever ran the trial fills it in. It must not know where a row came from.
+//! In: the caller that ran the trial fills it in. It must not know where a row came from.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Outcome {
     pub devices: Vec<DeviceRound>,
     /// What was sent, by round.
     pub rounds: Vec<RoundBytes>,
-    /// Rows set aside, by stage.
+    /// Rejected rows, by stage.
     pub rejected: BTreeMap<String, u64>,
     /// How well planted secrets are known to each model.
     pub exposures: Vec<Exposure>,
@@ -42,7 +42,7 @@ pub struct Utterance {
     pub device: String,
     /// What was said, where that is known and the pipeline hears it.
     pub reference: Option<String>,
-    /// Whether the data set calls it clear speech without numbers.
+    /// True if the data set calls it clear speech without numbers.
     pub clean: bool,
     /// What was heard, where the pipeline writes speech down.
     pub heard: Option<String>,
@@ -69,7 +69,7 @@ pub struct Redacted {
     pub tags: Vec<Span>,
     /// What was taken out of the text that it read.
     pub found: Vec<Span>,
-    /// Whether the row came out at all.
+    /// True if the row came out at all.
     pub passed: bool,
 }
 
@@ -82,7 +82,7 @@ pub struct Span {
     pub start: usize,
     /// The character behind its last.
     pub end: usize,
-    /// Whether finding it and not finding it are both right.
+    /// True if finding it and not finding it are both right.
     pub optional: bool,
 }
 

@@ -44,7 +44,7 @@ pub fn html(report: &Report, outcome: &Outcome, rows: &[UnitRow], raw: bool) -> 
     body += &sections::memorisation(report);
     let (heard, redacted) = (cases::heard(outcome, raw), cases::redacted(outcome, raw));
     if !redacted.is_empty() {
-        body += "<h2>Worst redacted</h2><p class=\"soft small\">What was let through is shown as blocks, tags over what is nobody's are yellow.</p>";
+        body += "<h2>Worst redacted</h2><p class=\"soft small\">Leaked text is shown as blocks, over-masked text has yellow tags.</p>";
         body += &redacted;
     }
     if !heard.is_empty() {

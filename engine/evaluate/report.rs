@@ -43,7 +43,7 @@ pub struct Report {
     pub memorisation: Option<Memorisation>,
     /// What was sent.
     pub federation: Option<Federation>,
-    /// Rows set aside, by stage.
+    /// Rejected rows, by stage.
     pub rejected: BTreeMap<String, u64>,
     /// SHA-256 of each sink's rows.
     pub digest: BTreeMap<String, String>,
@@ -73,7 +73,7 @@ pub struct Transcription {
     pub words: u64,
     /// Words heard as others.
     pub substitutions: u64,
-    /// Words heard that nobody said.
+    /// Words transcribed that were not said.
     pub insertions: u64,
     /// Words not heard.
     pub deletions: u64,
@@ -85,14 +85,14 @@ pub struct Transcription {
 
 /// Figures of one kind of personal data, or of some.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct Detection {
     /// Spans that should be found.
     pub gold: u64,
     /// Findings.
     pub found: u64,
     /// Right findings among all, IoU 0.5.
     pub precision: Option<f64>,
-    /// Found spans among all.
+    /// Detection spans among all.
     pub recall: Option<f64>,
     /// Their harmonic mean.
     pub f1: Option<f64>,
@@ -114,9 +114,9 @@ pub struct Found {
     pub chars: u64,
 }
 
-impl From<Counts> for Found {
-    fn from(c: Counts) -> Found {
-        Found {
+impl From<Counts> for Detection {
+    fn from(c: Counts) -> Detection {
+        Detection {
             gold: c.gold,
             found: c.found,
             precision: c.precision(),
@@ -139,7 +139,7 @@ impl From<Counts> for Found {
 pub struct Redaction {
     /// Over all kinds.
     #[serde(flatten)]
-    pub all: Found,
+    pub all: Detection,
     /// Share of all texts' characters that are masked and in no span.
     pub over_masked_chars: Option<f64>,
     /// Those characters.
@@ -155,11 +155,11 @@ pub struct Redaction {
     /// Texts whose redacted form could not be laid over what was read, or never came: they count as if nothing was found.
     pub unmatched: u64,
     /// Over cards, phones and the like.
-    pub core: Found,
+    pub core: Detection,
     /// Over all kinds that have a form.
-    pub structured: Found,
+    pub structured: Detection,
     /// By kind.
-    pub kinds: BTreeMap<String, Found>,
+    pub kinds: BTreeMap<String, Detection>,
 }
 
 /// What adapters are worth: perplexities after the last round.

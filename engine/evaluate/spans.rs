@@ -6,7 +6,7 @@ use headwater_datasets::wer::WordErrors;
 
 use crate::outcome::Span;
 
-/// What was taken out of `original`, told from what came out: the pieces between tags stand in both. Where more than one way leads
+/// What was taken out of `original`, derived from what came out: the pieces between tags stand in both. Where more than one way leads
 /// from one text to the other, `hints` (what a scanner finds in the original) decide if they fit; else pieces are found as early as they
 /// can be. Nothing where the texts do not fit.
 pub fn taken_out(original: &str, redacted: &str, tags: &[Span], hints: &[Span]) -> Option<Vec<Span>> {

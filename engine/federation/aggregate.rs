@@ -1,4 +1,4 @@
-//! How updates of many devices become one: exact sums, and the step of the adapter at the root.
+//! Aggregation of the updates of many devices: exact sums, and the step of the adapter at the root.
 //!
 //! In: updates with their device, round and number of examples, and sums of lower tiers. Out: sums to send on, and at the root
 //! a new adapter. It must not know how updates were compressed, what their parameters mean, or how rows travel.
@@ -6,7 +6,7 @@
 //! - [`sum`] adds updates; any tree and any order gives the same bits. [`mod@format`] is what sums look like on the wire.
 //! - [`ledger`] accepts each (device, round) once; [`refusal`] says why something was not accepted.
 //! - [`total`] adds sums at the root and divides once; [`server`] moves the adapter; [`root`] does both, round after round.
-//! - [`history`] keeps the rounds, and lives through them again after a correction or a verdict of [`judge`]; [`recorded`] has single
+//! - [`history`] keeps the rounds, and replays them after a correction or a verdict of [`judge`]; [`recorded`] has single
 //!   updates at rest, and what forgetting one device takes out.
 //! - [`robust`] has the rules that need single updates: trimmed mean, median, the clipping of norms.
 
@@ -40,7 +40,7 @@ pub struct Round(pub u64);
 /// The most examples that one update may stand for: 2^16.
 pub const MAX_EXAMPLES_PER_UPDATE: u32 = 1 << 16;
 
-/// How many examples one update stands for: from 1 to 2^16.
+/// The number of examples that one update stands for: from 1 to 2^16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Examples(u32);
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use crate::aggregate::format::{self, Kind};
-use crate::aggregate::{Examples, Round, Shape, Sum, Values as Given};
+use crate::aggregate::{Examples, Round, Shape, Sum, Values as SumValues};
 use crate::compress::payload::{Layout, Update, Values, decode, encode, payload_bytes};
 use crate::compress::residual::{Decay, Plan, Residual};
 use crate::compress::top_k::{Amount, choose};
@@ -54,7 +54,7 @@ proptest! {
                 arrived[factor][*at as usize] += f64::from(crate::grid::Steps::of(*value).unwrap().to_f32());
             }
             let mut sum = Sum::empty(Round(round.into()), shape(layout));
-            let sparse = Given::Sparse { positions: &update.positions, values: &update.values };
+            let sparse = SumValues::Sparse { positions: &update.positions, values: &update.values };
             sum.add(sparse, Examples::new(3).unwrap()).unwrap();
             let bytes = format::encode(Kind::Sum, &sum);
             prop_assert_eq!(format::decode(shape(layout), &bytes).unwrap(), (Kind::Sum, sum.clone()));
@@ -94,7 +94,7 @@ fn an_adapter_without_parameters_is_empty_not_wrong() {
     let sent = residual.send(&[], &layout, plan).unwrap();
     assert_eq!(decode(&layout, &sent.payload), Ok(Update { positions: vec![], values: vec![] }));
     let mut sum = Sum::empty(Round(0), shape(&layout));
-    sum.add(Given::Dense(&[]), Examples::new(1).unwrap()).unwrap();
+    sum.add(SumValues::Dense(&[]), Examples::new(1).unwrap()).unwrap();
     let bytes = format::encode(Kind::Sum, &sum);
     assert_eq!(format::decode(shape(&layout), &bytes), Ok((Kind::Sum, sum)));
 }

@@ -1,4 +1,4 @@
-//! Which devices take part in a round, drawn by lot so that everybody who asks gets the same answer.
+//! The sampling of devices for a round: a stable draw, the same wherever it is computed.
 //!
 //! In: a seed, a round, a device, and the share that is to take part. Out: yes or no. It keeps nothing and counts nothing, so that
 //! a device, its gateway and an auditor years later agree without talking. It must not know what a device does when chosen.
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::aggregate::Round;
 
-/// Whether a device takes part in a round: each with a chance of `fraction`, on its own, anew in each round.
+/// Returns true if a device takes part in a round: each with a chance of `fraction`, on its own, drawn again in each round.
 ///
 /// The first 8 bytes of SHA-256 over `headwater choice v1`, a zero byte, the seed and the round (8 bytes each, little-endian) and
 /// the device, read as a big-endian fraction of 2^64 (of which the upper 53 bits count), lie below `fraction`. So a device that is chosen at a fraction is chosen at every larger

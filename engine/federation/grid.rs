@@ -48,12 +48,12 @@ impl Steps {
     }
 }
 
-/// Whether the grid clips a value.
+/// Returns true if the grid clips a value.
 pub fn clips(value: f32) -> bool {
     value.abs() > CLIP
 }
 
-/// Whether the grid clips any of the values; so does it infinities and what is no number. In whole numbers, which a compiler
+/// Returns true if the grid clips any of the values; so does it infinities and what is no number. In whole numbers, which a compiler
 /// turns into vectors: without their sign, the bits of f32 are ordered as magnitudes are, and NaN stands above all.
 pub fn any_clips(values: &[f32]) -> bool {
     let magnitude = |value: &f32| (value.to_bits() & (u32::MAX >> 1)).cast_signed();

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 /// Bytes of a checksum.
 pub const CHECK_BYTES: usize = 8;
 
-/// The first 8 bytes of SHA-256: they tell damage, not malice.
+/// The first 8 bytes of SHA-256: they detect damage, not malice.
 pub fn checksum(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     let mut check = [0; CHECK_BYTES];

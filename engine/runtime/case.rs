@@ -1,6 +1,6 @@
 //! A test inside a pipeline file: what is fed where, and what must come of it.
 //!
-//! In: what the check read of `[[test]]`. Out: values. It must not know how a test is run, nor how its result is told.
+//! In: what the check read of `[[test]]`. Out: values. It must not know how a test is run, nor how its result is reported.
 
 use std::path::PathBuf;
 
@@ -13,9 +13,9 @@ pub struct Case {
     pub name: String,
     /// Where it stands.
     pub span: Span,
-    /// What stands in the place of outputs.
+    /// The rows that stand in for outputs.
     pub feeds: Vec<FeedAt>,
-    /// What must come.
+    /// The expected rows.
     pub expects: Vec<ExpectAt>,
     /// Values of params, as `--param` gives them.
     pub params: Vec<(String, String)>,
@@ -41,7 +41,7 @@ pub enum RowsOf {
     File(PathBuf),
 }
 
-/// What must come at a place.
+/// The expected rows at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectAt {
     /// The stage, or one of its ports.
@@ -52,7 +52,7 @@ pub struct ExpectAt {
     pub matches: Vec<Pattern>,
     /// Patterns that no row holds.
     pub none_match: Vec<Pattern>,
-    /// How many rows come.
+    /// The number of rows.
     pub count: Option<(u64, Span)>,
 }
 

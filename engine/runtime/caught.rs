@@ -11,51 +11,51 @@ use std::sync::Once;
 #[derive(Debug)]
 pub struct Panicked;
 
-/// How much of a panic is told.
+/// The part of a panic that is reported.
 #[derive(Clone, Copy)]
-enum Told {
+enum PanicReport {
     /// All of it, as of every program.
     All,
-    /// Its place in the source, to whoever mends it.
+    /// Its place in the source.
     Place,
-    /// Nothing: the caller tells what was wrong with the bytes.
+    /// Nothing: the caller reports what was wrong with the bytes.
     Nothing,
 }
 
 thread_local! {
-    static TOLD: Cell<Told> = const { Cell::new(Told::All) };
+    static PANIC_REPORT: Cell<PanicReport> = const { Cell::new(PanicReport::All) };
 }
 
 /// Runs a stage's code. A panic is reported with its place in the source alone.
 pub fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    caught(Told::Place, work)
+    caught(PanicReport::Place, work)
 }
 
 /// Reads bytes from outside with a library that answers some of them with a panic, as those for Arrow IPC and Parquet do where
 /// lengths contradict each other.
 pub(crate) fn read<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    caught(Told::Nothing, work)
+    caught(PanicReport::Nothing, work)
 }
 
-fn caught<T>(told: Told, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+fn caught<T>(report: PanicReport, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     static HOOK: Once = Once::new();
     HOOK.call_once(hold_back);
-    let before = TOLD.replace(told);
+    let before = PANIC_REPORT.replace(report);
     let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked);
-    TOLD.set(before);
+    PANIC_REPORT.set(before);
     done
 }
 
 fn hold_back() {
     let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| match TOLD.get() {
-        Told::All => before(info),
-        Told::Place => {
+    std::panic::set_hook(Box::new(move |info| match PANIC_REPORT.get() {
+        PanicReport::All => before(info),
+        PanicReport::Place => {
             if let Some(place) = info.location() {
                 tracing::error!(file = place.file(), line = place.line(), "a stage panicked");
             }
         }
-        Told::Nothing => {}
+        PanicReport::Nothing => {}
     }));
 }
 
@@ -67,11 +67,11 @@ mod tests {
     fn who_reads_within_a_stage_leaves_it_as_quiet_as_it_was() {
         let within = quietly(|| {
             assert!(read(|| -> u8 { panic!("a row") }).is_err());
-            matches!(TOLD.get(), Told::Place)
+            matches!(PANIC_REPORT.get(), PanicReport::Place)
         });
         assert!(matches!(within, Ok(true)));
-        assert!(matches!(TOLD.get(), Told::All));
+        assert!(matches!(PANIC_REPORT.get(), PanicReport::All));
         assert!(quietly(|| -> u8 { panic!("a row") }).is_err());
-        assert!(matches!(TOLD.get(), Told::All));
+        assert!(matches!(PANIC_REPORT.get(), PanicReport::All));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: the text of a pipeline file, the kinds there are, what the command line says. Out: diagnostics in the order of the file
 //! and, when none of them is an error, a [`Plan`]. It reads no file, no model and no network, and the environment only when
-//! told so: a check gives the same answer everywhere. It must not know any kind by name.
+//! asked to: a check gives the same answer everywhere. It must not know any kind by name.
 
 #![allow(
     clippy::result_large_err,
@@ -14,6 +14,7 @@ pub mod cases;
 pub mod column;
 mod draft;
 mod flow;
+mod folders;
 mod forgetting;
 mod head;
 pub mod ids;
@@ -29,28 +30,30 @@ mod unread;
 mod wiring;
 
 pub use head::KEYS as HEAD_KEYS;
-use headwater_contract::Kind;
+use headwater_contract::StageFactory;
 pub use members::KEYS as MEMBERS_KEYS;
 
 use crate::case::Case;
 use crate::diagnostic::{Diagnostic, Style, render, to_json};
-use crate::params::{self, Environment, Given};
+use crate::params::{self, Environment, ParamSources};
 use crate::pipeline::{self, Parsed};
 use crate::plan::Plan;
 
-/// What the command line adds to a pipeline file. Stronger and stronger: file, params, `--set`.
+/// The additions of the command line to a pipeline file. Stronger and stronger: file, params, `--set`.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The values of `--param NAME=VALUE`, in order.
     pub params: Vec<(String, String)>,
     /// The values of `--set stage.ID.OPTION=VALUE`, in order.
     pub set: Vec<(String, String)>,
-    /// Whether params may read the environment and must have a value: a run does, a check does not.
+    /// True if params may read the environment and must have a value: a run does, a check does not.
     pub environment: bool,
 }
 
-/// What came out of a check.
+/// The result of a check.
 pub struct Checked {
+    /// The name of the file in diagnostics.
+    pub file: String,
     /// The plan, when there is no error. A check without the environment may lack it without any error: it then warns that
     /// a param decides what a stage gives.
     pub plan: Option<Plan>,
@@ -61,14 +64,19 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether the pipeline cannot run.
+    /// Returns true if the pipeline cannot run.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Draws all diagnostics, each with the lines of the text that it speaks of.
+    pub fn draw(&self, text: &str, style: Style) -> String {
+        render(&self.diagnostics, &self.file, text, style)
     }
 }
 
 /// Checks a pipeline file. `file_name` is only what diagnostics will call it.
-pub fn check(file_name: &str, text: &str, kinds: &[Kind], settings: &Settings) -> Checked {
+pub fn check(file_name: &str, text: &str, kinds: &[StageFactory], settings: &Settings) -> Checked {
     let read = |name: &str| std::env::var(name).ok();
     let environment: Option<&Environment<'_>> = if settings.environment { Some(&read) } else { None };
     check_with(file_name, text, kinds, settings, environment)
@@ -76,16 +84,16 @@ pub fn check(file_name: &str, text: &str, kinds: &[Kind], settings: &Settings) -
 
 /// The same over any environment.
 fn check_with(
-    _file_name: &str,
+    file_name: &str,
     text: &str,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     settings: &Settings,
     environment: Option<&Environment<'_>>,
 ) -> Checked {
     let parsed = pipeline::parse(text);
     let holes = Holes::of(&parsed, text);
     let Parsed { mut pipeline, mut diagnostics } = parsed;
-    let given = Given { arguments: &settings.params, environment };
+    let given = ParamSources { arguments: &settings.params, environment };
     diagnostics.extend(params::substitute(&mut pipeline, text, &given));
     diagnostics.extend(set::apply(&mut pipeline, kinds, &settings.set));
 
@@ -106,6 +114,7 @@ fn check_with(
     let (flows, wrong_flows) = flow::follow(&drafts, &order, kinds, (reach, members.as_ref()));
     diagnostics.extend(wrong_flows);
     diagnostics.extend(forgetting::tell(&drafts, &order, members.as_ref().and_then(|m| m.forget.as_ref())));
+    diagnostics.extend(folders::tell(&drafts));
     let (tests, wrong_tests) = cases::read(&pipeline, &drafts, &flows);
     diagnostics.extend(wrong_tests);
     diagnostics.extend(unread::tell(&drafts, changes, unread::lost(&diagnostics)));
@@ -116,15 +125,15 @@ fn check_with(
     diagnostics.retain(|d| fine || d.code != "H0108");
     diagnostics.sort_by_key(|d| (d.start(), d.code));
     let plan = if fine { assemble::plan(head, drafts, &order, flows, members, record) } else { None };
-    Checked { plan, tests, diagnostics }
+    Checked { file: file_name.to_owned(), plan, tests, diagnostics }
 }
 
 /// Checks any bytes and draws the answer: what a fuzzer calls. It must return, whatever the bytes are.
-pub fn fuzz_pipeline(bytes: &[u8], kinds: &[Kind]) {
+pub fn fuzz_pipeline(bytes: &[u8], kinds: &[StageFactory]) {
     let text = String::from_utf8_lossy(bytes);
     let checked = check("fuzz", &text, kinds, &Settings::default());
-    let drawn = render(&checked.diagnostics, "fuzz", &text, Style::Coloured);
-    let listed = to_json(&checked.diagnostics, "fuzz", &text);
+    let drawn = checked.draw(&text, Style::Coloured);
+    let listed = to_json(&checked.diagnostics, &checked.file, &text);
     debug_assert!(checked.diagnostics.is_empty() || !drawn.is_empty() && listed.is_object());
     debug_assert!(checked.plan.is_none() || !checked.has_errors());
 }
@@ -134,15 +143,15 @@ struct Holes<'t> {
     text: &'t str,
     /// Where lines begin to be unreadable.
     lines: Vec<usize>,
-    /// Whether whole tables are lost.
+    /// True if whole tables are lost.
     tables: bool,
 }
 
-/// What says that something is not there.
+/// Codes that say that something is not there.
 const ABSENCES: [&str; 10] =
     ["H0004", "H0008", "H0101", "H0102", "H0202", "H0206", "H0301", "H0303", "H0310", "H0602"];
 
-/// What says that a table, or a use of it, is not there.
+/// Codes that say that a table, or a use of it, is not there.
 const ABSENT_TABLES: [&str; 7] = ["H0004", "H0008", "H0101", "H0102", "H0301", "H0310", "H0602"];
 
 impl<'t> Holes<'t> {

@@ -1,17 +1,17 @@
-//! What a run remembers: state, positions and marks, committed together with an epoch.
+//! The memory of a run: state, positions and barriers, committed together with an epoch.
 //!
 //! In: what changed up to an epoch that has taken effect everywhere. Out: one durable step of a [`StateFolder`], and what a
-//! later life begins with. It must not know timely, nor how the folder keeps bytes.
+//! later attempt begins with. It must not know timely, nor how the folder keeps bytes.
 //!
 //! A commit of epoch e holds everything that later epochs hang on: the states of stages after e, the rows that came back over
-//! cycles in e, and how far the intake had come when it closed e. A life that begins from it does what an undisturbed run
+//! cycles in e, and how far the intake had come when it closed e. An attempt that begins from it does what an undisturbed run
 //! would have done from e + 1 on.
 
 mod forget;
 mod panics;
-mod portion;
 mod record;
 mod restore;
+mod state_partitions;
 mod state_row;
 
 use std::collections::BTreeMap;
@@ -22,37 +22,40 @@ use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError};
 
-use crate::instance::{Failure, Suspect};
-use crate::intake::Progress;
+use crate::instance::{Failure, PoisonRow};
+use crate::intake::{Acknowledged, Progress};
 use crate::plan::Plan;
 
 pub(crate) use forget::{FORGET, named};
-pub(crate) use panics::{PANICS, Suspected, epoch_of};
-pub(crate) use portion::Portion;
+pub(crate) use panics::{PANICS, PoisonRows, epoch_of};
 use record::shapes;
 pub use record::{Record, Shape};
 pub(crate) use restore::Restored;
-pub(crate) use restore::back_key;
+pub(crate) use restore::in_flight_key;
 use restore::restore;
+pub use restore::under_way;
+pub(crate) use state_partitions::StatePartitions;
 pub(crate) use state_row::{StateRow, Table};
 
-/// What a failure of the folder is told of.
+/// The name of the folder in failures, where a stage's id would stand.
 pub const NAME: &str = "[state]";
 
 /// The table of rows that came back over cycles.
-pub(crate) const BACK: &str = "[back]";
+pub(crate) const IN_FLIGHT: &str = "[back]";
 /// The table of what changed the members.
 pub(crate) const MEMBERS: &str = "[members]";
 
-/// The table of devices whose rows are left out.
-pub(crate) const LEFT_OUT: &str = "[left out]";
+/// The table of the digests of sinks: sums over all rows that are committed, by stage id.
+pub(crate) const DIGESTS: &str = "[digests]";
+/// The table of devices whose rows are excluded.
+pub(crate) const EXCLUDED: &str = "[left out]";
 
 /// One row of a table that is kept.
 #[derive(Clone, Debug)]
 pub struct KeptRow {
     /// Its key, one row of the table.
     pub key: Vec<u8>,
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
     /// The row.
     pub row: RecordBatch,
@@ -69,7 +72,7 @@ pub struct KeptChange {
     pub row: Option<(Owner, RecordBatch)>,
 }
 
-/// What a live source gave, before its epoch was committed.
+/// The input of a live source that is not committed yet.
 #[derive(Clone, Debug)]
 pub enum Logged {
     /// Rows of a source, in the epoch.
@@ -78,7 +81,7 @@ pub enum Logged {
     Closed(Epoch, Vec<u8>),
 }
 
-/// Where the state of one pipeline lies. Only home calls it, and one life at a time.
+/// Where the state of one pipeline lies. Only the coordinator calls it, and one attempt at a time.
 pub trait StateFolder: Send {
     /// The record of the last commit; nothing before the first.
     ///
@@ -98,7 +101,7 @@ pub trait StateFolder: Send {
     /// It may not be durable; nothing more may be given.
     fn commit(&mut self, record: &[u8], changes: Vec<KeptChange>) -> Result<()>;
 
-    /// Notes rows of a live source. They are durable after the next [`log_mark`](Self::log_mark).
+    /// Notes rows of a live source. They are durable after the next [`log_barrier`](Self::log_barrier).
     ///
     /// # Errors
     /// They could not be written.
@@ -108,9 +111,9 @@ pub trait StateFolder: Send {
     ///
     /// # Errors
     /// It may not be durable.
-    fn log_mark(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()>;
+    fn log_barrier(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()>;
 
-    /// What was noted of epochs after this one, in order.
+    /// Returns the log of epochs after this one, in order.
     ///
     /// # Errors
     /// It cannot be read.
@@ -138,19 +141,19 @@ impl Default for CommitRule {
     }
 }
 
-/// What went wrong with the folder.
+/// A failure of the folder.
 fn of_folder(what: &str) -> Failure {
     Failure::new(NAME, what)
 }
 
-/// One life of a pipeline: its open state folder, and what earlier lives left there.
-pub struct Life {
+/// One attempt of a pipeline: its open state folder, and what earlier attempts left there.
+pub struct Attempt {
     folder: Arc<Mutex<dyn StateFolder>>,
     restored: Restored,
 }
 
-impl Life {
-    /// Begins a life of a plan. States of the stages in `dropped` are taken out first.
+impl Attempt {
+    /// Begins an attempt of a plan. States of the stages in `dropped` are taken out first.
     ///
     /// # Errors
     /// Every stage whose state does not fit the plan; or what cannot be read.
@@ -158,37 +161,41 @@ impl Life {
         plan: &Plan,
         folder: Arc<Mutex<dyn StateFolder>>,
         dropped: &[String],
-    ) -> std::result::Result<Life, Vec<Failure>> {
+    ) -> std::result::Result<Attempt, Vec<Failure>> {
         let restored = match folder.lock() {
             Ok(mut open) => restore(plan, &mut *open, dropped)?,
-            Err(_) => return Err(vec![of_folder("a thread died while it held the state folder")]),
+            Err(_) => {
+                return Err(vec![of_folder("the state folder's lock is poisoned: another thread panicked")]);
+            }
         };
-        Ok(Life { folder, restored })
+        Ok(Attempt { folder, restored })
     }
 
     /// The same, but it takes in nothing new: it forgets a device, ends the open round and whatever delays what comes of it. Gives
     /// the stages that take out the device's share of what is mixed.
     ///
     /// # Errors
-    /// What an earlier life logged cannot be read.
-    pub fn forgetting(mut self, plan: &Plan, device: &str) -> Result<(Life, Vec<String>)> {
+    /// What an earlier attempt logged cannot be read.
+    pub fn forgetting(mut self, plan: &Plan, device: &str) -> Result<(Attempt, Vec<String>)> {
         let asked = forget::ask(plan, &mut self.restored, device)?;
         self.restored.takes_nothing_of(device)?;
         Ok((self, asked))
     }
 
-    /// The same, as if a device had never said anything: what sources give of it is left out, in this life and in every later one,
-    /// until [`end_leaving_out`]. Of what earlier lives did nothing may be kept.
+    /// The same, as if a device had never said anything: what sources give of it is excluded, in this attempt and in every later one,
+    /// until [`end_exclusion`]. Of what earlier attempts did nothing may be kept.
     ///
     /// # Errors
-    /// Something is kept, or it cannot be written down whom is left out.
-    pub fn leaving_out(mut self, plan: &Plan, device: &str) -> Result<Life> {
+    /// The state folder is not empty, or cannot be written.
+    pub fn excluding(mut self, plan: &Plan, device: &str) -> Result<Attempt> {
         forget::ask(plan, &mut self.restored, device)?;
         match self.folder.lock() {
-            Ok(mut folder) => forget::leave_out(plan, &mut *folder, device)?,
-            Err(_) => return Err(StageError::new("a thread died while it held the state folder")),
+            Ok(mut folder) => forget::exclude(plan, &mut *folder, device)?,
+            Err(_) => {
+                return Err(StageError::new("the state folder's lock is poisoned: another thread panicked"));
+            }
         }
-        self.restored.left_out.insert(device.to_owned());
+        self.restored.excluded.insert(device.to_owned());
         Ok(self)
     }
 
@@ -197,44 +204,48 @@ impl Life {
         self.restored.first_epoch()
     }
 
-    /// How many rows about a device the states of stages hold.
+    /// Returns the number of rows about a device that states of stages hold.
     pub fn rows_about(&self, device: &str) -> u64 {
         self.restored.rows_about(device)
     }
 
-    /// Whether an earlier life came to the end of its input.
+    /// Returns true if an earlier attempt came to the end of its input.
     pub fn found_finished(&self) -> bool {
         self.restored.is_finished()
     }
 
     pub(crate) fn share(self, plan: &Plan) -> (Restored, Commits) {
-        let commits = Commits { folder: self.folder, closed: Mutex::default(), shapes: shapes(plan) };
+        let acknowledged = Acknowledged::restored(self.restored.committed_positions());
+        let (shapes, acknowledged) = (shapes(plan), Arc::new(acknowledged));
+        let commits = Commits { folder: self.folder, closed: Mutex::default(), shapes, acknowledged };
         (self.restored, commits)
     }
 }
 
-/// What sources give of a device is taken in again.
+/// Takes in a device's rows again.
 ///
 /// # Errors
-/// It cannot be written down.
-pub fn end_leaving_out(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
-    forget::let_in(folder, device)
+/// The state folder cannot be written.
+pub fn end_exclusion(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+    forget::end_exclusion(folder, device)
 }
 
 /// An epoch that is to be committed, as the intake left it.
 struct Closed {
     progress: Progress,
-    /// What sources want remembered.
+    /// The rows that sources want remembered.
     kept: Vec<KeptChange>,
 }
 
 /// The open state folder of a run, and what waits to be committed.
 pub(crate) struct Commits {
     folder: Arc<Mutex<dyn StateFolder>>,
-    /// How far the intake had come when it closed an epoch that is to be committed.
+    /// The progress of the intake when it closed an epoch that is to be committed.
     closed: Mutex<BTreeMap<u64, Closed>>,
     /// By stage: what its state hangs on.
     shapes: BTreeMap<String, Shape>,
+    /// The committed positions of sources.
+    acknowledged: Arc<Acknowledged>,
 }
 
 impl Commits {
@@ -258,26 +269,35 @@ impl Commits {
             last
         };
         let Some(intake) = last else {
-            return Err(StageError::new("an epoch was to be committed that the intake did not close"));
+            return Err(StageError::new(format!(
+                "internal error: commit of epoch {epoch}, which was never closed"
+            )));
         };
-        let live = intake.live;
-        let record = Record { stages: self.shapes.clone(), intake }.encode()?;
+        let record = Record { stages: self.shapes.clone(), intake };
+        let encoded = record.encode()?;
         self.with(|folder| {
-            folder.commit(&record, changes)?;
-            if live { folder.release(epoch) } else { Ok(()) }
-        })
+            folder.commit(&encoded, changes)?;
+            if record.intake.live { folder.release(epoch) } else { Ok(()) }
+        })?;
+        self.acknowledged.note(&record.intake);
+        Ok(())
     }
 
-    /// Notes where a stage panicked, for the lives that follow.
-    pub(crate) fn note_panic(&self, plan: &Plan, suspect: &Suspect) -> Result<()> {
-        self.with(|folder| panics::note(plan, folder, suspect))
+    /// The committed positions of sources.
+    pub(crate) fn acknowledged(&self) -> Arc<Acknowledged> {
+        self.acknowledged.clone()
+    }
+
+    /// Notes where a stage panicked, for later attempts.
+    pub(crate) fn note_panic(&self, plan: &Plan, poison_row: &PoisonRow) -> Result<()> {
+        self.with(|folder| panics::note(plan, folder, poison_row))
     }
 
     /// Works on the folder.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut dyn StateFolder) -> Result<T>) -> Result<T> {
         match self.folder.lock() {
             Ok(mut folder) => work(&mut *folder),
-            Err(_) => Err(StageError::new("a thread died while it held the state folder")),
+            Err(_) => Err(StageError::new("the state folder's lock is poisoned: another thread panicked")),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use position::{Position, position};
 /// Bytes of the pipeline file, from start to before end.
 pub type Span = std::ops::Range<usize>;
 
-/// Whether a pipeline can run in spite of it.
+/// True if a pipeline can run in spite of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// It cannot run.
@@ -68,11 +68,11 @@ pub struct Mark {
 /// An edit of the file that would remove the mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
-    /// What it does, as a sentence: "did you mean `model`?".
+    /// Its effect, as a sentence: "did you mean `model`?".
     pub text: String,
     /// The bytes that are replaced.
     pub span: Span,
-    /// What stands there afterwards.
+    /// The text that replaces the old one.
     pub replacement: String,
 }
 
@@ -81,21 +81,21 @@ pub struct Suggestion {
 pub struct Diagnostic {
     /// Its code: `H0203`. `headwater explain` knows each.
     pub code: &'static str,
-    /// Whether the pipeline can run in spite of it.
+    /// True if the pipeline can run in spite of it.
     pub severity: Severity,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
     /// Where it is wrong.
     pub primary: Mark,
-    /// What should stand there instead.
+    /// The expected value.
     pub expected: Option<String>,
     /// Other places that have to do with it.
     pub secondary: Vec<Mark>,
-    /// What else is worth knowing.
+    /// Further notes.
     pub notes: Vec<String>,
-    /// What to do, in words.
+    /// The remedy, in words.
     pub help: Option<String>,
-    /// What to do, as an edit.
+    /// The remedy, as an edit.
     pub suggestion: Option<Suggestion>,
 }
 
@@ -126,13 +126,13 @@ impl Diagnostic {
         self
     }
 
-    /// What is said at the place itself.
+    /// Adds a label at the place itself.
     pub fn label(mut self, text: impl Into<String>) -> Self {
         self.primary.text = text.into();
         self
     }
 
-    /// What should stand there instead.
+    /// The expected value.
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
         self
@@ -155,20 +155,20 @@ impl Diagnostic {
         self
     }
 
-    /// What to do, in words.
+    /// Adds a remedy, in words.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
         self
     }
 
-    /// What to do, as an edit of the file.
+    /// Adds a remedy, as an edit of the file.
     pub fn suggest(mut self, text: impl Into<String>, span: &Span, replacement: impl Into<String>) -> Self {
         let (text, replacement) = (text.into(), replacement.into());
         self.suggestion = Some(Suggestion { text, span: span.clone(), replacement });
         self
     }
 
-    /// Whether the pipeline cannot run.
+    /// Returns true if the pipeline cannot run.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -181,7 +181,7 @@ impl Diagnostic {
         }
     }
 
-    /// What is drawn at the place itself: what it is, and what it should be.
+    /// Returns the label that is drawn at the place itself: what it is, and what it should be.
     pub fn caption(&self) -> String {
         match (self.primary.text.as_str(), &self.expected) {
             (text, None) => text.into(),
@@ -191,7 +191,7 @@ impl Diagnostic {
     }
 }
 
-/// How many errors and how many warnings there are.
+/// Returns the numbers of errors and warnings.
 pub fn count(diagnostics: &[Diagnostic]) -> (usize, usize) {
     let errors = diagnostics.iter().filter(|d| d.is_error()).count();
     (errors, diagnostics.len() - errors)

@@ -1,7 +1,8 @@
 //! One running instance of a stage, with its panics caught and its outputs held to the signature.
 //!
-//! In: batches and marks. Out: what the stage sent and rejected, or a failure that names the place. A panic in a stateless
-//! stage sets the row aside and rebuilds the instance; in a stateful one it ends the life, and the next one finds the row. It must not know timely.
+//! In: batches and barriers. Out: what the stage sent and rejected, or a failure that names the place. A panic in a stateless
+//! stage rejects the row and rebuilds the instance; in a stateful one it ends the attempt, and the next attempt finds the row. It must not
+//! know timely.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON}
 use headwater_contract::state::Change;
 use headwater_contract::units::Epoch;
 use headwater_contract::{
-    BuildContext, Emit, Mark, Outbox, PlannedStage, Port, Rejected, Role, RowId, Signature, Site, Stage,
-    StageError, StateTable, StateWriter,
+    Barrier, BuildContext, Emit, HostEnv, Outbox, PlannedStage, Port, Rejected, Role, RowId, Signature,
+    Stage, StageError, StateTable, StateWriter,
 };
 
 use crate::caught::{Panicked, quietly};
-use crate::commit::Suspected;
-use crate::parcel::same_schema;
+use crate::commit::PoisonRows;
+use crate::exchange::same_schema;
 use crate::plan::PlanStage;
 
 /// Why a run ends early: what happened, in which stage, at which row.
@@ -31,27 +32,27 @@ pub struct Failure {
     pub epoch: Option<Epoch>,
     /// The first row of the batch, where there is one.
     pub row: Option<RowId>,
-    /// What happened: no value of any row.
+    /// The event, without any value of a row.
     pub what: Box<str>,
-    /// What another life can do about it.
+    /// The cause, which decides what another attempt can do about it.
     pub cause: Cause,
 }
 
-/// Whether a later life may do better than the one that failed.
+/// The cause of a failure: decides if a later attempt may do better.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Cause {
     /// It would fail again, as far as is known.
     #[default]
     Lasting,
     /// A stage with a state panicked: its state is what was committed last.
-    Panic(Box<Suspect>),
-    /// A disk is full: there may be room again.
-    Room,
+    Panic(Box<PoisonRow>),
+    /// A disk is full: there may be disk space again.
+    DiskSpace,
 }
 
 /// Where a stage with a state panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspect {
+pub struct PoisonRow {
     /// The stage's id.
     pub stage: String,
     /// The epoch of what it was given.
@@ -73,15 +74,15 @@ impl Failure {
         Failure { epoch: Some(epoch), row, ..self }
     }
 
-    /// The same, with what the error tells of its cause.
+    /// Takes the cause from an error.
     pub(crate) fn because(self, error: &StageError) -> Self {
-        if error.wants_room() { Failure { cause: Cause::Room, ..self } } else { self }
+        if error.needs_disk_space() { Failure { cause: Cause::DiskSpace, ..self } } else { self }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is no stage stands in brackets, as the table of the file that it is about.
+        // What is not a stage stands in brackets, as the table of the file that it is about.
         if self.stage.starts_with('[') {
             f.write_str(&self.stage)?;
         } else {
@@ -99,65 +100,70 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What a stage made of one call.
+/// The output of one call of a stage.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct StageOutput {
     /// Batches by output port.
     pub sent: Vec<(Port, RecordBatch)>,
-    /// Rows set aside.
+    /// Rows rejected.
     pub rejected: Vec<Rejected>,
-    /// Additions to figures.
-    pub figures: Vec<(&'static str, u64)>,
-    /// What changed in the state.
+    /// Additions to metrics.
+    pub metrics: Vec<(&'static str, u64)>,
+    /// Rows that are held back beside those of before.
+    pub held: i64,
+    /// The changes of the state.
     pub changes: Vec<Change>,
 }
 
-impl Emit for Made {
+impl Emit for StageOutput {
     fn emit(&mut self, port: Port, batch: RecordBatch) {
         self.sent.push((port, batch));
     }
     fn reject(&mut self, rejected: Rejected) {
         self.rejected.push(rejected);
     }
-    fn count(&mut self, figure: &'static str, n: u64) {
-        self.figures.push((figure, n));
+    fn count(&mut self, metric: &'static str, n: u64) {
+        self.metrics.push((metric, n));
+    }
+    fn hold(&mut self, more: i64) {
+        self.held += more;
     }
 }
 
-/// What an instance needs to be built, again and again.
+/// The builder of an instance, which can build it again and again.
 pub struct Builder {
     plan: Arc<crate::plan::Plan>,
     index: usize,
-    site: Site,
+    host: HostEnv,
     saved: StateTable,
-    suspected: Suspected,
+    poison_rows: PoisonRows,
     inputs: Vec<SchemaRef>,
     outputs: Vec<SchemaRef>,
 }
 
 impl Builder {
     /// The builder of the stage at an index of the plan; nothing for a source.
-    pub fn new(plan: &Arc<crate::plan::Plan>, index: usize, site: &Site) -> Option<Self> {
+    pub fn new(plan: &Arc<crate::plan::Plan>, index: usize, host: &HostEnv) -> Option<Self> {
         let stage = plan.stages.get(index)?;
         matches!(stage.role, Role::Stage(_)).then(|| Builder {
             plan: plan.clone(),
             index,
-            site: site.clone(),
+            host: host.clone(),
             saved: StateTable::default(),
-            suspected: Suspected::default(),
+            poison_rows: PoisonRows::default(),
             inputs: stage.inputs.iter().map(|i| i.schema.clone()).collect(),
             outputs: stage.outputs.iter().map(|o| o.schema.clone()).collect(),
         })
     }
 
-    /// The same, with what an earlier life saved.
+    /// The same, with what an earlier attempt saved.
     pub fn with_saved(self, saved: StateTable) -> Self {
         Builder { saved, ..self }
     }
 
-    /// The same, with what earlier lives know of its panics.
-    pub(crate) fn with_suspected(self, suspected: Suspected) -> Self {
-        Builder { suspected, ..self }
+    /// Adds the notes of earlier attempts about its panics.
+    pub(crate) fn with_poison_rows(self, poison_rows: PoisonRows) -> Self {
+        Builder { poison_rows, ..self }
     }
 
     fn stage(&self) -> Option<(&PlanStage, &dyn PlannedStage)> {
@@ -180,8 +186,9 @@ impl Builder {
             inputs: &self.inputs,
             outputs: &self.outputs,
             saved: &self.saved,
-            site: &self.site,
+            host: &self.host,
             round_delay: self.plan.flush,
+            live: self.plan.stages.iter().any(PlanStage::is_endless),
         };
         match quietly(|| planned.build(cx)) {
             Ok(built) => built.map_err(|e| failed(e.to_string())),
@@ -190,7 +197,7 @@ impl Builder {
     }
 }
 
-/// One running instance of a stage. It lives and dies on one thread.
+/// One running instance of a stage. It stays on one thread.
 pub struct Instance {
     builder: Builder,
     stage: Box<dyn Stage>,
@@ -204,7 +211,7 @@ impl Instance {
     /// The stage could not be built.
     pub fn build(mut builder: Builder) -> Result<Self, Failure> {
         let stage = builder.build()?;
-        // A stage with a state is built once in a life.
+        // A stage with a state is built once in an attempt.
         builder.saved = StateTable::default();
         let stateless = builder.stage().is_some_and(|(stage, _)| !stage.signature.stateful());
         Ok(Instance { builder, stage, stateless })
@@ -214,32 +221,32 @@ impl Instance {
         Failure::new(self.builder.id(), what).at(epoch, batch.and_then(|b| row_id(b, 0)))
     }
 
-    /// A panic of a stage with a state: a later life may find the row, or do without it.
+    /// A panic of a stage with a state: a later attempt may find the row, or do without it.
     fn panicked(&self, epoch: Epoch, given: Option<(Port, &RecordBatch)>, what: &str) -> Failure {
         let alone =
-            given.filter(|(_, batch)| batch.num_rows() == 1 && self.builder.suspected.gives_alone(epoch));
+            given.filter(|(_, batch)| batch.num_rows() == 1 && self.builder.poison_rows.gives_alone(epoch));
         let row = alone.and_then(|(port, batch)| Some((port, row_id(batch, 0)?)));
-        let cause = Cause::Panic(Box::new(Suspect { stage: self.builder.id().into(), epoch, row }));
+        let cause = Cause::Panic(Box::new(PoisonRow { stage: self.builder.id().into(), epoch, row }));
         Failure { cause, ..self.failure(epoch, given.map(|(_, batch)| batch), what) }
     }
 
     /// Gives a batch to the stage: row by row, and without the rows that it cannot take, where it has panicked before.
     ///
     /// # Errors
-    /// The stage said that it cannot go on, panicked with state, or broke its signature.
+    /// The stage failed, panicked with state, or broke its signature.
     pub fn batch(
         &mut self,
         epoch: Epoch,
         port: Port,
         batch: &RecordBatch,
-        made: &mut Made,
+        made: &mut StageOutput,
     ) -> Result<(), Failure> {
-        if !self.builder.suspected.gives_alone(epoch) {
+        if !self.builder.poison_rows.gives_alone(epoch) {
             return self.give(epoch, port, batch, made);
         }
         for row in 0..batch.num_rows() {
             let alone = batch.slice(row, 1);
-            if row_id(&alone, 0).is_some_and(|id| self.builder.suspected.holds(port, &id)) {
+            if row_id(&alone, 0).is_some_and(|id| self.builder.poison_rows.holds(port, &id)) {
                 let reason = "the stage panicked on this row, and again when it was given alone".into();
                 made.rejected.push(Rejected { input: port, row: alone, code: "panic", reason });
             } else {
@@ -254,9 +261,9 @@ impl Instance {
         epoch: Epoch,
         port: Port,
         batch: &RecordBatch,
-        made: &mut Made,
+        made: &mut StageOutput,
     ) -> Result<(), Failure> {
-        let kept = (made.sent.len(), made.rejected.len(), made.figures.len());
+        let kept = (made.sent.len(), made.rejected.len(), made.metrics.len());
         let stage = &mut self.stage;
         match quietly(|| stage.batch(port, batch, &mut Outbox::new(made))) {
             Ok(Ok(())) => self.hold_to_signature(epoch, Some(batch), made, kept.0),
@@ -264,19 +271,19 @@ impl Instance {
             Err(Panicked) => {
                 made.sent.truncate(kept.0);
                 made.rejected.truncate(kept.1);
-                made.figures.truncate(kept.2);
+                made.metrics.truncate(kept.2);
                 self.after_panic(epoch, port, batch, made)
             }
         }
     }
 
-    /// A stateless stage is built anew; the row that it cannot take is found by giving the rows one by one.
+    /// Rebuilds a stateless stage; the row that it cannot take is found by giving the rows one by one.
     fn after_panic(
         &mut self,
         epoch: Epoch,
         port: Port,
         batch: &RecordBatch,
-        made: &mut Made,
+        made: &mut StageOutput,
     ) -> Result<(), Failure> {
         if !self.stateless {
             let what = "it panicked (its state is lost; what is in the store stays)";
@@ -291,20 +298,20 @@ impl Instance {
         (0..batch.num_rows()).try_for_each(|row| self.give(epoch, port, &batch.slice(row, 1), made))
     }
 
-    /// Ends an epoch. A stage without state is not told.
+    /// Ends an epoch. A stage without state does not notice.
     ///
     /// # Errors
     /// As for [`batch`](Self::batch).
-    pub fn epoch_end(&mut self, mark: &Mark, made: &mut Made) -> Result<(), Failure> {
+    pub fn epoch_end(&mut self, barrier: &Barrier, made: &mut StageOutput) -> Result<(), Failure> {
         if self.stateless {
             return Ok(());
         }
         let kept = made.sent.len();
         let stage = &mut self.stage;
-        match quietly(|| stage.epoch_end(mark, &mut Outbox::new(made))) {
-            Ok(Ok(())) => self.hold_to_signature(mark.epoch, None, made, kept),
-            Ok(Err(error)) => Err(self.failure(mark.epoch, None, error.to_string()).because(&error)),
-            Err(Panicked) => Err(self.panicked(mark.epoch, None, "it panicked at the end of the epoch")),
+        match quietly(|| stage.epoch_end(barrier, &mut Outbox::new(made))) {
+            Ok(Ok(())) => self.hold_to_signature(barrier.epoch, None, made, kept),
+            Ok(Err(error)) => Err(self.failure(barrier.epoch, None, error.to_string()).because(&error)),
+            Err(Panicked) => Err(self.panicked(barrier.epoch, None, "it panicked at the end of the epoch")),
         }
     }
 
@@ -312,7 +319,7 @@ impl Instance {
     ///
     /// # Errors
     /// The state could not be written, or the stage panicked.
-    pub fn save(&mut self, epoch: Epoch, made: &mut Made) -> Result<(), Failure> {
+    pub fn save(&mut self, epoch: Epoch, made: &mut StageOutput) -> Result<(), Failure> {
         if self.stateless {
             return Ok(());
         }
@@ -330,7 +337,7 @@ impl Instance {
         &self,
         epoch: Epoch,
         given: Option<&RecordBatch>,
-        made: &Made,
+        made: &StageOutput,
         from: usize,
     ) -> Result<(), Failure> {
         for (port, batch) in made.sent.iter().skip(from) {
@@ -364,7 +371,7 @@ pub fn rejected_rows(stage: &PlanStage, rejected: &Rejected) -> Result<RecordBat
     rejected_as(&stage.id, &stage.rejected, rejected)
 }
 
-/// The same for what is no stage: the columns are those of the row.
+/// The same for what is not a stage: the columns are those of the row.
 ///
 /// # Errors
 /// Arrow refuses the columns.

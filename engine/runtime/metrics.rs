@@ -1,4 +1,4 @@
-//! What the engine counts while it runs: rows, rejects, CPU time, queues, epochs, and the stages' own figures.
+//! The counters of a running engine: rows, rejects, CPU time, queues, epochs, and the stages' own metrics.
 //!
 //! In: additions from any thread. Out: a snapshot for the display and the summary. It must not know what a row holds.
 
@@ -22,12 +22,12 @@ pub fn thread_cpu() -> Duration {
 pub struct CpuShare(Rc<Cell<Duration>>);
 
 impl CpuShare {
-    /// What passed until now belongs to nobody.
+    /// Skips the time until now: it belongs to no operator.
     pub fn skip(&self) {
         self.0.set(thread_cpu());
     }
 
-    /// What passed since the last reading.
+    /// Returns the time since the last reading.
     pub fn take(&self) -> Duration {
         let now = thread_cpu();
         now.saturating_sub(self.0.replace(now))
@@ -42,11 +42,12 @@ pub struct StageMetrics {
     rejected: AtomicU64,
     cpu_ns: AtomicU64,
     queued: AtomicI64,
-    figures: Mutex<Figures>,
+    held: AtomicI64,
+    metrics: Mutex<MetricValues>,
 }
 
-/// A stage's own figures by name.
-pub type Figures = BTreeMap<Cow<'static, str>, u64>;
+/// A stage's own metrics by name.
+pub type MetricValues = BTreeMap<Cow<'static, str>, u64>;
 
 impl StageMetrics {
     /// Rows came in.
@@ -74,14 +75,19 @@ impl StageMetrics {
         self.queued.fetch_add(rows, Relaxed);
     }
 
-    /// Adds to one of the stage's own figures.
-    pub fn add_figure(&self, figure: &'static str, n: u64) {
-        if let Ok(mut figures) = self.figures.lock() {
-            *figures.entry(Cow::Borrowed(figure)).or_default() += n;
+    /// The stage holds rows back (positive) or lets them go (negative).
+    pub fn add_held(&self, rows: i64) {
+        self.held.fetch_add(rows, Relaxed);
+    }
+
+    /// Adds to one of the stage's own metrics.
+    pub fn add_metric(&self, metric: &'static str, n: u64) {
+        if let Ok(mut metrics) = self.metrics.lock() {
+            *metrics.entry(Cow::Borrowed(metric)).or_default() += n;
         }
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub fn snapshot(&self) -> StageCounts {
         StageCounts {
             rows_in: self.rows_in.load(Relaxed),
@@ -89,7 +95,8 @@ impl StageMetrics {
             rejected: self.rejected.load(Relaxed),
             cpu: Duration::from_nanos(self.cpu_ns.load(Relaxed)),
             queued: u64::try_from(self.queued.load(Relaxed)).unwrap_or(0),
-            figures: self.figures.lock().map(|f| f.clone()).unwrap_or_default(),
+            held: u64::try_from(self.held.load(Relaxed)).unwrap_or(0),
+            metrics: self.metrics.lock().map(|f| f.clone()).unwrap_or_default(),
         }
     }
 }
@@ -101,14 +108,16 @@ pub struct StageCounts {
     pub rows_in: u64,
     /// Rows that went out.
     pub rows_out: u64,
-    /// Rows set aside.
+    /// Rows rejected.
     pub rejected: u64,
     /// CPU time of all its instances.
     pub cpu: Duration,
     /// Rows that wait for it now.
     pub queued: u64,
-    /// The stage's own figures.
-    pub figures: Figures,
+    /// Rows that it holds back now, for a later one.
+    pub held: u64,
+    /// The stage's own metrics.
+    pub metrics: MetricValues,
 }
 
 impl StageCounts {
@@ -118,13 +127,17 @@ impl StageCounts {
         self.rejected += other.rejected;
         self.cpu += other.cpu;
         self.queued += other.queued;
-        for (name, n) in &other.figures {
-            *self.figures.entry(name.clone()).or_default() += n;
+        self.held += other.held;
+        for (name, n) in &other.metrics {
+            *self.metrics.entry(name.clone()).or_default() += n;
         }
     }
 }
 
 /// The counters of a whole run.
+///
+/// Each counter is a number on its own: no other data is published by it, and a snapshot need not be of one instant. `Relaxed` is
+/// enough for all of them.
 #[derive(Debug, Default)]
 pub struct Metrics {
     stages: Vec<StageMetrics>,
@@ -133,10 +146,10 @@ pub struct Metrics {
     epochs_committed: AtomicU64,
     rounds: AtomicU64,
     bytes: AtomicU64,
-    waits_for_room: AtomicBool,
+    waits_for_disk_space: AtomicBool,
     /// When the frontier moved last; nothing before it did.
     moved: Mutex<Option<Instant>>,
-    /// What other processes of the cluster have counted, as they last told.
+    /// The counts of other processes of the cluster, as last reported.
     elsewhere: Mutex<BTreeMap<usize, Counts>>,
 }
 
@@ -188,9 +201,9 @@ impl Metrics {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// Whether the intake waits for room on a disk.
-    pub fn waits_for_room(&self, waits: bool) {
-        self.waits_for_room.store(waits, Relaxed);
+    /// Returns true if the intake waits for disk space.
+    pub fn waits_for_disk_space(&self, waits: bool) {
+        self.waits_for_disk_space.store(waits, Relaxed);
     }
 
     fn frontier_lag(&self) -> Duration {
@@ -211,7 +224,7 @@ impl Metrics {
         }
     }
 
-    /// What was counted so far, in all processes.
+    /// Returns the counts so far, of all processes.
     pub fn snapshot(&self) -> Counts {
         let mut counts = self.here();
         if let Ok(elsewhere) = self.elsewhere.lock() {
@@ -222,7 +235,7 @@ impl Metrics {
         counts
     }
 
-    /// What was counted so far in this process.
+    /// Returns the counts so far of this process.
     pub(crate) fn here(&self) -> Counts {
         Counts {
             stages: self.stages.iter().map(StageMetrics::snapshot).collect(),
@@ -232,7 +245,7 @@ impl Metrics {
             frontier_lag: self.frontier_lag(),
             rounds: self.rounds.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
-            waits_for_room: self.waits_for_room.load(Relaxed),
+            waits_for_disk_space: self.waits_for_disk_space.load(Relaxed),
         }
     }
 }
@@ -246,14 +259,14 @@ pub struct Counts {
     pub epochs_opened: u64,
     /// Epochs that all sinks have finished.
     pub epochs_done: u64,
-    /// Epochs that a later life need not do again.
+    /// Epochs that a later attempt need not do again.
     pub epochs_committed: u64,
-    /// How long the frontier has stood still, while epochs are in flight.
+    /// The time since the frontier last moved, while epochs are in flight.
     pub frontier_lag: Duration,
-    /// Rounds that this life has ended.
+    /// Rounds that this attempt has ended.
     pub rounds: u64,
-    /// Bytes of rows that this life has taken in.
+    /// Bytes of rows that this attempt has taken in.
     pub bytes: u64,
-    /// Whether the intake waits for room on a disk.
-    pub waits_for_room: bool,
+    /// True if the intake waits for disk space.
+    pub waits_for_disk_space: bool,
 }

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use headwater_contract::Port;
 use headwater_contract::units::Epoch;
 
-use crate::instance::{Builder, Failure, Instance, Made};
+use crate::instance::{Builder, Failure, Instance, StageOutput};
 use crate::metrics::thread_cpu;
 
 /// Wakes the operator that waits for a job; called on a thread of the pool.
@@ -30,16 +30,16 @@ pub struct Job {
     pub row: RecordBatch,
     /// Where the result goes.
     pub reply: Sender<Done>,
-    /// How the operator is woken.
+    /// The call that wakes the operator.
     pub wake: Wake,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub struct Done {
     /// The job's number.
     pub number: u64,
-    /// What the stage made.
-    pub made: Result<Made, Failure>,
+    /// The output of the stage.
+    pub made: Result<StageOutput, Failure>,
     /// CPU time it took.
     pub cpu: Duration,
 }
@@ -50,7 +50,7 @@ pub struct Pool {
     refused: Refused,
 }
 
-/// Operators that were refused a job. The pool serves several, so that room may come without a result of their own.
+/// Operators that were refused a job. The pool serves several, so that a place may become free without a result of their own.
 type Refused = Arc<Mutex<Vec<Wake>>>;
 
 impl Pool {
@@ -70,7 +70,7 @@ impl Pool {
         Ok(Pool { jobs, refused })
     }
 
-    /// Hands a job over, or back when all threads are busy: its operator is then woken as soon as there is room.
+    /// Hands a job over, or back when all threads are busy: its operator is then woken as soon as a place is free.
     ///
     /// # Errors
     /// The job, to be tried again when the operator is woken.
@@ -80,7 +80,7 @@ impl Pool {
         if let Ok(mut refused) = self.refused.lock() {
             refused.push(job.wake.clone());
         }
-        // Room that came before the operator was noted down wakes nobody: look once more.
+        // A place that became free before the operator was registered wakes no operator: poll once more.
         self.jobs.try_send(job).map_err(|e| Box::new(e.into_inner()))
     }
 }
@@ -97,13 +97,13 @@ fn serve(builder: Builder, queue: &Receiver<Job>, refused: &Refused) {
         let before = thread_cpu();
         let made = match &mut instance {
             Ok(instance) => {
-                let mut made = Made::default();
+                let mut made = StageOutput::default();
                 instance.batch(epoch, port, &row, &mut made).map(|()| made)
             }
             Err(failure) => Err(failure.clone()),
         };
         let cpu = thread_cpu().saturating_sub(before);
-        // The operator is gone when the run was stopped at once: nobody waits for this answer.
+        // The operator is gone when the run was stopped at once: nothing waits for this answer.
         let _ = reply.send(Done { number, made, cpu });
         wake();
     }

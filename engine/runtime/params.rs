@@ -17,7 +17,7 @@ use crate::pipeline::{Entry, Node, Origin, ParamUse, Pipeline, StageTable, Value
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Where params get their values, from the weakest to the strongest: default, environment, command line.
-pub struct Given<'a> {
+pub struct ParamSources<'a> {
     /// The values of `--param NAME=VALUE`, in order; the last one of a name counts.
     pub arguments: &'a [(String, String)],
     /// Reads the environment; nothing when it may not be read.
@@ -32,10 +32,12 @@ struct Param {
     from: Place,
     said: String,
     env: Option<String>,
+    /// True if its value is wrong, which is reported once, and not where it is used.
+    wrong: bool,
 }
 
-/// Replaces every `${x}` of a pipeline and tells everything that is wrong with its params.
-pub fn substitute(pipeline: &mut Pipeline, text: &str, given: &Given<'_>) -> Vec<Diagnostic> {
+/// Replaces every `${x}` of a pipeline and reports all errors in its params.
+pub fn substitute(pipeline: &mut Pipeline, text: &str, given: &ParamSources<'_>) -> Vec<Diagnostic> {
     let mut work = Work { text, given, params: Vec::new(), found: Vec::new() };
     for entry in &pipeline.params {
         let param = work.define(entry);
@@ -66,7 +68,7 @@ pub fn substitute(pipeline: &mut Pipeline, text: &str, given: &Given<'_>) -> Vec
 
 struct Work<'a> {
     text: &'a str,
-    given: &'a Given<'a>,
+    given: &'a ParamSources<'a>,
     params: Vec<Param>,
     found: Vec<Diagnostic>,
 }
@@ -100,6 +102,7 @@ impl Work<'_> {
             },
             value: default,
             env: env.clone(),
+            wrong: false,
         };
         let read = self.given.environment.zip(env);
         if let Some((value, variable)) = read.and_then(|(read, variable)| Some((read(&variable)?, variable)))
@@ -112,7 +115,33 @@ impl Work<'_> {
             param.from = Place::argument(format!("--param {key}={value}"));
             param.said = format!("`{key}` is given here");
         }
+        self.judge(&mut param);
         param
+    }
+
+    /// Takes a value away that cannot be meant: an empty one, or one in which another param seems to be named. What comes from a
+    /// variable is not shown.
+    fn judge(&mut self, param: &mut Param) {
+        let name = &param.name;
+        let error = match param.value.as_deref() {
+            Some("") => {
+                Diagnostic::error("H0104", format!("the param `{name}` is empty"), param.from.clone())
+                    .label(param.said.clone())
+                    .expected("a value that is not empty")
+            }
+            Some(value) if value.contains("${") => {
+                let what =
+                    format!("the value of the param `{name}` holds `${{`, which is put in as it stands");
+                let error = Diagnostic::error("H0109", what, param.from.clone()).label(param.said.clone());
+                error
+                    .expected("a value without `${`")
+                    .help("params do not hang on each other: put both in where the value is used")
+            }
+            _ => return,
+        };
+        self.found.push(error);
+        param.wrong = true;
+        param.value = None;
     }
 
     fn text_of(&mut self, entry: &Entry) -> Option<String> {
@@ -127,7 +156,7 @@ impl Work<'_> {
         text
     }
 
-    /// Whether a text can be the name of an environment variable.
+    /// Returns true if a text can be the name of an environment variable.
     fn is_variable(&mut self, name: &str, entry: &Entry) -> bool {
         let fine = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !fine {
@@ -251,7 +280,7 @@ impl Work<'_> {
         let from = Some((param.from.clone(), param.said.clone()));
         let Some(value) = &param.value else {
             filled.push_str(&placeholder(name));
-            if self.given.environment.is_some() {
+            if self.given.environment.is_some() && !param.wrong {
                 let error = no_value(param, &at);
                 self.found.push(error);
             }
@@ -269,7 +298,10 @@ impl Work<'_> {
             None if ids::is_id(name) => {
                 error.help(format!("declare it: under [params], `{name} = {{ default = \"...\" }}`"))
             }
-            None => error.help("a literal `${` is written `$${`"),
+            None => error.help(format!(
+                "of the environment, [params] alone reads: `{} = {{ env = {name:?} }}`; a literal `${{` is written `$${{`",
+                name.to_lowercase()
+            )),
         };
         self.found.push(error);
     }
@@ -284,10 +316,8 @@ impl Work<'_> {
 
     fn finish(mut self) -> Vec<Diagnostic> {
         for param in self.params.iter().filter(|p| !p.used) {
-            let error =
-                Diagnostic::at("H0102", format!("nobody uses the param `{}`", param.name), &param.span).help(
-                    format!("write \"${{{}}}\" where its value belongs, or remove the line", param.name),
-                );
+            let error = Diagnostic::at("H0102", format!("unused param `{}`", param.name), &param.span)
+                .help(format!("write \"${{{}}}\" where its value belongs, or remove the line", param.name));
             self.found.push(error);
         }
         self.found

@@ -42,13 +42,13 @@ pub struct StageTable {
     pub id_span: Span,
     /// Its kind: `type = "..."`.
     pub kind: Option<Entry>,
-    /// What it reads: `from = ...`.
+    /// The ports that it reads: `from = ...`.
     pub from: Option<Entry>,
-    /// What comes back to it: `feedback = ...`.
+    /// The ports that come back to it: `feedback = ...`.
     pub feedback: Option<Entry>,
     /// Where it belongs: `tier = "..."`.
     pub tier: Option<Entry>,
-    /// What becomes of rejected rows: `rejected = "drop"`.
+    /// The destination of rejected rows: `rejected = "drop"`.
     pub rejected: Option<Entry>,
     /// All other keys: the options of its kind.
     pub options: Vec<Entry>,
@@ -59,16 +59,16 @@ pub const STAGE_KEYS: [&str; 5] = ["type", "from", "feedback", "tier", "rejected
 
 const TABLES: [&str; 6] = ["pipeline", "params", "privacy", "members", "stage", "test"];
 
-/// What could be read, and what is wrong with the rest.
+/// The tables that could be read, and the errors of the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
     /// The pipeline, as far as it could be read.
     pub pipeline: Pipeline,
-    /// What is wrong with the form of the file.
+    /// The errors in the form of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Whether two places are on one line of the text.
+/// Returns true if two places are on one line of the text.
 pub fn same_line(text: &str, a: usize, b: usize) -> bool {
     syntax::same_line(text, a, b)
 }

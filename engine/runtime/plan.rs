@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use arrow::datatypes::{Fields, Schema, SchemaRef};
 use headwater_contract::units::Bytes;
-use headwater_contract::{Kind, Label, Role, Routing, Signature};
+use headwater_contract::{Label, Role, Routing, Signature, StageFactory};
 
 use crate::commit::CommitRule;
-use crate::relations::members::{Asks, Members};
+use crate::membership::members::{Asks, Members};
 
-/// How the intake cuts epochs.
+/// The rule by which the intake closes epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpochRule {
     /// After this many rows.
@@ -86,12 +86,12 @@ pub struct PortRef {
     pub port: OutPort,
 }
 
-/// What becomes of the rows that a stage rejects.
+/// The destination of the rows that a stage rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedTo {
     /// Some stage reads the `rejected` port.
     Readers,
-    /// Nobody reads it: they go to the encrypted quarantine.
+    /// No stage reads it: they go to the encrypted quarantine.
     Quarantine,
     /// The file says `rejected = "drop"`.
     Drop,
@@ -102,13 +102,13 @@ pub enum RejectedTo {
 pub struct PlanInput {
     /// The port's name.
     pub name: String,
-    /// The outputs whose union it reads; none for a feedback input that nobody feeds.
+    /// The outputs whose union it reads; none for a feedback input that no stage feeds.
     pub from: Vec<PortRef>,
     /// The columns that arrive, those that are joined from `[members]` last.
     pub schema: SchemaRef,
     /// The label of what arrives.
     pub label: Label,
-    /// What it asks of `[members]`, if it does.
+    /// The columns that it asks of `[members]`, if it does.
     pub asks: Option<Asks>,
 }
 
@@ -121,7 +121,7 @@ pub struct PlanOutput {
     pub schema: SchemaRef,
     /// Their label.
     pub label: Label,
-    /// Whether any stage reads it.
+    /// True if any stage reads it.
     pub read: bool,
 }
 
@@ -130,10 +130,10 @@ pub struct PlanStage {
     /// The id in the file.
     pub id: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: StageFactory,
     /// The options, read.
     pub role: Role,
-    /// What it needs and gives.
+    /// Returns its inputs and outputs.
     pub signature: Signature,
     /// Where it belongs.
     pub tier: Tier,
@@ -162,23 +162,23 @@ impl PlanInput {
 }
 
 impl PlanStage {
-    /// Whether it is a source that goes on until it is stopped.
+    /// Returns true if it is a source that continues until it is stopped.
     pub fn is_endless(&self) -> bool {
-        matches!(&self.role, Role::Source(source) if source.pace().is_endless())
+        matches!(&self.role, Role::Source(source) if source.boundedness().is_endless())
     }
 
-    /// Whether it gives rows to the intake.
+    /// Returns true if it gives rows to the intake.
     pub fn is_source(&self) -> bool {
         matches!(self.role, Role::Source(_))
     }
 
-    /// Whether no other stage reads any of its outputs: the pipeline ends here.
+    /// Returns true if no other stage reads any of its outputs: the pipeline ends here.
     pub fn is_sink(&self) -> bool {
         !self.signature.inputs.is_empty() && self.outputs.iter().all(|o| !o.read)
     }
 
-    /// Whether it runs at home and nowhere else: a source, and what all rows are gathered for.
-    pub fn is_home_alone(&self) -> bool {
+    /// Returns true if it runs on the coordinator and nowhere else: a source, and what all rows are gathered for.
+    pub fn runs_on_coordinator_only(&self) -> bool {
         let inputs = &self.signature.inputs;
         inputs.is_empty() || inputs.iter().any(|input| input.routing == Routing::Gather)
     }
@@ -193,7 +193,7 @@ impl PlanStage {
 pub struct Plan {
     /// The pipeline's name.
     pub name: String,
-    /// How epochs are cut.
+    /// The rule by which epochs are closed.
     pub epoch: EpochRule,
     /// When rounds end; nothing: with the input alone.
     pub round: Option<RoundRule>,
@@ -205,7 +205,7 @@ pub struct Plan {
     pub window: u64,
     /// When epochs are committed.
     pub commit: CommitRule,
-    /// Whose rows are taken, if the file says so.
+    /// The members whose rows are taken, if the file names them.
     pub members: Option<Members>,
     /// The ports whose rows are recorded, if any are.
     pub record: Vec<PortRef>,
@@ -219,9 +219,19 @@ impl Plan {
         self.stages.iter().find(|stage| stage.id == id)
     }
 
+    /// The longest time for which a stage may hold a row back; nothing where none does.
+    pub fn hold(&self) -> Option<Duration> {
+        self.stages.iter().filter_map(|stage| stage.signature.hold).max()
+    }
+
     /// Its sources, in the order in which they are opened.
     pub fn source_stages(&self) -> impl Iterator<Item = &PlanStage> {
         self.stages.iter().filter(|stage| stage.is_source())
+    }
+
+    /// Returns true if some source continues until it is stopped.
+    pub fn is_endless(&self) -> bool {
+        self.source_stages().any(PlanStage::is_endless)
     }
 
     /// The first output of every source.
@@ -238,7 +248,7 @@ impl Plan {
         self.record.iter().copied().chain(rejected).collect()
     }
 
-    /// Whether a stage's output leaves it: somebody reads it, or it is recorded.
+    /// Returns true if a stage's output leaves it: a stage reads it, or it is recorded.
     pub fn leaves(&self, stage: usize, port: usize) -> bool {
         let output = self.stages.get(stage).and_then(|stage| stage.outputs.get(port));
         let at = PortRef { stage, port: OutPort::Out(port) };
@@ -278,7 +288,7 @@ impl Plan {
         }
     }
 
-    /// How a port is written in a pipeline file: `asr`, `asr.rejected`.
+    /// Returns the name of a port in a pipeline file: `asr`, `asr.rejected`.
     pub fn port_name(&self, at: PortRef) -> String {
         let Some(stage) = self.stages.get(at.stage) else { return String::new() };
         match at.port {

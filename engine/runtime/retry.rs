@@ -1,25 +1,25 @@
-//! A second try: a plan that begins at one stage, fed with rows that it set aside.
+//! A second try: a plan that begins at one stage, fed with rows that it rejected.
 //!
-//! In: a plan, a stage's id, rows with the columns that its first input is given: what is joined is joined anew. Out: a plan of that stage and all that reads it,
-//! behind a source of those rows. It must not know where the rows were kept.
+//! In: a plan, a stage's id, rows with the columns that its first input is given: joins are done again. Out: a plan of that stage and all
+//! that reads it, behind a source of those rows. It must not know where the rows were kept.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 
+use crate::membership::members::Members;
 use crate::plan::{OutPort, Plan, PlanInput, PortRef};
-use crate::relations::members::Members;
 use crate::slice;
 
-/// The id of the source of rows that were set aside.
-const SET_ASIDE: &str = "set_aside";
+/// The id of the source of rows that were rejected.
+const REJECTED_ROWS: &str = "set_aside";
 
 /// The plan of a second try; nothing when the plan has no such stage, or one without input.
 pub fn plan_for(plan: Plan, id: &str, rows: Vec<RecordBatch>) -> Option<Plan> {
     let at = plan.stages.iter().position(|s| s.id == id)?;
     let (schema, label) = plan.stages.get(at)?.inputs.first().map(|i| (i.given(), i.label))?;
     let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut stages = vec![slice::given(SET_ASIDE, rows, schema, label)];
+    let mut stages = vec![slice::given(REJECTED_ROWS, rows, schema, label)];
     for (old, mut stage) in plan.stages.into_iter().enumerate().skip(at) {
         for input in &mut stage.inputs {
             input.from = moved(&input.from, &places);

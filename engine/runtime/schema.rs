@@ -3,7 +3,7 @@
 //! In: the kinds. Out: a schema (draft 7, which TOML language servers read) made of the definitions that the check uses, so
 //! that the two cannot drift. It describes form alone: who may read whom is the check's work.
 
-use headwater_contract::{Kind, OptionSpec, Shape};
+use headwater_contract::{OptionSpec, Shape, StageFactory};
 use serde_json::{Map, Value, json};
 
 use crate::check::cases::KEYS as TEST_KEYS;
@@ -13,7 +13,7 @@ use crate::plan::Tier;
 const ID: &str = "^[a-z][a-z0-9_]*$";
 
 /// The schema of pipeline files with stages of these kinds.
-pub fn schema(kinds: &[Kind]) -> Value {
+pub fn schema(kinds: &[StageFactory]) -> Value {
     let stages: Vec<Value> = kinds.iter().map(|kind| stage(*kind)).collect();
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -186,7 +186,7 @@ fn tests() -> Value {
     })
 }
 
-fn stage(kind: Kind) -> Value {
+fn stage(kind: StageFactory) -> Value {
     let mut properties = Map::new();
     properties.insert("type".into(), json!({ "const": kind.name(), "description": one_line(kind.about()) }));
     if !kind.is_source() {
@@ -215,7 +215,7 @@ fn stage(kind: Kind) -> Value {
     })
 }
 
-fn takes_feedback(kind: Kind) -> bool {
+fn takes_feedback(kind: StageFactory) -> bool {
     kind.sample().is_some_and(|role| role.signature().inputs.iter().any(|input| input.feedback))
 }
 
@@ -254,7 +254,7 @@ fn form(shape: &Shape) -> Value {
         Shape::Choice(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$\\{" }] })
         }
-        Shape::NumberOr(word) => json!({ "anyOf": [{ "type": "number" }, { "enum": [word] }] }),
+        Shape::NumberOr(words) => json!({ "anyOf": [{ "type": "number" }, { "enum": words }] }),
         Shape::List(item) => json!({ "type": "array", "items": form(item) }),
         Shape::Table(holds) => json!({ "type": "object", "description": format!("A table of {holds}.") }),
     }

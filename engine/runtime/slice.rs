@@ -1,68 +1,68 @@
-//! A part of a plan: the stages between outputs that are fed with given rows and places that are looked at.
+//! A part of a plan: the stages between outputs that are fed with given rows and places that are tapped.
 //!
 //! In: a plan, rows for some outputs, places. Out: a plan of the stages that are needed, behind sources of those rows, which
-//! end as a pipeline does, and the ports to look at. It must not know where the rows come from or who looks.
+//! end as a pipeline does, and the ports to tap. It must not know where the rows come from or the clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use headwater_contract::{
-    Feed, Kind, Label, OptionSpec, Options, Pace, PlannedSource, Position, Result, Role, Signature, Site,
-    Source, SourceConfig, SourceContext, Wrong,
+    Boundedness, ConfigError, Feed, HostEnv, Label, OptionSpec, Options, PlannedSource, Position, Result,
+    Role, Signature, Source, SourceConfig, SourceContext, StageFactory,
 };
 
+use crate::membership::members::Members;
 use crate::plan::{OutPort, Plan, PlanOutput, PlanStage, PortRef, RejectedTo, Tier};
-use crate::relations::members::Members;
 
 /// Rows that are there already, as a source. It has no options: no file can name it.
 #[derive(Clone)]
-struct Given {
+struct FixedRows {
     rows: Vec<RecordBatch>,
 }
 
-impl Options for Given {
+impl Options for FixedRows {
     fn about() -> &'static str {
         "Rows that are there already."
     }
     fn specs() -> Vec<OptionSpec> {
         Vec::new()
     }
-    fn from_table(_: &toml::Table) -> std::result::Result<Self, Vec<Wrong>> {
-        Ok(Given { rows: Vec::new() })
+    fn from_table(_: &toml::Table) -> std::result::Result<Self, Vec<ConfigError>> {
+        Ok(FixedRows { rows: Vec::new() })
     }
 }
 
-impl SourceConfig for Given {
+impl SourceConfig for FixedRows {
     const KIND: &'static str = "given";
     fn signature(&self) -> Signature {
         Signature::source([])
     }
-    fn pace(&self) -> Pace {
-        Pace::Recorded
+    fn boundedness(&self) -> Boundedness {
+        Boundedness::Bounded
     }
     fn open(&self, _: SourceContext<'_>) -> Result<impl Source> {
         Ok(self.clone())
     }
 }
 
-impl Source for Given {
+impl Source for FixedRows {
     fn run(self: Box<Self>, mut feed: Feed<'_>) -> Result {
         self.rows.into_iter().try_for_each(|batch| feed.send(batch, Position::default()))
     }
 }
 
-impl PlannedSource for Given {
+impl PlannedSource for FixedRows {
     fn signature(&self) -> Signature {
         SourceConfig::signature(self)
     }
-    fn pace(&self) -> Pace {
-        SourceConfig::pace(self)
+    fn boundedness(&self) -> Boundedness {
+        SourceConfig::boundedness(self)
     }
-    fn wrongs(&self) -> Vec<Wrong> {
+    fn validate(&self) -> Vec<ConfigError> {
         Vec::new()
     }
-    fn ready(&self, _: &Site) -> Result {
+    fn ready(&self, _: &HostEnv) -> Result {
         Ok(())
     }
     fn open(&self, _: SourceContext<'_>) -> Result<Box<dyn Source>> {
@@ -72,10 +72,10 @@ impl PlannedSource for Given {
 
 /// A source of rows that are there already.
 pub(crate) fn given(id: &str, rows: Vec<RecordBatch>, schema: SchemaRef, label: Label) -> PlanStage {
-    let source = Given { rows };
+    let source = FixedRows { rows };
     PlanStage {
         id: id.to_owned(),
-        kind: Kind::source::<Given>(),
+        kind: StageFactory::source::<FixedRows>(),
         signature: SourceConfig::signature(&source),
         role: Role::Source(Box::new(source)),
         tier: Tier::Gateway,
@@ -87,12 +87,12 @@ pub(crate) fn given(id: &str, rows: Vec<RecordBatch>, schema: SchemaRef, label: 
     }
 }
 
-/// A place to look at.
+/// A place to tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// What leaves by a port.
+    /// The rows that leave by a port.
     Port(PortRef),
-    /// What reaches the first input of the stage of that index.
+    /// The rows that reach the first input of the stage of that index.
     Arrivals(usize),
 }
 
@@ -110,7 +110,7 @@ impl Place {
 }
 
 /// Rows in the place of a port.
-pub struct Fed {
+pub struct PortRows {
     /// The port.
     pub port: PortRef,
     /// The rows.
@@ -132,12 +132,16 @@ pub fn needed(plan: &Plan, fed: &[PortRef], ports: &[PortRef]) -> BTreeSet<usize
 }
 
 /// The part of a plan that leads from what is fed to some ports; and, by the ports of the whole plan, where they are in the part.
-pub fn slice(plan: Plan, fed: Vec<Fed>, ports: &[PortRef]) -> (Plan, BTreeMap<PortRef, (String, OutPort)>) {
+pub fn slice(
+    plan: Plan,
+    fed: Vec<PortRows>,
+    ports: &[PortRef],
+) -> (Plan, BTreeMap<PortRef, (String, OutPort)>) {
     let fed_ports: Vec<PortRef> = fed.iter().map(|fed| fed.port).collect();
     let needed = needed(&plan, &fed_ports, ports);
     let mut places: BTreeMap<PortRef, PortRef> = BTreeMap::new();
     let mut stages = Vec::new();
-    for Fed { port, rows } in fed {
+    for PortRows { port, rows } in fed {
         let Some((schema, label)) = plan.rows_of(port) else { continue };
         places.insert(port, PortRef { stage: stages.len(), port: OutPort::Out(0) });
         // Under the name of the port: of a stage with several, more than one may be fed.

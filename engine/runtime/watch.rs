@@ -1,7 +1,7 @@
-//! Looking at rows while they pass: whoever looks may begin and cease at any time, and never holds the run up.
+//! Taps of rows while they pass: a client may begin and stop at any time, and never holds the run up.
 //!
 //! In: batches of rows as they leave stages, on the threads that made them. Out: the same batches on a bounded channel of each
-//! who looks; what finds no room there is counted and let go. It must not know who looks, nor what for.
+//! each client; what does not fit there is counted and dropped. It must not know the clients.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
@@ -12,10 +12,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::plan::PortRef;
 
-/// All who look at a run.
+/// All taps of a run.
+///
+/// `count` only saves a lock where there is no tap, and `dropped` is only a number to show: neither publishes other data, so that
+/// `Relaxed` is enough. Taps themselves are read under `all`.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// How many there are: with none a batch costs one reading of this.
+    /// The number of taps: with none a batch costs one reading of this.
     count: AtomicUsize,
     next: AtomicU64,
     all: RwLock<Vec<Watcher>>,
@@ -29,7 +32,7 @@ struct Watcher {
     dropped: Arc<AtomicU64>,
 }
 
-/// One who looks at a port, until it is dropped.
+/// A tap of a port, until it is dropped.
 #[derive(Debug)]
 pub struct Watching {
     watch: Arc<Watch>,
@@ -39,7 +42,7 @@ pub struct Watching {
 }
 
 impl Watch {
-    /// Begins to look at a port, at most so many batches behind.
+    /// Begins to tap a port, at most so many batches behind.
     pub fn begin(self: &Arc<Self>, port: PortRef, behind: usize) -> Watching {
         let (sender, rows) = bounded(behind);
         let (id, dropped) = (self.next.fetch_add(1, Relaxed), Arc::new(AtomicU64::new(0)));
@@ -50,7 +53,7 @@ impl Watch {
         Watching { watch: self.clone(), id, rows, dropped }
     }
 
-    /// The ports that somebody looks at.
+    /// Returns the tapped ports.
     pub(crate) fn ports(&self) -> Vec<PortRef> {
         let mut ports: Vec<PortRef> = match self.all.read() {
             Ok(all) => all.iter().map(|watcher| watcher.port).collect(),
@@ -74,7 +77,7 @@ impl Watch {
         if self.count.load(Relaxed) == 0 {
             return;
         }
-        // While somebody comes or goes nobody sees: the run does not wait.
+        // While a tap is added or removed no tap gets the batch: the run does not wait.
         let Ok(all) = self.all.try_read() else { return };
         for watcher in all.iter().filter(|watcher| watcher.port == port) {
             if watcher.rows.try_send(rows.clone()).is_err() {
@@ -97,7 +100,7 @@ impl Watching {
         }
     }
 
-    /// How many rows found no room since this was last asked.
+    /// Returns the number of rows that did not fit since the last call.
     pub fn dropped(&self) -> u64 {
         self.dropped.swap(0, Relaxed)
     }

@@ -1,27 +1,28 @@
-//! What was done to data and keys by people: exports in the clear, forgetting, use of keys. In: what was done. Out: lines of
-//! JSON, each bound to the one before and sealed under the root key, so that none can be changed or taken out unnoticed.
-//! It knows no row: nobody may give it a value of one. See docs/formats/audit-log.md.
+//! The audit log: exports in the clear, forgetting, use of keys. In: actions. Out: lines of JSON, each bound to the one before
+//! and sealed under the root key, so that a changed or removed line is detected. It must not know rows: no caller may pass a value
+//! of one. See docs/formats/audit-log.md.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::disk::{Disk, Locked};
+use crate::disk::{Disk, LockOutcome};
 use crate::durable;
-use crate::root_key::KeyProvider;
-use crate::secret;
+use crate::root_key::{KeyId, KeyProvider};
+use crate::secret::{self, Key};
 use crate::{Error, Result};
 
 /// The file in its folder.
 const FILE_NAME: &str = "audit.log";
-/// How long another process is waited for that is writing a line.
+/// The longest wait for another process that is writing a line.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was done.
+/// An action that the audit log records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum AuditAction {
     /// Rows left the encryption.
     Export,
     /// A device was forgotten.
@@ -30,35 +31,35 @@ pub enum Deed {
     KeyUse,
     /// Keys were wrapped under another root key.
     KeyRotation,
-    /// Something was repaired: damaged bytes were moved aside.
+    /// A repair moved damaged bytes aside.
     Repair,
-    /// Rows passed that a label would have held back.
+    /// Rows were shown that their label would have held back.
     LabelException,
 }
 
-impl Deed {
+impl AuditAction {
     fn name(self) -> &'static str {
         match self {
-            Deed::Export => "export",
-            Deed::Forget => "forget",
-            Deed::KeyUse => "key use",
-            Deed::KeyRotation => "key rotation",
-            Deed::Repair => "repair",
-            Deed::LabelException => "label exception",
+            AuditAction::Export => "export",
+            AuditAction::Forget => "forget",
+            AuditAction::KeyUse => "key use",
+            AuditAction::KeyRotation => "key rotation",
+            AuditAction::Repair => "repair",
+            AuditAction::LabelException => "label exception",
         }
     }
 }
 
-/// What a look at an audit log found.
+/// The result of checking an audit log.
 #[derive(Debug, Default)]
 pub struct AuditCheck {
-    /// Its lines, as they stand there.
+    /// The lines, as written.
     pub lines: Vec<Value>,
-    /// Lines that were sealed under another root key: their order is proved, their content by that key alone.
+    /// Lines that were sealed under a root key that is not available: their order is verified, their content is not.
     pub other_keys: u64,
-    /// Lines that a crash has cut.
+    /// Lines that a crash left incomplete.
     pub torn: u64,
-    /// What is wrong.
+    /// The problems found.
     pub problems: Vec<Error>,
 }
 
@@ -70,13 +71,13 @@ pub struct AuditLog<'k> {
 }
 
 impl<'k> AuditLog<'k> {
-    /// The log in `folder`; nothing is made before the first line.
+    /// The log in `folder`; the first line creates the file.
     pub fn at(folder: &Path, provider: &'k dyn KeyProvider, disk: Arc<dyn Disk>) -> AuditLog<'k> {
         AuditLog { disk, path: folder.join(FILE_NAME), provider }
     }
 
     /// Adds a line, durably. `facts` are names and numbers: never a value of a row.
-    pub fn record(&self, deed: Deed, facts: &[(&str, Value)]) -> Result {
+    pub fn record(&self, action: AuditAction, facts: &[(&str, Value)]) -> Result {
         let folder = durable::parent(&self.path);
         durable::create_folder(&*self.disk, folder)?;
         let _guard = self.lock()?;
@@ -88,7 +89,7 @@ impl<'k> AuditLog<'k> {
         let mut line = Map::new();
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         line.insert("at".into(), json!(seconds));
-        line.insert("did".into(), json!(deed.name()));
+        line.insert("did".into(), json!(action.name()));
         line.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         line.insert("key".into(), json!(root.id().to_string()));
         line.insert("before".into(), json!(digest_of(last)));
@@ -97,7 +98,7 @@ impl<'k> AuditLog<'k> {
             .derive("audit", b"")
             .authenticate(&[Value::Object(line.clone()).to_string().as_bytes()]);
         line.insert("mac".into(), json!(secret::hex(&mac)));
-        // A line that a crash has cut stays as it is; this one does not continue it.
+        // An incomplete line from a crash stays as it is; the new line does not continue it.
         let mut text = if is_new || before.ends_with(b"\n") { String::new() } else { "\n".into() };
         text.push_str(&Value::Object(line).to_string());
         text.push('\n');
@@ -107,33 +108,35 @@ impl<'k> AuditLog<'k> {
         if is_new { durable::sync_folder(&*self.disk, folder) } else { Ok(()) }
     }
 
-    /// Looks at every line.
+    /// Checks every line.
     pub fn check(&self) -> Result<AuditCheck> {
         let bytes = self.read()?;
-        let root = self.provider.root_key()?;
-        let key = root.key().derive("audit", b"");
+        let mut keys = Keys { provider: self.provider, found: HashMap::new() };
         let (mut found, mut before) = (AuditCheck::default(), &b""[..]);
         let whole = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let lines = whole.split(|byte| *byte == b'\n').filter(|_| !whole.is_empty());
         for (number, text) in lines.enumerate() {
-            let wrong = |what: &str| Error::damaged(&self.path, format!("line {}: {what}", number + 1));
+            let problem = |what: &str| Error::damaged(&self.path, format!("line {}: {what}", number + 1));
             match serde_json::from_slice::<Map<String, Value>>(text) {
                 Err(_) => found.torn += 1,
                 Ok(mut line) => {
-                    let said = |line: &Map<String, Value>, name: &str| {
+                    let field = |line: &Map<String, Value>, name: &str| {
                         line.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
                     };
-                    if said(&line, "before") != digest_of(before) {
-                        found.problems.push(wrong("the line before it is not the one that was there"));
+                    if field(&line, "before") != digest_of(before) {
+                        found.problems.push(problem("the line before it was changed or removed"));
                     }
                     found.lines.push(Value::Object(line.clone()));
-                    let mac = said(&line, "mac");
+                    let mac = field(&line, "mac");
                     line.remove("mac");
-                    let sealed = key.authenticate(&[Value::Object(line.clone()).to_string().as_bytes()]);
-                    if said(&line, "key") != root.id().to_string() {
-                        found.other_keys += 1;
-                    } else if !secret::equal(mac.as_bytes(), secret::hex(&sealed).as_bytes()) {
-                        found.problems.push(wrong("its seal does not fit: it was changed"));
+                    match keys.of(&field(&line, "key"))? {
+                        None => found.other_keys += 1,
+                        Some(key) => {
+                            let sealed = key.authenticate(&[Value::Object(line).to_string().as_bytes()]);
+                            if !secret::equal(mac.as_bytes(), secret::hex(&sealed).as_bytes()) {
+                                found.problems.push(problem("its MAC does not match: the line was changed"));
+                            }
+                        }
                     }
                 }
             }
@@ -146,7 +149,7 @@ impl<'k> AuditLog<'k> {
         if !durable::exists(&*self.disk, &self.path)? {
             return Ok(Vec::new());
         }
-        durable::read(&*self.disk, &self.path, "audit log", "the first deed makes one")
+        durable::read(&*self.disk, &self.path, "audit log", "the first audited action creates it")
     }
 
     fn lock(&self) -> Result<Box<dyn crate::disk::LockGuard>> {
@@ -154,13 +157,29 @@ impl<'k> AuditLog<'k> {
         let since = std::time::Instant::now();
         loop {
             match self.disk.lock(&path).map_err(Error::io("lock", &path))? {
-                Locked::Ours(guard) => return Ok(guard),
-                Locked::Theirs(pid) if since.elapsed() > PATIENCE => {
+                LockOutcome::Acquired(guard) => return Ok(guard),
+                LockOutcome::Busy(pid) if since.elapsed() > PATIENCE => {
                     return Err(Error::Busy { path: self.path.clone(), pid });
                 }
-                Locked::Theirs(_) => std::thread::sleep(Duration::from_millis(10)),
+                LockOutcome::Busy(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
+    }
+}
+
+/// The keys of the seals, by the id of the root key as a line has it.
+struct Keys<'k> {
+    provider: &'k dyn KeyProvider,
+    found: HashMap<String, Option<Key>>,
+}
+
+impl Keys<'_> {
+    fn of(&mut self, id: &str) -> Result<Option<&Key>> {
+        if !self.found.contains_key(id) {
+            let root = KeyId::read(id).map(|id| self.provider.root_key_of(id)).transpose()?.flatten();
+            self.found.insert(id.to_owned(), root.map(|root| root.key().derive("audit", b"")));
+        }
+        Ok(self.found.get(id).and_then(Option::as_ref))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The root key as a text that a person can keep on paper. In: a key or a text. Out: the other.
+//! The root key as a text for paper. In: a key or a text. Out: the other.
 //! 13 groups of four Crockford base32 characters (Douglas Crockford, "Base 32": no I, L, O, U) and a check
 //! character each, so that a mistyped group is named; the key id in the text checks the whole.
 
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn mistakes_are_named() {
         let text = write(&RootKey::new(Key::from_bytes([3; 32]), UNIX_EPOCH)).to_string();
         let cases = [
             ("", "is missing"),

@@ -14,7 +14,7 @@ use crate::rows;
 use crate::wire::Fields;
 use crate::{Error, Result};
 
-/// Kinds of parts below this one are free for others.
+/// Kinds of parts below this one are free for other uses.
 pub(crate) const ROWS: u8 = 16;
 
 /// Adds a batch to the parts of a frame. `number` is its own in that frame.
@@ -57,7 +57,7 @@ fn part(
     Ok(Part { owner, plain })
 }
 
-/// The batches of a frame, by their numbers. One whose rows are all of forgotten devices is not there.
+/// The batches of a frame, by their numbers. A batch whose rows are all of forgotten devices is missing.
 pub(crate) fn take(frame: &Frame, path: &Path) -> Result<BTreeMap<u32, RecordBatch>> {
     let strange = || Error::damaged(path, format!("frame {}: it opens, but holds no rows", frame.sequence));
     let mut pieces: BTreeMap<u32, Vec<(Vec<u32>, RecordBatch)>> = BTreeMap::new();

@@ -1,12 +1,13 @@
 //! A keyed table of sealed rows that changes in durable, atomic steps. In: changes and a note, together. Out: the live
-//! rows of each table, and the last note. A step is one frame with one sync: all of it is there after a crash, or
-//! nothing. In memory are the keys and where their rows stand, not the rows. It knows nothing of what tables, keys
+//! rows of each table, and the last note. A step is one frame with one sync: after a crash it is there as a whole or
+//! not at all. In memory are the keys and the places of their rows, not the rows. It must not know what tables, keys
 //! and notes mean. See docs/formats/state.md.
 
 mod compact;
 mod content;
 mod index;
 mod roll_back;
+mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ use crate::{Error, Result};
 use content::Content;
 use index::Index;
 
-pub use roll_back::Setback;
+pub use roll_back::Rollback;
+pub use view::CommitLogView;
 
 /// One change of a table.
 #[derive(Clone, Debug)]
@@ -35,16 +37,16 @@ pub struct StateChange {
     pub table: String,
     /// The row's key.
     pub key: Vec<u8>,
-    /// Whose data the row is: it is sealed under this device's key.
+    /// The device that the row is about: its key seals the row.
     pub device: Option<String>,
-    /// The row, a batch of one; nothing deletes it.
+    /// The row, a batch of one; `None` deletes it.
     pub row: Option<RecordBatch>,
 }
 
-/// A row of a table: its key, whose data it is, and a batch of one row.
+/// A row of a table: its key, its device, and a batch of one row.
 pub type StateRow = (Vec<u8>, Option<String>, RecordBatch);
 
-/// How large a log is.
+/// The size of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitLogSize {
     /// Live rows.
@@ -53,7 +55,7 @@ pub struct CommitLogSize {
     pub files: u64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// Bytes of what is live, about.
+    /// Approximate bytes of the live rows.
     pub live_bytes: u64,
 }
 
@@ -66,18 +68,19 @@ pub struct CommitLog {
     index: Index,
     /// Bytes of each file but the one that is being written.
     ended: BTreeMap<u64, u64>,
-    /// Bytes below which no compaction is tried.
+    /// Bytes below which no compaction runs.
     compact_above: u64,
     torn: Vec<TornTail>,
-    _lock: FolderLock,
+    /// None in a view, which writes nothing.
+    _lock: Option<FolderLock>,
 }
 
 /// Dead bytes that are never worth a compaction.
 const FEW_BYTES: u64 = 1 << 20;
 
 impl CommitLog {
-    /// Opens or makes the log in `folder`. What a crash left half done is undone, and a tail that it left is cut and told
-    /// by [`CommitLog::torn`]. A step that was acknowledged and does not read is an error that names file and place.
+    /// Opens or creates the log in `folder`. An incomplete step from a crash is undone; its torn tail is cut and returned
+    /// by [`CommitLog::torn`]. An acknowledged step that cannot be read is an error that names file and place.
     pub fn open(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<CommitLog> {
         durable::create_folder(&*disk, folder)?;
         let lock = FolderLock::take(&*disk, folder)?;
@@ -92,7 +95,7 @@ impl CommitLog {
             ended: BTreeMap::new(),
             compact_above: FEW_BYTES,
             torn: Vec::new(),
-            _lock: lock,
+            _lock: Some(lock),
         };
         log.replay()?;
         log.compact_if_worth()?;
@@ -130,8 +133,8 @@ impl CommitLog {
     }
 
     /// Makes changes and a note durable in one step: after a crash all of them are there, or none. Of several changes of
-    /// one key the last counts. When the disk is full nothing has changed, and the same may be given again; after any
-    /// other error the log takes nothing more.
+    /// one key the last counts. When the disk is full nothing has changed, and the commit may be repeated; after any
+    /// other error the log accepts no more commits.
     pub fn commit(&mut self, note: &[u8], changes: Vec<StateChange>) -> Result {
         let mut contents = vec![(Owner::Log, Content::Note(note.into()))];
         contents.extend(self.contents_of(changes)?);
@@ -139,7 +142,7 @@ impl CommitLog {
         self.compact_if_worth()
     }
 
-    /// Deletes a table; returns how many rows it had.
+    /// Deletes a table; returns the number of its rows.
     pub fn drop_table(&mut self, table: &str) -> Result<u64> {
         let rows = self.index.tables.get(table).map_or(0, |rows| rows.len() as u64);
         if rows > 0 {
@@ -149,8 +152,8 @@ impl CommitLog {
         Ok(rows)
     }
 
-    /// Deletes a device's key: its rows cannot be read from then on, whatever copies of the files there are, and count as
-    /// deleted. Returns how many there were.
+    /// Deletes a device's key: its rows cannot be read from then on, even from copies of the files, and count as
+    /// deleted. Returns their number.
     pub fn forget(&mut self, device: &str) -> Result<u64> {
         self.files.check_usable()?;
         let Some(tag) = self.keystore.tag_if_known(device) else { return Ok(0) };
@@ -161,12 +164,12 @@ impl CommitLog {
         Ok(rows)
     }
 
-    /// Tails that a crash left and that were cut; nothing in them was acknowledged.
+    /// Torn tails from a crash that were cut; nothing in them was acknowledged.
     pub fn torn(&self) -> &[TornTail] {
         &self.torn
     }
 
-    /// How large it is.
+    /// The size of the log.
     pub fn size(&self) -> CommitLogSize {
         let current = self.files.current().map_or(0, |(_, bytes)| bytes);
         CommitLogSize {
@@ -177,7 +180,7 @@ impl CommitLog {
         }
     }
 
-    /// Looks at every byte of every file of a log, which may be open for writing elsewhere.
+    /// Verifies every byte of a log, which may be open for writing elsewhere.
     pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<FileCheck>> {
         CommitLog::verify_on(folder, provider, &crate::disk::real())
     }
@@ -217,7 +220,7 @@ impl CommitLog {
         let before = self.files.current();
         let (place, bytes) = self.files.append(&mut self.keystore, &parts)?;
         self.files.sync()?;
-        // A full disk lets a file end before its time.
+        // A full disk ends a file early.
         self.ended.extend(before.filter(|(number, _)| *number != place.file));
         let parts = parts.iter().zip(bytes).enumerate().map(|(n, (part, bytes))| (n, part, bytes));
         self.index.apply(place, parts).ok_or_else(|| lost(&self.folder, place))
@@ -255,16 +258,16 @@ fn lost(folder: &Path, place: Place) -> Error {
     Error::damaged(&log_files::path_of(folder, place.file), what)
 }
 
-/// The changes of one table that belong together: what a device's key seals.
+/// The changes of one table under one device's key.
 #[derive(Default)]
-struct Gathered {
+struct TableChanges {
     deleted: Vec<Vec<u8>>,
     put: Vec<(Vec<u8>, RecordBatch)>,
 }
 
 impl CommitLog {
-    /// Changes as the contents of parts. A row that another device's row takes the place of is deleted under its own
-    /// device's key: else it would come back when the other device is forgotten.
+    /// Changes as the contents of parts. A row that is replaced by another device's row is deleted under its own
+    /// device's key: else it would reappear when the other device is forgotten.
     fn contents_of(&mut self, changes: Vec<StateChange>) -> Result<Vec<(Owner, Content<'static>)>> {
         let mut last: BTreeMap<(String, Vec<u8>), (Owner, Option<RecordBatch>)> = BTreeMap::new();
         for StateChange { table, key, device, row } in changes {
@@ -275,7 +278,7 @@ impl CommitLog {
             let owner = if row.is_some() { self.owner_of(device.as_deref())? } else { Owner::Log };
             last.insert((table, key), (owner, row));
         }
-        let mut gathered: BTreeMap<(String, Option<DeviceTag>), Gathered> = BTreeMap::new();
+        let mut gathered: BTreeMap<(String, Option<DeviceTag>), TableChanges> = BTreeMap::new();
         let of = |owner| match owner {
             Owner::Log => None,
             Owner::Device(tag) => Some(tag),
@@ -290,7 +293,7 @@ impl CommitLog {
             }
         }
         let (mut deletes, mut puts) = (Vec::new(), Vec::new());
-        for ((table, tag), Gathered { deleted, put }) in gathered {
+        for ((table, tag), TableChanges { deleted, put }) in gathered {
             let owner = tag.map_or(Owner::Log, Owner::Device);
             if !deleted.is_empty() {
                 deletes.push((owner, Content::Delete { table: table.clone(), keys: deleted }));

@@ -1,13 +1,13 @@
-//! Files that are there whole or not at all, also after a power cut: written beside their place, synced,
-//! renamed, and the folder synced. In: a disk, paths, bytes. It knows nothing of what is in them.
+//! Files that exist whole or not at all, also after a power cut: written beside their place, synced,
+//! renamed, and the folder synced. In: a disk, paths, bytes. It must not know their content.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, DiskReader, DiskWriter, LockGuard, Locked, read_full};
+use crate::disk::{Disk, DiskReader, DiskWriter, LockGuard, LockOutcome, read_full};
 use crate::{Error, Result};
 
-/// What the name of a file that is not complete yet ends in.
+/// The extension of a file that is not complete yet.
 pub(crate) const UNFINISHED: &str = "tmp";
 
 /// The place where `path` is written before it is renamed.
@@ -38,7 +38,7 @@ pub(crate) fn write_synced(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result
     sync(&mut *file, path)
 }
 
-/// Puts `bytes` at `path`, replacing what was there, in one step.
+/// Replaces the file at `path` with `bytes` in one step.
 pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result {
     let unfinished = beside(path);
     write_synced(disk, &unfinished, bytes)?;
@@ -46,7 +46,7 @@ pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result {
     sync_folder(disk, parent(path))
 }
 
-/// Puts `bytes` at `path` only if nothing is there; `false` when something is.
+/// Writes `bytes` to `path` unless it exists; returns false if it does.
 pub(crate) fn create_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<bool> {
     let mut unfinished = beside(path);
     unfinished
@@ -65,7 +65,7 @@ pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskWriter>
     disk.create(path).map_err(Error::io("create", path))
 }
 
-/// Appends all of the bytes, in as many calls as the disk likes.
+/// Appends all of the bytes, in as many calls as the disk needs.
 pub(crate) fn append(file: &mut dyn DiskWriter, path: &Path, bytes: &[u8]) -> Result {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -79,7 +79,7 @@ pub(crate) fn append(file: &mut dyn DiskWriter, path: &Path, bytes: &[u8]) -> Re
     Ok(())
 }
 
-/// Whatever a failed sync says, even that there is no room: nobody knows what of the file is on the disk.
+/// A failed sync is never reported as a full disk: the content of the file on the disk is unknown.
 pub(crate) fn sync(file: &mut dyn DiskWriter, path: &Path) -> Result {
     file.sync().map_err(|source| Error::Io { action: "sync", path: path.to_owned(), source })
 }
@@ -88,7 +88,7 @@ pub(crate) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result {
     disk.rename(from, to).map_err(Error::io("rename to", to))
 }
 
-/// Removes a file; that it is gone already is fine.
+/// Removes a file, if it exists.
 pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result {
     match disk.remove(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
@@ -96,8 +96,8 @@ pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result {
     }
 }
 
-/// Gives a damaged file a second name, under which it stays; nothing if it is gone.
-pub(crate) fn set_aside(disk: &dyn Disk, path: &Path) -> Result<Option<PathBuf>> {
+/// Gives a damaged file a second name, under which it is kept; returns `None` if it does not exist.
+pub(crate) fn move_aside(disk: &dyn Disk, path: &Path) -> Result<Option<PathBuf>> {
     if !exists(disk, path)? {
         return Ok(None);
     }
@@ -120,10 +120,10 @@ pub(crate) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result {
 }
 
 pub(crate) fn exists(disk: &dyn Disk, path: &Path) -> Result<bool> {
-    disk.exists(path).map_err(Error::io("look at", path))
+    disk.exists(path).map_err(Error::io("inspect", path))
 }
 
-/// All that lies in a folder, in the order of the names.
+/// Lists a folder in the order of the names.
 pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Vec<PathBuf>> {
     disk.list(folder).map_err(Error::io("list", folder))
 }
@@ -135,7 +135,7 @@ pub(crate) fn list_ending(disk: &dyn Disk, folder: &Path, extension: &str) -> Re
     Ok(paths)
 }
 
-/// The folder that a path lies in, also for a bare file name.
+/// The folder of a path, also for a bare file name.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
@@ -143,7 +143,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Reads a whole file; an absent one is said to be absent.
+/// Reads a whole file. A missing file is [`Error::Absent`].
 pub(crate) fn read(
     disk: &dyn Disk,
     path: &Path,
@@ -159,7 +159,7 @@ pub(crate) fn read(
 
 /// Reads all of an open file.
 pub(crate) fn read_all(file: &dyn DiskReader, path: &Path) -> Result<Vec<u8>> {
-    let length = file.length().map_err(Error::io("look at", path))?;
+    let length = file.length().map_err(Error::io("inspect", path))?;
     read_part(file, path, 0, usize::try_from(length).unwrap_or(usize::MAX))
 }
 
@@ -179,8 +179,8 @@ impl FolderLock {
     pub(crate) fn take(disk: &dyn Disk, folder: &Path) -> Result<FolderLock> {
         let path = folder.join("lock");
         match disk.lock(&path).map_err(Error::io("lock", &path))? {
-            Locked::Ours(guard) => Ok(FolderLock(guard)),
-            Locked::Theirs(pid) => Err(Error::Busy { path: folder.to_owned(), pid }),
+            LockOutcome::Acquired(guard) => Ok(FolderLock(guard)),
+            LockOutcome::Busy(pid) => Err(Error::Busy { path: folder.to_owned(), pid }),
         }
     }
 }

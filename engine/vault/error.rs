@@ -1,4 +1,4 @@
-//! What can go wrong with bytes at rest. Every message names the file, says what was expected and what
+//! Errors of bytes at rest. Every message names the file, what was expected and what
 //! to do; none carries a key, a device's name or a value from a row.
 
 use std::io;
@@ -7,36 +7,36 @@ use std::path::{Path, PathBuf};
 /// The result of this crate's functions.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Why bytes at rest could not be written or read.
+/// An error of writing or reading bytes at rest.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as in "read" or "rename".
+        /// The operation, as in "read" or "rename".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The disk is full. Nothing that was acknowledged is lost, and what was refused may be given again.
+    /// The disk is full. Nothing acknowledged is lost, and the rejected rows may be written again.
     #[error("cannot {action} {}: the disk is full; free some space", path.display())]
-    NoRoom {
-        /// What was tried.
+    DiskFull {
+        /// The operation.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
     },
-    /// There is nothing at this path.
+    /// Nothing exists at this path.
     #[error("there is no {what} at {}; {remedy}", path.display())]
     Absent {
-        /// What was looked for.
+        /// The missing thing.
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// What to do.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The file is of another kind, or of a later version.
@@ -44,9 +44,9 @@ pub enum Error {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it should be.
+        /// The expected kind of file.
         expected: &'static str,
-        /// What was found instead.
+        /// The difference found.
         found: String,
     },
     /// The file was changed, cut short or mixed up since it was written.
@@ -54,13 +54,13 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The mismatch.
         what: String,
     },
-    /// The root key at hand is not the one that this keystore was made with.
+    /// The available root key is not the one that this keystore was created with.
     #[error(
         "{} was made with root key {needed}, but the key at {provided_by} is {provided}; give the key file \
-         of {needed}, or restore it from its backup (`headwater key restore`)",
+         of {needed} (`--key-file`), or restore it from its backup (`headwater key restore`)",
         path.display()
     )]
     WrongKey {
@@ -68,15 +68,15 @@ pub enum Error {
         path: PathBuf,
         /// Id of the key it needs.
         needed: String,
-        /// Id of the key at hand.
+        /// Id of the available key.
         provided: String,
-        /// Where the key at hand came from.
+        /// The origin of the available key.
         provided_by: String,
     },
     /// The key file can be read by others.
     #[error(
         "the root key {} may be read by others (mode {mode:03o}, expected 600); run `chmod 600 {}`, and make \
-         a new key if somebody else may have read this one",
+         a new key if another person may have read this one",
         path.display(), path.display()
     )]
     KeyExposed {
@@ -84,20 +84,6 @@ pub enum Error {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
-    },
-    /// A restore would overwrite another root key.
-    #[error(
-        "{} already holds root key {present}, and the backup is of {offered}; whatever was stored under \
-         {present} would be lost. Move that file away, or force the restore",
-        path.display()
-    )]
-    KeyPresent {
-        /// The key file.
-        path: PathBuf,
-        /// Id of the key that is there.
-        present: String,
-        /// Id of the key in the backup.
-        offered: String,
     },
     /// A backup text was mistyped or cut.
     #[error("the backup text is wrong: {0}")]
@@ -138,7 +124,7 @@ pub enum Error {
     Poisoned {
         /// The folder or file.
         path: PathBuf,
-        /// What failed.
+        /// The failure.
         why: String,
     },
     /// Encoding or decoding rows failed.
@@ -148,7 +134,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The system gave no random bytes, or a cipher refused its input.
@@ -161,14 +147,14 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoRoom { action, path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull { action, path },
             _ => Error::Io { action, path, source },
         }
     }
 
-    /// Whether it is only room that is missing, so that the same may be tried again later.
-    pub fn is_no_room(&self) -> bool {
-        matches!(self, Error::NoRoom { .. })
+    /// Returns true if the disk is full: the operation may be tried again later.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Error::DiskFull { .. })
     }
 
     /// A closure for `map_err` on an error of arrow or parquet.

@@ -1,6 +1,6 @@
 //! Digits into other digits of the same number, and back: FF1 of NIST SP 800-38G with AES-256 and radix 10.
 //!
-//! In: a key, a tweak, digits 0 to 9. Out: as many digits. It knows not what the digits mean.
+//! In: a key, a tweak, digits 0 to 9. Out: as many digits. It must not know what the digits mean.
 
 use aes::Aes256;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -60,7 +60,7 @@ impl Halves {
         Some(Self { u: length(left)?, v: length(right)?, a: number(left), b: number(right) })
     }
 
-    /// What a round works modulo.
+    /// The modulus of a round.
     fn modulus(&self, round: u8) -> u64 {
         10_u64.pow(if round.is_multiple_of(2) { self.u } else { self.v })
     }

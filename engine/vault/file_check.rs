@@ -1,5 +1,5 @@
-//! A look at every byte of the frame files of a folder, without taking its lock. In: a folder and the root key. Out: for
-//! each file what it holds, what of it cannot be read any more, and what is wrong with it.
+//! Verifies every byte of the frame files of a folder, without taking its lock. In: a folder and the root key. Out: for
+//! each file its frames, its forgotten parts, its torn tail and its problem.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::root_key::KeyProvider;
 use crate::secret::Key;
 use crate::{Error, Result};
 
-/// What a look at one file found.
+/// The result of verifying one file.
 #[derive(Debug)]
 pub struct FileCheck {
     /// The file.
@@ -22,11 +22,11 @@ pub struct FileCheck {
     pub bytes: u64,
     /// Whole frames.
     pub frames: u64,
-    /// Parts of frames whose device was forgotten: provably as they were written, and closed for good.
+    /// Parts of frames whose device was forgotten: verified, but unreadable for good.
     pub forgotten: u64,
     /// A tail that was never completely written.
     pub torn: Option<TornTail>,
-    /// What is wrong.
+    /// The problem found.
     pub problem: Option<Error>,
 }
 
@@ -36,7 +36,7 @@ impl FileCheck {
     }
 }
 
-/// Looks at all frame files of a folder.
+/// Verifies all frame files of a folder.
 pub(crate) fn check_log(
     disk: &Arc<dyn Disk>,
     folder: &Path,
@@ -46,16 +46,16 @@ pub(crate) fn check_log(
     let mut checks = Vec::new();
     for (number, key, closed) in keystore.logs() {
         let check = check_file(&**disk, folder, (number, key, closed), &keystore);
-        // Its writer may have put another file in its place meanwhile.
+        // The writer may have replaced the file meanwhile.
         if check.problem.is_none() || Keystore::open(disk, folder, provider)?.log_key(number).is_some() {
             checks.push(check);
         }
     }
     for path in durable::list_ending(&**disk, folder, "frames")? {
         let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
-        let known = number.is_some_and(|n| keystore.has_given(n) || keystore.is_next(n));
+        let known = number.is_some_and(|n| keystore.has_assigned(n) || keystore.is_next(n));
         if !known {
-            let found = "its keystore does not know it";
+            let found = "its keystore does not name it";
             let problem = Error::foreign(&path, "frame file of this log", found);
             checks.push(FileCheck::of(path, Some(problem)));
         }

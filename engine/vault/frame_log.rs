@@ -1,21 +1,22 @@
-//! A folder of frame files that reads as one log of batches. In: batches, from one writer at a time, over many lives of
-//! the process; rows that name a device are sealed under its key. Out: all of them, in order, without those of
-//! forgotten devices. It knows nothing of what the rows mean.
+//! A folder of frame files that reads as one log of batches. In: batches, from one writer at a time, over many
+//! attempts; rows that name a device are sealed under its key. Out: all of them, in order, without those of
+//! forgotten devices. It must not know what the rows mean.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use crate::Result;
 use crate::batches;
 use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
 use crate::file_check::{self, FileCheck};
-use crate::frames::{TornTail, version_1};
+use crate::frames::TornTail;
 use crate::keystore::Keystore;
 use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
-use crate::{Error, Result};
+use crate::secret::Key;
 
 /// The writing side of a log.
 pub struct FrameLog {
@@ -27,17 +28,31 @@ pub struct FrameLog {
     _lock: FolderLock,
 }
 
-/// What a log holds.
+/// Bytes of a file after which the next batch goes to another one: files are removed as a whole.
+const FILE_BYTES: u64 = 4 << 20;
+
+/// A file of a log that is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedFile {
+    /// Its number: older files have lower ones.
+    pub number: u64,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// The content of a log.
 #[derive(Debug, Default)]
 pub struct LogContent {
     /// Its batches, in the order in which they were appended.
     pub batches: Vec<RecordBatch>,
-    /// Tails that a crash left; they were never acknowledged.
+    /// Torn tails from a crash; they were never acknowledged.
     pub torn: Vec<TornTail>,
 }
 
 impl FrameLog {
-    /// Opens the log in `folder` for appending; the folder and its keystore are made if need be.
+    /// Opens the log in `folder` for appending; creates the folder and its keystore if needed.
     pub fn open(folder: &Path, provider: &dyn KeyProvider) -> Result<FrameLog> {
         FrameLog::open_on(folder, provider, disk::real())
     }
@@ -49,7 +64,7 @@ impl FrameLog {
         let mut keystore = Keystore::open_or_create(&disk, folder, provider)?;
         log_files::remove_leftovers(&*disk, folder, &keystore)?;
         let mut files = LogFiles::new(&disk, folder);
-        let found = files.replay(&keystore, &mut |_, _| Ok(()))?;
+        let found = files.replay_last(&keystore)?;
         files.resume(&mut keystore, &found)?;
         let torn = found.torn.into_iter().collect();
         Ok(FrameLog { disk, folder: folder.to_owned(), keystore, files, torn, _lock: lock })
@@ -66,17 +81,21 @@ impl FrameLog {
         keystore.map_or_else(|| Ok(LogContent::default()), |keystore| content(disk, folder, &keystore))
     }
 
-    /// What the log holds now, appended rows included.
+    /// The current content, including appended rows.
     pub fn content(&self) -> Result<LogContent> {
         let mut content = content(&self.disk, &self.folder, &self.keystore)?;
-        // Until the next file is begun, the tail of the last one is found again.
-        let told = self.torn.iter().filter(|tail| !content.torn.contains(tail)).cloned().collect::<Vec<_>>();
-        content.torn.extend(told);
+        // Until the next file is started, the tail of the last one is found again.
+        let earlier =
+            self.torn.iter().filter(|tail| !content.torn.contains(tail)).cloned().collect::<Vec<_>>();
+        content.torn.extend(earlier);
         Ok(content)
     }
 
     /// Appends one batch. It is durable after [`FrameLog::sync`].
     pub fn append(&mut self, batch: &RecordBatch) -> Result {
+        if self.files.current().is_some_and(|(_, bytes)| bytes >= FILE_BYTES) {
+            self.files.start(&mut self.keystore, &[], &mut |_| Ok(()))?;
+        }
         let mut parts = Vec::new();
         batches::put(&mut parts, 0, batch, (&mut self.keystore, &self.folder))?;
         self.files.append(&mut self.keystore, &parts).map(|_| ())
@@ -87,10 +106,9 @@ impl FrameLog {
         self.files.sync()
     }
 
-    /// Puts `batches` in the place of all that the log holds, in one durable step.
+    /// Replaces the content of the log with `batches`, in one durable step.
     pub fn replace(&mut self, batches: &[RecordBatch]) -> Result {
-        let old: Vec<u64> =
-            self.keystore.frames().into_iter().chain(self.keystore.logs().map(|(n, ..)| n)).collect();
+        let old: Vec<u64> = self.keystore.logs().map(|(number, ..)| number).collect();
         if batches.is_empty() {
             return self.files.remove(&mut self.keystore, &old);
         }
@@ -105,7 +123,20 @@ impl FrameLog {
         })
     }
 
-    /// Deletes a device's key, so that its rows cannot be read from then on; returns how many there were.
+    /// The complete files, oldest first.
+    pub fn ended(&self) -> Vec<EndedFile> {
+        let ended = |(number, _, closed): (u64, &Key, Option<u64>)| {
+            Some(EndedFile { number, path: log_files::path_of(&self.folder, number), bytes: closed? })
+        };
+        self.keystore.logs().filter_map(ended).collect()
+    }
+
+    /// Removes files from the log, in one durable step: without their keys they cannot be read.
+    pub fn remove(&mut self, files: &[u64]) -> Result {
+        self.files.remove(&mut self.keystore, files)
+    }
+
+    /// Deletes a device's key, so that its rows cannot be read from then on; returns their number.
     pub fn forget(&mut self, device: &str) -> Result<u64> {
         let rows = |batches: &[RecordBatch]| batches.iter().map(|b| b.num_rows() as u64).sum::<u64>();
         let before = rows(&self.content()?.batches);
@@ -116,14 +147,14 @@ impl FrameLog {
         Ok(before - rows(&self.content()?.batches))
     }
 
-    /// Looks at every byte of every file of a log, which may be open for writing elsewhere.
+    /// Verifies every byte of a log, which may be open for writing elsewhere.
     pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<FileCheck>> {
         file_check::check_log(&disk::real(), folder, provider)
     }
 }
 
 fn content(disk: &Arc<dyn Disk>, folder: &Path, keystore: &Keystore) -> Result<LogContent> {
-    let mut content = version_1_content(&**disk, folder, keystore)?;
+    let mut content = LogContent::default();
     let mut unsettled = Vec::new();
     let found = LogFiles::new(disk, folder).replay(keystore, &mut |place, frame| {
         let path = log_files::path_of(folder, place.file);
@@ -135,18 +166,5 @@ fn content(disk: &Arc<dyn Disk>, folder: &Path, keystore: &Keystore) -> Result<L
     }
     content.batches.extend(unsettled);
     content.torn.extend(found.torn);
-    Ok(content)
-}
-
-/// What files of version 1 hold, which earlier programs wrote.
-pub(crate) fn version_1_content(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<LogContent> {
-    let mut content = LogContent::default();
-    for number in keystore.frames() {
-        let key = keystore.frames_key(number).ok_or(Error::Crypto("a frame file has no key"))?;
-        let path = log_files::path_of(folder, number);
-        let (batches, torn) = version_1::read(disk, &path, number, key)?;
-        content.batches.extend(batches);
-        content.torn.extend(torn);
-    }
     Ok(content)
 }

@@ -1,13 +1,12 @@
 //! Sealed frames: an append-only file whose frames are there whole or not at all. In: frames of parts, each part under
 //! the key of a device or of the file. Out: the same parts in order, or an error that names file and place; a part
-//! whose device was forgotten stays closed, and the rest is as provable as before. Nonces count from zero under keys
-//! that no other file has, so a file is never appended to again after it was closed. It knows nothing of what is in
+//! whose device was forgotten stays closed, and the rest can still be verified. Nonces count from zero under keys
+//! that no other file has, so a file is never appended to again after it was closed. It must not know the content of
 //! the parts. See docs/formats/frames.md.
 
 mod header;
 mod reader;
 mod salvage;
-pub(crate) mod version_1;
 mod writer;
 
 use std::path::PathBuf;
@@ -17,27 +16,24 @@ use zeroize::Zeroizing;
 use crate::keystore::{DeviceTag, KeyName};
 use crate::secret::{self, Key, NONCE_BYTES, TAG_BYTES};
 
-use header::Version;
-
 pub(crate) use header::HEADER_BYTES;
 pub(crate) use reader::FrameReader;
 pub(crate) use salvage::Salvage;
 pub(crate) use writer::FrameWriter;
 
-const VERSION: Version = Version { magic: "HWFRAME2", number: 2 };
 /// Length, sequence, durable frames, MAC of these.
 const LEAD_BYTES: usize = 4 + 8 + 8 + TAG_BYTES;
 /// Key name, length of the sealed part.
 const PART_HEAD_BYTES: usize = 16 + 4;
-/// What stands for the file's own key.
-const OWN: KeyName = KeyName([0; 16]);
+/// The key name that stands for the file's own key.
+const FILE_KEY: KeyName = KeyName([0; 16]);
 
-/// Whose key a part is sealed under.
+/// The owner of the key that seals a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// The file's own.
+    /// The file's own key.
     Log,
-    /// A device's, together with the file's.
+    /// A device's key, together with the file's.
     Device(DeviceTag),
 }
 
@@ -50,7 +46,7 @@ pub(crate) struct Part {
 
 /// One part of a frame that was read.
 pub(crate) struct ReadPart {
-    /// Its content, or nothing if its device was forgotten.
+    /// Its content, or `None` if its device was forgotten.
     pub(crate) content: Option<Part>,
     /// Bytes that it takes in the file.
     pub(crate) bytes: u64,
@@ -60,7 +56,7 @@ pub(crate) struct ReadPart {
 pub(crate) struct Frame {
     pub(crate) at: u64,
     pub(crate) sequence: u64,
-    /// How many frames its writer knew to be durable when it wrote this one.
+    /// The number of frames that the writer knew to be durable when it wrote this one.
     pub(crate) durable: u64,
     pub(crate) parts: Vec<ReadPart>,
 }
@@ -70,13 +66,13 @@ pub(crate) struct Frame {
 pub struct TornTail {
     /// The file.
     pub path: PathBuf,
-    /// Where the last whole frame ends, in bytes.
+    /// The end of the last whole frame, in bytes.
     pub at: u64,
     /// Bytes after it.
     pub bytes: u64,
 }
 
-/// The keys of one file, and what they are for.
+/// The keys of one file, by purpose.
 struct FileKeys {
     header: [u8; HEADER_BYTES],
     leads: Key,
@@ -112,7 +108,7 @@ impl FileKeys {
     }
 }
 
-/// Counts (frame, part): never twice under a key, since the keys belong to one file of one life of a process.
+/// Counts (frame, part): never twice under a key, since the keys belong to one file of one attempt.
 fn nonce(sequence: u64, part: u32) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     let counted = sequence.to_be_bytes().into_iter().chain(part.to_be_bytes());

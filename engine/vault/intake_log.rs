@@ -1,7 +1,7 @@
-//! What live sources gave, until what follows from it is durable elsewhere. In: batches and marks, by epoch, which only
-//! ever grows. Out: both again, in order, of epochs that were not released. The files of released epochs lose their keys
-//! before they are removed, so that no copy of them can be opened. It knows nothing of sources, and nothing of what marks
-//! and positions mean. See docs/formats/intake-log.md.
+//! The log of live input, kept until its results are durable elsewhere. In: batches and barriers, by epoch, which only
+//! grows. Out: both again, in order, of epochs that were not released. The files of released epochs lose their keys
+//! before they are removed, so that no copy of them can be opened. It must not know sources, nor what barriers and
+//! positions mean. See docs/formats/intake-log.md.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ use crate::wire::{Fields, put_bytes};
 use crate::{Error, Result};
 
 const BATCH: u8 = 1;
-const MARK: u8 = 2;
+const BARRIER: u8 = 2;
 
-/// When a file is ended, so that it can be released soon: a key is that of a whole file.
+/// The limits of a file. Files are released as a whole, since each has one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntakeLogOptions {
     /// Bytes of a file after which the next epoch goes to another one.
@@ -39,29 +39,29 @@ impl Default for IntakeLogOptions {
     }
 }
 
-/// One thing that was taken in.
+/// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intake {
     /// Its epoch.
     pub epoch: u64,
-    /// What it is.
+    /// Its content.
     pub content: IntakeContent,
 }
 
-/// A batch or a mark.
+/// A batch or a barrier.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IntakeContent {
-    /// What a source gave.
+    /// A batch of a source.
     Batch {
         /// The source.
         source: String,
-        /// The rows, without those of forgotten devices; nothing when they all are.
+        /// The rows, without those of forgotten devices; `None` when all of them are.
         rows: Option<RecordBatch>,
         /// The source's position behind them.
         position: Vec<u8>,
     },
-    /// A mark.
-    Mark(Vec<u8>),
+    /// A barrier that closes the epoch.
+    Barrier(Vec<u8>),
 }
 
 /// The log, open for writing. One process at a time may hold it.
@@ -72,15 +72,15 @@ pub struct IntakeLog {
     files: LogFiles,
     /// The first and the last epoch of each file.
     epochs: BTreeMap<u64, (u64, u64)>,
-    /// The first and the last epoch of what was not synced yet.
+    /// The first and the last unsynced epoch.
     unsynced: Option<(u64, u64)>,
     torn: Vec<TornTail>,
     _lock: FolderLock,
 }
 
 impl IntakeLog {
-    /// Opens or makes the log in `folder`. What was not synced when its writer ended may be there or not; what is there is
-    /// durable now.
+    /// Opens or creates the log in `folder`. Unsynced entries of the previous writer may be lost; those that are there are
+    /// made durable.
     pub fn open(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<IntakeLog> {
         IntakeLog::open_with(folder, provider, disk, IntakeLogOptions::default())
     }
@@ -111,8 +111,8 @@ impl IntakeLog {
         Ok(IntakeLog { folder, options, keystore, files, epochs, unsynced: None, torn, _lock: lock })
     }
 
-    /// Appends what a source gave, and its position behind it. It is durable after [`IntakeLog::sync`]. When the disk is full
-    /// it is not in the log, and may be given again.
+    /// Appends a batch of a source and the position behind it. It is durable after [`IntakeLog::sync`]. When the disk is full
+    /// it is not in the log, and may be appended again.
     pub fn append(&mut self, epoch: u64, source: &str, rows: &RecordBatch, position: &[u8]) -> Result {
         let mut head = head(BATCH, epoch);
         put_bytes(&mut head, source.as_bytes())?;
@@ -122,21 +122,21 @@ impl IntakeLog {
         self.write(epoch, &parts)
     }
 
-    /// Appends a mark, as [`IntakeLog::append`] does.
-    pub fn mark(&mut self, epoch: u64, mark: &[u8]) -> Result {
-        let mut plain = head(MARK, epoch);
-        plain.extend(mark);
+    /// Appends a barrier, as [`IntakeLog::append`] does.
+    pub fn barrier(&mut self, epoch: u64, barrier: &[u8]) -> Result {
+        let mut plain = head(BARRIER, epoch);
+        plain.extend(barrier);
         self.write(epoch, &[Part { owner: Owner::Log, plain }])
     }
 
-    /// Makes everything appended durable. After an error the log takes nothing more.
+    /// Makes everything appended durable. After an error the log accepts nothing more.
     pub fn sync(&mut self) -> Result {
         self.files.sync()?;
         self.unsynced = None;
         Ok(())
     }
 
-    /// What was taken in of epochs after this one, in order; of all with `None`.
+    /// The entries of epochs after this one, in order; of all epochs with `None`.
     pub fn content(&self, after_epoch: Option<u64>) -> Result<Vec<Intake>> {
         let mut content = Vec::new();
         let mut take = |file: Option<u64>, frame: &Frame| {
@@ -153,7 +153,7 @@ impl IntakeLog {
         Ok(content)
     }
 
-    /// Gives up epochs up to this one: each file that holds no later one loses its key, durably, and is then removed.
+    /// Releases epochs up to this one: each file without a later epoch loses its key, durably, and is then removed.
     pub fn release(&mut self, up_to_epoch: u64) -> Result {
         let done: Vec<u64> =
             self.epochs.iter().filter(|(_, (_, last))| *last <= up_to_epoch).map(|(file, _)| *file).collect();
@@ -166,7 +166,7 @@ impl IntakeLog {
         Ok(())
     }
 
-    /// Deletes a device's key: its rows cannot be read from then on. Returns whether it had one.
+    /// Deletes a device's key: its rows cannot be read from then on. Returns false if it had none.
     pub fn forget(&mut self, device: &str) -> Result<bool> {
         self.files.check_usable()?;
         if self.keystore.forget(device).is_none() {
@@ -175,12 +175,12 @@ impl IntakeLog {
         self.keystore.save().map(|()| true).map_err(|error| self.files.poison(error))
     }
 
-    /// Tails that a crash left and that were cut; nothing in them was acknowledged.
+    /// Torn tails from a crash that were cut; nothing in them was acknowledged.
     pub fn torn(&self) -> &[TornTail] {
         &self.torn
     }
 
-    /// Looks at every byte of every file of a log, which may be open for writing elsewhere.
+    /// Verifies every byte of a log, which may be open for writing elsewhere.
     pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<FileCheck>> {
         file_check::check_log(&crate::disk::real(), folder, provider)
     }
@@ -195,7 +195,7 @@ impl IntakeLog {
         if before.is_some_and(|before| before != place.file)
             && let Some((first, last)) = self.unsynced
         {
-            // A full disk ended the file before; what was not synced has come along.
+            // A full disk ended the previous file; unsynced entries were copied to the new one.
             widen(&mut self.epochs, place.file, first);
             widen(&mut self.epochs, place.file, last);
         }
@@ -205,7 +205,7 @@ impl IntakeLog {
         Ok(())
     }
 
-    /// Whether the file at hand is to be ended before the first row of an epoch.
+    /// Returns true if the current file has reached its limit and `epoch` is a new one.
     fn is_long_enough_before(&self, epoch: u64) -> bool {
         let Some((file, bytes)) = self.files.current() else { return false };
         let Some((first, last)) = self.epochs.get(&file) else { return false };
@@ -226,10 +226,10 @@ fn head(kind: u8, epoch: u64) -> Zeroizing<Vec<u8>> {
     head
 }
 
-/// What the first part of a frame says.
+/// The first part of a frame.
 enum Head {
     Batch { source: String, position: Vec<u8> },
-    Mark(Vec<u8>),
+    Barrier(Vec<u8>),
 }
 
 fn head_of(frame: &Frame) -> Option<(u64, Head)> {
@@ -242,7 +242,7 @@ fn head_of(frame: &Frame) -> Option<(u64, Head)> {
             let position = fields.bytes()?.to_vec();
             fields.end().map(|()| (epoch, Head::Batch { source, position }))
         }
-        MARK => Some((epoch, Head::Mark(fields.0.to_vec()))),
+        BARRIER => Some((epoch, Head::Barrier(fields.0.to_vec()))),
         _ => None,
     }
 }
@@ -259,7 +259,7 @@ fn epoch_of(frame: &Frame, path: &Path) -> Result<u64> {
 fn intake_of(frame: &Frame, path: &Path) -> Result<Intake> {
     let (epoch, head) = head_of(frame).ok_or_else(|| strange(frame, path))?;
     let content = match head {
-        Head::Mark(mark) => IntakeContent::Mark(mark),
+        Head::Barrier(barrier) => IntakeContent::Barrier(barrier),
         Head::Batch { source, position } => {
             IntakeContent::Batch { source, rows: batches::take(frame, path)?.remove(&0), position }
         }

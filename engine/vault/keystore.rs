@@ -1,7 +1,7 @@
 //! The keystore: a small file beside immutable ones that holds their keys, wrapped. In: the root key. Out:
 //! a key per device and a data key per file. root key -> device key -> segment key; root key -> log key ->
 //! frame file key, which opens the rows of a device together with that device's key. Deleting an entry makes what it
-//! opens unreadable for good; wrapping anew rotates without touching a data file. It knows nothing of Parquet or
+//! opens unreadable for good; wrapping again rotates without touching a data file. It must not know Parquet or
 //! Arrow. See docs/formats/keystore.md.
 
 mod encoding;
@@ -22,9 +22,12 @@ use crate::{Error, Result};
 /// The keystore's name in its folder.
 pub const FILE_NAME: &str = "keystore";
 
+/// The number of retries of a reader when the writer removes a file meanwhile.
+const TRIES: usize = 5;
+
 const DEVICE: u8 = 1;
 const SEGMENT: u8 = 2;
-const FRAMES: u8 = 3;
+// Kind 3 is not used.
 const LOG_FILE: u8 = 4;
 const TAG_KEY: u8 = 5;
 
@@ -32,7 +35,7 @@ const TAG_KEY: u8 = 5;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct DeviceTag(pub [u8; 16]);
 
-/// What is needed to read one segment and to know that it is whole.
+/// The key and the digest of one segment, to read and verify it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentSeal {
     /// Its data key: the Parquet footer key.
@@ -43,11 +46,11 @@ pub struct SegmentSeal {
     pub digest: [u8; 32],
     /// Rows in the file.
     pub rows: u64,
-    /// When the newest of them was captured, in microseconds since 1970, where rows say so. Version 1 did not keep it.
+    /// The capture time of the newest row in microseconds since 1970, if rows have one.
     pub newest: Option<i64>,
 }
 
-/// Names a device's key where rows stand under it. A device that comes back after it was forgotten has another one.
+/// The name of a device's key beside the rows that it seals. A device that returns after it was forgotten has another one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct KeyName(pub [u8; 16]);
 
@@ -83,21 +86,19 @@ pub struct Keystore {
     devices: BTreeMap<DeviceTag, Device>,
     key_names: HashMap<KeyName, DeviceTag>,
     segments: BTreeMap<u64, Segment>,
-    frames: BTreeMap<u64, Key>,
     logs: BTreeMap<u64, LogFile>,
-    /// Whether a device has got a key since the last save.
+    /// True if a device got a key since the last save.
     fresh_devices: bool,
 }
 
-/// The files as a keystore had them, to go back to when a change of theirs failed.
+/// The files of a keystore before a change, to restore them if it fails.
 pub(crate) struct FilesBefore {
     next: u64,
     segments: BTreeMap<u64, Segment>,
-    frames: BTreeMap<u64, Key>,
     logs: BTreeMap<u64, LogFile>,
 }
 
-/// The keys that the root key gives this one store; two stores under one root key share none.
+/// The keys derived from the root key for one store; two stores under one root key share none.
 struct Derived {
     wrap: Key,
     logs: Key,
@@ -115,12 +116,31 @@ impl Keystore {
     /// Opens the keystore of `folder`.
     pub fn open(disk: &Arc<dyn Disk>, folder: &Path, provider: &dyn KeyProvider) -> Result<Keystore> {
         let path = folder.join(FILE_NAME);
-        let remedy = "give a folder that a run wrote to; if it is one, put the keystore back from a copy";
+        let remedy = "give a folder that a run wrote to; if it is one, restore the keystore from a copy";
         let bytes = durable::read(&**disk, &path, "keystore", remedy)?;
         Keystore::decode(disk, path, &bytes, provider)
     }
 
-    /// Opens the keystore of `folder`; nothing if neither it nor any data is there yet.
+    /// Reads the files of a keystore beside its writer; retries if the writer removed a file meanwhile. Files that the keystore
+    /// named existed when it was read, unless they are damaged.
+    pub(crate) fn read_beside_writer<T>(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        provider: &dyn KeyProvider,
+        read: &dyn Fn(Keystore) -> Result<T>,
+    ) -> Result<T> {
+        let mut tries = TRIES;
+        loop {
+            let keystore = Keystore::open(disk, folder, provider)?;
+            let files = keystore.files();
+            match read(keystore) {
+                Err(_) if tries > 0 && Keystore::open(disk, folder, provider)?.files() != files => tries -= 1,
+                done => return done,
+            }
+        }
+    }
+
+    /// Opens the keystore of `folder`; returns `None` if there is neither a keystore nor data.
     pub fn open_if_any(
         disk: &Arc<dyn Disk>,
         folder: &Path,
@@ -135,8 +155,8 @@ impl Keystore {
         Ok(None)
     }
 
-    /// Opens the keystore of `folder`, or makes an empty one and saves it: for the one who writes. What it says is durable
-    /// then, so that files that it does not name can be removed.
+    /// Opens the keystore of `folder` for a writer, or creates and saves an empty one. It is durable then, so that files that
+    /// it does not name can be removed.
     pub fn open_or_create(
         disk: &Arc<dyn Disk>,
         folder: &Path,
@@ -159,7 +179,6 @@ impl Keystore {
             devices: BTreeMap::new(),
             key_names: HashMap::new(),
             segments: BTreeMap::new(),
-            frames: BTreeMap::new(),
             logs: BTreeMap::new(),
             fresh_devices: false,
         };
@@ -174,12 +193,12 @@ impl Keystore {
         Ok(())
     }
 
-    /// Makes the keys of devices durable that were seen for the first time: before their rows are.
+    /// Makes the keys of new devices durable, before their rows are.
     pub fn save_devices(&mut self) -> Result {
         if self.fresh_devices { self.save() } else { Ok(()) }
     }
 
-    /// Wraps everything under another root key, in memory.
+    /// Wraps everything under another root key, in memory: no file but the keystore changes, and that in one step when it is saved.
     pub fn rotate(&mut self, root: &RootKey) -> Result {
         self.root = root.id();
         self.keys = Derived::of(root.key(), &self.store);
@@ -198,8 +217,8 @@ impl Keystore {
         number
     }
 
-    /// Whether this keystore has given out the number, for a file that is there or was.
-    pub fn has_given(&self, number: u64) -> bool {
+    /// Returns true if this keystore has assigned the number to a file, present or removed.
+    pub fn has_assigned(&self, number: u64) -> bool {
         (1..self.next).contains(&number)
     }
 
@@ -208,12 +227,12 @@ impl Keystore {
         self.next
     }
 
-    /// Whether this is the number that comes next: a crash may have left a file of that number.
+    /// Returns true for the next number: a crash may have left a file with it.
     pub fn is_next(&self, number: u64) -> bool {
         number == self.next
     }
 
-    /// The store's own random name, as it stands in the files' metadata.
+    /// The store's random name, as in the files' metadata.
     pub fn store_name(&self) -> String {
         secret::hex(&self.store)
     }
@@ -223,7 +242,7 @@ impl Keystore {
         self.root
     }
 
-    /// The tag of a device; it gets a key at first sight.
+    /// The tag of a device; a new device gets a key.
     pub fn device(&mut self, name: &str) -> Result<DeviceTag> {
         let tag = self.tag_of(name);
         if !self.devices.contains_key(&tag) {
@@ -241,8 +260,8 @@ impl Keystore {
         Some(self.tag_of(name)).filter(|tag| self.devices.contains_key(tag))
     }
 
-    /// Deletes the key of a device, and with it those of its segments, whose numbers and tags are returned; nothing if it
-    /// had none.
+    /// Deletes the key of a device, and with it those of its segments, whose numbers and tags are returned; `None` if it
+    /// had no key.
     pub fn forget(&mut self, name: &str) -> Option<Vec<(u64, DeviceTag)>> {
         let tag = self.tag_of(name);
         let device = self.devices.remove(&tag)?;
@@ -293,7 +312,7 @@ impl Keystore {
         self.segments.iter().map(|(number, segment)| (*number, segment.device))
     }
 
-    /// What opens a segment.
+    /// The seal of a segment.
     pub fn segment(&self, number: u64) -> Result<SegmentSeal> {
         let damaged = || Error::damaged(&self.path, format!("the key of segment {number} does not open"));
         let segment = self.segments.get(&number).ok_or_else(damaged)?;
@@ -307,36 +326,25 @@ impl Keystore {
                 length: fields.u64()?,
                 digest: fields.array()?,
                 rows: fields.u64()?,
-                newest: fields.u64().map(u64::cast_signed).filter(|newest| *newest != i64::MIN),
+                newest: Some(fields.u64()?.cast_signed()).filter(|newest| *newest != i64::MIN),
             })
         };
         read(&mut fields).ok_or_else(damaged)
     }
 
-    /// Whether a segment is there.
+    /// Returns true if the segment exists.
     pub fn has_segment(&self, number: u64) -> bool {
         self.segments.contains_key(&number)
     }
 
     /// The numbers of all files.
     pub fn files(&self) -> Vec<u64> {
-        let logs = self.logs.keys().chain(self.frames.keys());
-        self.segments.keys().chain(logs).copied().collect()
+        self.segments.keys().chain(self.logs.keys()).copied().collect()
     }
 
-    /// Forgets a segment's key, which nobody can read from then on.
+    /// Deletes a segment's key: the segment cannot be read from then on.
     pub fn remove_segment(&mut self, number: u64) {
         self.segments.remove(&number);
-    }
-
-    /// The numbers of all frame files of version 1, oldest first.
-    pub fn frames(&self) -> Vec<u64> {
-        self.frames.keys().copied().collect()
-    }
-
-    /// The key of a frame file of version 1.
-    pub fn frames_key(&self, number: u64) -> Option<Key> {
-        self.frames.get(&number).cloned()
     }
 
     /// Adds a fresh key for a file of a log.
@@ -352,16 +360,15 @@ impl Keystore {
         self.logs.iter().map(|(number, file)| (*number, &file.key, file.closed))
     }
 
-    /// What [`Keystore::restore`] goes back to.
+    /// The files, for [`Keystore::restore`].
     pub(crate) fn before(&self) -> FilesBefore {
-        let (segments, frames, logs) = (self.segments.clone(), self.frames.clone(), self.logs.clone());
-        FilesBefore { next: self.next, segments, frames, logs }
+        FilesBefore { next: self.next, segments: self.segments.clone(), logs: self.logs.clone() }
     }
 
-    /// Takes changes of files back that could not be saved. Keys of devices stay: they harm nobody.
+    /// Undoes changes of files that could not be saved. Keys of devices stay: they do no harm.
     pub(crate) fn restore(&mut self, before: FilesBefore) {
         self.next = before.next;
-        (self.segments, self.frames, self.logs) = (before.segments, before.frames, before.logs);
+        (self.segments, self.logs) = (before.segments, before.logs);
     }
 
     /// The key of a file of the log.
@@ -369,24 +376,23 @@ impl Keystore {
         self.logs.get(&number).map(|file| &file.key)
     }
 
-    /// Notes that a file of the log has so many durable bytes and gets no more.
+    /// Closes a file of the log at its number of durable bytes.
     pub fn close_log(&mut self, number: u64, length: u64) {
         if let Some(file) = self.logs.get_mut(&number) {
             file.closed = Some(length);
         }
     }
 
-    /// Forgets the key of a file of the log, which nobody can read from then on.
+    /// Deletes the key of a file of the log: the file cannot be read from then on.
     pub fn remove_log(&mut self, number: u64) {
         self.logs.remove(&number);
-        self.frames.remove(&number);
     }
 
     fn tag_of(&self, device: &str) -> DeviceTag {
         DeviceTag(secret::prefix(&self.tags.authenticate(&[device.as_bytes()])))
     }
 
-    /// What a wrapped key is for: bound to it as associated data, so that no entry passes for another.
+    /// The purpose of a wrapped key: bound to it as associated data, so that no entry passes for another.
     fn purpose(&self, kind: u8, what: &[u8]) -> Vec<u8> {
         [&self.store[..], &[kind], what].concat()
     }
@@ -394,24 +400,6 @@ impl Keystore {
     fn segment_purpose(&self, number: u64, device: DeviceTag) -> Vec<u8> {
         self.purpose(SEGMENT, &[&number.to_le_bytes()[..], &device.0].concat())
     }
-}
-
-/// Wraps the keys of a folder under another root key, in one durable step: the folder may be a store, a log or a state. No
-/// file but the keystore changes. Returns whether there was anything to do.
-pub fn rotate_key(
-    folder: &Path,
-    provider: &dyn KeyProvider,
-    root: &RootKey,
-    disk: &Arc<dyn Disk>,
-) -> Result<bool> {
-    let _lock = durable::FolderLock::take(&**disk, folder)?;
-    let mut keystore = match Keystore::open(disk, folder, provider) {
-        // A crash came after the step, and it is tried again.
-        Err(Error::WrongKey { needed, .. }) if needed == root.id().to_string() => return Ok(false),
-        opened => opened?,
-    };
-    keystore.rotate(root)?;
-    keystore.save().map(|()| true)
 }
 
 /// A folder with data but without a keystore has lost it: a new one would hide that, and let the data be
@@ -422,8 +410,8 @@ fn refuse_orphans(disk: &dyn Disk, folder: &Path) -> Result {
             return Err(Error::Absent {
                 what: "keystore",
                 path: folder.join(FILE_NAME),
-                remedy: "but there are encrypted files beside it: bring the keystore back from a copy, or \
-                         give another folder",
+                remedy: "but there are encrypted files beside it: restore the keystore from a copy, or give \
+                         another folder",
             });
         }
     }

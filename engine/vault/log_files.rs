@@ -1,7 +1,6 @@
-//! The frame files of one folder as one log, over many lives of the process. In: frames, from one writer at a time. Out:
-//! all that were acknowledged, in order. Each life writes a new file under a new key, since a nonce counter is never
-//! resumed; which files belong to the log stands in the keystore, so a change of files is one step. It knows nothing
-//! of what is in a frame.
+//! The frame files of one folder as one log, over many attempts. In: frames, from one writer at a time. Out: all
+//! acknowledged frames, in order. Each attempt writes a new file under a new key, since a nonce counter is never resumed. The
+//! keystore lists the files of the log, so a change of files is one step. It must not know the content of a frame.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use crate::frames::{Frame, FrameReader, FrameWriter, HEADER_BYTES, Part, TornTai
 use crate::keystore::Keystore;
 use crate::{Error, Result};
 
-/// Where a frame stands: the number of its file, its offset there, and its sequence.
+/// The place of a frame: the number of its file, its offset there, and its sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) file: u64,
@@ -25,7 +24,7 @@ pub(crate) struct LogFiles {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     current: Option<Current>,
-    /// The file that an earlier life wrote last, and where it ends: noted when a new one is started.
+    /// The last file of the previous attempt, and its end: recorded when a new file is started.
     last: Option<(u64, u64)>,
     poisoned: Option<String>,
 }
@@ -34,17 +33,17 @@ struct Current {
     number: u64,
     writer: FrameWriter,
     frames: u64,
-    /// A write failed: what follows goes to another file.
+    /// True after a failed write: later frames go to another file.
     broken: bool,
 }
 
-/// What a look through all files found.
+/// The result of replaying the files.
 #[derive(Default)]
-pub(crate) struct Replayed {
-    /// Frames at the end of which nobody knows whether they are on the disk: a process that was killed leaves them in
-    /// memory, and so does a failed sync. They must be written again before anything may follow from them.
+pub(crate) struct Replay {
+    /// Frames at the end that may not be on the disk: a killed process leaves them in the system's memory, and so does a
+    /// failed sync. They must be written again before they count.
     pub(crate) unsettled: Vec<Frame>,
-    /// The file that was being written, and where it ends without them.
+    /// The file that was being written, and its end without those frames.
     pub(crate) last: Option<(u64, u64)>,
     pub(crate) torn: Option<TornTail>,
 }
@@ -63,14 +62,23 @@ impl LogFiles {
         }
     }
 
-    /// Gives every frame that is surely on the disk, in order; the others are in what it returns.
+    /// Passes every frame that is certainly on the disk to `each`, in order; returns the others.
     pub(crate) fn replay(
         &self,
         keystore: &Keystore,
         each: &mut dyn FnMut(Place, Frame) -> Result,
-    ) -> Result<Replayed> {
-        let mut found = Replayed::default();
-        for (file, key, closed) in keystore.logs() {
+    ) -> Result<Replay> {
+        self.replay_files(keystore, |_| true, each)
+    }
+
+    fn replay_files(
+        &self,
+        keystore: &Keystore,
+        wanted: impl Fn(Option<u64>) -> bool,
+        each: &mut dyn FnMut(Place, Frame) -> Result,
+    ) -> Result<Replay> {
+        let mut found = Replay::default();
+        for (file, key, closed) in keystore.logs().filter(|(.., closed)| wanted(*closed)) {
             let path = path_of(&self.folder, file);
             let mut reader = FrameReader::open(&*self.disk, &path, (file, key, closed), keystore)?;
             let mut held: Vec<Frame> = Vec::new();
@@ -92,9 +100,14 @@ impl LogFiles {
         Ok(found)
     }
 
-    /// Begins a life of the log after a replay: what was unsettled is written again, durably, to a new file; gives where.
-    /// Without any, a file is started when the first frame comes.
-    pub(crate) fn resume(&mut self, keystore: &mut Keystore, found: &Replayed) -> Result<Vec<Written>> {
+    /// Replays only the file that was written last: all others are closed, and are read on demand.
+    pub(crate) fn replay_last(&self, keystore: &Keystore) -> Result<Replay> {
+        self.replay_files(keystore, |closed| closed.is_none(), &mut |_, _| Ok(()))
+    }
+
+    /// Begins an attempt after a replay: writes unsettled frames durably to a new file and returns their places. Without any,
+    /// the first frame starts a file.
+    pub(crate) fn resume(&mut self, keystore: &mut Keystore, found: &Replay) -> Result<Vec<Written>> {
         self.last = found.last;
         let mut carried = Vec::new();
         if !found.unsettled.is_empty() {
@@ -108,8 +121,8 @@ impl LogFiles {
         Ok(carried)
     }
 
-    /// Starts a new file: writes into it what `write` gives, closes the one before, and takes files away; all in one
-    /// durable step.
+    /// Starts a new file with the frames from `write`, closes the previous one, and removes files, all in one durable
+    /// step.
     pub(crate) fn start(
         &mut self,
         keystore: &mut Keystore,
@@ -137,8 +150,8 @@ impl LogFiles {
             Ok(current) => (self.current, self.last) = (Some(current), None),
             Err(error) => {
                 keystore.restore(before);
-                if error.is_no_room() {
-                    // It gives back its room; if even that fails, the next open does it.
+                if error.is_disk_full() {
+                    // Free its disk space; if that fails, the next open does it.
                     let _ = durable::remove(&*self.disk, &path_of(&self.folder, fresh));
                 }
                 return Err(self.poison(error));
@@ -175,13 +188,13 @@ impl LogFiles {
         self.remove_files(numbers)
     }
 
-    /// Files that a saved keystore knows no more.
+    /// Drops references to files that the saved keystore no longer names.
     pub(crate) fn forget_files(&mut self, numbers: &[u64]) {
         self.current.take_if(|current| numbers.contains(&current.number));
         self.last.take_if(|(number, _)| numbers.contains(number));
     }
 
-    /// Takes files without a key away. What a crash leaves of them, the next open removes.
+    /// Removes files without a key. Those that a crash leaves, the next open removes.
     pub(crate) fn remove_files(&mut self, numbers: &[u64]) -> Result {
         let mut paths = numbers.iter().map(|number| path_of(&self.folder, *number));
         let removed = paths.try_for_each(|path| durable::remove(&*self.disk, &path));
@@ -189,7 +202,7 @@ impl LogFiles {
     }
 
     /// Appends one frame, to a new file if there is none yet. It is durable after [`LogFiles::sync`]. When the disk is full
-    /// the frame is not in the log, and may be given again.
+    /// the frame is not in the log, and may be appended again.
     pub(crate) fn append(&mut self, keystore: &mut Keystore, parts: &[Part]) -> Result<Written> {
         self.check_usable()?;
         self.need_file(keystore)?;
@@ -204,7 +217,7 @@ impl LogFiles {
         })
     }
 
-    /// Makes all frames durable. After an error the log takes nothing more.
+    /// Makes all frames durable. After an error the log accepts no more frames.
     pub(crate) fn sync(&mut self) -> Result {
         self.check_usable()?;
         let synced = self.current.as_mut().map_or(Ok(()), |current| current.writer.sync());
@@ -223,7 +236,7 @@ impl LogFiles {
         match &self.current {
             Some(current) if !current.broken => Ok(()),
             Some(current) => {
-                // Frames that were written before the failed one and not synced yet come along.
+                // Unsynced frames before the failed one are copied to the new file.
                 let (number, settled, end) =
                     (current.number, current.writer.durable_length(), current.writer.length());
                 let unsynced = self.frames_between(keystore, number, settled, end)?;
@@ -264,7 +277,7 @@ impl LogFiles {
         self.current.as_ref().map(|current| (current.number, current.writer.length()))
     }
 
-    /// An error if an earlier one has left the files in doubt.
+    /// Returns an error if an earlier one left the files in an uncertain state.
     pub(crate) fn check_usable(&self) -> Result {
         match &self.poisoned {
             Some(why) => Err(Error::Poisoned { path: self.folder.clone(), why: why.clone() }),
@@ -272,9 +285,9 @@ impl LogFiles {
         }
     }
 
-    /// Every error but a full disk, and rows that were refused, leaves the files in doubt.
+    /// Every error except a full disk and rejected rows leaves the files in an uncertain state.
     pub(crate) fn poison(&mut self, error: Error) -> Error {
-        if !matches!(error, Error::NoRoom { .. } | Error::BadRows(_) | Error::Poisoned { .. }) {
+        if !matches!(error, Error::DiskFull { .. } | Error::BadRows(_) | Error::Poisoned { .. }) {
             self.poisoned = Some(error.to_string());
         }
         error
@@ -305,7 +318,7 @@ impl<'w> Writing<'w> {
         self.current.append(self.keystore, parts)
     }
 
-    /// Appends a frame of another file again; parts that do not open are left out.
+    /// Appends a frame of another file again; parts that do not open are skipped.
     pub(crate) fn carry(&mut self, frame: &Frame) -> Result<Written> {
         let parts = frame.parts.iter().filter_map(|part| part.content.clone()).collect::<Vec<_>>();
         self.append(&parts)
@@ -316,17 +329,17 @@ pub(crate) fn path_of(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:08}.frames"))
 }
 
-/// Removes frame files that have no key: a crash came between the file and the keystore. Nobody can read them. A number
-/// that this keystore never gave belongs to a foreign file, which is left and named.
+/// Removes frame files that have no key, so that they cannot be read: a crash came between the file and the keystore. A
+/// number that this keystore never assigned belongs to a foreign file, which is kept and reported.
 pub(crate) fn remove_leftovers(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result {
     for path in durable::list_ending(disk, folder, "frames")? {
         let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
         match number {
-            Some(n) if keystore.log_key(n).is_some() || keystore.frames_key(n).is_some() => {}
-            // One past the last: the file was made, the keystore with its number was not saved.
-            Some(n) if keystore.has_given(n) || keystore.is_next(n) => durable::remove(disk, &path)?,
+            Some(n) if keystore.log_key(n).is_some() => {}
+            // One past the last: the file was created, the keystore with its number was not saved.
+            Some(n) if keystore.has_assigned(n) || keystore.is_next(n) => durable::remove(disk, &path)?,
             _ => {
-                return Err(Error::foreign(&path, "frame file of this log", "its keystore does not know it"));
+                return Err(Error::foreign(&path, "frame file of this log", "its keystore does not name it"));
             }
         }
     }

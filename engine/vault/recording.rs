@@ -1,7 +1,7 @@
-//! A recording: what passed at some ports of a run, epoch by epoch, in the frame files of a folder of its own. In: what it is
-//! of, then rows and the ends of epochs, then its end. Out: the same in order, one frame at a time, or an error that names
-//! file, frame and byte. One without its end is refused, so that nothing is read short in silence, unless its complete epochs
-//! are asked for. It knows nothing of what an epoch or a label means. See docs/formats/recording.md.
+//! A recording: the rows at some ports of a run, epoch by epoch, in the frame files of a folder of its own. In: the head, then
+//! rows and the ends of epochs, then the end. Out: the same in order, one frame at a time, or an error that names file, frame
+//! and byte. A recording without its end is an error, so that it is never read short in silence, unless only its complete epochs
+//! are requested. It must not know what an epoch or a label means. See docs/formats/recording.md.
 
 mod format;
 mod reader;
@@ -24,9 +24,9 @@ use crate::root_key::KeyProvider;
 use crate::{Error, Result};
 
 pub(crate) use format::fuzz;
-pub use reader::{BrokenOff, Recording, RecordingEntries, Unfinished};
+pub use reader::{Recording, RecordingEntries, Truncation, UnfinishedPolicy};
 
-/// What a recording is of.
+/// The head of a recording: its pipeline, facts and ports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingHead {
     /// The pipeline that was run.
@@ -42,7 +42,7 @@ pub struct RecordingHead {
 pub struct RecordedPort {
     /// Its name: `talk.out`.
     pub name: String,
-    /// How private its rows are, in the word that pipelines have for it.
+    /// The privacy label of its rows, as a pipeline file spells it.
     pub label: String,
     /// Its columns.
     pub columns: SchemaRef,
@@ -57,27 +57,27 @@ pub struct RecordedEnd {
     pub round: u64,
     /// The highest captured time so far, in microseconds since 1970.
     pub watermark: Option<i64>,
-    /// Whether the round ended with it.
+    /// True if the round ended with it.
     pub round_end: bool,
-    /// Whether no input came after it.
+    /// True if no input came after it.
     pub end_of_input: bool,
 }
 
-/// One thing of a recording.
+/// One entry of a recording.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Recorded {
+pub enum RecordingEntry {
     /// Rows of a port, of the epoch that ends next.
     Rows {
         /// The port's number.
         port: usize,
-        /// The rows, without those of forgotten devices; nothing when they all are.
+        /// The rows, without those of forgotten devices; `None` when all of them are.
         rows: Option<RecordBatch>,
     },
     /// An epoch ended.
     End(RecordedEnd),
 }
 
-/// How much a recording holds.
+/// The totals of a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordedTotals {
     /// Rows of all ports.
@@ -86,7 +86,7 @@ pub struct RecordedTotals {
     pub ends: u64,
 }
 
-/// A recording that is being made.
+/// A recording that is being written.
 pub struct RecordingWriter {
     folder: PathBuf,
     keystore: Keystore,
@@ -107,14 +107,14 @@ impl RecordingWriter {
         durable::create_folder(&*disk, folder)?;
         let lock = FolderLock::take(&*disk, folder)?;
         if durable::exists(&*disk, &folder.join(keystore::FILE_NAME))? {
-            let found = "something lies in it already; give a folder that is new or empty";
+            let found = "the folder is not empty; give a new or empty folder";
             return Err(Error::foreign(folder, "place for a recording", found));
         }
         let mut keystore = Keystore::open_or_create(&disk, folder, provider)?;
         let mut files = LogFiles::new(&disk, folder);
         let mut parts = vec![own(format::head(head)?)];
         for (port, number) in head.ports.iter().zip(0u32..) {
-            // A batch without rows is how Arrow writes columns alone.
+            // Arrow writes columns alone as a batch without rows.
             let columns = RecordBatch::new_empty(Arc::clone(&port.columns));
             batches::put(&mut parts, number, &columns, (&mut keystore, folder))?;
         }
@@ -124,7 +124,7 @@ impl RecordingWriter {
         Ok(RecordingWriter { folder, keystore, files, ports, totals: RecordedTotals::default(), _lock: lock })
     }
 
-    /// Adds rows of a port, of the epoch that is ended next.
+    /// Adds rows of a port to the epoch that ends next.
     pub fn rows(&mut self, port: usize, rows: &RecordBatch) -> Result {
         let number = u32::try_from(port).ok().filter(|_| port < self.ports);
         let number = number.ok_or_else(|| Error::BadRows(format!("the recording has no port {port}")))?;
@@ -142,7 +142,7 @@ impl RecordingWriter {
         Ok(())
     }
 
-    /// Ends the recording: all of it is durable then, and it can be read.
+    /// Ends the recording: it is durable then, and can be read.
     pub fn finish(mut self) -> Result<RecordedTotals> {
         self.files.append(&mut self.keystore, &[own(format::totals(self.totals))])?;
         self.files.close(&mut self.keystore)?;
@@ -151,12 +151,12 @@ impl RecordingWriter {
 }
 
 impl Recording {
-    /// Looks at every byte of every file of a recording.
+    /// Verifies every byte of a recording.
     pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<FileCheck>> {
         file_check::check_log(&crate::disk::real(), folder, provider)
     }
 
-    /// Deletes a device's key, so that its rows cannot be read from then on; whether it had one.
+    /// Deletes a device's key, so that its rows cannot be read from then on; returns false if it had none.
     pub fn forget(
         folder: &Path,
         provider: &dyn KeyProvider,

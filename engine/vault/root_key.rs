@@ -1,13 +1,11 @@
-//! The root key: where it comes from. In: a path (or another provider). Out: a [`RootKey`] with its id.
-//! It knows nothing of what the key protects. The file is described in docs/formats/root-key.md.
+//! The root key: its id, its bytes in a file, and its provider. In: a secret, or bytes. Out: a [`RootKey`] with its id.
+//! It must not know what the key protects, nor where its file lies. The file is described in docs/formats/root-key.md.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
-use crate::disk::{self, RealDisk};
-use crate::durable;
 use crate::secret::{self, KEY_BYTES, Key};
 use crate::wire::Fields;
 use crate::{Error, Result};
@@ -23,6 +21,12 @@ pub struct KeyId(pub [u8; 8]);
 impl KeyId {
     fn of(key: &Key) -> KeyId {
         KeyId(secret::prefix(&secret::digest(&[b"headwater root key id\0", key.expose()])))
+    }
+
+    /// Parses an id.
+    pub fn read(text: &str) -> Option<KeyId> {
+        let number = u64::from_str_radix(text, 16).ok()?;
+        Some(KeyId(number.to_be_bytes())).filter(|id| id.to_string() == text)
     }
 }
 
@@ -41,12 +45,12 @@ pub struct RootKey {
 }
 
 impl RootKey {
-    /// A fresh one.
+    /// Creates a random key.
     pub fn random() -> Result<RootKey> {
         Ok(RootKey::new(Key::random()?, SystemTime::now()))
     }
 
-    /// From its secret and when it was made (to the second).
+    /// Creates a key from its secret and creation time (to the second).
     pub fn new(key: Key, made: SystemTime) -> RootKey {
         let seconds = made.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         RootKey { id: KeyId::of(&key), key, made: UNIX_EPOCH + Duration::from_secs(seconds) }
@@ -57,7 +61,7 @@ impl RootKey {
         self.id
     }
 
-    /// When it was made.
+    /// Its creation time.
     pub fn made(&self) -> SystemTime {
         self.made
     }
@@ -71,7 +75,7 @@ impl RootKey {
         self.made.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(96));
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
@@ -83,7 +87,7 @@ impl RootKey {
         out
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<RootKey> {
+    pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<RootKey> {
         let mut fields = Fields(bytes);
         if fields.array::<8>().as_ref() != Some(MAGIC) {
             return Err(Error::foreign(path, "root key of Headwater", "it does not begin with HWROOTK1"));
@@ -108,105 +112,19 @@ impl RootKey {
     }
 }
 
-/// Gives the root key. The default is a [`KeyFile`]; a hardware module or a service may stand in for it.
+/// Provides the root key. The default is a [`KeyFile`](crate::KeyFile); a hardware module or a service may replace it.
 pub trait KeyProvider {
-    /// The root key, which must be there: without it nothing that exists can be read.
+    /// The current root key, which must exist: without it no data can be read.
     fn root_key(&self) -> Result<RootKey>;
-    /// The root key for something new, made if there is none yet.
+    /// The root key with this id, if available: the current one, or one that is kept beside it.
+    fn root_key_of(&self, id: KeyId) -> Result<Option<RootKey>> {
+        let current = self.root_key()?;
+        Ok((current.id() == id).then_some(current))
+    }
+    /// The root key for new data; created if there is none yet.
     fn root_key_or_create(&self) -> Result<RootKey>;
-    /// Where the key comes from, for messages.
+    /// The origin of the key, for messages.
     fn origin(&self) -> String;
-}
-
-/// The root key in a file of mode 0600, made on first use.
-#[derive(Clone, Debug)]
-pub struct KeyFile {
-    path: PathBuf,
-}
-
-impl KeyFile {
-    /// The file at this path; nothing is touched yet.
-    pub fn at(path: impl Into<PathBuf>) -> KeyFile {
-        KeyFile { path: path.into() }
-    }
-
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Reads the key; an absent file is an error.
-    pub fn read(&self) -> Result<RootKey> {
-        let remedy = "the first run makes one; `headwater key restore` brings one back from its backup";
-        let (mode, bytes) = disk::read_private(&self.path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::Absent { what: "root key", path: self.path.clone(), remedy }
-            }
-            _ => Error::io("read", &self.path)(e),
-        })?;
-        if mode & 0o077 != 0 {
-            return Err(Error::KeyExposed { path: self.path.clone(), mode });
-        }
-        RootKey::decode(&self.path, &bytes)
-    }
-
-    /// Reads the key or makes it; the flag says whether it was made now.
-    pub fn read_or_create(&self) -> Result<(RootKey, bool)> {
-        match self.read() {
-            Err(Error::Absent { .. }) => {}
-            other => return other.map(|key| (key, false)),
-        }
-        durable::create_folder(&RealDisk, durable::parent(&self.path))?;
-        let fresh = RootKey::random()?;
-        if durable::create_new(&RealDisk, &self.path, &fresh.encode())? {
-            return Ok((fresh, true));
-        }
-        // Somebody else made it in the meantime: theirs counts.
-        self.read().map(|key| (key, false))
-    }
-
-    /// Puts a key here. Another key that is already there is overwritten only with [`Overwrite::Force`].
-    pub fn install(&self, key: &RootKey, overwrite: Overwrite) -> Result {
-        durable::create_folder(&RealDisk, durable::parent(&self.path))?;
-        if overwrite == Overwrite::Refuse {
-            match self.read() {
-                Ok(present) if present.id() == key.id() => return Ok(()),
-                Ok(present) => {
-                    return Err(Error::KeyPresent {
-                        path: self.path.clone(),
-                        present: present.id().to_string(),
-                        offered: key.id().to_string(),
-                    });
-                }
-                Err(Error::Absent { .. }) => {}
-                Err(other) => return Err(other),
-            }
-        }
-        durable::replace(&RealDisk, &self.path, &key.encode())
-    }
-}
-
-/// What to do about a key that is already there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Overwrite {
-    /// Leave it and say so.
-    Refuse,
-    /// Replace it.
-    Force,
-}
-
-impl KeyProvider for KeyFile {
-    fn root_key(&self) -> Result<RootKey> {
-        self.read()
-    }
-
-    fn root_key_or_create(&self) -> Result<RootKey> {
-        self.read_or_create().map(|(key, _)| key)
-    }
-
-    fn origin(&self) -> String {
-        self.path.display().to_string()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Rows as bytes, and the rows of each device. In: record batches. Out: Arrow IPC streams of one batch, and back; the
-//! positions of each device's rows. It knows nothing of files.
+//! positions of each device's rows. It must not know files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(crate) fn by_device(batch: &RecordBatch) -> BTreeMap<Option<&str>, Vec<u32>>
     for (row, position) in (0..batch.num_rows()).zip(0u32..) {
         let device = devices.filter(|devices| devices.is_valid(row)).map(|devices| devices.value(row));
         match &mut last {
-            // Rows of one device mostly come together.
+            // Rows of one device are mostly adjacent.
             Some((same, run)) if *same == device => run.push(position),
             _ => {
                 if let Some((device, run)) = last.replace((device, vec![position])) {

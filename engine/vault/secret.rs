@@ -1,5 +1,5 @@
-//! Keys in memory and the two things done with them: sealing bytes (AES-256-GCM, NIST SP 800-38D) and
-//! deriving (HMAC-SHA-256, RFC 2104; one block of HKDF-Expand, RFC 5869). It knows no file.
+//! Keys in memory and their two uses: sealing bytes (AES-256-GCM, NIST SP 800-38D) and
+//! deriving (HMAC-SHA-256, RFC 2104; one block of HKDF-Expand, RFC 5869). It must not know files.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl Key {
         Key(bytes)
     }
 
-    /// The secret itself. Whoever asks must not let it reach a log.
+    /// The secret itself. The caller must not let it reach a log.
     pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -73,7 +73,7 @@ impl Key {
             .map_err(|_| Error::Crypto("the cipher refused to encrypt"))
     }
 
-    /// As [`Key::seal`], appending the sealed bytes to `out`; gives the tag, with which they end.
+    /// As [`Key::seal`], appending the sealed bytes to `out`; returns the tag, with which they end.
     pub fn seal_onto(
         &self,
         nonce: [u8; NONCE_BYTES],
@@ -150,7 +150,7 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Whether two MACs are equal, in a time that does not tell where they differ.
+/// Returns true if two MACs are equal, in a time that does not reveal where they differ.
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |acc, (l, r)| acc | (l ^ r)) == 0
 }

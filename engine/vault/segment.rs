@@ -35,7 +35,7 @@ const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
 /// Rows of a batch when reading.
 const READ_ROWS: usize = 4 * 1024;
 
-/// How hard zstd tries: 1 (fast) to 22 (small).
+/// The compression level of zstd: 1 (fast) to 22 (small).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Level(ZstdLevel);
 
@@ -66,7 +66,7 @@ pub(crate) fn encode(
     Ok((bytes, seal))
 }
 
-/// When the newest of some rows was captured, in microseconds since 1970.
+/// The latest capture time of some rows, in microseconds since 1970.
 pub(crate) fn newest_of(rows: &RecordBatch) -> Option<i64> {
     let captured = rows.column_by_name("captured_at")?;
     captured.as_primitive_opt::<TimestampMicrosecondType>().and_then(max)
@@ -132,10 +132,9 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Reads the whole file, compares it with its seal, and only then gives rows out, from the very bytes that
-    /// were compared.
+    /// Reads the whole file and compares it with its seal; the rows come from the bytes that were compared.
     pub(crate) fn open(disk: &dyn Disk, path: &Path, seal: &SegmentSeal) -> Result<SegmentReader> {
-        let file = disk.open(path).map_err(Error::io("open", path))?;
+        let file = open_file(disk, path)?;
         let bytes = durable::read_all(&*file, path)?;
         check_length(path, bytes.len() as u64, seal)?;
         if !secret::equal(&secret::digest(&[&bytes]), &seal.digest) {
@@ -144,16 +143,16 @@ impl SegmentReader {
         SegmentReader::over(path, Bytes::from(bytes), seal, |_| Ok(ProjectionMask::all()))
     }
 
-    /// Reads only the named columns, straight from the file; what of them it has. Each part that is read is authenticated
-    /// by its own tag; the rest of the file is not looked at.
+    /// Reads only those of the named columns that the file has. Each part that is read is authenticated by its own tag; the
+    /// rest of the file is not read.
     pub(crate) fn open_columns(
         disk: &dyn Disk,
         path: &Path,
         seal: &SegmentSeal,
         columns: &[&str],
     ) -> Result<SegmentReader> {
-        let file: Arc<dyn DiskReader> = Arc::from(disk.open(path).map_err(Error::io("open", path))?);
-        let length = file.length().map_err(Error::io("look at", path))?;
+        let file: Arc<dyn DiskReader> = Arc::from(open_file(disk, path)?);
+        let length = file.length().map_err(Error::io("inspect", path))?;
         check_length(path, length, seal)?;
         SegmentReader::over(path, Chunks { file, length }, seal, |metadata| {
             let schema = metadata.schema();
@@ -184,17 +183,26 @@ impl SegmentReader {
         Ok(SegmentReader { path: path.to_owned(), file_schema, inner })
     }
 
-    /// All columns of the segment, whether they are read or not.
+    /// All columns of the segment, including those that are not read.
     pub fn file_schema(&self) -> SchemaRef {
         Arc::clone(&self.file_schema)
     }
+}
+
+fn open_file(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskReader>> {
+    disk.open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::damaged(path, "the keystore has its key, but the file does not exist")
+        }
+        _ => Error::io("open", path)(e),
+    })
 }
 
 fn check_length(path: &Path, found: u64, seal: &SegmentSeal) -> Result {
     if found == seal.length {
         return Ok(());
     }
-    Err(Error::damaged(path, format!("it has {found} bytes, {} were sealed", seal.length)))
+    Err(Error::damaged(path, format!("{found} bytes found, {} bytes were sealed", seal.length)))
 }
 
 impl Iterator for SegmentReader {
@@ -219,10 +227,10 @@ impl Length for Chunks {
 }
 
 impl ChunkReader for Chunks {
-    type T = BufReader<From>;
+    type T = BufReader<OffsetReader>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(BufReader::new(From { file: Arc::clone(&self.file), at: start }))
+        Ok(BufReader::new(OffsetReader { file: Arc::clone(&self.file), at: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
@@ -235,12 +243,12 @@ impl ChunkReader for Chunks {
 }
 
 /// A file from an offset on.
-struct From {
+struct OffsetReader {
     file: Arc<dyn DiskReader>,
     at: u64,
 }
 
-impl std::io::Read for From {
+impl std::io::Read for OffsetReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read_at(self.at, buffer)?;
         self.at += n as u64;

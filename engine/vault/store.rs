@@ -1,6 +1,6 @@
 //! The writing side of a store. In: batches of many devices. Out: each row once, durable at
 //! [`Store::commit`], in encrypted segments. Rows first go to a log of sealed frames; when enough have come
-//! they are sorted, cut by device and sealed. It knows nothing of stages and epochs.
+//! they are sorted, split by device and sealed. It must not know stages and epochs.
 
 mod repair;
 mod upkeep;
@@ -16,7 +16,6 @@ use arrow::datatypes::{Schema, SchemaRef};
 use crate::batches;
 use crate::disk::{self, Disk};
 use crate::durable::{self, FolderLock};
-use crate::frame_log::FrameLog;
 use crate::frames::TornTail;
 use crate::identity::{self, Columns, Identities};
 use crate::keystore::{DeviceTag, Keystore};
@@ -26,13 +25,13 @@ use crate::segment::{self, Level};
 use crate::store_folder::{self, StoreFolder};
 use crate::{Error, Result};
 
-pub use repair::Repaired;
-pub use upkeep::{Compacted, Keep, Removed};
+pub use repair::Repair;
+pub use upkeep::{Compaction, Keep, Removal};
 
 /// Bytes of rows in memory at which they are sealed even if they are few.
 const SEAL_BYTES: usize = 64 * 1024 * 1024;
 
-/// How a store is written.
+/// Options of writing a store.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
     /// Rows, over all devices, that are collected before they are sealed into segments.
@@ -47,9 +46,9 @@ impl Default for StoreOptions {
     }
 }
 
-/// What became of the rows given to [`Store::append`].
+/// Counts of the rows passed to [`Store::append`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Appended {
+pub struct AppendCounts {
     /// Rows that the store did not have.
     pub new: u64,
     /// Rows that it had, by their identity.
@@ -64,18 +63,20 @@ pub struct Store {
     keystore: Keystore,
     log: LogFiles,
     known: Identities,
+    /// Unreadable segments: they stay as they are, in case a copy of the file is restored.
+    damaged: BTreeMap<u64, Error>,
     pending: Vec<RecordBatch>,
     pending_rows: u64,
     pending_bytes: usize,
     unlogged: Vec<RecordBatch>,
-    totals: Appended,
+    totals: AppendCounts,
     torn: Vec<TornTail>,
     _lock: FolderLock,
 }
 
 impl Store {
-    /// Opens or makes the store in `folder`, finishes what a crash left half done, and learns the identities of
-    /// all stored rows.
+    /// Opens or creates the store in `folder`, recovers from a crash, and reads the identities of all stored
+    /// rows.
     pub fn open(folder: &Path, provider: &dyn KeyProvider, options: StoreOptions) -> Result<Store> {
         Store::open_on(folder, provider, options, disk::real())
     }
@@ -92,7 +93,7 @@ impl Store {
         let keystore = Keystore::open_or_create(&disk, folder, provider)?;
         store_folder::recover(&*disk, folder, &keystore)?;
         log_files::remove_leftovers(&*disk, folder, &keystore)?;
-        let known = StoreFolder::of(&*disk, folder, &keystore)?.identities()?;
+        let (known, damaged) = StoreFolder::of(&*disk, folder, &keystore)?.identities()?;
         let mut store = Store {
             log: LogFiles::new(&disk, folder),
             disk,
@@ -100,16 +101,16 @@ impl Store {
             options,
             keystore,
             known,
+            damaged,
             pending: Vec::new(),
             pending_rows: 0,
             pending_bytes: 0,
             unlogged: Vec::new(),
-            totals: Appended::default(),
+            totals: AppendCounts::default(),
             torn: Vec::new(),
             _lock: lock,
         };
         store.read_log()?;
-        store.take_over_old_log(provider)?;
         Ok(store)
     }
 
@@ -133,30 +134,10 @@ impl Store {
         Ok(())
     }
 
-    /// The log of version 1 lies in a folder of its own: its rows come over into this one's, durably, and then it goes.
-    fn take_over_old_log(&mut self, provider: &dyn KeyProvider) -> Result {
-        let folder = self.folder.join(store_folder::OLD_LOG);
-        if !durable::exists(&*self.disk, &folder.join(crate::keystore::FILE_NAME))? {
-            return Ok(());
-        }
-        let mut old = FrameLog::open_on(&folder, provider, Arc::clone(&self.disk))?;
-        let content = old.content()?;
-        self.torn.extend(content.torn);
-        for batch in content.batches {
-            if let Some(rows) = self.take_new(&batch)?.0 {
-                self.unlogged.push(rows.clone());
-                self.hold(rows);
-            }
-        }
-        self.commit()?;
-        old.replace(&[])?;
-        durable::remove(&*self.disk, &folder.join(crate::keystore::FILE_NAME))
-    }
-
-    /// Takes rows in. Rows whose identity is stored are counted and dropped. The columns must include device
-    /// (Utf8), source (Utf8), seq (UInt64) and part (UInt32), without nulls; others are as they come, and may
+    /// Adds rows. Rows whose identity is stored are counted and dropped. The columns must include device
+    /// (Utf8), source (Utf8), seq (UInt64) and part (UInt32), without nulls; other columns may
     /// differ from call to call.
-    pub fn append(&mut self, batch: &RecordBatch) -> Result<Appended> {
+    pub fn append(&mut self, batch: &RecordBatch) -> Result<AppendCounts> {
         self.log.check_usable()?;
         let (rows, appended) = self.take_new(batch)?;
         self.totals.new += appended.new;
@@ -167,16 +148,16 @@ impl Store {
         }
         if self.is_full() {
             match self.seal() {
-                // The rows wait in memory; the commit tells.
-                Err(Error::NoRoom { .. }) => {}
+                // The rows wait in memory; the commit reports the full disk.
+                Err(Error::DiskFull { .. }) => {}
                 sealed => drop(sealed?),
             }
         }
         Ok(appended)
     }
 
-    /// Makes all rows taken in so far durable, those of all devices with one sync. When the disk is full they stay in
-    /// memory, and the same may be tried again; after any other error the store takes nothing more.
+    /// Makes all rows added so far durable, those of all devices with one sync. When the disk is full they stay in
+    /// memory, and the commit may be repeated; after any other error the store accepts no more rows.
     pub fn commit(&mut self) -> Result {
         self.log.check_usable()?;
         if self.unlogged.is_empty() {
@@ -193,7 +174,7 @@ impl Store {
         Ok(())
     }
 
-    /// Seals all rows taken in so far into segments; they are durable afterwards. Returns the rows sealed. When the disk
+    /// Seals all rows added so far into segments; they are durable afterwards. Returns the rows sealed. When the disk
     /// is full nothing has changed.
     pub fn seal(&mut self) -> Result<u64> {
         self.log.check_usable()?;
@@ -210,8 +191,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// What came in since the store was opened.
-    pub fn totals(&self) -> Appended {
+    /// Counts of the rows added since the store was opened.
+    pub fn totals(&self) -> AppendCounts {
         self.totals
     }
 
@@ -220,9 +201,15 @@ impl Store {
         self.pending_rows
     }
 
-    /// Tails of the log that a crash left and that were cut at open; they were never acknowledged.
+    /// Torn tails of the log that were cut at open; they were never acknowledged.
     pub fn torn(&self) -> &[TornTail] {
         &self.torn
+    }
+
+    /// The problem of each segment that could not be read when the store was opened. Its rows are unknown, so that they are stored
+    /// again if they are added again.
+    pub fn damaged(&self) -> impl Iterator<Item = &Error> {
+        self.damaged.values()
     }
 
     /// The folder.
@@ -230,10 +217,10 @@ impl Store {
         &self.folder
     }
 
-    fn take_new(&mut self, batch: &RecordBatch) -> Result<(Option<RecordBatch>, Appended)> {
+    fn take_new(&mut self, batch: &RecordBatch) -> Result<(Option<RecordBatch>, AppendCounts)> {
         let fresh = self.known.insert(&Columns::of(batch)?);
         let new = fresh.len() as u64;
-        let appended = Appended { new, already_stored: batch.num_rows() as u64 - new };
+        let appended = AppendCounts { new, already_stored: batch.num_rows() as u64 - new };
         let batch = without_metadata(batch)?;
         let rows = match fresh.len() {
             0 => None,
@@ -256,7 +243,7 @@ impl Store {
         self.pending_rows >= self.options.seal_rows as u64 || self.pending_bytes >= SEAL_BYTES
     }
 
-    /// Writes segments, and takes other segments and files of the log away, in one durable step.
+    /// Writes segments and removes other segments and files of the log, in one durable step.
     fn exchange(&mut self, runs: &[RecordBatch], segments: &[(u64, DeviceTag)], logs: &[u64]) -> Result {
         let before = self.keystore.before();
         let mut written = Vec::new();
@@ -267,8 +254,8 @@ impl Store {
         });
         if let Err(error) = saved {
             self.keystore.restore(before);
-            if error.is_no_room() {
-                // They give back their room; if even that fails, the next open does it.
+            if error.is_disk_full() {
+                // Free their disk space; if that fails, the next open does it.
                 for path in &written {
                     let _ = durable::remove(&*self.disk, &durable::beside(path));
                 }

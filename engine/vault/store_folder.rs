@@ -1,9 +1,11 @@
-//! What lies in a store's folder: segments by number and device, the keystore, the log. In: a folder and its
+//! The content of a store's folder: segments by number and device, the keystore, the log. In: a folder and its
 //! keystore. Out: the segments that belong to it, or an error for a file that does not. See
 //! docs/formats/store.md.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
 
 use crate::disk::Disk;
 use crate::durable;
@@ -12,15 +14,12 @@ use crate::keystore::{DeviceTag, Keystore};
 use crate::segment::SegmentReader;
 use crate::{Error, Result, secret};
 
-/// The folder that version 1 kept its log in, with a keystore of its own.
-pub(crate) const OLD_LOG: &str = "log";
-
 /// One segment of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
     /// Its number: segments of one device are read in this order.
     pub number: u64,
-    /// Whose rows it holds.
+    /// The device whose rows it holds.
     pub device: String,
     /// The file.
     pub path: PathBuf,
@@ -28,7 +27,7 @@ pub struct SegmentInfo {
     pub rows: u64,
     /// Bytes of the file.
     pub bytes: u64,
-    /// When the newest row was captured, in microseconds since 1970, if that is known.
+    /// The capture time of the newest row in microseconds since 1970, if known.
     pub newest: Option<i64>,
 }
 
@@ -56,30 +55,41 @@ impl<'a> StoreFolder<'a> {
         store.foreign_files()?.into_iter().next().map_or(Ok(store), Err)
     }
 
-    /// A folder that may hold files of others.
+    /// Opens a folder that may hold foreign files.
     pub(crate) fn unchecked(disk: &'a dyn Disk, folder: &'a Path, keystore: &'a Keystore) -> StoreFolder<'a> {
         StoreFolder { disk, folder, keystore }
     }
 
     /// An error for each Parquet file that does not belong to the store.
     pub(crate) fn foreign_files(&self) -> Result<Vec<Error>> {
-        let found = "its keystore does not know it; move the file away, or bring back the keystore that \
-                     belongs to it";
-        let mut strangers = durable::list_ending(self.disk, self.folder, "parquet")?;
-        strangers.retain(|path| !number_of(path).is_some_and(|n| self.keystore.has_given(n)));
-        Ok(strangers.iter().map(|path| Error::foreign(path, "segment of this store", found)).collect())
+        let found =
+            "its keystore does not name it; move the file away, or restore the keystore that belongs to it";
+        let mut foreign = durable::list_ending(self.disk, self.folder, "parquet")?;
+        foreign.retain(|path| !number_of(path).is_some_and(|n| self.keystore.has_assigned(n)));
+        Ok(foreign.iter().map(|path| Error::foreign(path, "segment of this store", found)).collect())
     }
 
-    /// The identities of all sealed rows, read from the identity columns alone.
-    pub(crate) fn identities(&self) -> Result<Identities> {
-        let mut known = Identities::default();
+    /// Reads the identities of all sealed rows from the identity columns alone; also returns the damaged segments, whose rows are
+    /// unknown.
+    pub(crate) fn identities(&self) -> Result<(Identities, BTreeMap<u64, Error>)> {
+        let (mut known, mut damaged) = (Identities::default(), BTreeMap::new());
         for info in self.segments()? {
-            let seal = self.keystore.segment(info.number)?;
-            for batch in SegmentReader::open_columns(self.disk, &info.path, &seal, &identity::COLUMNS)? {
-                known.insert(&Columns::of(&batch?)?);
+            match self.identity_columns(&info) {
+                Ok(batches) => {
+                    for batch in &batches {
+                        known.insert(&Columns::of(batch)?);
+                    }
+                }
+                Err(error @ Error::Damaged { .. }) => drop(damaged.insert(info.number, error)),
+                Err(other) => return Err(other),
             }
         }
-        Ok(known)
+        Ok((known, damaged))
+    }
+
+    fn identity_columns(&self, info: &SegmentInfo) -> Result<Vec<RecordBatch>> {
+        let seal = self.keystore.segment(info.number)?;
+        SegmentReader::open_columns(self.disk, &info.path, &seal, &identity::COLUMNS)?.collect()
     }
 
     /// All segments, by device and number.
@@ -100,20 +110,20 @@ impl<'a> StoreFolder<'a> {
     }
 }
 
-/// The segment's path, or its unfinished one if a crash came before the rename.
+/// The segment's path, or its unfinished one if a crash came before the rename. For a missing segment, the path where it should be.
 fn present(disk: &dyn Disk, path: PathBuf) -> Result<PathBuf> {
     let unfinished = durable::beside(&path);
-    // The rename may come between two looks, so the final name is looked at once more.
+    // The rename may happen between two checks, so the final name is checked once more.
     for place in [&path, &unfinished, &path] {
         if durable::exists(disk, place)? {
             return Ok(place.clone());
         }
     }
-    Err(Error::damaged(&path, "the keystore has its key, but the file is gone"))
+    Ok(path)
 }
 
-/// Finishes what a crash left: gives sealed segments their name, removes files that are not or no longer part of the
-/// store. Only the writer may call it.
+/// Recovers from a crash: renames sealed segments to their final names and removes files that are not or no longer part of
+/// the store. Only the writer may call it.
 pub(crate) fn recover(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result {
     let expected: BTreeSet<PathBuf> =
         keystore.segments().map(|(number, tag)| segment_path(folder, number, tag)).collect();
@@ -126,7 +136,7 @@ pub(crate) fn recover(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Re
         }
     }
     for path in durable::list_ending(disk, folder, "parquet")? {
-        if !expected.contains(&path) && number_of(&path).is_some_and(|n| keystore.has_given(n)) {
+        if !expected.contains(&path) && number_of(&path).is_some_and(|n| keystore.has_assigned(n)) {
             durable::remove(disk, &path)?;
         }
     }

@@ -1,6 +1,6 @@
 //! The reading side of a store, which may be open for writing elsewhere. In: a folder and the root key. Out:
-//! its segments, its rows (sealed and still in the log, each once), and whether every byte is as it was
-//! sealed. It knows nothing of how rows are shown.
+//! its segments, its rows (sealed and still in the log, each once), and a verification of
+//! every byte. It must not know how rows are shown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use crate::batches;
 use crate::disk::{self, Disk};
 use crate::file_check::{self, FileCheck};
-use crate::frame_log::{FrameLog, LogContent};
+use crate::frame_log::LogContent;
 use crate::frames::TornTail;
 use crate::identity::{Columns, Identities};
 use crate::keystore::{Keystore, SegmentSeal};
 use crate::log_files::{self, LogFiles};
 use crate::root_key::{KeyId, KeyProvider};
 use crate::segment::SegmentReader;
-use crate::store_folder::{self, SegmentInfo, StoreFolder};
+use crate::store_folder::{SegmentInfo, StoreFolder};
 use crate::{Error, Result};
 
-/// A store open for reading: what it held at that moment.
+/// A store open for reading, as it was when it was opened.
 pub struct StoreReader {
     disk: Arc<dyn Disk>,
     keystore: Keystore,
@@ -30,9 +30,6 @@ pub struct StoreReader {
     unsealed: Vec<RecordBatch>,
     torn: Vec<TornTail>,
 }
-
-/// How often a reader begins again because the writer took a file away meanwhile.
-const TRIES: usize = 5;
 
 impl StoreReader {
     /// Opens the store in `folder`.
@@ -42,32 +39,18 @@ impl StoreReader {
 
     /// As [`StoreReader::open`], on another disk.
     pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<StoreReader> {
-        let mut tries = TRIES;
-        loop {
-            let keystore = Keystore::open(&disk, folder, provider)?;
-            let files = keystore.files();
-            match StoreReader::with_keystore(folder, provider, &disk, keystore) {
-                // What the keystore named was there when it was read, unless it is damaged.
-                Err(_) if tries > 0 && Keystore::open(&disk, folder, provider)?.files() != files => {
-                    tries -= 1;
-                }
-                done => return done,
-            }
-        }
+        Keystore::read_beside_writer(&disk, folder, provider, &|keystore| {
+            StoreReader::with_keystore(folder, &disk, keystore)
+        })
     }
 
-    fn with_keystore(
-        folder: &Path,
-        provider: &dyn KeyProvider,
-        disk: &Arc<dyn Disk>,
-        keystore: Keystore,
-    ) -> Result<StoreReader> {
-        let log = read_log(disk, folder, provider, &keystore)?;
+    fn with_keystore(folder: &Path, disk: &Arc<dyn Disk>, keystore: Keystore) -> Result<StoreReader> {
+        let log = read_log(disk, folder, &keystore)?;
         let store = StoreFolder::of(&**disk, folder, &keystore)?;
         let segments = store.segments()?;
         let mut unsealed = Vec::new();
         if !log.batches.is_empty() {
-            let mut known = store.identities()?;
+            let (mut known, _) = store.identities()?;
             for batch in &log.batches {
                 unsealed.extend(new_rows(&mut known, batch)?);
             }
@@ -90,7 +73,7 @@ impl StoreReader {
         &self.unsealed
     }
 
-    /// Tails of the log that were never completely written.
+    /// Torn tails of the log.
     pub fn torn(&self) -> &[TornTail] {
         &self.torn
     }
@@ -100,7 +83,7 @@ impl StoreReader {
         self.keystore.segment(segment.number)
     }
 
-    /// The rows of one segment, after its bytes were compared with what was sealed.
+    /// The rows of one segment, whose bytes were compared with its seal.
     pub fn read(&self, segment: &SegmentInfo) -> Result<SegmentReader> {
         SegmentReader::open(&*self.disk, &segment.path, &self.seal(segment)?)
     }
@@ -111,26 +94,24 @@ impl StoreReader {
     }
 
     /// All rows: segment after segment, by device and number, then the log. Each batch has its own schema.
-    /// The first error ends it.
+    /// An unreadable segment gives one error, and the iteration continues with the next one.
     pub fn rows(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
-        let mut failed = false;
         let sealed = self.segments.iter().flat_map(|segment| match self.read(segment) {
             Ok(reader) => Either::Rows(reader),
             Err(e) => Either::Failed(Some(e)),
         });
-        sealed.chain(self.unsealed.iter().cloned().map(Ok)).take_while(move |item| {
-            let go_on = !failed;
-            failed |= item.is_err();
-            go_on
-        })
+        sealed.chain(self.unsealed.iter().cloned().map(Ok))
     }
 
-    /// One schema for all rows: every column that any segment has, in the order of first sight. A column that some
-    /// lack is nullable. Columns of the same name and different types do not fit.
+    /// One schema for all rows: every column that any segment has, in the order of first occurrence. A column that some
+    /// segments lack is nullable. A column with two types is an error. A damaged segment has no columns.
     pub fn schema(&self) -> Result<SchemaRef> {
         let mut schemas = Vec::new();
         for segment in &self.segments {
-            schemas.push(self.columns(segment)?);
+            match self.columns(segment) {
+                Err(Error::Damaged { .. }) => {}
+                columns => schemas.push(columns?),
+            }
         }
         schemas.extend(self.unsealed.iter().map(RecordBatch::schema));
         merge(&schemas)
@@ -147,31 +128,37 @@ impl Iterator for Either {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Either::Rows(reader) => reader.next(),
+            Either::Rows(reader) => {
+                let next = reader.next();
+                if matches!(next, Some(Err(_))) {
+                    *self = Either::Failed(None);
+                }
+                next
+            }
             Either::Failed(error) => error.take().map(Err),
         }
     }
 }
 
-/// What a look at every byte of a store found.
+/// The result of verifying every byte of a store.
 #[derive(Debug, Default)]
 pub struct Verification {
-    /// Segments that are as they were sealed.
+    /// Segments whose bytes match their seals.
     pub segments: usize,
     /// Their rows.
     pub rows: u64,
     /// Rows in the log.
     pub unsealed_rows: u64,
-    /// Tails of the log that were never completely written.
+    /// Torn tails of the log.
     pub torn: Vec<TornTail>,
-    /// Parts of the log whose device was forgotten: provably as they were written, and closed for good.
+    /// Parts of the log whose device was forgotten: verified, but unreadable for good.
     pub forgotten: u64,
-    /// Whatever is wrong, one entry per file.
+    /// The problems, one per file.
     pub problems: Vec<Error>,
 }
 
-/// Looks at every byte of a store: each segment against its seal, every row decoded, each identity once, no
-/// foreign file, the log's chain. Goes on after a problem; an error means that it could not even begin.
+/// Verifies every byte of a store: each segment against its seal, every row decoded, each identity once, no
+/// foreign file, the log's frames. Continues after a problem; an error means that it could not begin.
 pub fn verify(folder: &Path, provider: &dyn KeyProvider) -> Result<Verification> {
     verify_on(folder, provider, &disk::real())
 }
@@ -190,7 +177,7 @@ pub fn verify_on(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>
                 found.segments += 1;
                 found.rows += rows;
             }
-            // Its writer may have put another one in its place meanwhile.
+            // The writer may have replaced the segment meanwhile.
             Err(_) if !Keystore::open(disk, folder, provider)?.has_segment(number) => {}
             Err(problem) => found.problems.push(problem),
         }
@@ -199,14 +186,14 @@ pub fn verify_on(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>
         found.forgotten += forgotten;
         found.problems.extend(problem);
     }
-    match read_log(disk, folder, provider, &Keystore::open(disk, folder, provider)?) {
+    match read_log(disk, folder, &Keystore::open(disk, folder, provider)?) {
         Ok(log) => {
             for batch in &log.batches {
                 found.unsealed_rows += new_rows(&mut known, batch)?.map_or(0, |b| b.num_rows() as u64);
             }
             found.torn = log.torn;
         }
-        // What is wrong with a file of the log is told already; here it is about the old log.
+        // The check of the log's files has reported it, unless the file was replaced or damaged since.
         Err(problem) if found.problems.is_empty() => found.problems.push(problem),
         Err(_) => {}
     }
@@ -237,14 +224,8 @@ fn verify_segment(
     Err(Error::damaged(&info.path, format!("it holds {rows} rows, {} were sealed", info.rows)))
 }
 
-/// The log, and before it that of version 1 if there is one: its rows come first.
-fn read_log(
-    disk: &Arc<dyn Disk>,
-    folder: &Path,
-    provider: &dyn KeyProvider,
-    keystore: &Keystore,
-) -> Result<LogContent> {
-    let mut content = FrameLog::read_on(&folder.join(store_folder::OLD_LOG), provider, disk)?;
+fn read_log(disk: &Arc<dyn Disk>, folder: &Path, keystore: &Keystore) -> Result<LogContent> {
+    let mut content = LogContent::default();
     let found = LogFiles::new(disk, folder).replay(keystore, &mut |place, frame| {
         let path = log_files::path_of(folder, place.file);
         content.batches.extend(batches::take(&frame, &path)?.into_values());
@@ -291,7 +272,7 @@ fn merge(schemas: &[SchemaRef]) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
-/// The batch with the columns of `schema`, as [`StoreReader::schema`] made it: what it lacks is null.
+/// The batch with the columns of `schema`, as [`StoreReader::schema`] returns it: missing columns are null.
 pub fn widen(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let column = |field: &Arc<Field>| -> ArrayRef {
         let found = batch.column_by_name(field.name()).map(Arc::clone);

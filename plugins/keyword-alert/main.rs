@@ -51,7 +51,7 @@ impl Stage for Listener {
 }
 
 fn main() -> std::process::ExitCode {
-    headwater::main_with(&[Kind::stage::<KeywordAlert>()])
+    headwater::main_with(&[StageFactory::stage::<KeywordAlert>()])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What devices measured on text that they held out, and what follows for the adapter that they measured.
+//! Evaluations by devices on held-out text, and the verdict on the adapter that they measured.
 //!
 //! In: rows of one device and round each. Out: for each round a report over all devices, and a verdict. It must not know how the
 //! adapter came about, nor what is done with a verdict.
@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Float64Array, UInt64Array};
 use headwater_contract::columns::typed_column;
 use headwater_contract::prelude::*;
-use headwater_federation::aggregate::judge::{Condition, Measured, Report};
+use headwater_federation::aggregate::judge::{Condition, Measurement, Report};
 use headwater_federation::aggregate::{OpenRounds, Round};
 
 use super::group::{Refused, refused};
@@ -40,7 +40,7 @@ use super::saved;
 
 const KEY: &[u8] = b"judge";
 
-/// What is said of an adapter.
+/// The verdict on an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It stays.
@@ -65,7 +65,7 @@ impl Verdict {
 pub(super) struct Evaluations {
     condition: Option<Condition>,
     min_eval: u64,
-    open: BTreeMap<Round, BTreeMap<Box<str>, Measured>>,
+    open: BTreeMap<Round, BTreeMap<Box<str>, Measurement>>,
     /// Rounds before this one were reported.
     oldest: u64,
     /// Rounds before this one are settled: accepted, or dropped.
@@ -81,8 +81,8 @@ pub(super) fn columns() -> Vec<Field> {
     vec![uint64("round"), uint64("tokens"), nats("base"), nats("start"), nats("own")]
 }
 
-/// What a row says.
-pub(super) fn measured(batch: &RecordBatch, row: usize) -> Result<(Round, Measured)> {
+/// Reads the evaluation in a row.
+pub(super) fn measured(batch: &RecordBatch, row: usize) -> Result<(Round, Measurement)> {
     let whole = |name| -> Result<u64> {
         let column: &UInt64Array = typed_column(batch, name)?;
         Ok(column.values().get(row).copied().unwrap_or_default())
@@ -91,13 +91,17 @@ pub(super) fn measured(batch: &RecordBatch, row: usize) -> Result<(Round, Measur
         let column: &Float64Array = typed_column(batch, name)?;
         Ok(column.values().get(row).copied().unwrap_or(f64::NAN))
     };
-    let measured =
-        Measured { tokens: whole("tokens")?, base: nats("base")?, start: nats("start")?, own: nats("own")? };
+    let measured = Measurement {
+        tokens: whole("tokens")?,
+        base: nats("base")?,
+        start: nats("start")?,
+        own: nats("own")?,
+    };
     Ok((Round(whole("round")?), measured))
 }
 
 impl Evaluations {
-    /// What an earlier life left.
+    /// Reads the state that an earlier attempt saved.
     pub(super) fn read(condition: Option<Condition>, min_eval: u64, table: &StateTable) -> Result<Self> {
         let mut of = Evaluations {
             condition,
@@ -122,12 +126,12 @@ impl Evaluations {
         device: &str,
         round: Round,
         newest: Round,
-        measured: Measured,
+        measured: Measurement,
     ) -> std::result::Result<(), Refused> {
         OpenRounds { oldest: Round(self.oldest), newest }.check(round).map_err(refused)?;
         if !measured.is_sound() {
-            let told = "expected at least one token, and sums of nats that are finite and not negative";
-            return Err(("bad_evaluation", told.to_owned()));
+            let reason = "expected at least one token, and sums of nats that are finite and not negative";
+            return Err(("bad_evaluation", reason.to_owned()));
         }
         let devices = self.open.entry(round).or_default();
         if devices.contains_key(device) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_contract::prelude::*;
 use headwater_federation::aggregate::format::{self, Kind as SumKind};
-use headwater_federation::aggregate::recorded::Recorded;
+use headwater_federation::aggregate::recorded::RecordedUpdate;
 use headwater_federation::aggregate::{Examples, Ledger, OpenRounds, Refusal, Round, Shape, Sum};
 use headwater_federation::choice::chosen;
 use headwater_federation::compress::payload::{Layout, decode};
@@ -15,7 +15,7 @@ use headwater_federation::compress::payload::{Layout, decode};
 use super::{Aggregate, saved};
 
 /// One row of the input.
-pub(super) struct Given<'a> {
+pub(super) struct IncomingUpdate<'a> {
     pub(super) device: &'a str,
     pub(super) round: Round,
     /// The newest round that has begun.
@@ -29,10 +29,10 @@ pub(super) struct Given<'a> {
     pub(super) row: RecordBatch,
 }
 
-/// What a row was.
-pub(super) enum Counted {
+/// The result of adding a row.
+pub(super) enum CountResult {
     /// One device's update.
-    Single { clipped: u64, update: Recorded },
+    Single { clipped: u64, update: RecordedUpdate },
     /// A sum of updates.
     Sum,
     /// Waits for the end of the epoch.
@@ -54,8 +54,8 @@ pub(super) struct RoundSum {
     /// Number of the shape within the round.
     pub(super) part: u32,
     pub(super) sum: Sum,
-    /// The updates one by one, for a rule that looks at them.
-    pub(super) singles: Vec<Recorded>,
+    /// The updates one by one, for a rule over single updates.
+    pub(super) singles: Vec<RecordedUpdate>,
     /// Devices that were seen in the round, whether their updates count or not.
     pub(super) available: BTreeSet<Box<str>>,
 }
@@ -83,17 +83,17 @@ pub(super) type Refused = (&'static str, String);
 struct Open {
     tensors: Vec<u32>,
     sum: Sum,
-    singles: Vec<Recorded>,
+    singles: Vec<RecordedUpdate>,
 }
 
-/// What is known of a group.
+/// The state of a group.
 #[derive(Default)]
 pub(super) struct Group {
     /// Rounds before this one are closed.
     oldest: u64,
-    /// How many rounds were closed.
+    /// The number of rounds closed.
     closed: u64,
-    /// How many corrections this group sent.
+    /// The number of corrections that this group sent.
     corrected: u64,
     /// Corrections that came and were taken.
     applied: BTreeSet<String>,
@@ -107,7 +107,7 @@ pub(super) struct Group {
 const KEY: &[u8] = b"group/";
 const APPLIED: &[u8] = b"applied/";
 
-/// The groups of an earlier life.
+/// The groups of an earlier attempt.
 pub(super) fn read(table: &StateTable) -> Result<BTreeMap<String, Group>> {
     let mut groups = BTreeMap::<String, Group>::new();
     for (_, row) in saved::under(table, KEY) {
@@ -126,58 +126,59 @@ impl Group {
     /// Adds an update or a sum, or takes a correction in.
     pub(super) fn add(
         &mut self,
-        given: Given<'_>,
+        incoming: IncomingUpdate<'_>,
         options: &Aggregate,
-    ) -> std::result::Result<Counted, Refused> {
-        let layout = Layout::new(given.tensors)
+    ) -> std::result::Result<CountResult, Refused> {
+        let layout = Layout::new(incoming.tensors)
             .ok_or_else(|| ("wrong_shape", "the tensors have no parameters, or more than 2^32".to_owned()))?;
         let shape = Shape { parameters: layout.parameters(), layout: layout.id() };
-        let rounds = OpenRounds { oldest: Round(self.oldest), newest: given.newest };
-        if !given.payload.starts_with(&format::MAGIC) {
-            return self.add_single(&given, options, &layout, rounds);
+        let rounds = OpenRounds { oldest: Round(self.oldest), newest: incoming.newest };
+        if !incoming.payload.starts_with(&format::MAGIC) {
+            return self.add_single(&incoming, options, &layout, rounds);
         }
-        let (kind, sum) = format::decode(shape, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
-        if sum.round() != given.round {
-            return Err(refused(Refusal::OtherRound { found: sum.round(), expected: given.round }));
+        let (kind, sum) =
+            format::decode(shape, incoming.payload).map_err(|e| ("bad_payload", e.to_string()))?;
+        if sum.round() != incoming.round {
+            return Err(refused(Refusal::OtherRound { found: sum.round(), expected: incoming.round }));
         }
         if options.robust().is_some() {
-            let told = "the rule looks at single updates: it needs them, not sums or corrections of sums";
-            return Err(("needs_updates", told.to_owned()));
+            let reason = "the rule needs single updates, not sums or corrections of sums";
+            return Err(("needs_updates", reason.to_owned()));
         }
         if kind == SumKind::Correction {
-            return self.correction(given, sum, options);
+            return self.correction(incoming, sum, options);
         }
         self.finished(options)?;
         let open = &mut self.open;
-        let tensors = given.tensors;
+        let tensors = incoming.tensors;
         // A group has a sum of each shape; a device has one update.
-        let name = format!("{} {:016x}", given.device, u64::from_be_bytes(shape.layout));
-        let add = || slot(open, given.round, shape, tensors).sum.merge(&sum);
-        self.ledger.accept(rounds, &name, given.round, add).map_err(refused)?;
-        Ok(Counted::Sum)
+        let name = format!("{} {:016x}", incoming.device, u64::from_be_bytes(shape.layout));
+        let add = || slot(open, incoming.round, shape, tensors).sum.merge(&sum);
+        self.ledger.accept(rounds, &name, incoming.round, add).map_err(refused)?;
+        Ok(CountResult::Sum)
     }
 
     fn add_single(
         &mut self,
-        given: &Given<'_>,
+        incoming: &IncomingUpdate<'_>,
         options: &Aggregate,
         layout: &Layout,
         rounds: OpenRounds,
-    ) -> std::result::Result<Counted, Refused> {
+    ) -> std::result::Result<CountResult, Refused> {
         self.finished(options)?;
-        rounds.check(given.round).map_err(refused)?;
-        self.seen.entry(given.round).or_default().insert(given.device.into());
-        if !chosen(options.seed, given.round, given.device, options.fraction) {
+        rounds.check(incoming.round).map_err(refused)?;
+        self.seen.entry(incoming.round).or_default().insert(incoming.device.into());
+        if !chosen(options.seed, incoming.round, incoming.device, options.fraction) {
             return Err(("not_chosen", "the device was not chosen for this round".to_owned()));
         }
-        let decoded = decode(layout, given.payload).map_err(|e| ("bad_payload", e.to_string()))?;
+        let decoded = decode(layout, incoming.payload).map_err(|e| ("bad_payload", e.to_string()))?;
         let cap = Examples::new(options.max_weight.into()).map_err(refused)?;
         let shape = Shape { parameters: layout.parameters(), layout: layout.id() };
-        let update = Recorded {
-            device: given.device.into(),
-            round: given.round,
+        let update = RecordedUpdate {
+            device: incoming.device.into(),
+            round: incoming.round,
             shape,
-            examples: Examples::new(given.examples).map_err(refused)?.capped(cap),
+            examples: Examples::new(incoming.examples).map_err(refused)?.capped(cap),
             max_norm: options.max_norm,
             positions: decoded.positions,
             values: decoded.values,
@@ -185,36 +186,36 @@ impl Group {
         let sum = update.sum().map_err(refused)?;
         let open = &mut self.open;
         let add = || {
-            let slot = slot(open, given.round, shape, given.tensors);
+            let slot = slot(open, incoming.round, shape, incoming.tensors);
             slot.sum.merge(&sum)?;
             if options.robust().is_some() {
                 slot.singles.push(update.clone());
             }
             Ok(())
         };
-        self.ledger.accept(rounds, given.device, given.round, add).map_err(refused)?;
-        Ok(Counted::Single { clipped: sum.clipped().0, update })
+        self.ledger.accept(rounds, incoming.device, incoming.round, add).map_err(refused)?;
+        Ok(CountResult::Single { clipped: sum.clipped().0, update })
     }
 
     fn correction(
         &mut self,
-        given: Given<'_>,
+        incoming: IncomingUpdate<'_>,
         part: Sum,
         options: &Aggregate,
-    ) -> std::result::Result<Counted, Refused> {
+    ) -> std::result::Result<CountResult, Refused> {
         if options.up_ratio.is_some() {
-            let told = "this tier sends compressed means: nothing can be taken out of them again";
-            return Err(("recompressed", told.to_owned()));
+            let reason = "this tier sends compressed means: nothing can be taken out of them again";
+            return Err(("recompressed", reason.to_owned()));
         }
-        if given.round > given.newest {
-            return Err(refused(Refusal::FutureRound { found: given.round, newest: given.newest }));
+        if incoming.round > incoming.newest {
+            return Err(refused(Refusal::FutureRound { found: incoming.round, newest: incoming.newest }));
         }
-        if !self.applied.insert(given.id.clone()) {
+        if !self.applied.insert(incoming.id.clone()) {
             return Err(("duplicate", "this correction is already there".to_owned()));
         }
-        self.unsaved.push(given.id.clone());
-        let (id, tensors) = (given.id, given.tensors.to_vec());
-        Ok(Counted::Correction(Correction { id, tensors, part, row: Some(given.row) }))
+        self.unsaved.push(incoming.id.clone());
+        let (id, tensors) = (incoming.id, incoming.tensors.to_vec());
+        Ok(CountResult::Correction(Correction { id, tensors, part, row: Some(incoming.row) }))
     }
 
     fn finished(&self, options: &Aggregate) -> std::result::Result<(), Refused> {

@@ -9,10 +9,12 @@ use arrow::array::{BinaryArray, Float32Array, ListArray, UInt32Array};
 use arrow::datatypes::{Float32Type, UInt32Type};
 use headwater_contract::columns::{list_items, list_row, typed_column};
 use headwater_contract::prelude::*;
-use headwater_federation::aggregate::history::{Entry, Held, History, HistoryError, LayoutId, Settings};
-use headwater_federation::aggregate::recorded::Recorded;
+use headwater_federation::aggregate::history::{
+    Entry, History, HistoryError, LayoutId, RoundContent, Settings,
+};
+use headwater_federation::aggregate::recorded::RecordedUpdate;
 use headwater_federation::aggregate::robust::{Trim, clip_norm, median, trimmed_mean};
-use headwater_federation::aggregate::root::{Closed, Middle, Quorum};
+use headwater_federation::aggregate::root::{CloseResult, Quorum, RobustMean};
 use headwater_federation::aggregate::server::{Rule as ServerRule, Server};
 use headwater_federation::aggregate::{Refusal, Round, Shape, Sum, Values};
 use headwater_federation::compress::payload::Layout;
@@ -21,7 +23,7 @@ use super::group::RoundSum;
 use super::{Aggregate, Robust, Rule, saved};
 
 /// An adapter that is to be published: its change since training began, in the canonical parameter order.
-pub(super) struct Published {
+pub(super) struct PublishedAdapter {
     pub(super) round: Round,
     pub(super) part: u32,
     pub(super) devices: u64,
@@ -30,9 +32,9 @@ pub(super) struct Published {
     pub(super) adapter: Vec<f32>,
 }
 
-impl Published {
+impl PublishedAdapter {
     /// Notes the adapter, so that it does not count as changed.
-    pub(super) fn note(&self, before: &mut Before) {
+    pub(super) fn note(&self, before: &mut PreviousAdapters) {
         if let Some(layout) = Layout::new(&self.tensors) {
             before.insert(layout.id(), self.adapter.clone());
         }
@@ -40,13 +42,13 @@ impl Published {
 }
 
 /// The adapters of all shapes, before something that may change them.
-pub(super) type Before = BTreeMap<LayoutId, Vec<f32>>;
+pub(super) type PreviousAdapters = BTreeMap<LayoutId, Vec<f32>>;
 
 /// The adapters and their history. The history is held in memory too, each round as its encoded sum: that is what exactness after a
 /// correction or a refusal costs.
 pub(super) struct Roots {
     history: History,
-    /// How many adapters were published that no update had moved.
+    /// The number of adapters published that no update had moved.
     repeated: u64,
     repeated_changed: bool,
 }
@@ -86,7 +88,7 @@ impl Roots {
     }
 
     /// Closes a round.
-    pub(super) fn close(&mut self, round: &RoundSum, robust: Option<Robust>) -> Result<Closed> {
+    pub(super) fn close(&mut self, round: &RoundSum, robust: Option<Robust>) -> Result<CloseResult> {
         let (sum, available) = (&round.sum, round.available.len() as u64);
         let available = available.max(sum.devices());
         let Some(robust) = robust else {
@@ -94,7 +96,7 @@ impl Roots {
         };
         let values = middle(&round.singles, sum.shape(), robust)?;
         let (devices, examples) = (sum.devices(), sum.examples());
-        let middle = Middle { round: sum.round(), values: &values, devices, examples };
+        let middle = RobustMean { round: sum.round(), values: &values, devices, examples };
         self.history.close_middle(&round.tensors, sum.shape(), middle, available).map_err(failed)
     }
 
@@ -103,7 +105,7 @@ impl Roots {
         self.history.close_dropped(&round.tensors, round.sum.round(), round.sum.shape());
     }
 
-    /// Whether a round from this one on, before another, counts: whether the adapter with which that one started came of them.
+    /// Returns true if a round from this one on, before another, counts: whether the adapter with which that one started came of them.
     pub(super) fn moved(&self, from: Round, before: Round) -> bool {
         self.history.counts(from, before)
     }
@@ -130,41 +132,45 @@ impl Roots {
         &mut self,
         shape: Shape,
         round: Round,
-        left: &[Recorded],
+        left: &[RecordedUpdate],
         robust: Robust,
     ) -> Result<bool> {
         let held = self.history.entry(round, shape.layout).map(|entry| &entry.held);
-        if !matches!(held, Some(Held::Middle { .. })) {
+        if !matches!(held, Some(RoundContent::RobustMean { .. })) {
             return Ok(false);
         }
         let values = middle(left, shape, robust)?;
         let examples = left.iter().map(|update| u64::from(update.examples.get())).sum();
-        let middle = Middle { round, values: &values, devices: left.len() as u64, examples };
+        let middle = RobustMean { round, values: &values, devices: left.len() as u64, examples };
         self.history.replace_middle(shape, middle).map_err(failed)?;
         Ok(true)
     }
 
-    /// Lives through all rounds again.
+    /// Replays all rounds.
     pub(super) fn replay(&mut self) -> Result {
         self.history.replay().map_err(failed)
     }
 
     /// The adapters as they are.
-    pub(super) fn adapters(&self) -> Before {
+    pub(super) fn adapters(&self) -> PreviousAdapters {
         let shapes = self.history.shapes();
         let adapter = |layout: &LayoutId| Some((*layout, self.history.adapter(*layout)?.to_vec()));
         shapes.keys().filter_map(adapter).collect()
     }
 
     /// An adapter that a round moved.
-    pub(super) fn published(&self, round: &RoundSum, devices: u64, examples: u64) -> Published {
+    pub(super) fn published(&self, round: &RoundSum, devices: u64, examples: u64) -> PublishedAdapter {
         let adapter = self.history.adapter(round.sum.shape().layout).unwrap_or_default().to_vec();
         let (part, tensors) = (round.part, round.tensors.clone());
-        Published { round: round.sum.round(), part, devices, examples, tensors, adapter }
+        PublishedAdapter { round: round.sum.round(), part, devices, examples, tensors, adapter }
     }
 
     /// The adapters that are others than before, though no update moved them.
-    pub(super) fn changed(&mut self, before: &Before, round: Option<Round>) -> Vec<Published> {
+    pub(super) fn changed(
+        &mut self,
+        before: &PreviousAdapters,
+        round: Option<Round>,
+    ) -> Vec<PublishedAdapter> {
         let round = round.or(self.history.last()).unwrap_or_default();
         let mut changed = Vec::new();
         for (layout, tensors) in self.history.shapes() {
@@ -179,7 +185,7 @@ impl Roots {
             self.repeated += 1;
             self.repeated_changed = true;
             let (tensors, adapter) = (tensors.to_vec(), adapter.to_vec());
-            changed.push(Published { round, part, devices: 0, examples: 0, tensors, adapter });
+            changed.push(PublishedAdapter { round, part, devices: 0, examples: 0, tensors, adapter });
         }
         changed
     }
@@ -194,11 +200,11 @@ impl Roots {
         }
         for ((round, layout), entry) in self.history.changes() {
             let (form, sum, (values, devices, examples)) = match &entry.held {
-                Held::Sum(bytes) => ("sum", bytes.as_slice(), (&[][..], 0, 0)),
-                Held::Middle { values, devices, examples } => {
+                RoundContent::Sum(bytes) => ("sum", bytes.as_slice(), (&[][..], 0, 0)),
+                RoundContent::RobustMean { values, devices, examples } => {
                     ("middle", &[][..], (values.as_slice(), *devices, *examples))
                 }
-                Held::Dropped => ("dropped", &[][..], (&[][..], 0, 0)),
+                RoundContent::Dropped => ("dropped", &[][..], (&[][..], 0, 0)),
             };
             let row = saved::row([
                 ("round", saved::numbers(round.0)),
@@ -224,22 +230,22 @@ fn entry(row: &RecordBatch) -> Result<((Round, LayoutId), Entry)> {
     let layout = Layout::new(&tensors)
         .ok_or_else(|| StageError::new("a saved round has more than 2^32 parameters"))?;
     let held = match saved::text(row, "form")?.as_str() {
-        "sum" => Held::Sum(sum.value(0).to_vec()),
-        "middle" => Held::Middle {
+        "sum" => RoundContent::Sum(sum.value(0).to_vec()),
+        "middle" => RoundContent::RobustMean {
             values: list_items::<Float32Type>(values, 0),
             devices: saved::number(row, "devices")?,
             examples: saved::number(row, "examples")?,
         },
-        _ => Held::Dropped,
+        _ => RoundContent::Dropped,
     };
     let available = saved::number(row, "available")?;
     let at = (Round(saved::number(row, "round")?), layout.id());
     Ok((at, Entry { tensors, parameters: layout.parameters(), available, held }))
 }
 
-/// What a rule makes of single updates.
-fn middle(updates: &[Recorded], shape: Shape, robust: Robust) -> Result<Vec<f32>> {
-    let shortened = |update: &Recorded| -> Result<Vec<f32>> {
+/// Applies a rule to single updates.
+fn middle(updates: &[RecordedUpdate], shape: Shape, robust: Robust) -> Result<Vec<f32>> {
+    let shortened = |update: &RecordedUpdate| -> Result<Vec<f32>> {
         let mut values = update.values.clone();
         if let Some(most) = update.max_norm {
             clip_norm(&mut values, most).map_err(failed)?;

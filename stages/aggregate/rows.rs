@@ -11,7 +11,7 @@ use headwater_federation::aggregate::{Round, Sum};
 
 use super::ALL;
 use super::evaluate::Verdict;
-use super::root::Published;
+use super::root::PublishedAdapter;
 
 /// The columns of `out`, beside the identity.
 pub(super) fn sum_columns() -> Vec<Field> {
@@ -44,7 +44,7 @@ pub(super) fn report_columns() -> Vec<Field> {
     ]
 }
 
-/// Who sends, and when.
+/// The sender of a row, and its time.
 pub(super) struct Sender<'a> {
     pub(super) id: &'a str,
     pub(super) watermark: i64,
@@ -74,7 +74,7 @@ impl Sender<'_> {
         ]
     }
 
-    /// What a group has of a round: its sum, its mean, or a correction. `payload` with its examples.
+    /// A row of a group for a round: its sum, its mean, or a correction. `payload` with its examples.
     pub(super) fn sum(
         &self,
         schema: &SchemaRef,
@@ -96,8 +96,8 @@ impl Sender<'_> {
     }
 
     /// An adapter.
-    pub(super) fn adapter(&self, schema: &SchemaRef, published: Published) -> Result<RecordBatch> {
-        let Published { round, part, devices, examples, tensors, adapter } = published;
+    pub(super) fn adapter(&self, schema: &SchemaRef, published: PublishedAdapter) -> Result<RecordBatch> {
+        let PublishedAdapter { round, part, devices, examples, tensors, adapter } = published;
         let mut columns = self.identity(ALL, round, part);
         columns.extend([
             whole(round.0),
@@ -109,7 +109,7 @@ impl Sender<'_> {
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
     }
 
-    /// What devices measured in a round.
+    /// The evaluation of devices in a round.
     pub(super) fn report(
         &self,
         schema: &SchemaRef,

@@ -1,6 +1,6 @@
 //! The stage at work: rows to their groups, and at the end of an epoch what follows of them, in a fixed order.
 //!
-//! In: batches of each input, marks. Out: sums and corrections up, adapters and reports. It must not know how any of them is made.
+//! In: batches of each input, barriers. Out: sums and corrections up, adapters and reports. It must not know how any of them is made.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use headwater_contract::prelude::*;
 use headwater_federation::aggregate::Round;
 use headwater_federation::aggregate::format::{self, Kind as SumKind};
 use headwater_federation::aggregate::judge::Condition;
-use headwater_federation::aggregate::root::Closed;
+use headwater_federation::aggregate::root::CloseResult;
 
 use super::evaluate::{self, Evaluations, Verdict};
-use super::group::{self, Correction, Counted, Given, Group, RoundSum};
-use super::kept::Kept;
-use super::root::{Before, Published, Roots};
+use super::group::{self, Correction, CountResult, Group, IncomingUpdate, RoundSum};
+use super::root::{PreviousAdapters, PublishedAdapter, Roots};
 use super::rows::Sender;
-use super::up::Up;
+use super::update_store::UpdateStore;
+use super::uplink::UplinkCompressor;
 use super::{ALL, Aggregate, saved};
 
 /// Numbers of parts from here on are corrections, not sums.
@@ -33,19 +33,19 @@ pub(super) struct Aggregator {
     groups: BTreeMap<String, Group>,
     /// Corrections of this epoch, with their group.
     corrections: Vec<(String, Correction)>,
-    kept: Option<Kept>,
+    kept: Option<UpdateStore>,
     roots: Option<Roots>,
     evaluations: Option<Evaluations>,
-    up: Option<Up>,
+    up: Option<UplinkCompressor>,
     /// The newest round that an update can be of: later ones have not begun.
     newest: Round,
     newest_changed: bool,
 }
 
-/// What the root published in an epoch, and what the adapters were before.
+/// The adapters that the root published in an epoch, and those before.
 struct Step {
-    before: Before,
-    published: Vec<Published>,
+    before: PreviousAdapters,
+    published: Vec<PublishedAdapter>,
     /// The round of a refusal.
     refused_in: Option<Round>,
 }
@@ -67,10 +67,10 @@ impl Aggregator {
             outputs: cx.outputs.to_vec(),
             groups,
             corrections: Vec::new(),
-            kept: options.keep_updates.then(|| Kept::read(cx.saved)).transpose()?,
+            kept: options.keep_updates.then(|| UpdateStore::read(cx.saved)).transpose()?,
             roots,
             evaluations,
-            up: options.up_ratio.map(|ratio| Up::read(ratio, cx.saved)).transpose()?,
+            up: options.up_ratio.map(|ratio| UplinkCompressor::read(ratio, cx.saved)).transpose()?,
             newest: Round(cx.saved.get(NEWEST).map_or(Ok(0), |row| saved::number(row, "newest"))?),
             newest_changed: false,
         })
@@ -102,27 +102,27 @@ impl Stage for Aggregator {
         }
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         // An update of a round leaves at the end of the next one at the latest.
-        let newest = Round(mark.round.0.saturating_add(u64::from(mark.round_end)));
+        let newest = Round(barrier.round.0.saturating_add(u64::from(barrier.round_end)));
         self.newest_changed |= newest != self.newest;
         self.newest = newest;
         let mut closed = Vec::new();
         for (name, group) in &mut self.groups {
             closed.extend(group.close().into_iter().map(|sum| (name.clone(), sum)));
         }
-        let mut step = Step { before: Before::new(), published: Vec::new(), refused_in: None };
-        let judged = self.judge(&mut closed, &mut step, mark, out)?;
-        let corrections = self.corrections_of(mark, &mut closed, &mut step, out)?;
+        let mut step = Step { before: PreviousAdapters::new(), published: Vec::new(), refused_in: None };
+        let judged = self.judge(&mut closed, &mut step, barrier, out)?;
+        let corrections = self.corrections_of(barrier, &mut closed, &mut step, out)?;
         for (name, sum) in &closed {
             out.count("updates", sum.sum.devices());
-            self.send_sum(name, sum, mark, out)?;
+            self.send_sum(name, sum, barrier, out)?;
         }
-        let again = self.correct(corrections, &mut step, mark, out)?;
+        let again = self.correct(corrections, &mut step, barrier, out)?;
         for (_, sum) in &closed {
             self.close(sum, &mut step, out)?;
         }
-        self.publish(step, judged || again, mark, out)
+        self.publish(step, judged || again, barrier, out)
     }
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
@@ -139,8 +139,8 @@ impl Stage for Aggregator {
     }
 }
 
-fn sender<'a>(id: &'a str, mark: &Mark) -> Sender<'a> {
-    Sender { id, watermark: mark.watermark.map_or(0, |watermark| watermark.0) }
+fn sender<'a>(id: &'a str, barrier: &Barrier) -> Sender<'a> {
+    Sender { id, watermark: barrier.watermark.map_or(0, |watermark| watermark.0) }
 }
 
 impl Aggregator {
@@ -154,7 +154,7 @@ impl Aggregator {
         for row in 0..ids.len() {
             let name = names.map_or(ALL, |names| names.value(row));
             let tensors = list_items::<UInt32Type>(tensors, row);
-            let given = Given {
+            let incoming = IncomingUpdate {
                 device: ids.device(row),
                 round: Round(rounds.value(row)),
                 newest: self.newest,
@@ -164,17 +164,19 @@ impl Aggregator {
                 id: ids.id(row).to_string(),
                 row: batch.slice(row, 1),
             };
-            out.count("bytes_in", given.payload.len() as u64);
-            let payload = given.payload;
-            match self.groups.entry(name.to_owned()).or_default().add(given, &self.options) {
-                Ok(Counted::Single { clipped, update }) => {
+            out.count("bytes_in", incoming.payload.len() as u64);
+            let payload = incoming.payload;
+            match self.groups.entry(name.to_owned()).or_default().add(incoming, &self.options) {
+                Ok(CountResult::Single { clipped, update }) => {
                     out.count("clipped", clipped);
                     if let Some(kept) = &mut self.kept {
                         kept.note(name, &tensors, payload, &update);
                     }
                 }
-                Ok(Counted::Sum) => {}
-                Ok(Counted::Correction(correction)) => self.corrections.push((name.to_owned(), correction)),
+                Ok(CountResult::Sum) => {}
+                Ok(CountResult::Correction(correction)) => {
+                    self.corrections.push((name.to_owned(), correction));
+                }
                 Err((code, reason)) => {
                     out.count(code, 1);
                     out.reject(0, batch, row, code, reason);
@@ -189,7 +191,7 @@ impl Aggregator {
         &mut self,
         closed: &mut [(String, RoundSum)],
         step: &mut Step,
-        mark: &Mark,
+        barrier: &Barrier,
         out: &mut Outbox<'_>,
     ) -> Result<bool> {
         let (Some(evaluations), Some(roots)) = (&mut self.evaluations, &mut self.roots) else {
@@ -208,7 +210,7 @@ impl Aggregator {
             let verdict = evaluations.judge(round, &report, roots.moved(from, round));
             out.count("rounds_measured", 1);
             if let Some(schema) = self.outputs.get(2) {
-                out.send_to(2, sender(&self.id, mark).report(schema, round, &report, verdict)?);
+                out.send_to(2, sender(&self.id, barrier).report(schema, round, &report, verdict)?);
             }
             if verdict == Verdict::Refused {
                 if step.before.is_empty() {
@@ -232,14 +234,14 @@ impl Aggregator {
     /// these are taken out at once.
     fn corrections_of(
         &mut self,
-        mark: &Mark,
+        barrier: &Barrier,
         closed: &mut [(String, RoundSum)],
         step: &mut Step,
         out: &mut Outbox<'_>,
     ) -> Result<Vec<(String, Correction)>> {
         let mut corrections = std::mem::take(&mut self.corrections);
         let found = match &mut self.kept {
-            Some(kept) if mark.round_end => kept.forget()?,
+            Some(kept) if barrier.round_end => kept.forget()?,
             _ => Vec::new(),
         };
         for found in found {
@@ -286,7 +288,7 @@ impl Aggregator {
         &mut self,
         corrections: Vec<(String, Correction)>,
         step: &mut Step,
-        mark: &Mark,
+        barrier: &Barrier,
         out: &mut Outbox<'_>,
     ) -> Result<bool> {
         let mut again = self.options.robust().is_some() && !step.before.is_empty();
@@ -311,7 +313,7 @@ impl Aggregator {
             out.count("bytes_out", payload.len() as u64);
             let examples = correction.part.examples();
             let kind = (group.as_str(), part, "correction");
-            let sender = sender(&self.id, mark);
+            let sender = sender(&self.id, barrier);
             out.send(sender.sum(
                 schema,
                 kind,
@@ -326,7 +328,7 @@ impl Aggregator {
         Ok(again)
     }
 
-    fn send_sum(&mut self, name: &str, round: &RoundSum, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn send_sum(&mut self, name: &str, round: &RoundSum, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         let RoundSum { tensors, part, sum, .. } = round;
         // Those whom it was of are forgotten already.
         if sum.devices() == 0 {
@@ -341,7 +343,7 @@ impl Aggregator {
             None => ("sum", format::encode(SumKind::Sum, sum), sum.examples()),
         };
         out.count("bytes_out", payload.len() as u64);
-        let sender = sender(&self.id, mark);
+        let sender = sender(&self.id, barrier);
         out.send(sender.sum(schema, (name, *part, kind), tensors, sum, (&payload, examples))?);
         Ok(())
     }
@@ -356,20 +358,20 @@ impl Aggregator {
             return Ok(());
         }
         match roots.close(sum, self.options.robust())? {
-            Closed::Moved { devices, examples } => {
+            CloseResult::Moved { devices, examples } => {
                 out.count("rounds", 1);
                 step.published.push(roots.published(sum, devices, examples));
             }
-            Closed::Waiting { .. } => out.count("rounds_waiting", 1),
-            Closed::TooFew { .. } => out.count("rounds_too_few", 1),
+            CloseResult::Waiting { .. } => out.count("rounds_waiting", 1),
+            CloseResult::TooFew { .. } => out.count("rounds_too_few", 1),
         }
         Ok(())
     }
 
     /// Publishes what moved; and if rounds were lived through again, every other adapter that is not what it was.
-    fn publish(&mut self, step: Step, again: bool, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn publish(&mut self, step: Step, again: bool, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         let (Some(roots), Some(schema)) = (&mut self.roots, self.outputs.get(1)) else { return Ok(()) };
-        let sender = sender(&self.id, mark);
+        let sender = sender(&self.id, barrier);
         if again {
             let Step { mut before, published, refused_in } = step;
             // What an update moved after that is published as usual.

@@ -1,8 +1,8 @@
 //! Updates and sums through the stage: flat and in tiers to the bit, once each, and what does not count.
 
+mod attempts;
 mod forget;
 mod judge;
-mod life;
 mod rules;
 
 use arrow::array::{
@@ -110,7 +110,7 @@ fn the_mean_is_weighted_by_examples() {
     }
     assert_eq!(outcome.labels, [Label::Raw, Label::Raw]);
     assert_eq!(LabelRule::RootAggregate.apply([Label::Update]), Label::Public);
-    assert_eq!(outcome.figures["updates"], 4);
+    assert_eq!(outcome.metrics["updates"], 4);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn each_device_counts_once_a_round_and_only_when_it_is_open() {
 fn too_few_devices_move_nothing_yet() {
     let outcome = assert_stage(&config("min_devices = 5"), &[updates(ROWS)]);
     assert!(adapters(&outcome).is_empty());
-    assert_eq!((outcome.outputs[0].num_rows(), outcome.figures["rounds_waiting"]), (1, 1));
+    assert_eq!((outcome.outputs[0].num_rows(), outcome.metrics["rounds_waiting"]), (1, 1));
 }
 
 #[test]
@@ -172,5 +172,5 @@ fn what_is_no_payload_is_rejected() {
     let outcome = assert_stage(&config("min_devices = 1"), &[rows]);
     assert_eq!(outcome.rejected.iter().map(|r| r.code).collect::<Vec<_>>(), ["bad_payload"]);
     assert_eq!(adapters(&outcome)[0].1[0], 1.0);
-    assert_eq!(config("max_norm = 0.0").wrongs().len(), 1);
+    assert_eq!(config("max_norm = 0.0").validate().len(), 1);
 }

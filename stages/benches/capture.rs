@@ -1,4 +1,4 @@
-//! What hearing costs: CPU seconds per hour of audio for decoding with resampling, and for cutting; and what is held
+//! The cost of audio capture: CPU seconds per hour of audio for decoding with resampling, and for cutting; and what is held
 //! while an hour is heard. `cargo bench -p headwater-stages --bench capture [FOLDER or manifest.toml]`.
 //!
 //! CPU time of this thread, so that a busy machine changes little.

@@ -1,4 +1,4 @@
-//! How fast the redactor is: megabytes of text per CPU second on one thread, printed as a table.
+//! The throughput of the redactor: megabytes of text per CPU second on one thread, printed as a table.
 //!
 //! Texts: sentences made here (no personal data of anybody), and every file named by `HEADWATER_REDACT_TEXTS` (paths apart by `:`, one
 //! text a line). Run with `cargo bench -p headwater-stages --bench redact`.

@@ -1,7 +1,7 @@
-//! Files of a watched folder that are complete: nobody writes to them any more.
+//! Files of a watched folder that are complete: no process writes to them any more.
 //!
 //! In: a list of recordings, now and then. Out: those of it that may be read. A file is complete when it was not written to for a
-//! while, by its date or while it was looked at; one that is made elsewhere and renamed into the folder is complete at once. Time decides
+//! while, by its date or between polls; one that is made elsewhere and renamed into the folder is complete at once. Time decides
 //! when a file is taken in, and nothing else.
 
 use std::collections::HashMap;
@@ -11,21 +11,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::recordings::Take;
 
-/// How often a watched folder is listed.
-pub const LOOK: Duration = Duration::from_millis(500);
-/// So long nobody writes to a file that is complete.
+/// The interval at which a watched folder is listed.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The time without writes to a file that is complete.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Files that somebody may still write to.
+/// Files that may still be written to.
 #[derive(Debug, Default)]
-pub struct Settling {
-    seen: HashMap<PathBuf, (Seen, Instant)>,
+pub struct CompletionTracker {
+    seen: HashMap<PathBuf, (FileState, Instant)>,
 }
 
-/// What changes when a file is written to.
-type Seen = (u64, Option<SystemTime>);
+/// Properties that change with a write to the file.
+type FileState = (u64, Option<SystemTime>);
 
-impl Settling {
+impl CompletionTracker {
     /// The recordings of a list that are complete.
     pub fn complete(&mut self, takes: Vec<Take>) -> Vec<Take> {
         let mut seen = HashMap::new();
@@ -61,7 +61,7 @@ mod tests {
         let path = folder.path().join("den/1.wav");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "one").unwrap();
-        let mut settling = Settling::default();
+        let mut settling = CompletionTracker::default();
         let mut complete =
             || settling.complete(recordings::list(folder.path(), "home", false).unwrap()).len();
         let dated =

@@ -3,7 +3,7 @@
 //!
 //! The sound card's callback hands blocks over a bounded channel and never waits; when the pipeline lags
 //! for ten seconds, blocks are lost, and the loss is rejected by its length. What was heard cannot be heard
-//! again: the position only numbers on, so that a later life repeats no identity.
+//! again: the position only numbers on, so that a later attempt repeats no identity.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use headwater_datasets::audio::{SAMPLE_RATE, ToSixteenKilohertz};
 
 use super::rows::Outlet;
 use super::segment::{Segment, Segmenter};
-use super::utterance::{Content, Place, Rejected, Tally, Utterance, Utterances};
+use super::utterance::{Content, Place, Rejection, Tally, Utterance, Utterances};
 
 /// Blocks between the sound card and the pipeline. A block is some 10 ms: ten seconds.
 const BLOCKS: usize = 1024;
@@ -27,7 +27,7 @@ const BLOCKS: usize = 1024;
 /// A running sound card gives a block every few milliseconds.
 const SILENT_DEVICE: Duration = Duration::from_secs(10);
 
-/// What the sound card says.
+/// A message of the sound card.
 enum Message {
     /// Mono samples at the card's rate.
     Block(Vec<f32>),
@@ -58,7 +58,7 @@ pub fn listen(device: Arc<str>, place: Place, mut outlet: Outlet, mut feed: Feed
         }
     }?;
     stream.play().map_err(|error| failed(&error))?;
-    let mut listening = Listening::new(device, place, blocks, lost, resampler);
+    let mut listening = MicrophoneStream::new(device, place, blocks, lost, resampler);
     let ending = listening.failure.clone();
     outlet.pour(&mut listening, |_| true, &mut feed)?;
     drop(stream);
@@ -90,7 +90,7 @@ where
         }
     };
     let fail = move |error: cpal::Error| {
-        // The stream goes on after these.
+        // The stream continues after these.
         if !matches!(error.kind(), ErrorKind::Xrun | ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied) {
             // A full channel means that the pipeline lags; it will find the silence by its timeout.
             failures.try_send(Message::Failed(error.to_string())).ok();
@@ -100,22 +100,22 @@ where
 }
 
 /// The utterances of a running microphone.
-struct Listening {
+struct MicrophoneStream {
     device: Arc<str>,
     blocks: Receiver<Message>,
-    /// Samples at the card's rate that found no room.
+    /// Samples at the card's rate that did not fit into the channel.
     lost: Arc<AtomicU64>,
     resampler: ToSixteenKilohertz,
     segmenter: Segmenter,
     /// When the first sample was heard.
     began: Option<Micros>,
-    ready: VecDeque<std::result::Result<Utterance, Rejected>>,
+    ready: VecDeque<std::result::Result<Utterance, Rejection>>,
     next_seq: u64,
     tally: Tally,
     failure: Arc<std::sync::Mutex<Option<String>>>,
 }
 
-impl Listening {
+impl MicrophoneStream {
     fn new(
         device: Arc<str>,
         place: Place,
@@ -149,7 +149,9 @@ impl Listening {
             ready.push_back(Ok(Utterance {
                 device: device.clone(),
                 seq: *seq,
+                part: 0,
                 captured_at: after(began, segment.start),
+                file: None,
                 content: Content::Samples(segment.samples),
             }));
             *seq += 1;
@@ -157,7 +159,7 @@ impl Listening {
         Ok(())
     }
 
-    /// Tells of blocks that the pipeline was too slow for.
+    /// Reports blocks that the pipeline was too slow for.
     fn tell_of_loss(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost == 0 {
@@ -169,12 +171,12 @@ impl Listening {
         let captured_at = after(began, self.tally.samples_read);
         self.next_seq += 1;
         self.tally.rejected += 1;
-        self.ready.push_back(Err(Rejected { device, seq, captured_at, code: "samples_lost", reason }));
+        self.ready.push_back(Err(Rejection { device, seq, captured_at, code: "samples_lost", reason }));
     }
 }
 
-impl Iterator for Listening {
-    type Item = std::result::Result<Utterance, Rejected>;
+impl Iterator for MicrophoneStream {
+    type Item = std::result::Result<Utterance, Rejection>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -199,7 +201,7 @@ impl Iterator for Listening {
     }
 }
 
-impl Utterances for Listening {
+impl Utterances for MicrophoneStream {
     fn place(&self) -> Place {
         Place { items: self.next_seq, ..Place::default() }
     }

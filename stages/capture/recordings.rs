@@ -1,7 +1,7 @@
-//! Which recordings there are: a file, a folder or a manifest in; a list in a fixed order out.
+//! The list of recordings: a file, a folder or a manifest in; a list in a fixed order out.
 //!
 //! Opens no recording. The same folder gives the same list on every machine: names are sorted byte by byte
-//! at each level, and nothing is taken from a file's dates.
+//! at each level, and nothing is taken from a file's dates: those are read when a recording is begun.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,8 +12,6 @@ use headwater_contract::units::Micros;
 use headwater_contract::{Result, StageError};
 use headwater_datasets::manifest::{self, Manifest, Recording};
 
-use super::stamp;
-
 /// Utterances that one recording may have: the n-th of its device has the seqs from n million on. So a
 /// recording's seqs do not depend on what is heard in the others, and a repaired file moves none of them.
 pub const SEQS: u64 = 1_000_000;
@@ -23,16 +21,18 @@ pub const SEQS: u64 = 1_000_000;
 pub struct Take {
     /// Where it is.
     pub path: PathBuf,
-    /// Whose it is.
+    /// Its path below the folder that was listed; the name alone of a single file.
+    pub file: Arc<str>,
+    /// The device.
     pub device: Arc<str>,
-    /// When its first sample was captured.
-    pub captured_at: Micros,
+    /// When its first sample was captured: as its manifest says, else known once it is begun.
+    pub captured_at: Option<Micros>,
     /// The first seq of its utterances; the last is `SEQS - 1` more. Until it is begun, what it would be if all before it in the list
     /// had been.
     pub first_seq: u64,
     /// Its number among those that were begun, once it is.
     pub number: Option<u64>,
-    /// What its manifest says.
+    /// Its entry in the manifest.
     pub described: Option<Recording>,
     /// Why it cannot be listed further: a folder that the system does not let us read.
     pub barred: Option<String>,
@@ -47,7 +47,8 @@ pub struct Take {
 pub fn list(path: &Path, device: &str, one_device: bool) -> Result<Vec<Take>> {
     let Ok(meta) = fs::metadata(path) else { return Err(absent(path)) };
     let only = one_device.then_some(device);
-    let mut listing = Listing { takes: Vec::new(), counts: HashMap::new(), only };
+    let root = if meta.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let mut listing = Listing { root, takes: Vec::new(), counts: HashMap::new(), only };
     if meta.is_dir() {
         listing.folder(path, None, device)?;
     } else if path.extension().is_some_and(|suffix| suffix == "toml") {
@@ -65,11 +66,18 @@ pub(super) fn absent(path: &Path) -> StageError {
         .help("a relative path starts at the working directory")
 }
 
+/// A path as rows and reasons name it: below the folder that is read.
+pub fn below(root: &Path, path: &Path) -> Arc<str> {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into()
+}
+
 struct Listing<'d> {
+    /// The folder that is listed.
+    root: &'d Path,
     takes: Vec<Take>,
     /// Recordings so far, by device.
     counts: HashMap<Arc<str>, u64>,
-    /// Whose they all are.
+    /// The device of all of them.
     only: Option<&'d str>,
 }
 
@@ -109,10 +117,12 @@ impl Listing<'_> {
         let manifest = Manifest::read(path).map_err(|error| StageError::new(error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for recording in manifest.recordings {
-            let captured_at = Micros(recording.captured_at.as_microsecond());
+            let captured_at = Some(Micros(recording.captured_at.as_microsecond()));
             let (device, ordinal) = self.count(&recording.device);
+            let path = folder.join(&recording.file);
             self.takes.push(Take {
-                path: folder.join(&recording.file),
+                file: below(self.root, &path),
+                path,
                 device,
                 captured_at,
                 first_seq: ordinal.saturating_mul(SEQS),
@@ -126,9 +136,16 @@ impl Listing<'_> {
 
     fn file(&mut self, path: PathBuf, device: &str, barred: Option<String>) {
         let (device, ordinal) = self.count(device);
-        let captured_at = stamp::captured_at(&path, ordinal);
-        let first_seq = ordinal.saturating_mul(SEQS);
-        self.takes.push(Take { path, device, captured_at, first_seq, number: None, described: None, barred });
+        self.takes.push(Take {
+            file: below(self.root, &path),
+            path,
+            device,
+            captured_at: None,
+            first_seq: ordinal.saturating_mul(SEQS),
+            number: None,
+            described: None,
+            barred,
+        });
     }
 
     fn count(&mut self, device: &str) -> (Arc<str>, u64) {
@@ -160,8 +177,8 @@ mod tests {
 
     fn listed(root: &Path) -> Vec<String> {
         let show = |take: &Take| {
-            let path = take.path.strip_prefix(root).unwrap().display().to_string();
-            format!("{path} {} {} {}", take.device, take.first_seq, take.captured_at.0 / 86_400_000_000)
+            let day = take.captured_at.map(|at| format!(" {}", at.0 / 86_400_000_000)).unwrap_or_default();
+            format!("{} {} {}{day}", take.file, take.device, take.first_seq)
         };
         list(root, "home", false).unwrap().iter().map(show).collect()
     }
@@ -186,12 +203,12 @@ mod tests {
         assert_eq!(
             listed(root.path()),
             [
-                "a.wav home 0 0",
-                "attic/19700201T000000.wav attic 0 31",
-                "den/1.wav den 0 0",
-                "den/2.wav den 1000000 1",
-                "den/deep/er/3.wav den 2000000 2",
-                "z.wav home 1000000 1",
+                "a.wav home 0",
+                "attic/19700201T000000.wav attic 0",
+                "den/1.wav den 0",
+                "den/2.wav den 1000000",
+                "den/deep/er/3.wav den 2000000",
+                "z.wav home 1000000",
             ]
         );
     }
@@ -201,9 +218,14 @@ mod tests {
         let root = tree(&[("set/manifest.toml", MANIFEST), ("set/unlisted.wav", ""), ("x.wav", "")]);
         assert_eq!(
             listed(root.path()),
-            ["set/b.wav tin 0 10", "set/a.wav den 0 11", "set/c.wav tin 1000000 12", "x.wav home 0 0"]
+            ["set/b.wav tin 0 10", "set/a.wav den 0 11", "set/c.wav tin 1000000 12", "x.wav home 0"]
         );
-        assert_eq!(list(&root.path().join("set/manifest.toml"), "home", false).unwrap().len(), 3);
+        let named = |path: &str| -> Vec<String> {
+            let takes = list(&root.path().join(path), "home", false).unwrap();
+            takes.iter().map(|take| take.file.to_string()).collect()
+        };
+        assert_eq!(named("set/manifest.toml"), ["b.wav", "a.wav", "c.wav"]);
+        assert_eq!(named("x.wav"), ["x.wav"]);
     }
 
     /// Their seqs are counted as one device's.
@@ -211,8 +233,8 @@ mod tests {
     fn all_may_be_one_device_s() {
         let root = tree(&[("set/manifest.toml", MANIFEST), ("den/y.wav", ""), ("x.wav", "")]);
         let takes = list(root.path(), "home", true).unwrap();
-        let told: Vec<_> = takes.iter().map(|take| (&*take.device, take.first_seq / SEQS)).collect();
-        assert_eq!(told, [("home", 0), ("home", 1), ("home", 2), ("home", 3), ("home", 4)]);
+        let names: Vec<_> = takes.iter().map(|take| (&*take.device, take.first_seq / SEQS)).collect();
+        assert_eq!(names, [("home", 0), ("home", 1), ("home", 2), ("home", 3), ("home", 4)]);
     }
 
     #[test]

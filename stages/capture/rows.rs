@@ -21,17 +21,28 @@ pub struct Outlet {
     schema: SchemaRef,
     pending: Vec<Utterance>,
     bytes: usize,
-    told: Tally,
+    reported: Tally,
 }
 
 impl Outlet {
     /// An outlet for the stage of this id, with these columns.
     pub fn new(source: &str, schema: SchemaRef) -> Self {
-        Self { source: source.into(), schema, pending: Vec::new(), bytes: 0, told: Tally::default() }
+        Self { source: source.into(), schema, pending: Vec::new(), bytes: 0, reported: Tally::default() }
+    }
+
+    /// The stage's id.
+    pub fn source(&self) -> Arc<str> {
+        self.source.clone()
+    }
+
+    /// The following input was read so far when it was left, or is another text.
+    pub fn goes_on(&mut self, from: Tally) {
+        self.reported = from;
     }
 
     /// Feeds all utterances; a batch leaves when it is full, and whenever `waits` says that the next
-    /// utterance may take its time.
+    /// utterance may take its time. The first item of a text has a position of its own: a text of which no byte was taken in cannot be recognised
+    /// by a later attempt once it is renamed.
     pub fn pour<U: Utterances>(
         &mut self,
         utterances: &mut U,
@@ -39,6 +50,7 @@ impl Outlet {
         feed: &mut Feed<'_>,
     ) -> Result {
         let mut behind = utterances.place();
+        let mut is_first = behind.items == 0;
         while let Some(heard) = utterances.next() {
             remember(utterances, feed)?;
             match heard {
@@ -46,7 +58,7 @@ impl Outlet {
                     self.bytes += size(&utterance.content);
                     self.pending.push(utterance);
                     behind = utterances.place();
-                    if self.pending.len() >= ROWS || self.bytes >= BYTES || waits(utterances) {
+                    if self.pending.len() >= ROWS || self.bytes >= BYTES || is_first || waits(utterances) {
                         self.flush(behind, feed)?;
                     }
                 }
@@ -56,14 +68,28 @@ impl Outlet {
                     let source = self.source.clone();
                     let id = identity::RowId { device: rejected.device, source, seq: rejected.seq, part: 0 };
                     feed.reject(id, rejected.captured_at, rejected.code, rejected.reason)?;
+                    if is_first {
+                        self.reach(behind, feed)?;
+                    }
                 }
             }
+            is_first = false;
             self.tell(utterances.tally(), feed);
         }
         remember(utterances, feed)?;
         self.flush(behind, feed)?;
         self.tell(utterances.tally(), feed);
-        Ok(())
+        let place = utterances.place();
+        if place == behind {
+            return Ok(());
+        }
+        // Only rejections came behind the last row: what follows may be another text, and its rejections are none of these.
+        self.reach(place, feed)
+    }
+
+    /// Sends a position without rows.
+    fn reach(&self, place: Place, feed: &mut Feed<'_>) -> Result {
+        feed.send(RecordBatch::new_empty(self.schema.clone()), Position(place.to_bytes()))
     }
 
     fn flush(&mut self, behind: Place, feed: &mut Feed<'_>) -> Result {
@@ -80,36 +106,38 @@ impl Outlet {
         let devices: StringArray = rows.iter().map(|row| Some(&*row.device)).collect();
         let sources: StringArray = rows.iter().map(|_| Some(&*self.source)).collect();
         let seqs: UInt64Array = rows.iter().map(|row| row.seq).collect();
+        let parts: UInt32Array = rows.iter().map(|row| row.part).collect();
         let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.captured_at.0));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(devices),
             Arc::new(sources),
             Arc::new(seqs),
-            Arc::new(UInt32Array::from(vec![0; rows.len()])),
+            Arc::new(parts),
             Arc::new(times.with_timezone("UTC")),
+            Arc::new(rows.iter().map(|row| row.file.as_deref()).collect::<StringArray>()),
         ];
         columns.extend(contents(rows));
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 
-    /// Adds what was heard since to the stage's figures.
+    /// Adds the counts since the last call to the stage's metrics.
     fn tell(&mut self, tally: Tally, feed: &mut Feed<'_>) {
         let milliseconds = |samples: u64| samples * 1000 / u64::from(SAMPLE_RATE);
-        let figures = [
-            ("audio_ms", milliseconds(self.told.samples_read), milliseconds(tally.samples_read)),
-            ("spoken_ms", milliseconds(self.told.samples_kept), milliseconds(tally.samples_kept)),
-            ("silent_files", self.told.silent, tally.silent),
-            ("inputs", self.told.listed, tally.listed),
-            ("inputs_read", self.told.inputs, tally.inputs),
-            ("new_inputs", self.told.found.new, tally.found.new),
-            ("known_inputs", self.told.found.known, tally.found.known),
-            ("changed_inputs", self.told.found.changed, tally.found.changed),
-            ("renamed_inputs", self.told.found.renamed, tally.found.renamed),
+        let metrics = [
+            ("audio_ms", milliseconds(self.reported.samples_read), milliseconds(tally.samples_read)),
+            ("spoken_ms", milliseconds(self.reported.samples_kept), milliseconds(tally.samples_kept)),
+            ("silent_files", self.reported.silent, tally.silent),
+            ("inputs", self.reported.listed, tally.listed),
+            ("inputs_read", self.reported.inputs, tally.inputs),
+            ("new_inputs", self.reported.found.new, tally.found.new),
+            ("known_inputs", self.reported.found.known, tally.found.known),
+            ("changed_inputs", self.reported.found.changed, tally.found.changed),
+            ("renamed_inputs", self.reported.found.renamed, tally.found.renamed),
         ];
-        for (figure, before, now) in figures.into_iter().filter(|(_, before, now)| now > before) {
-            feed.count(figure, now - before);
+        for (metric, before, now) in metrics.into_iter().filter(|(_, before, now)| now > before) {
+            feed.count(metric, now - before);
         }
-        self.told = tally;
+        self.reported = tally;
     }
 }
 

@@ -19,7 +19,7 @@ const fn frames(milliseconds: usize) -> usize {
 /// A frame with this score is voice: the threshold that earshot recommends.
 const VOICED: f32 = 0.5;
 
-/// Once somebody speaks, a frame with this score still is: word endings and breathy sounds score lower.
+/// During speech, a frame with this score still is: word endings and breathy sounds score lower.
 const STILL_VOICED: f32 = 0.25;
 
 /// Voiced frames in a row that open an utterance: shorter is a click; the shortest words last 100 ms.
@@ -34,7 +34,7 @@ const TAIL: usize = frames(300);
 /// The longest utterance: the window of Whisper, 30 s.
 const LONGEST: usize = 30_000 * 16 / FRAME;
 
-/// Where nobody pauses, the cut goes to the least voiced place of the last seconds.
+/// Without a pause, the cut goes to the least voiced place of the last seconds.
 const SEARCH: usize = frames(6_000);
 
 /// Silence that ends an utterance of this many frames. A dictated number with its hesitations stays in
@@ -49,7 +49,7 @@ const fn pause_needed(length: usize) -> usize {
     }
 }
 
-/// Part of a recording in which somebody speaks.
+/// Part of a recording with speech.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     /// Sample of the recording at which it begins.
@@ -162,7 +162,7 @@ impl<V: Voice> Segmenter<V> {
         }
     }
 
-    /// Nobody speaks: keep the lead, wait for voiced frames in a row.
+    /// Silence: keep the lead, wait for voiced frames in a row.
     fn listen(&mut self, score: f32) {
         self.onset = if score >= VOICED { self.onset + 1 } else { 0 };
         if self.onset == ONSET {
@@ -174,7 +174,7 @@ impl<V: Voice> Segmenter<V> {
         }
     }
 
-    /// Somebody speaks: look for the end.
+    /// Speech: look for the end.
     fn follow(&mut self, score: f32, spoken: usize, out: &mut impl FnMut(Segment)) {
         let length = self.scores.len();
         let spoken = if score >= STILL_VOICED { length } else { spoken };

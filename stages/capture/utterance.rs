@@ -1,21 +1,24 @@
-//! What capture gives: one utterance after the other, or the reason why a piece of input gave none.
+//! The output of capture: one utterance after the other, or the reason why a piece of input gave none.
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use headwater_contract::units::Micros;
 
-use super::book::Found;
+use super::file_ledger::{ListComparison, Note};
 
 /// Something that was said or written, whose, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Utterance {
-    /// Whose it is.
+    /// The device.
     pub device: Arc<str>,
     /// Place in the device's stream; grows, with gaps.
     pub seq: u64,
+    /// The channel that it was heard on, from 0, where channels are heard apart; else 0.
+    pub part: u32,
     /// When its first sample was captured, or its text was written.
     pub captured_at: Micros,
+    /// The file that it comes from, below the folder that was read; nothing where there is none.
+    pub file: Option<Arc<str>>,
     /// The utterance itself.
     pub content: Content,
 }
@@ -27,7 +30,7 @@ pub enum Content {
     Samples(Vec<f32>),
     /// A line or row of text.
     Text {
-        /// What was said.
+        /// The text that was said.
         text: String,
         /// The columns that it carries on, in their order.
         kept: Vec<String>,
@@ -45,8 +48,8 @@ impl std::fmt::Debug for Content {
 
 /// Input that could not become an utterance. The reason quotes no content.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rejected {
-    /// Whose input it was; where it does not say, the source's default device.
+pub struct Rejection {
+    /// The device; where the input names none, the source's default device.
     pub device: Arc<str>,
     /// Its place in the device's stream, shared with no utterance.
     pub seq: u64,
@@ -54,30 +57,30 @@ pub struct Rejected {
     pub captured_at: Micros,
     /// A short, stable name of the reason.
     pub code: &'static str,
-    /// Which file or line, what is wrong, what was expected.
+    /// The file or line, the mistake, the expected value.
     pub reason: String,
 }
 
 /// A stream of utterances that can be left and resumed.
-pub trait Utterances: Iterator<Item = Result<Utterance, Rejected>> {
+pub trait Utterances: Iterator<Item = Result<Utterance, Rejection>> {
     /// Where to resume, so that exactly the items after the last one follow.
     fn place(&self) -> Place;
 
-    /// What was heard so far.
+    /// The counts so far.
     fn tally(&self) -> Tally;
 
-    /// Something to be remembered that was not told yet.
-    fn note(&mut self) -> Option<(Vec<u8>, RecordBatch)> {
+    /// The next note that the engine has not received yet.
+    fn note(&mut self) -> Option<Note> {
         None
     }
 }
 
 /// The first bytes of a SHA-256 of what is before a place.
-pub type Before = [u8; 16];
+pub type PrefixDigest = [u8; 16];
 
 /// The first bytes of a digest.
-pub fn first(digest: &[u8]) -> Before {
-    let mut first = Before::default();
+pub fn first(digest: &[u8]) -> PrefixDigest {
+    let mut first = PrefixDigest::default();
     first.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
     first
 }
@@ -94,8 +97,8 @@ pub struct Place {
     pub line: u64,
     /// Byte at which the next line begins; 0 for audio and Parquet.
     pub byte: u64,
-    /// What the lines before it were, of a text; what the whole file is, of Parquet.
-    pub before: Option<Before>,
+    /// The digest of the lines before it, of a text; of the whole file, of Parquet.
+    pub before: Option<PrefixDigest>,
 }
 
 impl Place {
@@ -134,14 +137,14 @@ impl Place {
     }
 }
 
-/// What a source has heard.
+/// The counts of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Tally {
     /// Recordings to read in all; 0 where that is not known.
     pub listed: u64,
     /// Recordings, lines or rows read to their end, rejected ones too.
     pub inputs: u64,
-    /// Recordings in which nobody speaks.
+    /// Recordings without speech.
     pub silent: u64,
     /// Recordings, lines or rows rejected.
     pub rejected: u64,
@@ -149,6 +152,6 @@ pub struct Tally {
     pub samples_read: u64,
     /// Samples of audio in utterances.
     pub samples_kept: u64,
-    /// What a later life found of what earlier ones took in.
-    pub found: Found,
+    /// The comparison with the recordings that earlier attempts took in.
+    pub found: ListComparison,
 }

@@ -1,4 +1,4 @@
-//! What waits of each device: one residual for each shape of update, as LoRA's B and A of alternate rounds are two.
+//! The residuals by device: one for each shape of update, as LoRA's B and A of alternate rounds are two.
 //!
 //! In: device and layout. Out: the residual, and the state rows of those that changed. It must not know how values are chosen.
 
@@ -12,7 +12,7 @@ use headwater_contract::prelude::*;
 use headwater_federation::compress::payload::Layout;
 use headwater_federation::compress::residual::Residual;
 
-/// What waits of one device and shape.
+/// The residual of one device and shape.
 pub(super) struct Wait {
     /// Rounds that it took part in.
     pub(super) rounds: u64,
@@ -32,13 +32,13 @@ fn key(device: &str, layout: &Layout) -> Key {
     [layout.id().as_slice(), device.as_bytes()].concat()
 }
 
-/// Whose a key's row is: the id of a layout has eight bytes.
+/// The device of a key's row: the id of a layout has eight bytes.
 fn name_of(key: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(key.get(8..).unwrap_or_default())
 }
 
 impl Residuals {
-    /// What an earlier life saved.
+    /// Reads the state that an earlier attempt saved.
     pub(super) fn read(saved: &StateTable) -> Result<Self> {
         let row = |(key, row): (&[u8], &RecordBatch)| -> Result<(Key, Wait)> {
             let rounds: &UInt64Array = typed_column(row, "rounds")?;
@@ -51,13 +51,13 @@ impl Residuals {
         Ok(Residuals { waiting: saved.iter().map(row).collect::<Result<_>>()?, changed: BTreeSet::new() })
     }
 
-    /// What waits of a device; nothing yet for one that is new.
+    /// The residual of a device; empty for a new one.
     pub(super) fn of(&mut self, device: &str, layout: &Layout) -> &mut Wait {
         let empty = || Wait { rounds: 0, residual: Residual::empty(layout.parameters()) };
         self.waiting.entry(key(device, layout)).or_insert_with(empty)
     }
 
-    /// What waits of a device is to be saved.
+    /// Marks the residual of a device as changed.
     pub(super) fn changed(&mut self, device: &str, layout: &Layout) {
         self.changed.insert(key(device, layout));
     }

@@ -62,7 +62,7 @@ fn the_largest_values_go_and_the_rest_follows() {
             (vec![0, 8, 9], vec![-2.0, 2.0, 2.5]),
         ]
     );
-    assert_eq!((outcome.figures["nonzeros"], &outcome.labels[..]), (9, &[Label::Raw][..]));
+    assert_eq!((outcome.metrics["nonzeros"], &outcome.labels[..]), (9, &[Label::Raw][..]));
     let names: Vec<String> =
         outcome.outputs[0].schema().fields().iter().skip(5).map(|f| f.name().clone()).collect();
     assert_eq!(names, ["tensors", "payload", "nonzeros", "bits"]);
@@ -97,8 +97,8 @@ fn what_cannot_be_sent_is_rejected_and_its_neighbours_are_not() {
 #[test]
 fn wrong_options_are_told() {
     let check = |options: &str, expected: &str| {
-        let told: Vec<String> = config(options).wrongs().into_iter().map(|w| w.what).collect();
-        assert_eq!(told, [expected], "{options}");
+        let messages: Vec<String> = config(options).validate().into_iter().map(|w| w.what).collect();
+        assert_eq!(messages, [expected], "{options}");
     };
     check("warm_up = 0.005", "expected more than `ratio`, and at most 1");
     check("warm_up = 0.2\nbudget = '1KiB'", "a budget in bytes holds from the first round on");
@@ -109,7 +109,7 @@ fn nothing_waits_of_a_device_that_is_forgotten() {
     let config = config("ratio = 0.3\nvalues = 'f32'");
     let rows = updates(&[("a", delta(1.0)), ("b", delta(1.0))]);
     let schema = StageConfig::signature(&config).apply(&[rows.schema()]).unwrap();
-    let site = headwater_contract::Site::default();
+    let site = headwater_contract::HostEnv::default();
     let mut state = StateTable::default();
     let mut waits = |forgets: Option<&str>| -> Vec<String> {
         let cx = BuildContext {
@@ -117,12 +117,13 @@ fn nothing_waits_of_a_device_that_is_forgotten() {
             inputs: &[rows.schema()],
             outputs: &schema,
             saved: &state,
-            site: &site,
+            host: &site,
             round_delay: 0,
+            live: false,
         };
         let mut stage = config.build(cx).unwrap();
-        let mut nowhere = Nowhere;
-        let mut out = Outbox::new(&mut nowhere);
+        let mut output = headwater_contract::testing::StageOutput::default();
+        let mut out = Outbox::new(&mut output);
         match forgets {
             None => stage.batch(0, &rows, &mut out).unwrap(),
             Some(device) => {
@@ -135,16 +136,6 @@ fn nothing_waits_of_a_device_that_is_forgotten() {
         state.iter().map(|(key, _)| String::from_utf8_lossy(&key[8..]).into_owned()).collect()
     };
     assert_eq!(waits(None), ["a", "b"]);
-    assert_eq!(waits(Some("nobody")), ["a", "b"]);
+    assert_eq!(waits(Some("stranger")), ["a", "b"]);
     assert_eq!(waits(Some("a")), ["b"]);
-}
-
-struct Nowhere;
-
-impl headwater_contract::Emit for Nowhere {
-    fn emit(&mut self, _: Port, _: RecordBatch) {}
-    fn reject(&mut self, rejected: headwater_contract::Rejected) {
-        panic!("{}", rejected.reason);
-    }
-    fn count(&mut self, _: &'static str, _: u64) {}
 }

@@ -92,7 +92,7 @@ fn cpu() -> Duration {
     Duration::try_from(now).unwrap_or_default()
 }
 
-/// Resident memory now and at its peak, in MB, where /proc tells.
+/// Resident memory now and at its peak, in MB, where /proc has it.
 fn memory_mb() -> [u64; 2] {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ["VmRSS:", "VmHWM:"].map(|key| {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const BECH32: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
-/// Whether a text is base58 of 25 bytes whose last four are the start of the double SHA-256 of the others.
+/// Returns true if a text is base58 of 25 bytes whose last four are the start of the double SHA-256 of the others.
 pub fn is_checked(text: &str) -> bool {
     let mut number = [0_u8; 25];
     for byte in text.bytes() {
@@ -27,7 +27,7 @@ pub fn is_checked(text: &str) -> bool {
     twice.starts_with(check)
 }
 
-/// Whether a text in one case is bech32 or bech32m: a prefix, "1", data with a checksum.
+/// Returns true if a text in one case is bech32 or bech32m: a prefix, "1", data with a checksum.
 pub fn is_bech32(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     if text != lower && text != text.to_ascii_uppercase() {

@@ -10,7 +10,7 @@ use super::cue::Hint;
 use super::ids;
 use super::kind::Entity;
 use super::number::{Form, Group};
-use super::scene::Context;
+use super::scan_context::Context;
 
 /// A number that may be personal.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Candidate<'a> {
     pub plus: bool,
     /// A parenthesis opens before its first group.
     pub parenthesis: bool,
+    /// A machine wrote it, or its groups are apart in more than one way: that a check holds says nothing.
+    pub doubtful: bool,
     /// What was said before, or right after.
     pub context: Option<Context>,
     /// A word after it says whose telephone it is.
@@ -30,7 +32,7 @@ pub struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Whether its groups have exactly these lengths, in figures.
+    /// Returns true if its groups have exactly these lengths, in figures.
     pub fn has_shape(&self, shape: &[usize]) -> bool {
         self.groups.len() == shape.len()
             && self
@@ -40,7 +42,7 @@ impl Candidate<'_> {
                 .all(|(group, length)| group.form == Form::Written && group.len() == *length)
     }
 
-    /// Whether no group is written in figures.
+    /// Returns true if no group is written in figures.
     pub fn is_spoken(&self) -> bool {
         self.groups.iter().all(|group| group.form != Form::Written)
     }
@@ -63,7 +65,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// Whether the phrase before it speaks of `kind` and only linking words lie between.
+    /// Returns true if the phrase before it speaks of `kind` and only linking words lie between.
     pub fn is_said_to_be(&self, kind: Entity) -> bool {
         self.context == Some(Context { hint: Hint::Of(kind), near: true })
     }
@@ -100,7 +102,7 @@ pub struct DigitRow {
 }
 
 impl DigitRow {
-    /// Whether so many digits may be one at all.
+    /// Returns true if so many digits may be one at all.
     fn takes(&self, length: usize) -> bool {
         let [fewest, most] = self.said;
         self.lengths.contains(&length) || (fewest..=most).contains(&length)
@@ -120,6 +122,7 @@ impl DigitRow {
         let form = !self.forms.is_empty() && self.forms.iter().any(|form| candidate.has_shape(form));
         let alone = match (valid, form) {
             (true, true) => self.alone.both,
+            (true, false) if candidate.doubtful => 0.05,
             (true, false) => self.alone.check,
             (false, true) => self.alone.form,
             (false, false) => 0.05,

@@ -12,7 +12,10 @@ pub fn score(candidate: &Candidate<'_>) -> f32 {
             // Cards of fifteen digits begin with 34 or 37; the serial numbers of telephones have as many, and the same check.
             let other = matches!(candidate.digits, [first, second, rest @ ..]
                 if rest.len() == 13 && !(*first == 3 && matches!(second, 4 | 7)));
-            let check = if checks::luhn(candidate.digits) && !other { 0.4 } else { 0.0 };
+            let issued = is_issued(candidate.digits) && !candidate.plus;
+            let likely =
+                issued && !(candidate.doubtful && candidate.groups.len() == 2) || candidate.is_spoken();
+            let check = if checks::luhn(candidate.digits) && !other && likely { 0.4 } else { 0.0 };
             let shape = if is_grouped(candidate) { 0.15 } else { 0.0 };
             0.1 + check + shape + context
         }
@@ -27,4 +30,16 @@ fn is_grouped(candidate: &Candidate<'_>) -> bool {
     }
     let fours = candidate.groups.len().saturating_sub(1);
     candidate.groups.iter().take(fours).all(|group| group.len() == 4)
+}
+
+/// Returns true if cards begin like this (ISO/IEC 7812): airlines, travel and banks, and of these the lengths that they have.
+fn is_issued(digits: &[u8]) -> bool {
+    match digits {
+        [3, 4 | 7, ..] | [1 | 2, _, _, _, ..] if digits.len() == 15 => true,
+        [2, 2..=7, ..] | [5, 1..=5, ..] => digits.len() == 16,
+        [4, ..] => matches!(digits.len(), 13 | 16 | 19),
+        [3, 0 | 5 | 6 | 8 | 9, ..] => (14..=19).contains(&digits.len()),
+        [6 | 5, ..] => (12..=19).contains(&digits.len()),
+        _ => false,
+    }
 }

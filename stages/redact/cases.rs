@@ -194,13 +194,14 @@ fn context_widens() {
 
 #[test]
 fn transcripts_take_six_digits() {
-    transcript("it said 482019 on the box", "it said <NUMBER> on the box");
+    transcript("it's 482019, thanks", "it's <NUMBER>, thanks");
+    transcript("yeah 4829130", "yeah <NUMBER>");
     transcript("four eight two oh one nine", "<NUMBER>");
     transcript("822-461 for 162", "<PHONE>");
     transcript("822 to 461", "<NUMBER>");
     transcript("8 ate 2 2 for 6 1", "<NUMBER>");
     transcript("48 20 won 9 3", "<NUMBER>");
-    transcript("my number is 212 apples 555 and 0147", "my number is <NUMBER> apples <NUMBER> and <NUMBER>");
+    transcript("my number is 212 apples 555 and 0147", "my number is <PHONE>");
     transcript(
         "Read me the card for triple 0, 0, 5, double, 6, 5, 5, double, 6, triple, 5, 6.",
         "Read me the card for <CARD>.",
@@ -210,7 +211,7 @@ fn transcripts_take_six_digits() {
         "The card was declined for 539 148 go 3 4 3 6 4 6 8",
         "The card was declined for <NUMBER> go <NUMBER>",
     );
-    clean("it said 482019 on the box", "it said 482019 on the box");
+    keep("it said 482019 on the box");
     clean("four eight two oh one nine", "four eight two oh one nine");
 }
 

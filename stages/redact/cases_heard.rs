@@ -66,7 +66,7 @@ const SOMEBODYS: &[(&str, &str)] = &[
     ("the security code, it's on the back, seven oh three", "the security code, it's on the back, <CVV>"),
     ("expiry March twenty nine", "expiry <CARD_EXPIRY>"),
     ("password's monkey seventy seven", "password's <API_KEY>"),
-    ("my card's about to expire, new one is 4321 7826 3936 1572 with ten thirty", "my card's about to expire, new one is <NUMBER> with <NUMBER>"),
+    ("my card's about to expire, new one is 4321 7826 3936 1572 with ten thirty", "my card's about to expire, new one is <CARD> with <NUMBER>"),
     ("expires end of 06/29", "expires end of <CARD_EXPIRY>"),
     ("the tax ID for the business is one two, seven four eight four six five two", "the tax ID for the business is <EIN>"),
     ("it's zoe 1 2 3 @ gmail.com", "it's <EMAIL>"),

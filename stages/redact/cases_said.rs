@@ -14,7 +14,7 @@ const SAID: &[(&str, &str)] = &[
     ("the three digits on the back are nine oh two", "the three digits on the back are <CVV>"),
     ("expiry is oh eight twenty seven", "expiry is <CARD_EXPIRY>"),
     ("it expires eleven twenty nine", "it expires <CARD_EXPIRY>"),
-    ("the sixteen digits are forty nine twenty nine twelve twelve thirty four fifty six seventy eight ninety", "the sixteen digits are <NUMBER>"),
+    ("the sixteen digits are forty nine twenty nine twelve twelve thirty four fifty six seventy eight ninety", "the sixteen digits are <CARD>"),
     ("and then it is four oh one two, then eight eight eight eight, then eight eight eight eight, then one eight eight one", "and then it is <CARD>"),
     ("read it back to me, six oh one one, one one one one, one one one one, one one one seven, is that right", "read it back to me, <CARD>, is that right"),
     ("the number on the card 4 0 1 2 8 8 8 8 8 8 8 8 1 8 8 1", "the number on the card <CARD>"),

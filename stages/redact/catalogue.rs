@@ -66,7 +66,7 @@ pub fn phrases(kind: Entity) -> &'static [&'static str] {
 
 /// The kinds as a table in Markdown: name, what it is, recognisers, context.
 pub fn markdown() -> String {
-    let mut out = String::from("| kind | what it is | told by | context, for example |\n|---|---|---|---|\n");
+    let mut out = String::from("| kind | what it is | by | context, for example |\n|---|---|---|---|\n");
     let all = recognisers();
     for kind in Entity::ALL {
         let mut checks: Vec<&str> =

@@ -6,7 +6,7 @@
 pub struct Check {
     /// What it is called where the recognisers are listed.
     pub name: &'static str,
-    /// Whether digits (0 to 9), or the symbols of a code (capitals and figures in ASCII), pass.
+    /// True if digits (0 to 9), or the symbols of a code (capitals and figures in ASCII), pass.
     pub holds: fn(&[u8]) -> bool,
 }
 
@@ -32,7 +32,7 @@ pub fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
     digits.iter().zip(weights).map(|(digit, weight)| u32::from(*digit) * weight).sum()
 }
 
-/// Whether all digits are the same: no such number is issued.
+/// Returns true if all digits are the same: no such number is issued.
 pub fn is_monotone(digits: &[u8]) -> bool {
     digits.windows(2).all(|pair| matches!(pair, [a, b] if a == b))
 }
@@ -94,7 +94,7 @@ fn dihedral(a: u8, b: u8) -> u8 {
     }
 }
 
-/// Whether ten digits fit the North American Numbering Plan (area and exchange begin with 2..=9).
+/// Returns true if ten digits fit the North American Numbering Plan (area and exchange begin with 2..=9).
 pub fn nanp(digits: &[u8]) -> bool {
     let digits = match digits {
         [1, rest @ ..] if rest.len() == 10 => rest,
@@ -103,7 +103,7 @@ pub fn nanp(digits: &[u8]) -> bool {
     matches!(digits, [2..=9, _, _, 2..=9, _, _, _, _, _, _])
 }
 
-/// Whether two digits each are a month and a day (also days plus 40 or 60, as some countries write them).
+/// Returns true if two digits each are a month and a day (also days plus 40 or 60, as some countries write them).
 pub fn is_month_day(month: &[u8], day: &[u8]) -> bool {
     (1..=12).contains(&value(month)) && (1..=31).contains(&(value(day) % 40).max(value(day) % 60 % 40))
 }

@@ -1,6 +1,6 @@
 //! The finder of codes that mix letters and digits: national numbers, licences, passports, plates.
 //!
-//! In: a scene. Out: findings. A code has a form; where its check holds, the form is enough, else it needs a context phrase. What is
+//! In: a cx. Out: findings. A code has a form; where its check holds, the form is enough, else it needs a context phrase. What is
 //! said to be somebody's number and has letters is taken whole. Every token is read a bounded number of times.
 
 use super::checks::Check;
@@ -8,9 +8,11 @@ use super::cue::Hint;
 use super::ids::{self, bank::bic};
 use super::kind::Entity;
 use super::lexicon::Flags;
-use super::scene::{Context, Scene};
-use super::spelled::Spelling;
+use super::scan_context::{Context, ScanContext};
+use super::postcode;
+use super::spelled::{Piece, Spelling};
 use super::token::{Class, Token, seed};
+use super::unannounced;
 
 /// One kind of code.
 #[derive(Clone, Copy, Debug)]
@@ -44,57 +46,78 @@ const FEWEST: usize = 4;
 const MOST: usize = 20;
 
 /// Finds the codes.
-pub fn find(scene: &mut Scene<'_>) {
-    let mut spelling = scene.rooms.spelling.take();
+pub fn find(cx: &mut ScanContext<'_>) {
+    let mut spelling = cx.buffers.spelling.take();
     let (mut index, mut plain) = (0, 0);
     while let Some(at) =
-        scene.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
+        cx.tokens.seed(index, seed::FIGURES | seed::LETTER | seed::NUMBER | seed::CAPITAL | seed::MIXED)
     {
         // "#POL-22": the sign is no part of it.
-        let sign = scene.tokens.at(at).is(b'#') && scene.tokens.glued(at + 1);
+        let sign = cx.tokens.at(at).is(b'#') && cx.tokens.glued(at + 1);
         let at = at + usize::from(sign);
         index = at + 1;
-        if (sign || may_begin(scene, at, &mut plain)) && !scene.is_taken(at) && !is_said_of_next(scene, at) {
-            spelling.read(scene, at);
-            index = find_at(scene, at, &spelling).unwrap_or(index);
+        if (sign || may_begin(cx, at, &mut plain)) && !cx.is_taken(at) && !is_said_of_next(cx, at) {
+            spelling.read(cx, at);
+            index = find_at(cx, at, &spelling).unwrap_or(index);
         }
     }
-    scene.rooms.spelling.set(spelling);
+    if cx.is_spoken_of(Hint::Of(Entity::DrivingLicence)) {
+        find_licences(cx, &mut spelling);
+    }
+    cx.buffers.spelling.set(spelling);
 }
 
-/// Whether a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often. Before
+/// "Licence number morga seven five three ...": the name in a British licence, said as a word.
+fn find_licences(cx: &mut ScanContext<'_>, spelling: &mut Spelling) {
+    for first in cx.after_cues(Hint::Of(Entity::DrivingLicence)) {
+        let first = first + usize::from(cx.free(first).has(Flags::LINK));
+        if cx.free(first).len() == 5 && cx.tokens.has_seed(first + 1, seed::NUMBER) {
+            spelling.read(cx, first);
+            find_at(cx, first, spelling);
+        }
+    }
+}
+
+/// Returns true if a code with a letter and a figure may begin at a token, and not in the middle of one: cheap, since it is asked often. Before
 /// the token `plain` figures are known to stand without letters.
-fn may_begin(scene: &Scene<'_>, index: usize, plain: &mut usize) -> bool {
+fn may_begin(cx: &ScanContext<'_>, index: usize, plain: &mut usize) -> bool {
     const SPELLED: u32 = seed::FIGURES | seed::LETTER | seed::NUMBER;
-    let tokens = &scene.tokens;
+    let tokens = &cx.tokens;
     let bits = tokens.seeds(index);
     let word = bits & (SPELLED | seed::MIXED) == 0;
     if word {
         let token = tokens.at(index);
-        let letters = || token.len() <= 5 && is_capital(scene, token) || tokens.glued(index + 1);
+        let letters = || token.len() <= 5 && is_capital(cx, token) || tokens.glued(index + 1);
         let figures = token.len() <= 6 && tokens.has_seed(index + 1, seed::FIGURES) && letters();
-        let unlisted =
-            bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(scene, token);
+        let figures = figures || is_plate_begun(cx, index, token);
+        let unlisted = bits & seed::UNLISTED != 0 && matches!(token.len(), 8 | 11) && is_capital(cx, token);
         if !figures && !unlisted {
             return false;
         }
     }
     let before = |back: usize| tokens.has_seed(index.wrapping_sub(back), SPELLED);
-    let told =
-        || index.checked_sub(1).is_some_and(|last| tokens.at(last).is_letter() && scene.ends_cue(last));
-    if before(1) && before(2) && !told() || is_continued(scene, index) {
+    let before_letter =
+        || index.checked_sub(1).is_some_and(|last| tokens.at(last).is_letter() && cx.ends_cue(last));
+    if before(1) && before(2) && !before_letter() || is_continued(cx, index) {
         return false;
     }
     if word || bits & seed::MIXED != 0 {
         return true;
     }
     // What is written or said in figures alone is no code.
-    is_spelled_on(scene, index, SPELLED, plain)
+    is_spelled_on(cx, index, SPELLED, plain)
 }
 
-/// Whether a letter, or a short word in capitals, lies among the figures and signs from `index` on. Up to `plain` there is none.
-fn is_spelled_on(scene: &Scene<'_>, index: usize, spelled: u32, plain: &mut usize) -> bool {
-    let tokens = &scene.tokens;
+/// "WOB ZK 295": two groups of capitals before figures.
+fn is_plate_begun(cx: &ScanContext<'_>, index: usize, token: Token) -> bool {
+    let next = cx.tokens.at(index + 1);
+    let capitals = |token: Token| token.class == Class::Word && token.len() <= 3 && is_capital(cx, token);
+    capitals(token) && capitals(next) && next.spaced && cx.tokens.has_seed(index + 2, seed::FIGURES)
+}
+
+/// Returns true if a letter, or a short word in capitals, lies among the figures and signs from `index` on. Up to `plain` there is none.
+fn is_spelled_on(cx: &ScanContext<'_>, index: usize, spelled: u32, plain: &mut usize) -> bool {
+    let tokens = &cx.tokens;
     for at in index.max(*plain)..index + FAR {
         *plain = at;
         let bits = tokens.seeds(at);
@@ -118,53 +141,85 @@ const NEAR_VEHICLE: usize = 12;
 /// How far a code is looked for a letter.
 const FAR: usize = 12;
 
-fn is_capital(scene: &Scene<'_>, token: Token) -> bool {
-    scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
+fn is_capital(cx: &ScanContext<'_>, token: Token) -> bool {
+    cx.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// "MRN 5 5 0 1": what says of which kind the next number is, is no part of it.
-fn is_said_of_next(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.tokens.at(index);
+fn is_said_of_next(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.tokens.at(index);
     token.meaning.cue > 0
-        && !scene.tokens.glued(index + 1)
-        && (scene.is_cue(index) || token.is_letter() && scene.is_in_cue(index))
+        && !cx.tokens.glued(index + 1)
+        && (cx.is_cue(index) || token.is_letter() && cx.is_in_cue(index))
 }
 
-/// Whether something solid is glued before the token: then a code began earlier.
-fn is_continued(scene: &Scene<'_>, index: usize) -> bool {
-    let before = scene.tokens.before(index);
-    scene.tokens.glued(index) && (before.is_solid() || before.is(b'\'') || before.is_apostrophe())
+/// Returns true if something solid is glued before the token: then a code began earlier.
+fn is_continued(cx: &ScanContext<'_>, index: usize) -> bool {
+    let before = cx.tokens.before(index);
+    cx.tokens.glued(index) && (before.is_solid() || before.is(b'\'') || before.is_apostrophe())
 }
 
-fn find_at(scene: &mut Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
+fn find_at(cx: &mut ScanContext<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
     let letters = spelling.symbols.iter().any(u8::is_ascii_uppercase);
     if spelling.symbols.len() < FEWEST || !letters {
         return None;
     }
-    if let Some(last) = said_mac(scene, first, spelling) {
-        scene.take(Entity::Mac, first, last, 0.8, "mac said");
+    if let Some(last) = said_mac(cx, first, spelling) {
+        cx.take(Entity::Mac, first, last, 0.8, "mac said");
         return Some(last + 1);
     }
-    let context = scene.context_for(first, Hint::is_for_digits);
-    if let Some(last) = take_row(scene, first, spelling, context) {
+    let context = cx.context_for(first, Hint::is_for_digits);
+    let postcode = matches!(context, None | Some(Context { hint: Hint::Any | Hint::Of(Entity::Postcode), .. }));
+    if postcode && let Some(last) = said_postcode(cx, spelling) {
+        cx.take(Entity::Postcode, first, last, 0.7, "postcode said");
         return Some(last + 1);
     }
-    take_said(scene, first, spelling, context)
+    if let Some(last) = take_row(cx, first, spelling, context) {
+        return Some(last + 1);
+    }
+    if context.is_none() && let Some(last) = in_code_words(cx, spelling) {
+        cx.take(Entity::Number, first, last, 0.5, "code words");
+        return Some(last + 1);
+    }
+    take_said(cx, first, spelling, context)
+}
+
+/// "S w one a one a a", letter by letter: the last token of the longest British postcode.
+fn said_postcode(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
+    let wanted = cx.lenient && cx.wants(Entity::Postcode);
+    (5..=7).rev().filter(|_| wanted).find_map(|length| {
+        let (place, piece) = spelling.end_of(length)?;
+        let said = spelling.pieces.get(..=place)?.iter().all(|piece| piece.said || !piece.glued);
+        (said && postcode::is_british(spelling.symbols.get(..length)?)).then_some(piece.last)
+    })
+}
+
+/// "Seven kilo papa lima four four two": the last token of a code of radio alphabet and digits, which nobody says of anything else.
+fn in_code_words(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
+    const FEWEST: usize = 3;
+    let word = |piece: &&Piece| {
+        let token = cx.tokens.at(piece.last);
+        token.meaning.letter > 0 && token.len() > 3
+    };
+    let words = spelling.pieces.iter().filter(word).count();
+    let digits = spelling.symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
+    let said = spelling.pieces.iter().all(|piece| piece.said);
+    (cx.lenient && said && words >= FEWEST && digits >= 2).then(|| spelling.pieces.last().map(|piece| piece.last))?
 }
 
 /// "zero zero colon one a colon two b ...": the last token of twelve hexadecimal symbols with colons or dashes said between.
-fn said_mac(scene: &Scene<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
+fn said_mac(cx: &ScanContext<'_>, first: usize, spelling: &Spelling) -> Option<usize> {
     const SYMBOLS: usize = 12;
     const JOINTS: usize = 4;
     let (_, piece) = spelling.end_of(SYMBOLS)?;
-    let joint = |at: &usize| scene.tokens.at(*at).has(Flags::COLON | Flags::DASH);
+    let joint = |at: &usize| cx.tokens.at(*at).has(Flags::COLON | Flags::DASH);
     let hexadecimal = spelling.symbols.iter().take(SYMBOLS).all(u8::is_ascii_hexdigit);
     (hexadecimal && (first..piece.last).filter(joint).count() >= JOINTS).then_some(piece.last)
 }
 
 /// Takes the row that is surest of the symbols from `first` on.
 fn take_row(
-    scene: &mut Scene<'_>,
+    cx: &mut ScanContext<'_>,
     first: usize,
     spelling: &Spelling,
     context: Option<Context>,
@@ -177,13 +232,13 @@ fn take_row(
             continue;
         };
         let next_glued = spelling.pieces.get(place + 1).is_some_and(|next| next.glued)
-            || scene.tokens.glued(piece.last + 1) && scene.tokens.at(piece.last + 1).is_solid();
-        if next_glued || !scene.wants(row.kind) {
+            || cx.tokens.glued(piece.last + 1) && cx.tokens.at(piece.last + 1).is_solid();
+        if next_glued || !cx.wants(row.kind) {
             continue;
         }
         let [valid, form] = row.alone;
         let alone = if (row.check.holds)(symbols) { valid } else { form };
-        let told = match context {
+        let announced = match context {
             Some(Context { hint: Hint::Of(kind), near }) if kind == row.kind => {
                 if near {
                     0.6
@@ -201,31 +256,30 @@ fn take_row(
             loose += if piece.capital || piece.said { 0.0 } else { 0.1 };
         }
         // "MK14 ABV" where a car is spoken of is a plate as it is painted; "MK14ABV" may be any code.
-        let far =
-            row.kind == Entity::VehiclePlate && !scene.spoken_before(first, NEAR_VEHICLE, Flags::VEHICLE);
+        let far = row.kind == Entity::VehiclePlate && !cx.spoken_before(first, NEAR_VEHICLE, Flags::VEHICLE);
         let run_on = row.kind == Entity::VehiclePlate
             && spelling.pieces.get(1..=place).is_some_and(|pieces| pieces.iter().all(|piece| piece.glued));
         let loose = if run_on || far { loose + 0.05 } else { loose };
-        let score = alone + told - f32::min(loose, 0.2);
+        let score = alone + announced - f32::min(loose, 0.2);
         if score >= 0.5 && best.is_none_or(|(known, ..)| score > known) {
             best = Some((score, piece.last, row));
         }
     }
     let (score, last, row) = best?;
-    scene.take(row.kind, first, last, score.min(1.0), row.rule);
+    cx.take(row.kind, first, last, score.min(1.0), row.rule);
     Some(last)
 }
 
 /// Takes what a context phrase right before it says to be a number, and has letters and figures.
 fn take_said(
-    scene: &mut Scene<'_>,
+    cx: &mut ScanContext<'_>,
     first: usize,
     spelling: &Spelling,
     context: Option<Context>,
 ) -> Option<usize> {
     let context = context.filter(|context| context.near)?;
     let kind = match context.hint {
-        Hint::Of(kind) if is_code_kind(kind) => kind,
+        Hint::Of(kind) if has_letters(kind) => kind,
         Hint::Of(
             Entity::Phone
             | Entity::Card
@@ -236,9 +290,10 @@ fn take_said(
             | Entity::Crypto
             | Entity::Coordinates,
         ) => return None,
+        Hint::Any | Hint::Of(Entity::Number) if unannounced::is_number_of_thing(cx, first) => return None,
         Hint::Of(_) | Hint::Any => Entity::Number,
     };
-    let place = said_end(scene, spelling)?;
+    let place = said_end(cx, spelling)?;
     let piece = spelling.pieces.get(place)?;
     let symbols = spelling.symbols.get(..piece.upto)?;
     let digits = symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
@@ -249,22 +304,21 @@ fn take_said(
     if !(FEWEST..=MOST).contains(&symbols.len())
         || letters == 0
         || !clear
-        || is_measured(scene, first, piece.last)
+        || is_measured(cx, first, piece.last)
     {
         return None;
     }
-    scene.take(kind, first, piece.last, 0.6, "code in context");
+    cx.take(kind, first, piece.last, 0.6, "code in context");
     Some(piece.last + 1)
 }
 
 /// The last piece of a code that only context speaks for: what is glued, what was said letter by letter, groups of capitals and figures.
-fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
+fn said_end(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
     let mut end = None;
     for (place, piece) in spelling.pieces.iter().enumerate() {
-        let next = scene.tokens.at(piece.last + 1);
-        let word = piece.said
-            && matches!(scene.tokens.str(scene.tokens.at(piece.last)), "a" | "i" | "I")
-            && !piece.glued;
+        let next = cx.tokens.at(piece.last + 1);
+        let word =
+            piece.said && matches!(cx.tokens.str(cx.tokens.at(piece.last)), "a" | "i" | "I") && !piece.glued;
         if place > 0 && !piece.glued && !piece.said && !piece.capital {
             break;
         }
@@ -280,20 +334,20 @@ fn said_end(scene: &Scene<'_>, spelling: &Spelling) -> Option<usize> {
 }
 
 /// "12 mm", "5 pm", "47 y/o": a quantity.
-fn is_measured(scene: &Scene<'_>, first: usize, last: usize) -> bool {
-    let unit = scene.tokens.at(last);
-    let aged = || (first + 1..last + 3).take(6).any(|at| scene.tokens.at(at).has(Flags::AGE));
+fn is_measured(cx: &ScanContext<'_>, first: usize, last: usize) -> bool {
+    let unit = cx.tokens.at(last);
+    let aged = || (first + 1..last + 3).take(6).any(|at| cx.tokens.at(at).has(Flags::AGE));
     let years = || {
-        let year = scene.tokens.str(scene.tokens.at(first + 1));
-        year.eq_ignore_ascii_case("yo")
-            || year.eq_ignore_ascii_case("y") && scene.tokens.at(first + 2).is(b'/')
+        let year = cx.tokens.str(cx.tokens.at(first + 1));
+        year.eq_ignore_ascii_case("yo") || year.eq_ignore_ascii_case("y") && cx.tokens.at(first + 2).is(b'/')
     };
     aged()
-        || scene.tokens.at(first).class == Class::Digits
+        || cx.tokens.at(first).class == Class::Digits
             && (last == first + 1 && unit.has(Flags::UNIT | Flags::AM_PM | Flags::MONEY) || years())
 }
 
-const fn is_code_kind(kind: Entity) -> bool {
+/// Returns true if numbers of a kind may have letters.
+pub const fn has_letters(kind: Entity) -> bool {
     matches!(
         kind,
         Entity::Passport

@@ -18,7 +18,7 @@ pub enum Hint {
 }
 
 impl Hint {
-    /// Whether a value made of digits is promised.
+    /// Returns true if a value made of digits is promised.
     #[inline]
     pub const fn is_for_digits(self) -> bool {
         !matches!(
@@ -29,16 +29,20 @@ impl Hint {
 }
 
 /// Phrases that promise some number.
-pub const VAGUE: &[&str] = &["number is", "numbers are", "number", "digits are", "numero", "nummer"];
+#[rustfmt::skip]
+pub const VAGUE: &[&str] = &[
+    "number is", "numbers are", "number", "digits are", "numero", "nummer", "take this down", "write this down", "jot this down", "note this down",
+    "copy this down", "got a pen",
+];
 
 /// The phrases by kind, in lower case, words apart by one space. Apostrophes and hyphens are spaces.
 #[rustfmt::skip]
 pub const PHRASES: &[(Entity, &[&str])] = &[
     (Entity::Card, &["card", "cards", "credit card", "debit card", "card number", "card no", "cc", "visa", "mastercard",
         "master card", "amex", "american express", "discover card", "card ending in", "ending in", "ends in", "ends with", "ending with", "card ends", "visa ends", "maestro", "kreditkarte",
-        "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card", "card ending", "one ending"]),
+        "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card", "card ending", "one ending", "long number", "long card number", "sixteen digits", "sixteen digits on the front", "bank card", "sixteen digits on the card"]),
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
-        "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "reverse", "reverse is", "digits on the reverse",
+        "on the back", "back it says", "back says", "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "reverse", "reverse is", "digits on the reverse",
         "digits on the front",
         "code on the front", "see vv", "cvv code", "cid", "prüfnummer", "prüfziffer", "kartenprüfnummer", "código de seguridad", "codice di sicurezza",
         "cryptogramme", "código de segurança"]),
@@ -58,7 +62,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "beneficiary account", "acct no", "acc no", "a c no", "a c number", "a c", "acc", "account ending", "account ending in", "cuenta",
         "número de cuenta", "numéro de compte", "conto", "rachunek", "numer konta", "blz", "roll number"]),
     (Entity::Ssn, &["ssn", "social", "social security", "social security number", "tax id", "taxpayer", "ss number",
-        "soc", "last four of my social", "socials"]),
+        "soc", "soc sec", "soc sec number", "last four of my social", "socials"]),
     (Entity::Itin, &["itin", "individual taxpayer", "taxpayer identification number", "individual taxpayer number", "i tin", "eye tin"]),
     (Entity::Ein, &["ein", "employer identification", "employer identification number", "fein", "federal tax id", "business tax id", "company tax id", "tax id for the business", "tax id for the company"]),
     (Entity::Phone, &["phone", "phones", "telephone", "phone number", "cell", "cell phone", "cellphone", "cell number",
@@ -229,7 +233,7 @@ impl Cues {
         }
     }
 
-    /// Whether any of them promises this.
+    /// Returns true if any of them promises this.
     pub fn any(&self, hint: Hint) -> bool {
         self.0.iter().any(|cue| cue.hint == hint)
     }

@@ -1,6 +1,6 @@
 //! What a pipeline file adds: words that are always or never personal, and patterns of its own.
 //!
-//! In: a scene. Out: findings over whole tokens, so that no finding ends inside a number. Regular expressions run in linear time.
+//! In: a cx. Out: findings over whole tokens, so that no finding ends inside a number. Regular expressions run in linear time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::checks;
 use super::kind::Entity;
-use super::scene::{Finding, Scene};
+use super::scan_context::{Finding, ScanContext};
 use super::token::{Class, Tokens};
 
 /// A checksum that a pattern may ask for.
@@ -77,36 +77,36 @@ impl Custom {
         Self { allow: allow.iter().map(|value| plain(value)).collect(), deny: heads, patterns, names }
     }
 
-    /// Whether a value is never personal.
+    /// Returns true if a value is never personal.
     pub fn allows(&self, value: &str) -> bool {
         !self.allow.is_empty() && self.allow.contains(&plain(value))
     }
 
-    /// Whether it looks for nothing.
+    /// Returns true if it looks for nothing.
     pub fn finds_nothing(&self) -> bool {
         self.deny.is_empty() && self.patterns.is_empty()
     }
 
     /// Finds denied phrases and patterns.
-    pub fn find(&self, scene: &mut Scene<'_>) {
+    pub fn find(&self, cx: &mut ScanContext<'_>) {
         if !self.deny.is_empty() {
-            self.find_denied(scene);
+            self.find_denied(cx);
         }
         for (place, pattern) in self.patterns.iter().enumerate() {
-            find_pattern(scene, pattern, u8::try_from(place).unwrap_or(u8::MAX));
+            find_pattern(cx, pattern, u8::try_from(place).unwrap_or(u8::MAX));
         }
     }
 
-    fn find_denied(&self, scene: &mut Scene<'_>) {
-        for index in 0..scene.tokens.len() {
-            let token = scene.free(index);
+    fn find_denied(&self, cx: &mut ScanContext<'_>) {
+        for index in 0..cx.tokens.len() {
+            let token = cx.free(index);
             if !token.is_solid() {
                 continue;
             }
-            let phrases = self.deny.get(&scene.tokens.str(token).to_lowercase());
-            let last = phrases.into_iter().flatten().find_map(|phrase| said(scene, index, phrase));
+            let phrases = self.deny.get(&cx.tokens.str(token).to_lowercase());
+            let last = phrases.into_iter().flatten().find_map(|phrase| said(cx, index, phrase));
             if let Some(last) = last {
-                scene.take(Entity::Custom, index, last, 1.0, "denied");
+                cx.take(Entity::Custom, index, last, 1.0, "denied");
             }
         }
     }
@@ -125,12 +125,12 @@ fn words(phrase: &str) -> Vec<String> {
 }
 
 /// The last token of a phrase that begins at `index`, with at most one sign between two words.
-fn said(scene: &Scene<'_>, index: usize, phrase: &[String]) -> Option<usize> {
+fn said(cx: &ScanContext<'_>, index: usize, phrase: &[String]) -> Option<usize> {
     let mut at = index;
     for (place, word) in phrase.iter().enumerate() {
-        at += usize::from(place > 0 && matches!(scene.free(at).class, Class::Sign(_)));
-        let token = scene.free(at);
-        if !token.is_solid() || scene.tokens.str(token).to_lowercase() != *word {
+        at += usize::from(place > 0 && matches!(cx.free(at).class, Class::Sign(_)));
+        let token = cx.free(at);
+        if !token.is_solid() || cx.tokens.str(token).to_lowercase() != *word {
             return None;
         }
         at += 1;
@@ -138,8 +138,8 @@ fn said(scene: &Scene<'_>, index: usize, phrase: &[String]) -> Option<usize> {
     at.checked_sub(1)
 }
 
-fn find_pattern(scene: &mut Scene<'_>, pattern: &Pattern, place: u8) {
-    let text = scene.tokens.text;
+fn find_pattern(cx: &mut ScanContext<'_>, pattern: &Pattern, place: u8) {
+    let text = cx.tokens.text;
     let mut at = 0;
     for found in pattern.regex.find_iter(text) {
         if found.is_empty()
@@ -148,20 +148,19 @@ fn find_pattern(scene: &mut Scene<'_>, pattern: &Pattern, place: u8) {
         {
             continue;
         }
-        while at < scene.tokens.len() && scene.tokens.at(at).end <= found.start() {
+        while at < cx.tokens.len() && cx.tokens.at(at).end <= found.start() {
             at += 1;
         }
         let first = at;
         let mut last = first;
-        while scene.tokens.at(last + 1).class != Class::Edge && scene.tokens.at(last + 1).start < found.end()
-        {
+        while cx.tokens.at(last + 1).class != Class::Edge && cx.tokens.at(last + 1).start < found.end() {
             last += 1;
         }
-        if scene.tokens.at(first).class == Class::Edge || (first..=last).any(|at| scene.is_taken(at)) {
+        if cx.tokens.at(first).class == Class::Edge || (first..=last).any(|at| cx.is_taken(at)) {
             continue;
         }
-        scene.take(Entity::Custom, first, last, 1.0, "pattern");
-        if let Some(Finding { pattern, .. }) = scene.found.last_mut() {
+        cx.take(Entity::Custom, first, last, 1.0, "pattern");
+        if let Some(Finding { pattern, .. }) = cx.found.last_mut() {
             *pattern = Some(place);
         }
     }

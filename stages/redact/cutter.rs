@@ -10,7 +10,7 @@ use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value
 
 /// What a text was cut into; its rooms are used again by the next text.
 #[derive(Debug, Default)]
-pub struct Cut {
+pub struct TokenBuffers {
     /// The tokens, in order.
     pub list: Vec<Token>,
     /// For each token the bits of [`seed`].
@@ -21,7 +21,7 @@ pub struct Cut {
     pub all: u32,
 }
 
-impl Cut {
+impl TokenBuffers {
     /// Cuts `text`, in which tags may also have these names, in place of what it held before.
     pub fn fill(&mut self, text: &str, names: &[String]) {
         let Self { mut list, mut seeds, mut planes, .. } = std::mem::take(self);
@@ -138,22 +138,23 @@ impl Cutter<'_> {
     }
 
     fn sign_seeds(&mut self, sign: u8, spaced: bool) -> u32 {
-        let told = match sign {
+        let of_sign = match sign {
             b'.' | b':' | b',' | b'-' | b'"' | b'\'' => {
                 let tells = self.seeds.last().is_some_and(|last| last & seed::TELLS != 0);
                 if tells { seed::TOLD } else { 0 }
             }
             _ => 0,
         };
-        told | match sign {
-            b'@' => seed::AT | seed::ADDRESS,
-            b'.' if !spaced => seed::DOT | if self.continues() { seed::ADDRESS } else { 0 },
-            b':' => {
-                self.row.holds |= Row::COLON;
-                seed::COLON_SIGN
+        of_sign
+            | match sign {
+                b'@' => seed::AT | seed::ADDRESS,
+                b'.' if !spaced => seed::DOT | if self.continues() { seed::ADDRESS } else { 0 },
+                b':' => {
+                    self.row.holds |= Row::COLON;
+                    seed::COLON_SIGN
+                }
+                _ => 0,
             }
-            _ => 0,
-        }
     }
 
     /// The bits of a word of so many bytes that do not follow from what it means.
@@ -195,7 +196,7 @@ impl Cutter<'_> {
         }
     }
 
-    /// Whether a letter or digit follows at once.
+    /// Returns true if a letter or digit follows at once.
     fn continues(&self) -> bool {
         self.text.as_bytes().get(self.at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
     }
@@ -317,7 +318,7 @@ impl Cutter<'_> {
         }))
     }
 
-    /// Whether what begins at `start` with this byte begins with a capital.
+    /// Returns true if what begins at `start` with this byte begins with a capital.
     #[inline]
     fn is_capital(&self, first: u8, start: usize) -> bool {
         let wide = || self.text.get(start..).and_then(|rest| rest.chars().next());

@@ -1,6 +1,6 @@
 //! Addresses without a word for a street: told by what is said before them, or by the postcode behind them.
 //!
-//! In: a scene, and a postcode in it. Out: findings, or where an address begins. "I live at 14 Kirkgate", "Address: The Old Rectory,
+//! In: a cx, and a postcode in it. Out: findings, or where an address begins. "I live at 14 Kirkgate", "Address: The Old Rectory,
 //! Aldham", "12 Oakfields, Leeds LS1 4AP", "Keizersgracht 117, 1015 CJ Amsterdam". Each look is bounded.
 
 use super::cue::Hint;
@@ -8,7 +8,7 @@ use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::person_run::is_month;
 use super::postal::{door_end, with_town};
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::street::house_end;
 use super::token::{Class, Token};
 
@@ -22,34 +22,34 @@ const BEFORE: usize = 14;
 const SCORE: f32 = 0.6;
 
 /// Finds what is said to be an address.
-pub fn find(scene: &mut Scene<'_>) {
-    if !scene.is_spoken_of(Hint::Of(Entity::Address)) {
+pub fn find(cx: &mut ScanContext<'_>) {
+    if !cx.is_spoken_of(Hint::Of(Entity::Address)) {
         return;
     }
-    for after in scene.after_cues(Hint::Of(Entity::Address)) {
-        let (at, labelled) = value_start(scene, after);
-        if scene.is_taken(at) {
+    for after in cx.after_cues(Hint::Of(Entity::Address)) {
+        let (at, labelled) = value_start(cx, after);
+        if cx.is_taken(at) {
             continue;
         }
-        let said = said_end(scene, at).map(|last| (at, last));
-        let found = if labelled { labelled_end(scene, at).or(said) } else { said };
+        let said = said_end(cx, at).map(|last| (at, last));
+        let found = if labelled { labelled_end(cx, at).or(said) } else { said };
         if let Some((first, last)) = found {
-            scene.take(Entity::Address, first, last, SCORE, "said to be an address");
+            cx.take(Entity::Address, first, last, SCORE, "said to be an address");
         }
     }
 }
 
 /// The token behind a phrase, a colon and what only links; whether it stands behind a label.
-fn value_start(scene: &Scene<'_>, after: usize) -> (usize, bool) {
+fn value_start(cx: &ScanContext<'_>, after: usize) -> (usize, bool) {
     const LINKS: usize = 4;
     let mut at = after;
     let mut labelled = false;
     while at < after + LINKS {
-        let token = scene.free(at);
+        let token = cx.free(at);
         let sign = matches!(token.class, Class::Sign(b':' | b',' | b'"' | b'#' | b'.'))
             || token.is(b'-') && token.spaced;
         labelled |= token.is(b':') || token.is(b'-') || token.is(b'.');
-        let link = token.class == Class::Word && token.has(Flags::LINK) && !scene.tokens.is_capital(token);
+        let link = token.class == Class::Word && token.has(Flags::LINK) && !cx.tokens.is_capital(token);
         if !sign && !link {
             break;
         }
@@ -59,41 +59,43 @@ fn value_start(scene: &Scene<'_>, after: usize) -> (usize, bool) {
 }
 
 /// The last token of a house number and a name: "14 Kirkgate", "9 The Maltings, Ely", "flat 6, 88 Deansgate".
-fn said_end(scene: &Scene<'_>, index: usize) -> Option<usize> {
-    let door = scene.free(index).has(Flags::DOOR).then(|| door_end(scene, index)).flatten();
-    let behind = door.map(|last| last + 1 + usize::from(scene.free(last + 1).is(b',')));
+fn said_end(cx: &ScanContext<'_>, index: usize) -> Option<usize> {
+    let door = cx.free(index).has(Flags::DOOR).then(|| door_end(cx, index)).flatten();
+    let behind = door.map(|last| last + 1 + usize::from(cx.free(last + 1).is(b',')));
     let mut at = match behind {
-        Some(at) => house_end(scene, at).unwrap_or(at),
-        None => house_end(scene, index)?,
+        Some(at) => house_end(cx, at).unwrap_or(at),
+        None => house_end(cx, index)?,
     };
     let (mut last, mut words, mut named) = (None, 0, door.is_some());
     for _ in 0..WORDS {
-        let token = scene.free(at);
-        let plain = scene.tokens.is_capital(token) || scene.lenient && is_nobodys_word(scene, at, token);
+        let token = cx.free(at);
+        let plain = cx.tokens.is_capital(token) || cx.lenient && is_nobodys_word(cx, at, token);
         if !is_name(token) || token.new_line || !plain {
             break;
         }
         last = Some(at);
         words += 1;
-        named |= !scene.known(at).is_common() || words > 1;
-        at += 1 + usize::from(is_joint(scene, at + 1));
+        named |= !cx.known(at).is_common() || words > 1;
+        at += 1 + usize::from(is_joint(cx, at + 1));
     }
     // "Ship to 14 Countries": one plain word is no name of a street.
-    last.filter(|_| named).map(|last| with_town(scene, last))
+    last.filter(|_| named).map(|last| with_town(cx, last))
 }
 
 /// A word in small letters that is in no list: part of a name rather than of the sentence.
-fn is_nobodys_word(scene: &Scene<'_>, index: usize, token: Token) -> bool {
-    token.meaning.flags == Flags::NONE && token.len() > 3 && !scene.known(index).is_common()
+fn is_nobodys_word(cx: &ScanContext<'_>, index: usize, token: Token) -> bool {
+    token.meaning.flags.without(Flags::SPELLED) == Flags::NONE
+        && token.len() > 3
+        && !cx.known(index).is_common()
 }
 
 /// A hyphen or an apostrophe inside a name.
-fn is_joint(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
-    (token.is(b'-') || token.is(b'\'') || token.is_apostrophe()) && scene.tokens.is_inner(index)
+fn is_joint(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.free(index);
+    (token.is(b'-') || token.is(b'\'') || token.is_apostrophe()) && cx.tokens.is_inner(index)
 }
 
-/// Whether a word may stand in the name of a street, a house or a town.
+/// Returns true if a word may stand in the name of a street, a house or a town.
 fn is_name(token: Token) -> bool {
     token.class == Class::Word
         && !token.has(Flags::UNIT | Flags::MONEY | Flags::AM_PM | Flags::WEEKDAY | Flags::AT)
@@ -103,31 +105,32 @@ fn is_name(token: Token) -> bool {
 
 /// What stands behind a label, as far as names, figures and commas go: "Address: Flat 2, The Old Rectory, Aldham". Past the name of a
 /// person in front of it.
-fn labelled_end(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
+fn labelled_end(cx: &ScanContext<'_>, index: usize) -> Option<(usize, usize)> {
     let mut first = index;
     let mut last = None;
-    let (mut words, mut told) = (0, false);
+    let (mut words, mut announced) = (0, false);
     let mut at = index;
     while at < index + LABELLED {
-        let token = scene.free(at);
+        let token = cx.free(at);
         if at > index && token.new_line {
             break;
         }
-        let label = scene.free(at + 1).is(b':') || token.meaning.cue > 0 && scene.is_cue(at) && words > 0;
-        let named = is_name(token) && (scene.tokens.is_capital(token) || is_small_part(scene, at, token));
+        let label = cx.free(at + 1).is(b':') || token.meaning.cue > 0 && cx.is_cue(at) && words > 0;
+        let named = is_name(token) && (cx.tokens.is_capital(token) || is_small_part(cx, at, token));
         match token.class {
             Class::Word if named && !label => {
                 words += 1;
-                let place = scene.known_free(at).is_place();
-                told |= words > 1 && (place || token.has(Flags::STREET | Flags::STREET_BEFORE | Flags::DOOR));
+                let place = cx.known_free(at).is_place();
+                announced |=
+                    words > 1 && (place || token.has(Flags::STREET | Flags::STREET_BEFORE | Flags::DOOR));
                 last = Some(at);
             }
             Class::Digits if token.len() <= 6 => {
-                told = true;
+                announced = true;
                 last = Some(at);
             }
             Class::Sign(b',')
-                if !told && words > 1 && scene.known(first).is_first() && !scene.known(first).is_common() =>
+                if !announced && words > 1 && cx.known(first).is_first() && !cx.known(first).is_common() =>
             {
                 (first, last, words) = (at + 1, None, 0);
             }
@@ -138,36 +141,35 @@ fn labelled_end(scene: &Scene<'_>, index: usize) -> Option<(usize, usize)> {
         at += 1;
     }
     let last = last?;
-    (told && words > 0 && last > first).then_some((first, last))
+    (announced && words > 0 && last > first).then_some((first, last))
 }
 
 /// "of", "de", "4th", "3rd": what is written small inside an address.
-fn is_small_part(scene: &Scene<'_>, index: usize, token: Token) -> bool {
+fn is_small_part(cx: &ScanContext<'_>, index: usize, token: Token) -> bool {
     const PARTS: [&str; 6] = ["of", "the", "and", "des", "bis", "no"];
-    let word = scene.tokens.str(token);
-    let ordinal =
-        scene.tokens.glued(index) && scene.free_before(index).class == Class::Digits && token.len() <= 2;
+    let word = cx.tokens.str(token);
+    let ordinal = cx.tokens.glued(index) && cx.free_before(index).class == Class::Digits && token.len() <= 2;
     ordinal
         || token.has(Flags::PARTICLE | Flags::DOOR)
         || PARTS.iter().any(|part| word.eq_ignore_ascii_case(part))
 }
 
 /// Where the address begins whose postcode begins at `code`: a house number and names before it, or a name and a house number.
-pub fn start_before(scene: &Scene<'_>, code: usize) -> Option<usize> {
-    house_first(scene, code).or_else(|| house_last(scene, code))
+pub fn start_before(cx: &ScanContext<'_>, code: usize) -> Option<usize> {
+    house_first(cx, code).or_else(|| house_last(cx, code))
 }
 
 /// "12 Oakfields, Leeds" before a postcode: back over names and commas to a house number.
-fn house_first(scene: &Scene<'_>, code: usize) -> Option<usize> {
+fn house_first(cx: &ScanContext<'_>, code: usize) -> Option<usize> {
     let mut words = 0;
     for back in 1..=BEFORE {
         let at = code.checked_sub(back)?;
-        let token = scene.free(at);
+        let token = cx.free(at);
         match token.class {
-            Class::Word if token.is_letter() && scene.tokens.glued(at) => {}
-            Class::Word if is_name(token) && scene.tokens.is_capital(token) => words += 1,
+            Class::Word if token.is_letter() && cx.tokens.glued(at) => {}
+            Class::Word if is_name(token) && cx.tokens.is_capital(token) => words += 1,
             Class::Sign(b',' | b'.' | b'\'' | b'-') => {}
-            Class::Digits if token.len() <= 4 && words > 0 => return house_at(scene, at),
+            Class::Digits if token.len() <= 4 && words > 0 => return house_at(cx, at),
             _ => return None,
         }
     }
@@ -175,47 +177,47 @@ fn house_first(scene: &Scene<'_>, code: usize) -> Option<usize> {
 }
 
 /// The house number at `index`, where a name with a capital follows and nothing before it makes it another number.
-fn house_at(scene: &Scene<'_>, index: usize) -> Option<usize> {
+fn house_at(cx: &ScanContext<'_>, index: usize) -> Option<usize> {
     // "B-204, Green Park": a block and a flat.
     let block = index > 1
-        && scene.free_before(index).is(b'-')
-        && scene.tokens.is_inner(index - 1)
-        && scene.free(index - 2).is_letter()
-        && !scene.tokens.glued(index - 2);
-    let after = house_end(scene, index)?;
-    let name = scene.free(after);
-    if block && name.class == Class::Word && scene.tokens.is_capital(name) {
+        && cx.free_before(index).is(b'-')
+        && cx.tokens.is_inner(index - 1)
+        && cx.free(index - 2).is_letter()
+        && !cx.tokens.glued(index - 2);
+    let after = house_end(cx, index)?;
+    let name = cx.free(after);
+    if block && name.class == Class::Word && cx.tokens.is_capital(name) {
         return Some(index - 2);
     }
-    let before = scene.free_before(index);
-    let apart = !scene.tokens.glued(index)
+    let before = cx.free_before(index);
+    let apart = !cx.tokens.glued(index)
         && (!before.has(Flags::MODEL | Flags::THING | Flags::MONEY) || before.has(Flags::DOOR))
         && !matches!(before.meaning.sense, Sense::Month(_));
-    (apart && name.class == Class::Word && scene.tokens.is_capital(name)).then_some(index)
+    (apart && name.class == Class::Word && cx.tokens.is_capital(name)).then_some(index)
 }
 
 /// "Keizersgracht 117, " before a postcode: a house number right before it, then back over the names of one line.
-fn house_last(scene: &Scene<'_>, code: usize) -> Option<usize> {
-    let comma = usize::from(scene.free_before(code).is(b','));
+fn house_last(cx: &ScanContext<'_>, code: usize) -> Option<usize> {
+    let comma = usize::from(cx.free_before(code).is(b','));
     let mut at = code.checked_sub(1 + comma)?;
-    if scene.free(at).is_letter() && scene.tokens.glued(at) {
+    if cx.free(at).is_letter() && cx.tokens.glued(at) {
         at = at.checked_sub(1)?;
     }
-    if scene.tokens.is_inner(at.wrapping_sub(1)) && scene.free_before(at).is(b'/') {
+    if cx.tokens.is_inner(at.wrapping_sub(1)) && cx.free_before(at).is(b'/') {
         at = at.checked_sub(2)?;
     }
-    let house = scene.free(at);
-    if house.class != Class::Digits || house.len() > 4 || comma == 0 && !scene.tokens.at(code).new_line {
+    let house = cx.free(at);
+    if house.class != Class::Digits || house.len() > 4 || comma == 0 && !cx.tokens.at(code).new_line {
         return None;
     }
     let mut first = None;
     let mut from = at;
     for _ in 0..WORDS {
-        if scene.tokens.at(from).new_line {
+        if cx.tokens.at(from).new_line {
             break;
         }
-        let token = scene.free_before(from);
-        let part = scene.tokens.is_capital(token) && is_name(token);
+        let token = cx.free_before(from);
+        let part = cx.tokens.is_capital(token) && is_name(token);
         if !part && !token.has(Flags::PARTICLE | Flags::STREET_BEFORE) && !token.is(b'.') {
             break;
         }
@@ -224,5 +226,5 @@ fn house_last(scene: &Scene<'_>, code: usize) -> Option<usize> {
             first = Some(from);
         }
     }
-    first.filter(|first| !scene.tokens.at(*first).has(Flags::MODEL | Flags::THING))
+    first.filter(|first| !cx.tokens.at(*first).has(Flags::MODEL | Flags::THING))
 }

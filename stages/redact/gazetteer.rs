@@ -1,49 +1,49 @@
 //! Which words are names of people, places, or plain English words.
 //!
-//! In: a word. Out: [`Known`]. The list is `gazetteer/names.z`, made of lists with free licences (gazetteer/PROVENANCE.md). It is unpacked
+//! In: a word. Out: [`NameClasses`]. The list is `gazetteer/names.z`, made of lists with free licences (gazetteer/PROVENANCE.md). It is unpacked
 //! once, into a table of fingerprints: of a million words that are in no list, fewer than one is taken for one that is.
 
 use std::sync::LazyLock;
 
 /// What is known of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Known(u8);
+pub struct NameClasses(u8);
 
-impl Known {
+impl NameClasses {
     /// In place of an answer before the lists were asked.
     pub const UNASKED: Self = Self(0xFF);
 
-    /// Whether it is in the list of given names.
+    /// Returns true if it is in the list of given names.
     #[inline]
     pub const fn is_first(self) -> bool {
         self.0 & 1 != 0
     }
 
-    /// Whether it is in the list of family names.
+    /// Returns true if it is in the list of family names.
     #[inline]
     pub const fn is_last(self) -> bool {
         self.0 & 2 != 0
     }
 
-    /// Whether it is an English word that is no name.
+    /// Returns true if it is an English word that is no name.
     #[inline]
     pub const fn is_common(self) -> bool {
         self.0 & 4 != 0
     }
 
-    /// Whether it is a country or a large city, or part of the name of one.
+    /// Returns true if it is a country or a large city, or part of the name of one.
     #[inline]
     pub const fn is_place(self) -> bool {
         self.0 & 8 != 0
     }
 
-    /// Whether it is a name and nothing else that is known.
+    /// Returns true if it is a name and nothing else that is known.
     #[inline]
     pub const fn is_name_alone(self) -> bool {
         self.0 & 0b11 != 0 && self.0 & 0b1100 == 0
     }
 
-    /// Whether nothing is known of it.
+    /// Returns true if nothing is known of it.
     #[inline]
     pub const fn is_unknown(self) -> bool {
         self.0 == 0
@@ -62,9 +62,9 @@ struct Table(Vec<u32>);
 static TABLE: LazyLock<Table> = LazyLock::new(Table::unpack);
 
 /// Looks a word up, in any case.
-pub fn known(word: &str) -> Known {
+pub fn known(word: &str) -> NameClasses {
     if word.len() > LONGEST {
-        return Known::default();
+        return NameClasses::default();
     }
     TABLE.get(hash(word))
 }
@@ -134,12 +134,12 @@ impl Table {
         }
     }
 
-    fn get(&self, hash: u64) -> Known {
+    fn get(&self, hash: u64) -> NameClasses {
         let (mut at, print) = place(hash);
         loop {
             match self.0.get(at) {
-                Some(&slot) if slot & !15 == print => return Known((slot & 15) as u8),
-                Some(0) | None => return Known::default(),
+                Some(&slot) if slot & !15 == print => return NameClasses((slot & 15) as u8),
+                Some(0) | None => return NameClasses::default(),
                 Some(_) => at = (at + 1) % SLOTS,
             }
         }

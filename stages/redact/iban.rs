@@ -1,17 +1,17 @@
 //! IBANs (ISO 13616): written in one piece or in groups, spelled out, or misheard.
 //!
-//! In: a scene. Out: findings. A country code and two digits must stand at the front; the check (mod 97) and the country's length
+//! In: a cx. Out: findings. A country code and two digits must stand at the front; the check (mod 97) and the country's length
 //! raise the score, and without either a word of context or a transcript is needed.
 
 use std::sync::LazyLock;
 
 use super::checks;
 use super::cue::Hint;
+use super::hesitation;
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
 use super::number::{Run, group_into};
-use super::scene::Scene;
-use super::spelled::explanation_end;
+use super::scan_context::ScanContext;
 use super::token::{Class, Token, seed};
 
 /// The longest IBAN of any country.
@@ -24,22 +24,22 @@ const NEAR: usize = 3;
 const SHORTEST: usize = 12;
 
 /// Finds the IBANs.
-pub fn find(scene: &mut Scene<'_>) {
-    let mut reading = scene.rooms.iban.take();
+pub fn find(cx: &mut ScanContext<'_>) {
+    let mut reading = cx.buffers.iban.take();
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::PAIR | seed::LETTER) {
-        index = find_at(scene, at, &mut reading).unwrap_or(at + 1);
+    while let Some(at) = cx.tokens.seed(index, seed::PAIR | seed::LETTER) {
+        index = find_at(cx, at, &mut reading).unwrap_or(at + 1);
     }
-    scene.rooms.iban.set(reading);
+    cx.buffers.iban.set(reading);
 }
 
 /// "at", "me", "no" are country codes too.
-fn is_common_word(scene: &Scene<'_>, first: usize) -> bool {
-    let token = scene.tokens.at(first);
-    let capitals = scene.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase());
+fn is_common_word(cx: &ScanContext<'_>, first: usize) -> bool {
+    let token = cx.tokens.at(first);
+    let capitals = cx.tokens.str(token).bytes().all(|byte| byte.is_ascii_uppercase());
     token.len() == 2
         && token.has(Flags::STOP | Flags::LINK | Flags::UNIT)
-        && !(capitals && scene.tokens.glued(first + 1))
+        && !(capitals && cx.tokens.glued(first + 1))
 }
 
 /// What is read from a place on, in the rooms of what was read before.
@@ -52,60 +52,63 @@ pub struct Reading {
 }
 
 /// Reads an IBAN that begins at the token `first`; the index after it.
-fn find_at(scene: &mut Scene<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
-    let far = if scene.tokens.has_seed(first, seed::PAIR) { NEAR } else { FAR };
-    if !scene.tokens.any_in(first + 1..first + far, seed::NUMBER) {
+fn find_at(cx: &mut ScanContext<'_>, first: usize, reading: &mut Reading) -> Option<usize> {
+    let far = if cx.tokens.has_seed(first, seed::PAIR) { NEAR } else { FAR };
+    if !cx.tokens.any_in(first + 1..first + far, seed::NUMBER) {
         return None;
     }
-    let (country, after) = country(scene, first)?;
+    let (country, after) = country(cx, first)?;
     let length = iban_length(country)?;
-    let digits = after + usize::from(matches!(scene.free(after).class, Class::Sign(b'-' | b'.' | b',')));
-    if !scene.tokens.has_seed(digits, seed::NUMBER) {
+    let digits = after + usize::from(matches!(cx.free(after).class, Class::Sign(b'-' | b'.' | b',')));
+    if !cx.tokens.has_seed(digits, seed::NUMBER) {
         return None;
     }
-    reading.read(scene, after, country);
+    reading.read(cx, after, country, length);
     if !matches!(reading.symbols.get(2..4), Some([b'0'..=b'9', b'0'..=b'9'])) {
         return None;
     }
     let whole = reading.ends.iter().find(|(symbols, _)| *symbols == length);
-    let context = scene.context(first);
+    let context = cx.context(first);
     let said = context.is_some_and(|context| context.hint == Hint::Of(Entity::Iban));
-    let doubtful = is_common_word(scene, first);
+    let doubtful = is_common_word(cx, first);
     if let Some(&(symbols, last)) = whole {
         let valid = checks::iban_mod97(reading.symbols.get(..symbols)?);
-        if valid || !doubtful && (said || scene.lenient || symbols >= 20) {
-            scene.take(Entity::Iban, first, last, if valid { 1.0 } else { 0.7 }, "iban");
+        if valid || !doubtful && (said || cx.lenient || symbols >= 20) {
+            cx.take(Entity::Iban, first, last, if valid { 1.0 } else { 0.7 }, "iban");
             return Some(last + 1);
         }
     }
     let &(symbols, last) = reading.ends.last()?;
     let digits = reading.symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
-    if symbols >= SHORTEST && digits >= 8 && !doubtful && (said || scene.lenient) {
-        scene.take(Entity::Iban, first, last, 0.5, "iban misheard");
+    if symbols >= SHORTEST && digits >= 8 && !doubtful && (said || cx.lenient) {
+        cx.take(Entity::Iban, first, last, 0.5, "iban misheard");
         return Some(last + 1);
     }
     None
 }
 
 /// Two letters, together or apart; the index after them.
-fn country(scene: &Scene<'_>, first: usize) -> Option<([u8; 2], usize)> {
-    let token = scene.free(first);
-    if token.class != Class::Word || scene.tokens.glued(first) && is_solid(scene.free_before(first)) {
+fn country(cx: &ScanContext<'_>, first: usize) -> Option<([u8; 2], usize)> {
+    let token = cx.free(first);
+    if token.class != Class::Word || cx.tokens.glued(first) && is_solid(cx.free_before(first)) {
         return None;
     }
-    let letters = scene.tokens.str(token).as_bytes();
-    match *letters {
-        [a, b] => Some(([a, b], first + 1)),
-        [a] => {
-            let next = explanation_end(scene, first, first + 1);
-            let sign = matches!(scene.free(next).class, Class::Sign(b'-' | b'.' | b','));
-            let next = next + usize::from(sign);
-            let letter = scene.free(next);
-            let &[b] = scene.tokens.str(letter).as_bytes() else { return None };
-            (letter.class == Class::Word).then(|| ([a, b], explanation_end(scene, next, next + 1)))
-        }
-        _ => None,
+    if let [a, b] = *cx.tokens.str(token).as_bytes() {
+        return Some(([a, b], first + 1));
     }
+    let sign = matches!(cx.free(first + 1).class, Class::Sign(b'-' | b'.' | b','));
+    let next = first + 1 + usize::from(sign);
+    let next = if cx.free(next).is_letter() || !token.is_explained() {
+        next
+    } else {
+        hesitation::next_symbol(cx, first, next, 1).unwrap_or(next)
+    };
+    let second = cx.free(next);
+    if !token.is_letter() || !second.is_letter() {
+        return None;
+    }
+    let country = [cx.tokens.letter(token), cx.tokens.letter(second)];
+    country.iter().all(u8::is_ascii_alphabetic).then_some((country, next + 1))
 }
 
 fn is_solid(token: Token) -> bool {
@@ -113,22 +116,28 @@ fn is_solid(token: Token) -> bool {
 }
 
 impl Reading {
-    fn read(&mut self, scene: &Scene<'_>, after: usize, country: [u8; 2]) {
+    fn read(&mut self, cx: &ScanContext<'_>, after: usize, country: [u8; 2], length: usize) {
         self.symbols.clear();
         self.symbols.extend(country);
         self.ends.clear();
         let mut at = after;
         let mut last = after - 1;
         while self.symbols.len() < LONGEST {
-            let token = scene.free(at);
-            if token.new_line {
+            let token = cx.free(at);
+            let next_line = token.new_line && (self.symbols.len() >= length || cx.is_cue(at));
+            if next_line || cx.tokens.breaks(at) {
                 break;
             }
             if matches!(token.class, Class::Sign(b'-' | b'.' | b',')) && at == last + 1 {
                 at += 1;
                 continue;
             }
-            let Some(next) = self.piece(scene, at) else { break };
+            let next = self.piece(cx, at).or_else(|| {
+                let short = self.symbols.len() < length;
+                let at = short.then(|| hesitation::next_symbol(cx, after - 1, at, self.symbols.len()))??;
+                self.piece(cx, at)
+            });
+            let Some(next) = next else { break };
             last = next - 1;
             self.ends.push((self.symbols.len(), last));
             at = next;
@@ -136,23 +145,27 @@ impl Reading {
     }
 
     /// Reads one piece: figures, a number word, or letters of a bank's code.
-    fn piece(&mut self, scene: &Scene<'_>, at: usize) -> Option<usize> {
-        let token = scene.free(at);
-        let glued = scene.tokens.glued(at);
+    fn piece(&mut self, cx: &ScanContext<'_>, at: usize) -> Option<usize> {
+        let token = cx.free(at);
+        let glued = cx.tokens.glued(at);
         match token.class {
             Class::Digits => {
-                let text = scene.tokens.str(token);
+                let text = cx.tokens.str(token);
                 self.symbols.extend(text.bytes().filter(u8::is_ascii_digit).take(LONGEST + 1));
                 Some(at + 1)
             }
             Class::Word if token.meaning.sense.is_number() && !(token.is_letter() && glued) => {
-                let after = group_into(&scene.tokens, at, &mut self.run)?;
+                let after = group_into(&cx.tokens, at, &mut self.run)?;
                 self.symbols.extend(self.run.digits.iter().map(|digit| b'0' + digit));
                 Some(after)
             }
             Class::Word if token.meaning.sense != Sense::None && !glued && !token.is_letter() => None,
+            Class::Word if token.is_explained() => {
+                self.symbols.push(token.meaning.letter);
+                Some(at + 1)
+            }
             Class::Word => {
-                let letters = scene.tokens.str(token);
+                let letters = cx.tokens.str(token);
                 let capitals = letters.bytes().all(|byte| byte.is_ascii_uppercase());
                 if !letters.is_ascii()
                     || token.len() > 16
@@ -161,14 +174,14 @@ impl Reading {
                     return None;
                 }
                 self.symbols.extend(letters.bytes());
-                Some(explanation_end(scene, at, at + 1))
+                Some(at + 1)
             }
             _ => None,
         }
     }
 }
 
-/// Whether a country has IBANs.
+/// Returns true if a country has IBANs.
 pub fn is_country(country: [u8; 2]) -> bool {
     iban_length(country).is_some()
 }

@@ -49,7 +49,7 @@ macro_rules! entities {
                 match self { $(Self::$variant => Nature::$nature,)+ }
             }
 
-            /// Whether it is looked for unless the options say otherwise.
+            /// Returns true if it is looked for unless the options say otherwise.
             pub const fn is_default(self) -> bool {
                 match self { $(Self::$variant => matches!(Set::$set, Set::Default),)+ }
             }
@@ -57,7 +57,7 @@ macro_rules! entities {
     };
 }
 
-/// Whether a kind is looked for unless the options say otherwise.
+/// True if a kind is looked for unless the options say otherwise.
 enum Set {
     Default,
     Asked,
@@ -102,7 +102,7 @@ entities! {
     Vin = "VIN", Number, Default;
     /// A full date.
     Date = "DATE", Number, Default;
-    /// A date that is said to be somebody's birth.
+    /// A date that is said to be a person's birth.
     DateOfBirth = "DATE_OF_BIRTH", Number, Default;
     /// A time of day.
     Time = "TIME", Number, Asked;
@@ -197,7 +197,7 @@ entities! {
 }
 
 impl Entity {
-    /// Whether a value of this kind is made of digits; `style = "num"` writes `<NUMBER>` for these.
+    /// Returns true if a value of this kind is made of digits; `style = "num"` writes `<NUMBER>` for these.
     #[inline]
     pub const fn is_numeric(self) -> bool {
         matches!(self.nature(), Nature::Number)
@@ -212,7 +212,7 @@ impl Entity {
         })
     }
 
-    /// Whether numbers close to it may be parts of it: it is a row of digits, no date, no address.
+    /// Returns true if numbers close to it may be parts of it: it is a row of digits, no date, no address.
     #[inline]
     pub const fn is_row_of_digits(self) -> bool {
         self.is_numeric()
@@ -281,7 +281,7 @@ impl Entities {
         Entity::ALL.iter().copied().filter(|entity| entity.is_default()).collect()
     }
 
-    /// Whether `entity` is in the set.
+    /// Returns true if `entity` is in the set.
     #[inline]
     pub const fn contains(self, entity: Entity) -> bool {
         self.0 & entity.bit() != 0

@@ -36,7 +36,7 @@ pub enum Sense {
 }
 
 impl Sense {
-    /// Whether the word is a number wherever it stands.
+    /// Returns true if the word is a number wherever it stands.
     #[inline]
     pub const fn is_number(self) -> bool {
         matches!(self, Self::Digit(_) | Self::Teen(_) | Self::Ten(_) | Self::Repeat(_))
@@ -140,6 +140,15 @@ impl Flags {
     /// A vehicle, or what speaks of its plate.
     pub const VEHICLE: Self = Self(1 << 45);
 
+    /// A letter with all that explains it, as one token.
+    pub const EXPLAINED: Self = Self(1 << 50);
+    /// A word by which letters are spelled, beside those of aviation: a name, a town, an animal.
+    pub const CODE_WORD: Self = Self(1 << 51);
+    /// The second of two words for a sign: "under score".
+    pub const JOINED: Self = Self(1 << 53);
+    /// Links a letter to the word that explains it: "for", "as", "wie".
+    pub const EXPLAINS: Self = Self(1 << 52);
+
     /// Letters of a word or a name follow: "spelled".
     pub const SPELLS: Self = Self(1 << 44);
 
@@ -148,7 +157,15 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
-    /// Whether any flag of `other` is set.
+    /// What says only how a word may be spelled, and nothing of what it means.
+    pub const SPELLED: Self = Self::CODE_WORD.or(Self::EXPLAINS).or(Self::JOINED);
+
+    /// These flags without those.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Returns true if any flag of `other` is set.
     #[inline]
     pub const fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -183,10 +200,10 @@ impl Meaning {
     /// Of a word that is in no list.
     pub const NONE: Self = Self { sense: Sense::None, flags: Flags::NONE, cue: 0, names: 0, letter: 0 };
 
-    /// Whether the word is in any list.
+    /// Returns true if the word is in any list but those by which letters are spelled: names and towns are left to their own lists.
     #[inline]
     pub fn is_some(self) -> bool {
-        self != Self::NONE
+        Self { flags: self.flags.without(Flags::SPELLED), ..self } != Self::NONE
     }
 }
 
@@ -268,8 +285,8 @@ impl Table {
         for &(word, sense) in words::NUMBERS {
             table.edit(word, |meaning| meaning.sense = sense);
         }
-        for (place, word) in words::LETTERS.split_whitespace().enumerate() {
-            let letter = b'A' + u8::try_from(place).unwrap_or(0);
+        for word in words::LETTERS.split_whitespace() {
+            let letter = word.bytes().next().map_or(0, |first| first.to_ascii_uppercase());
             table.edit(word, |meaning| meaning.letter = letter);
         }
         for (number, word) in (1..).zip(super::person_cue::cue_ends()) {
@@ -327,12 +344,15 @@ impl Table {
 }
 
 /// The bits of [`seed`] that follow from what a word means.
-fn seeds(meaning: Meaning) -> u32 {
+pub fn seeds(meaning: Meaning) -> u32 {
     let Meaning { sense, flags, .. } = meaning;
     let bits = [
+        (!meaning.is_some(), seed::UNLISTED),
         (sense.is_number(), seed::NUMBER),
         (matches!(sense, Sense::Month(_)), seed::MONTH),
         (meaning.letter > 0, seed::LETTER),
+        (flags.any(Flags::CODE_WORD), seed::CODE_WORD),
+        (flags.any(Flags::JOINED), seed::JOINED),
         (meaning.cue > 0, seed::CUE),
         (flags.any(Flags::AT), seed::AT),
         (flags.any(Flags::DOT), seed::DOT),
@@ -360,7 +380,8 @@ mod tests {
         assert!(to.flags.any(Flags::STOP) && to.flags.any(Flags::WEAK_TLD) && !to.flags.any(Flags::TLD));
         assert_eq!(meaning("march").sense, Sense::Month(3));
         assert!(meaning("phone").cue > 0);
-        assert_eq!(meaning("zebra"), Meaning::NONE);
+        assert_eq!(meaning("plinth"), Meaning::NONE);
+        assert!(meaning("zebra").flags.any(Flags::CODE_WORD) && !meaning("zebra").is_some());
         assert!(meaning("Sozialversicherungsnummer").cue > 0);
         assert_eq!(meaning(&"a".repeat(41)), Meaning::NONE);
     }
@@ -370,7 +391,7 @@ mod tests {
         for (list, _) in words::ROLES {
             for word in list.split_whitespace() {
                 assert!(word.len() <= LONGEST && *word == word.to_lowercase(), "{word}");
-                assert!(meaning(word).is_some(), "{word}");
+                assert!(meaning(word) != Meaning::NONE, "{word}");
             }
         }
         assert!(TABLE.words.len() * 2 < SLOTS, "{} words", TABLE.words.len());

@@ -18,7 +18,7 @@ use headwater_contract::{OptionType, Result, Shape, StageError, toml};
 use tokenizers::Tokenizer;
 
 use super::kind::Entity;
-use super::scene::Finding;
+use super::scan_context::Finding;
 use folder::Described;
 use plan::Plan;
 use spans::Window;
@@ -90,7 +90,7 @@ const TOGETHER: usize = 8;
 const OVERLAP: usize = 32;
 
 /// A text as the tagger sees it.
-struct Seen {
+struct EncodedText {
     ids: Vec<i64>,
     pieces: Vec<spans::Piece>,
 }
@@ -142,7 +142,7 @@ impl Tagger {
         Ok(found.map(|((text, seen), rows)| spans::of(text, &seen.pieces, rows, &self.tags, least)).collect())
     }
 
-    fn see(&self, text: &str) -> Result<Seen> {
+    fn see(&self, text: &str) -> Result<EncodedText> {
         // The error of the tokenizer may quote the text.
         let encoded = self.tokenizer.encode(text, false);
         let encoded = encoded.map_err(|_| StageError::new("the tokenizer of `ner` cannot read a text"))?;
@@ -152,14 +152,14 @@ impl Tagger {
             end: *end,
             word: *word,
         });
-        Ok(Seen {
+        Ok(EncodedText {
             ids: encoded.get_ids().iter().map(|id| i64::from(*id)).collect(),
             pieces: pieces.collect(),
         })
     }
 
     /// The ids of a window, with those around it.
-    fn ids_of(&self, seen: &[Seen], text: usize, window: &Window) -> Vec<i64> {
+    fn ids_of(&self, seen: &[EncodedText], text: usize, window: &Window) -> Vec<i64> {
         let ids = seen.get(text).and_then(|seen| seen.ids.get(window.start..window.end)).unwrap_or_default();
         let (before, after) = self.around;
         std::iter::once(before).chain(ids.iter().copied()).chain([after]).collect()

@@ -4,8 +4,8 @@
 use std::net::Ipv6Addr;
 
 use super::kind::Entity;
-use super::number::{Group, Run};
-use super::scene::Scene;
+use super::number::{Form, Group, Run};
+use super::scan_context::ScanContext;
 use super::token::{Class, Tokens, seed};
 
 /// How many groups from `at` on are an IPv4 address; 0 if they are none.
@@ -36,7 +36,7 @@ fn is_spoken_dot(group: &Group) -> bool {
 fn is_inside_octet(run: &Run, at: usize, index: usize) -> bool {
     let Some(group) = run.groups.get(index) else { return false };
     let spoken_dots = run.groups.get(at..).unwrap_or(&[]).iter().skip(1).take(10).any(is_spoken_dot);
-    spoken_dots && index - at < 12 && group.gap.is_space()
+    spoken_dots && index - at < 12 && (group.gap.is_space() || group.gap.and)
 }
 
 fn octet_values(run: &Run, range: std::ops::Range<usize>) -> bool {
@@ -45,8 +45,17 @@ fn octet_values(run: &Run, range: std::ops::Range<usize>) -> bool {
     let mut digits = 0;
     for index in range {
         let Some(group) = run.groups.get(index) else { return false };
-        if index > start && !group.gap.is_space() {
+        if index > start && !(group.gap.is_space() || group.gap.and) {
             (value, digits) = (0, 0);
+        }
+        // "One hundred and four": what follows the hundreds is added to them.
+        let added = run.groups.get(index.wrapping_sub(1)).is_some_and(|before| before.form == Form::Scale);
+        if added && digits == 3 && group.form == Form::Spoken && index > start {
+            value += run.value(group).unwrap_or(256);
+            if value > 255 {
+                return false;
+            }
+            continue;
         }
         for digit in run.digits_of(group) {
             value = value.saturating_mul(10).saturating_add(u32::from(*digit));
@@ -63,13 +72,13 @@ fn octet_values(run: &Run, range: std::ops::Range<usize>) -> bool {
 const LONGEST: usize = 45;
 
 /// The last token of six pairs of hexadecimal digits with colons or hyphens between ("00:1A:2b:3c:4d:5e"), or three of four with dots.
-fn mac_end(scene: &Scene<'_>, first: usize) -> Option<usize> {
+fn mac_end(cx: &ScanContext<'_>, first: usize) -> Option<usize> {
     const LENGTHS: [(usize, usize); 2] = [(3, 17), (5, 14)];
-    let token = scene.tokens.at(first);
-    if !token.is_solid() || scene.tokens.glued(first) || token.len() > 4 || scene.is_taken(first) {
+    let token = cx.tokens.at(first);
+    if !token.is_solid() || cx.tokens.glued(first) || token.len() > 4 || cx.is_taken(first) {
         return None;
     }
-    let bytes = scene.tokens.text.as_bytes();
+    let bytes = cx.tokens.text.as_bytes();
     let (step, length) = LENGTHS.into_iter().find(|(step, _)| {
         let sign = bytes.get(token.start + step - 1);
         if *step == 3 { matches!(sign, Some(b':' | b'-')) } else { sign == Some(&b'.') }
@@ -81,35 +90,35 @@ fn mac_end(scene: &Scene<'_>, first: usize) -> Option<usize> {
         .enumerate()
         .all(|(place, byte)| if place % step == step - 1 { byte == sign } else { byte.is_ascii_hexdigit() });
     let end = token.start + length;
-    let last = (first..first + 18).find(|at| scene.tokens.at(*at).end == end)?;
-    let more = scene.tokens.glued(last + 1)
-        && (scene.tokens.at(last + 1).is_solid() || scene.tokens.is_inner(last + 1));
-    (fits && !more && !(first..=last).any(|at| scene.is_taken(at))).then_some(last)
+    let last = (first..first + 18).find(|at| cx.tokens.at(*at).end == end)?;
+    let more =
+        cx.tokens.glued(last + 1) && (cx.tokens.at(last + 1).is_solid() || cx.tokens.is_inner(last + 1));
+    (fits && !more && !(first..=last).any(|at| cx.is_taken(at))).then_some(last)
 }
 
 /// Finds IPv6 and hardware addresses.
-pub fn find(scene: &mut Scene<'_>) {
+pub fn find(cx: &mut ScanContext<'_>) {
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::COLON | seed::ROW | seed::MIXED) {
+    while let Some(at) = cx.tokens.seed(index, seed::COLON | seed::ROW | seed::MIXED) {
         index = at + 1;
-        if let Some(last) = mac_end(scene, at) {
-            scene.take(Entity::Mac, at, last, 0.95, "mac");
+        if let Some(last) = mac_end(cx, at) {
+            cx.take(Entity::Mac, at, last, 0.95, "mac");
             index = last + 1;
         }
     }
-    if scene.tokens.any(seed::COLON_SIGN) {
-        find_ipv6(scene);
+    if cx.tokens.any(seed::COLON_SIGN) {
+        find_ipv6(cx);
     }
 }
 
-fn find_ipv6(scene: &mut Scene<'_>) {
+fn find_ipv6(cx: &mut ScanContext<'_>) {
     let mut index = 0;
-    while let Some(row) = scene.tokens.seed(index, seed::COLON) {
+    while let Some(row) = cx.tokens.seed(index, seed::COLON) {
         index = row;
-        while index == row || index < scene.tokens.len() && scene.tokens.glued(index) {
-            let end = cluster_end(&scene.tokens, index);
+        while index == row || index < cx.tokens.len() && cx.tokens.glued(index) {
+            let end = cluster_end(&cx.tokens, index);
             if end > index + 2 {
-                take_ipv6(scene, index, end);
+                take_ipv6(cx, index, end);
             }
             index = end.max(index + 1);
         }
@@ -137,20 +146,17 @@ fn beside_a_tag(tokens: &Tokens<'_>, first: usize, last: usize) -> bool {
         || last + 1 < tokens.len() && tokens.glued(last + 1) && is_tag(last + 1)
 }
 
-fn take_ipv6(scene: &mut Scene<'_>, first: usize, end: usize) {
+fn take_ipv6(cx: &mut ScanContext<'_>, first: usize, end: usize) {
     let mut last = end - 1;
-    let single = |at: usize| !matches!(scene.tokens.at(at).class, Class::Sign(b':'));
-    while last > first
-        && (scene.tokens.at(last).is(b'.') || scene.tokens.at(last).is(b':') && single(last - 1))
-    {
+    let single = |at: usize| !matches!(cx.tokens.at(at).class, Class::Sign(b':'));
+    while last > first && (cx.tokens.at(last).is(b'.') || cx.tokens.at(last).is(b':') && single(last - 1)) {
         last -= 1;
     }
-    let span = scene.tokens.at(first).start..scene.tokens.at(last).end;
+    let span = cx.tokens.at(first).start..cx.tokens.at(last).end;
     let is_address = span.len() <= LONGEST
         && span.len() > 2
-        && scene.tokens.text.get(span).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok());
-    if is_address && !beside_a_tag(&scene.tokens, first, last) && !(first..=last).any(|at| scene.is_taken(at))
-    {
-        scene.take(Entity::Ip, first, last, 0.95, "ipv6");
+        && cx.tokens.text.get(span).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok());
+    if is_address && !beside_a_tag(&cx.tokens, first, last) && !(first..=last).any(|at| cx.is_taken(at)) {
+        cx.take(Entity::Ip, first, last, 0.95, "ipv6");
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! In: the text of a finding. Out: symbols for numbers, an address for addresses, words in small letters for the rest.
 
+use super::disguise::Plain;
 use super::kind::{Entity, Nature};
 use super::lexicon::Flags;
 use super::number::group_at;
-use super::token::{Class, Tokens, digit_value};
+use super::token::{Class, Token, Tokens, digit_value};
 
 /// The normal form of a value of a kind.
 pub fn normal(kind: Entity, value: &str) -> String {
-    let tokens = Tokens::new(value);
+    let plain = Plain::of(value);
+    let tokens = Tokens::new(plain.as_ref().map_or(value, |plain| plain.text.as_str()));
     match (kind, kind.nature()) {
         (Entity::Email | Entity::Url | Entity::Username, _) => address(&tokens),
         (_, Nature::Number) => symbols(&tokens),
@@ -71,13 +73,21 @@ fn address(tokens: &Tokens<'_>) -> String {
             }
             _ => {
                 if !token.is(b',') {
-                    out.push_str(&tokens.str(token).to_lowercase());
+                    out.push_str(&said(tokens, token).to_lowercase());
                 }
                 at + 1
             }
         };
     }
     out
+}
+
+/// A letter that is explained stands for itself.
+fn said(tokens: &Tokens<'_>, token: Token) -> String {
+    if token.is_explained() {
+        return char::from(token.meaning.letter).to_string();
+    }
+    tokens.str(token).to_owned()
 }
 
 fn words(tokens: &Tokens<'_>) -> String {

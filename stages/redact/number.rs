@@ -28,19 +28,19 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Whether it is this sign alone, without white space.
+    /// Returns true if it is this sign alone, without white space.
     #[inline]
     pub fn is(self, sign: u8) -> bool {
         self.sign == Some(sign) && !self.spaced && !self.mixed
     }
 
-    /// Whether it is white space alone.
+    /// Returns true if it is white space alone.
     #[inline]
     pub fn is_space(self) -> bool {
         self.spaced && self.sign.is_none() && !self.mixed && !self.and && !self.dot_word && !self.extension
     }
 
-    /// Whether a comma is in it, and white space after.
+    /// Returns true if a comma is in it, and white space after.
     #[inline]
     pub fn is_list_comma(self) -> bool {
         self.sign == Some(b',') && self.spaced
@@ -264,7 +264,7 @@ impl Reader<'_, '_, '_> {
         (next, self.tokens.at(next))
     }
 
-    /// Whether a word that sounds like a digit has a real number before it and after it, with at most one more such word.
+    /// Returns true if a word that sounds like a digit has a real number before it and after it, with at most one more such word.
     fn stands_between(&self, index: usize) -> bool {
         if self.run.groups.is_empty() {
             return false;
@@ -291,7 +291,7 @@ impl Reader<'_, '_, '_> {
             let token = self.tokens.at(at);
             gap.spaced |= token.spaced;
             gap.new_line |= token.new_line;
-            if gap.new_line && !self.grammar.lenient {
+            if token.new_line && !self.grammar.lenient && self.tokens.breaks(at) {
                 return None;
             }
             match token.class {

@@ -45,7 +45,7 @@ choice! {
 }
 
 impl Operator {
-    /// Whether it needs a key.
+    /// Returns true if it needs a key.
     pub const fn needs_key(self) -> bool {
         matches!(self, Self::Pseudonym | Self::Hash | Self::Digits | Self::Encrypt)
     }
@@ -115,7 +115,7 @@ impl Operators {
         Self { default, by_kind, scope, keys }
     }
 
-    /// Whether every value becomes the tag of its kind.
+    /// Returns true if every value becomes the tag of its kind.
     pub fn are_tags(&self) -> bool {
         self.default == Operator::Tag && self.by_kind.iter().all(|(_, operator)| *operator == Operator::Tag)
     }

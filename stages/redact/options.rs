@@ -158,17 +158,17 @@ impl OptionType for ByKind {
     fn read(value: &toml::Value) -> Result<Self, String> {
         let expected = || format!("expected {}", Self::shape().expected());
         let mut by_kind = Vec::new();
-        let mut wrongs = Vec::new();
+        let mut errors = Vec::new();
         for (name, operator) in value.as_table().ok_or_else(expected)? {
             match (name.parse::<Entity>(), Operator::read(operator)) {
                 (Ok(kind), Ok(operator)) => by_kind.push((kind, operator)),
                 (Err(_), _) => {
-                    wrongs.push(format!("a kind in place of `{name}` (see `headwater redact kinds`)"));
+                    errors.push(format!("a kind in place of `{name}` (see `headwater redact kinds`)"));
                 }
-                (_, Err(_)) => wrongs.push(format!("for {name} {}", Operator::shape().expected())),
+                (_, Err(_)) => errors.push(format!("for {name} {}", Operator::shape().expected())),
             }
         }
-        if wrongs.is_empty() { Ok(Self(by_kind)) } else { Err(format!("expected {}", wrongs.join("; "))) }
+        if errors.is_empty() { Ok(Self(by_kind)) } else { Err(format!("expected {}", errors.join("; "))) }
     }
     fn show(&self) -> String {
         let entries = self.0.iter().map(|(kind, operator)| format!("{kind} = {:?}", operator.word()));
@@ -211,7 +211,7 @@ mod tests {
             ByKind::read(&value("v = { CARD = 'mask' }")).unwrap().0,
             [(Entity::Card, Operator::Mask)]
         );
-        let told = ByKind::read(&value("v = { CARDS = 'mask', PIN = 'burn' }")).unwrap_err();
-        assert!(told.contains("`CARDS`") && told.contains("for PIN"), "{told}");
+        let actual = ByKind::read(&value("v = { CARDS = 'mask', PIN = 'burn' }")).unwrap_err();
+        assert!(actual.contains("`CARDS`") && actual.contains("for PIN"), "{actual}");
     }
 }

@@ -1,10 +1,10 @@
 //! Names of organisations: by the ending that law or custom gives them ("Inc", "Bank"), or by a cue ("works for").
 //!
-//! In: a scene. Out: findings. Without capitals nothing is found: a recogniser's small letters do not tell where a name begins.
+//! In: a cx. Out: findings. Without capitals nothing is found: a recogniser's small letters do not tell where a name begins.
 
 use super::kind::Entity;
 use super::lexicon::{Flags, Sense};
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, Token, seed};
 
 /// The most words of a name before its ending.
@@ -47,80 +47,77 @@ pub fn cue_ends() -> impl Iterator<Item = &'static str> {
 }
 
 /// Finds the names.
-pub fn find(scene: &mut Scene<'_>) {
+pub fn find(cx: &mut ScanContext<'_>) {
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::CAPITAL) {
+    while let Some(at) = cx.tokens.seed(index, seed::CAPITAL) {
         index = at + 1;
-        if scene.is_taken(at) {
+        if cx.is_taken(at) {
             continue;
         }
-        let token = scene.tokens.at(at);
-        let ending = scene.tokens.has_seed(at, seed::FIRM) && token.meaning.sense == Sense::None;
-        if ending && let Some(first) = name_start(scene, at, token.has(Flags::FIRM)) {
-            let last = ending_end(scene, at);
-            scene.take(Entity::Organization, first, last, 0.8, "organisation");
+        let token = cx.tokens.at(at);
+        let ending = cx.tokens.has_seed(at, seed::FIRM) && token.meaning.sense == Sense::None;
+        if ending && let Some(first) = name_start(cx, at, token.has(Flags::FIRM)) {
+            let last = ending_end(cx, at);
+            cx.take(Entity::Organization, first, last, 0.8, "organisation");
             index = last + 1;
-        } else if token.len() > 1 && !token.has(Flags::STOP | Flags::WEEKDAY) && is_after_cue(scene, at) {
-            let last = name_end(scene, at);
-            scene.take(Entity::Organization, at, last, 0.6, "organisation cue");
+        } else if token.len() > 1 && !token.has(Flags::STOP | Flags::WEEKDAY) && is_after_cue(cx, at) {
+            let last = name_end(cx, at);
+            cx.take(Entity::Organization, at, last, 0.6, "organisation cue");
             index = last + 1;
         }
     }
 }
 
-fn is_name_word(scene: &Scene<'_>, token: Token) -> bool {
-    token.class == Class::Word && token.len() > 1 && scene.tokens.is_capital(token)
+fn is_name_word(cx: &ScanContext<'_>, token: Token) -> bool {
+    token.class == Class::Word && token.len() > 1 && cx.tokens.is_capital(token)
 }
 
 /// The first of the words with capitals before an ending. After "bank" or "group" alone more is asked: a word that is no common one.
-fn name_start(scene: &Scene<'_>, ending: usize, firm: bool) -> Option<usize> {
+fn name_start(cx: &ScanContext<'_>, ending: usize, firm: bool) -> Option<usize> {
     let mut first = ending;
     let mut words = 0;
     let mut telling = firm;
     while words < LONGEST {
         let Some(at) = first.checked_sub(1) else { break };
-        let token = scene.free(at);
-        if scene.tokens.at(first).new_line {
+        let token = cx.free(at);
+        if cx.tokens.at(first).new_line {
             break;
         }
         let joint =
             token.is(b'&') || token.is(b',') || token.is(b'-') || token.has(Flags::AND) || token.is(b'.');
-        if joint && at > 0 && is_name_word(scene, scene.free(at - 1)) && words > 0 {
+        if joint && at > 0 && is_name_word(cx, cx.free(at - 1)) && words > 0 {
             first = at;
             continue;
         }
-        if !is_name_word(scene, token) || token.has(Flags::STOP) && words > 0 || token.has(Flags::WEEKDAY) {
+        if !is_name_word(cx, token) || token.has(Flags::STOP) && words > 0 || token.has(Flags::WEEKDAY) {
             break;
         }
-        telling |= !scene.known(at).is_common();
+        telling |= !cx.known(at).is_common();
         first = at;
         words += 1;
     }
-    while first < ending && !is_name_word(scene, scene.tokens.at(first)) {
+    while first < ending && !is_name_word(cx, cx.tokens.at(first)) {
         first += 1;
     }
-    let begins = scene.tokens.at(first).has(Flags::STOP);
+    let begins = cx.tokens.at(first).has(Flags::STOP);
     let first = if begins && first + 1 < ending { first + 1 } else { first };
-    (first < ending && telling && !scene.tokens.at(first).has(Flags::STOP)).then_some(first)
+    (first < ending && telling && !cx.tokens.at(first).has(Flags::STOP)).then_some(first)
 }
 
 /// The last token of an ending: "Co. Ltd.", "Bank of America".
-fn ending_end(scene: &Scene<'_>, ending: usize) -> usize {
+fn ending_end(cx: &ScanContext<'_>, ending: usize) -> usize {
     let mut last = ending;
-    let dot = |at: usize| {
-        scene.free(at).is(b'.') && scene.tokens.glued(at) && scene.free(at + 1).class != Class::Edge
-    };
+    let dot = |at: usize| cx.free(at).is(b'.') && cx.tokens.glued(at) && cx.free(at + 1).class != Class::Edge;
     for _ in 0..3 {
         let next = last + 1 + usize::from(dot(last + 1));
-        let token = scene.free(next);
-        let of =
-            scene.tokens.str(token) == "of" && is_name_word(scene, scene.free(next + 1)) && next == last + 1;
+        let token = cx.free(next);
+        let of = cx.tokens.str(token) == "of" && is_name_word(cx, cx.free(next + 1)) && next == last + 1;
         if token.new_line {
             break;
         }
         if of {
             last = next + 1;
-        } else if is_name_word(scene, token) && token.has(Flags::FIRM | Flags::BODY) {
+        } else if is_name_word(cx, token) && token.has(Flags::FIRM | Flags::BODY) {
             last = next;
         } else {
             break;
@@ -129,14 +126,14 @@ fn ending_end(scene: &Scene<'_>, ending: usize) -> usize {
     last
 }
 
-fn name_end(scene: &Scene<'_>, first: usize) -> usize {
+fn name_end(cx: &ScanContext<'_>, first: usize) -> usize {
     let mut last = first;
     while last - first < LONGEST {
-        let next = scene.free(last + 1);
-        let joint = next.is(b'&') && is_name_word(scene, scene.free(last + 2));
+        let next = cx.free(last + 1);
+        let joint = next.is(b'&') && is_name_word(cx, cx.free(last + 2));
         if joint {
             last += 2;
-        } else if is_name_word(scene, next) && !next.new_line {
+        } else if is_name_word(cx, next) && !next.new_line {
             last += 1;
         } else {
             break;
@@ -145,23 +142,23 @@ fn name_end(scene: &Scene<'_>, first: usize) -> usize {
     last
 }
 
-fn is_after_cue(scene: &Scene<'_>, index: usize) -> bool {
-    if !scene.tokens.has_seed(index.wrapping_sub(1), seed::FIRM_CUE | seed::COLON_SIGN) {
+fn is_after_cue(cx: &ScanContext<'_>, index: usize) -> bool {
+    if !cx.tokens.has_seed(index.wrapping_sub(1), seed::FIRM_CUE | seed::COLON_SIGN) {
         return false;
     }
-    let colon = scene.free_before(index).is(b':');
+    let colon = cx.free_before(index).is(b':');
     let end = index - usize::from(colon);
-    let last = scene.free_before(end);
-    if !last.has(Flags::FIRM_CUE) || scene.tokens.is_capital(last) {
+    let last = cx.free_before(end);
+    if !last.has(Flags::FIRM_CUE) || cx.tokens.is_capital(last) {
         return false;
     }
-    let last = scene.tokens.str(last);
+    let last = cx.tokens.str(last);
     CUES.iter().any(|cue| {
         let mut at = end;
         cue.ends_with(last)
             && (cue.contains(' ') || colon)
             && cue.rsplit(' ').all(|word| {
-                let fits = scene.tokens.str(scene.free_before(at)).eq_ignore_ascii_case(word);
+                let fits = cx.tokens.str(cx.free_before(at)).eq_ignore_ascii_case(word);
                 at = at.saturating_sub(1);
                 fits
             })

@@ -1,18 +1,19 @@
 //! Names of people: after cues ("my name is", "Dr", "hi"), before them ("speaking"), and by the gazetteer.
 //!
-//! In: a scene. Out: findings. Words begin with a capital in what people write, and often not in what a recogniser writes; so a name in
+//! In: a cx. Out: findings. Words begin with a capital in what people write, and often not in what a recogniser writes; so a name in
 //! small letters needs a cue or two words of the gazetteer. A name found once is found again in the same text.
 
-use super::gazetteer::Known;
+use super::gazetteer::NameClasses;
 use super::kind::Entity;
 use super::lexicon::Flags;
 use super::person_again::{Names, find_again, remember};
 use super::person_cue::{Cue, matching};
+use super::person_full;
 use super::person_new::{self, label_before, with_given};
 use super::person_not::{is_plain_noun, is_thing, is_thing_word};
-use super::person_run::{is_function_word, is_month, is_number_word, run_end};
+use super::person_run::{CueStrength, is_function_word, is_given, is_month, is_number_word, run_end};
 use super::person_spelled;
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, Token, seed};
 
 /// How sure each way to find a name is.
@@ -25,114 +26,131 @@ mod score {
 }
 
 /// Finds the names. A name found again hides what stands before the next word, which may have spoken against it: so again.
-pub fn find(scene: &mut Scene<'_>) {
+pub fn find(cx: &mut ScanContext<'_>) {
     const ROUNDS: usize = 4;
-    if scene.tokens.any(seed::SPELLS) {
-        person_spelled::find(scene);
+    if cx.tokens.any(seed::SPELLS) {
+        person_spelled::find(cx);
     }
+    seed_verbs(cx);
     let mut names = Names::default();
     for _ in 0..ROUNDS {
-        find_once(scene, &mut names);
-        if names.is_empty() || !find_again(scene, &names) {
+        find_once(cx, &mut names);
+        if names.is_empty() || !find_again(cx, &names) {
             break;
         }
     }
 }
 
-fn find_once(scene: &mut Scene<'_>, names: &mut Names) {
+/// Lets a name begin at a verb behind a cue: "my name is will baker".
+fn seed_verbs(cx: &mut ScanContext<'_>) {
     let mut index = 0;
-    while let Some(at) = scene.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
+    while let Some(at) = cx.tokens.seed(index, seed::TELLS) {
         index = at + 1;
-        if may_begin(scene, at)
-            && let Some((first, last, score, rule)) = name_at(scene, at)
-        {
-            if rule != "name cue" && is_thing(scene, first, last) {
-                index = last + 1;
-                continue;
-            }
-            let last = with_given(scene, first, last);
-            remember(scene, first, last, names);
-            let first = with_prefix(scene, first);
-            scene.take(Entity::Person, first, last, score, rule);
-            index = person_spelled::behind(scene, last).unwrap_or(last) + 1;
+        let token = cx.free(index);
+        if token.class == Class::Word && token.has(Flags::STOP) && token.len() > 2 && is_given(cx, index) {
+            cx.tokens.mark(index..index + 1, seed::UNLISTED);
         }
     }
 }
 
-/// Whether a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue or the quote of a field
-/// before it, or behind it a word that is in no list or says that somebody speaks.
-fn may_begin(scene: &Scene<'_>, index: usize) -> bool {
-    scene.tokens.has_seed(index, seed::CAPITAL)
-        || scene.tokens.has_seed(index + 1, seed::UNLISTED)
-        || is_told(scene, index)
-        || is_speaking(scene, index + 1)
-        || scene.tokens.before(index).is(b'"')
+fn find_once(cx: &mut ScanContext<'_>, names: &mut Names) {
+    let mut index = 0;
+    while let Some(at) = cx.tokens.seed(index, seed::CAPITAL | seed::UNLISTED) {
+        index = at + 1;
+        if may_begin(cx, at)
+            && let Some((first, last, score, rule)) = name_at(cx, at)
+        {
+            if rule != "name cue" && is_thing(cx, first, last) {
+                index = last + 1;
+                continue;
+            }
+            let last = with_given(cx, first, last);
+            remember(cx, first, last, names);
+            let first = with_prefix(cx, first);
+            cx.take(Entity::Person, first, last, score, rule);
+            index = person_spelled::behind(cx, last).unwrap_or(last) + 1;
+        }
+    }
 }
 
-/// Whether a word, or a sign behind a word, that a name may follow stands before a token.
-fn is_told(scene: &Scene<'_>, index: usize) -> bool {
-    index.checked_sub(1).is_some_and(|before| scene.tokens.has_seed(before, seed::TELLS | seed::TOLD))
+/// Returns true if a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue or the quote of a field
+/// before it, or behind it a word that is in no list or says that somebody speaks.
+fn may_begin(cx: &ScanContext<'_>, index: usize) -> bool {
+    cx.tokens.has_seed(index, seed::CAPITAL)
+        || cx.tokens.has_seed(index + 1, seed::UNLISTED)
+        || is_told(cx, index)
+        || is_speaking(cx, index + 1)
+        || cx.tokens.before(index).is(b'"')
+}
+
+/// Returns true if a word, or a sign behind a word, that a name may follow stands before a token.
+fn is_told(cx: &ScanContext<'_>, index: usize) -> bool {
+    index.checked_sub(1).is_some_and(|before| cx.tokens.has_seed(before, seed::TELLS | seed::TOLD))
 }
 
 /// "O'Connor", "D'Angelo": the letter before the apostrophe belongs to the name.
-fn with_prefix(scene: &Scene<'_>, first: usize) -> usize {
+fn with_prefix(cx: &ScanContext<'_>, first: usize) -> usize {
     let Some(letter) = first.checked_sub(2) else { return first };
-    let sign = scene.free(first - 1);
-    let prefix = scene.free(letter);
-    let joined = (sign.is(b'\'') || sign.is_apostrophe()) && scene.tokens.is_inner(first - 1);
-    let capital = prefix.is_letter() && scene.tokens.is_capital(prefix) && !scene.tokens.glued(letter);
+    let sign = cx.free(first - 1);
+    let prefix = cx.free(letter);
+    let joined = (sign.is(b'\'') || sign.is_apostrophe()) && cx.tokens.is_inner(first - 1);
+    let capital = prefix.is_letter() && cx.tokens.is_capital(prefix) && !cx.tokens.glued(letter);
     if joined && capital { letter } else { first }
 }
 
 type Name = (usize, usize, f32, &'static str);
 
 /// A name that begins at the token `index`: its first and last token, score and rule.
-fn name_at(scene: &Scene<'_>, index: usize) -> Option<Name> {
-    let token = scene.free(index);
-    let capital = scene.tokens.is_capital(token);
+fn name_at(cx: &ScanContext<'_>, index: usize) -> Option<Name> {
+    let token = cx.free(index);
+    let capital = cx.tokens.is_capital(token);
     if token.class != Class::Word {
         return None;
     }
     if token.is_letter() {
-        if let Some(name) = person_new::by_initials(scene, index, token) {
+        if let Some(name) = person_new::by_initials(cx, index, token) {
             return Some(name);
         }
-        if let Some(last) = person_new::after_initial(scene, index, token)
-            && matches!(cue_before(scene, index), Some(Cue::Strong | Cue::Fair))
+        if let Some(last) = person_new::after_initial(cx, index, token)
+            && matches!(cue_before(cx, index), Some(Cue::Strong | Cue::Fair))
         {
             return Some((index, last, score::WEAK, "weak name cue"));
         }
-        let dot = usize::from(scene.free_before(index).is(b'.'));
-        let titled = index.checked_sub(1 + dot).is_some_and(|at| scene.tokens.at(at).has(Flags::TITLE));
-        if !capital || !titled || !scene.free(index + 1).is(b'.') {
+        let dot = usize::from(cx.free_before(index).is(b'.'));
+        let titled = index.checked_sub(1 + dot).is_some_and(|at| cx.tokens.at(at).has(Flags::TITLE));
+        if !capital || !titled || !cx.free(index + 1).is(b'.') {
             return None;
         }
     }
-    if !may_be_name(token, capital) {
+    let verb = || !capital && is_given(cx, index) && cue_before(cx, index) == Some(Cue::Strong);
+    if !may_be_name(token, capital) && !verb() {
         return None;
     }
-    if is_told(scene, index) || label_before(scene, index) < index {
-        let titled = scene.free_before(index);
-        let titled = if titled.is(b'.') { scene.free_before(index.saturating_sub(1)) } else { titled };
-        if titled.has(Flags::TITLE) && is_title(scene, index, titled) && !is_plain_noun(scene, index) {
-            let last = run_end(scene, index, true)?;
+    if is_told(cx, index) || label_before(cx, index) < index {
+        let titled = cx.free_before(index);
+        let titled = if titled.is(b'.') { cx.free_before(index.saturating_sub(1)) } else { titled };
+        if titled.has(Flags::TITLE) && is_title(cx, index, titled) && !is_plain_noun(cx, index) {
+            let last = run_end(cx, index, CueStrength::Strong)?;
             return Some((index, last, score::TITLE, "title"));
         }
-        match cue_before(scene, index) {
+        match cue_before(cx, index) {
             Some(Cue::Strong) => {
-                let last = run_end(scene, index, true)?;
+                let last = run_end(cx, index, CueStrength::Strong)?;
                 return Some((index, last, score::STRONG, "name cue"));
             }
-            Some(cue @ (Cue::Weak | Cue::Fair))
-                if is_likely(scene, index, token, capital, cue == Cue::Fair) =>
-            {
-                let last = run_end(scene, index, false)?;
+            Some(cue @ (Cue::Weak | Cue::Fair)) if is_likely(cx, index, token, capital, cue == Cue::Fair) => {
+                let last = run_end(cx, index, CueStrength::Weak)?;
                 return Some((index, last, score::WEAK, "weak name cue"));
+            }
+            Some(Cue::Weak | Cue::Fair) if !capital => {
+                if let Some(last) = person_full::end(cx, index) {
+                    return Some((index, last, score::WEAK, "full name after a cue"));
+                }
             }
             _ => {}
         }
     }
-    by_gazetteer(scene, index, token, capital)
+    by_gazetteer(cx, index, token, capital)
 }
 
 /// A word that can begin a name at all: asked everywhere, so cheap.
@@ -142,17 +160,17 @@ fn may_be_name(token: Token, capital: bool) -> bool {
 }
 
 /// "Dr." before a name, not "the doctor said".
-fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
-    let word = scene.tokens.str(title);
-    let token = scene.tokens.at(index);
+fn is_title(cx: &ScanContext<'_>, index: usize, title: Token) -> bool {
+    let word = cx.tokens.str(title);
+    let token = cx.tokens.at(index);
     if token.new_line {
         return false;
     }
     let strong =
         ["mr", "mrs", "ms", "dr", "mister", "miss", "prof", "professor", "doctor", "herr", "frau", "mme"];
-    let known = scene.known(index);
-    if scene.tokens.is_capital(token) {
-        return scene.tokens.is_capital(title)
+    let known = cx.known(index);
+    if cx.tokens.is_capital(token) {
+        return cx.tokens.is_capital(title)
             || strong.iter().any(|s| word.eq_ignore_ascii_case(s))
             || known.is_name_alone();
     }
@@ -162,11 +180,11 @@ fn is_title(scene: &Scene<'_>, index: usize, title: Token) -> bool {
 }
 
 /// The cue that ends right before `index`.
-fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
-    let before = scene.free_before(index);
-    let mut end = label_before(scene, index);
+fn cue_before(cx: &ScanContext<'_>, index: usize) -> Option<Cue> {
+    let before = cx.free_before(index);
+    let mut end = label_before(cx, index);
     if end < index {
-        return matching(scene, end).map(|_| Cue::Fair);
+        return matching(cx, end).map(|_| Cue::Fair);
     }
     if before.is(b':')
         || before.is(b',')
@@ -176,10 +194,12 @@ fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     {
         end -= 1;
     }
-    if scene.tokens.at(index).new_line && end == index && !scene.free_before(index).has(Flags::GREETING) {
-        return None;
+    let last = cx.free_before(end);
+    if cx.tokens.at(index).new_line && end == index && !last.has(Flags::GREETING) {
+        // "my name is" at the end of a wrapped line; "full name" there is a label.
+        let wrapped = !cx.tokens.breaks(index) && last.has(Flags::LINK | Flags::STOP);
+        return matching(cx, end).filter(|(words, _)| wrapped && *words > 1).map(|(_, cue)| cue);
     }
-    let last = scene.free_before(end);
     if last.class != Class::Word {
         return None;
     }
@@ -191,68 +211,66 @@ fn cue_before(scene: &Scene<'_>, index: usize) -> Option<Cue> {
     }
     let colon = before.is(b':');
     let comma = end < index && !colon;
-    matching(scene, end)
-        .filter(|(_, cue)| {
-            !comma || *cue == Cue::Strong || last.has(Flags::GREETING) || is_closing(scene, last)
-        })
+    matching(cx, end)
+        .filter(|(_, cue)| !comma || *cue == Cue::Strong || last.has(Flags::GREETING) || is_closing(cx, last))
         .map(|(words, cue)| {
-            let named = scene.tokens.str(last).eq_ignore_ascii_case("name") && colon;
+            let named = cx.tokens.str(last).eq_ignore_ascii_case("name") && colon;
             if named && words >= 1 { Cue::Strong } else { cue }
         })
 }
 
-fn is_closing(scene: &Scene<'_>, last: Token) -> bool {
+fn is_closing(cx: &ScanContext<'_>, last: Token) -> bool {
     ["regards", "sincerely", "yours", "thanks", "you", "is", "s"]
         .iter()
-        .any(|word| scene.tokens.str(last).eq_ignore_ascii_case(word))
+        .any(|word| cx.tokens.str(last).eq_ignore_ascii_case(word))
 }
 
-/// Whether a word looks like a name: enough after a weak cue.
-fn is_likely(scene: &Scene<'_>, index: usize, token: Token, capital: bool, personal: bool) -> bool {
+/// Returns true if a word looks like a name: enough after a weak cue.
+fn is_likely(cx: &ScanContext<'_>, index: usize, token: Token, capital: bool, personal: bool) -> bool {
     if is_month(token) || token.has(Flags::STOP | Flags::LINK | Flags::UNIT) {
         return false;
     }
-    let about = scene.known(index);
+    let about = cx.known(index);
     if capital {
         let listed = about.is_first() || about.is_last();
-        let thing = || !personal && is_thing_word(scene.tokens.str(token));
+        let thing = || !personal && is_thing_word(cx.tokens.str(token));
         let name =
             listed && !about.is_place() && !thing() || personal && about.is_first() && !about.is_common();
-        let new = || is_named_on(scene, index) || person_new::is_told(scene, index, personal);
+        let new = || is_named_on(cx, index) || person_new::is_told(cx, index, personal);
         let named = name || about.is_unknown() && new();
-        let acronym = is_acronym(scene.tokens.str(token)) && !about.is_name_alone();
-        return named && !acronym && !token.has(Flags::MODEL) && !is_heading(scene, index);
+        let acronym = is_acronym(cx.tokens.str(token)) && !about.is_name_alone();
+        return named && !acronym && !token.has(Flags::MODEL) && !is_heading(cx, index);
     }
     about.is_first()
         && !about.is_common()
         && !about.is_place()
-        && token.meaning.flags == Flags::NONE
+        && token.meaning.flags.without(Flags::SPELLED) == Flags::NONE
         && !is_number_word(token)
 }
 
-/// Whether the word after a capital that nobody knows is a capital too that may be a name.
-fn is_named_on(scene: &Scene<'_>, index: usize) -> bool {
-    let next = scene.free(index + 1);
-    if next.class != Class::Word || next.new_line || !scene.tokens.is_capital(next) {
+/// Returns true if the word after a capital that nobody knows is a capital too that may be a name.
+fn is_named_on(cx: &ScanContext<'_>, index: usize) -> bool {
+    let next = cx.free(index + 1);
+    if next.class != Class::Word || next.new_line || !cx.tokens.is_capital(next) {
         return false;
     }
-    let about = scene.known(index + 1);
+    let about = cx.known(index + 1);
     !about.is_common() && !about.is_place() && !next.has(Flags::FIRM | Flags::BODY | Flags::STREET)
 }
 
 /// "Terms And Conditions": most words have capitals, so a capital says nothing. What was found ends the look, and a tag stands for as many
 /// words as it takes: what was no name before its neighbours were replaced is none afterwards.
-fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
+fn is_heading(cx: &ScanContext<'_>, index: usize) -> bool {
     const ENOUGH: usize = 5;
     const FAR: usize = 6;
     let words = |places: &mut dyn Iterator<Item = usize>| {
         let mut words = 0;
         for at in places {
-            let token = scene.tokens.at(at);
+            let token = cx.tokens.at(at);
             match token.class {
                 Class::Tag(_) => return Some(words + ENOUGH),
-                _ if scene.is_taken(at) => break,
-                Class::Word if !scene.tokens.is_capital(token) => return None,
+                _ if cx.is_taken(at) => break,
+                Class::Word if !cx.tokens.is_capital(token) => return None,
                 Class::Word => words += 1,
                 _ => {}
             }
@@ -265,57 +283,58 @@ fn is_heading(scene: &Scene<'_>, index: usize) -> bool {
 }
 
 /// By the lists alone: a given name with a capital after it, or one that is no other word.
-fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
+fn by_gazetteer(cx: &ScanContext<'_>, index: usize, token: Token, capital: bool) -> Option<Name> {
     if is_number_word(token) && !is_month(token) || token.has(Flags::GREETING) {
         return None;
     }
-    if !capital && !scene.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(scene, index + 1)
-        || is_acronym(scene.tokens.str(token))
+    if !capital && !cx.tokens.has_seed(index + 1, seed::UNLISTED) && !is_speaking(cx, index + 1)
+        || is_acronym(cx.tokens.str(token))
     {
         return None;
     }
-    let next = scene.free(index + 1);
-    let about = scene.known(index);
+    let next = cx.free(index + 1);
+    let about = cx.known(index);
     if !capital {
         let given = about.is_first() && about.is_name_alone();
         let following = || {
             let known = if next.class == Class::Word && !next.new_line {
-                scene.known(index + 1)
+                cx.known(index + 1)
             } else {
-                Known::default()
+                NameClasses::default()
             };
             known.is_last() && !known.is_common() && !known.is_place()
         };
         let two = given && following();
-        let plain = token.meaning.flags == Flags::NONE && next.meaning.flags == Flags::NONE;
+        let plain = token.meaning.flags.without(Flags::SPELLED) == Flags::NONE
+            && next.meaning.flags.without(Flags::SPELLED) == Flags::NONE;
         if two && plain {
-            let last = run_end(scene, index, false)?;
+            let last = run_end(cx, index, CueStrength::None)?;
             return Some((index, last, score::FULL, "two names"));
         }
-        let spoken = given && is_speaking(scene, index + 1);
+        let spoken = given && is_speaking(cx, index + 1);
         return spoken.then_some((index, index, score::WEAK, "name speaking"));
     }
-    let start = begins_sentence(scene, index);
+    let start = begins_sentence(cx, index);
     let listed = about.is_first() || about.is_last();
     // A word of no list of names is a name only inside a sentence, before a family name.
     if !listed && (start || !about.is_unknown()) {
         return None;
     }
-    if (about.is_common() || about.is_unknown()) && is_heading(scene, index) {
+    if (about.is_common() || about.is_unknown()) && is_heading(cx, index) {
         return None;
     }
-    let last = run_end(scene, index, false)?;
-    let after = scene.free(last + 1);
-    if after.has(Flags::FIRM | Flags::BODY | Flags::STREET) && scene.tokens.is_capital(after) {
+    let last = run_end(cx, index, CueStrength::None)?;
+    let after = cx.free(last + 1);
+    if after.has(Flags::FIRM | Flags::BODY | Flags::STREET) && cx.tokens.is_capital(after) {
         return None;
     }
     let month = is_month(token);
     if last > index {
-        let tail = scene.known(last);
+        let tail = cx.known(last);
         let given =
             about.is_first() && !about.is_place() && (!about.is_common() || !start || tail.is_name_alone())
                 || about.is_first() && tail.is_last() && tail.is_name_alone();
-        let family = !is_acronym(scene.tokens.str(scene.tokens.at(last)))
+        let family = !is_acronym(cx.tokens.str(cx.tokens.at(last)))
             && (about.is_first() || about.is_last() || !start)
             && tail.is_last()
             && !tail.is_common()
@@ -329,18 +348,18 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
         return None;
     }
     // A word with a capital beside it speaks against a name of one word. A tag beside it may stand for such a word.
-    let is_tag = |at: usize| matches!(scene.tokens.at(at).class, Class::Tag(_));
+    let is_tag = |at: usize| matches!(cx.tokens.at(at).class, Class::Tag(_));
     let joint =
-        |at: usize| matches!(scene.tokens.at(at).class, Class::Sign(b'-' | b'\'')) && scene.tokens.glued(at);
+        |at: usize| matches!(cx.tokens.at(at).class, Class::Sign(b'-' | b'\'')) && cx.tokens.glued(at);
     let tag_after = is_tag(index + 1) || joint(index + 1) && is_tag(index + 2);
     let tag_before =
         is_tag(index.wrapping_sub(1)) || joint(index.wrapping_sub(1)) && is_tag(index.wrapping_sub(2));
-    let possessive = (next.is(b'\'') || next.is_apostrophe()) && scene.tokens.glued(index + 1);
+    let possessive = (next.is(b'\'') || next.is_apostrophe()) && cx.tokens.glued(index + 1);
     let acts = next.has(Flags::ACT) && !next.new_line;
     if month {
         return None;
     }
-    let thing = || is_thing_word(scene.tokens.str(token));
+    let thing = || is_thing_word(cx.tokens.str(token));
     let alone = about.is_first() && about.is_name_alone() && !thing()
         || about.is_first()
             && !about.is_place()
@@ -351,17 +370,15 @@ fn by_gazetteer(scene: &Scene<'_>, index: usize, token: Token, capital: bool) ->
             && (!start || acts || possessive)
             && !tag_after
             && !thing();
-    let article = scene.free_before(index).has(Flags::ARTICLE)
-        || scene.tokens.str(scene.free_before(index)).eq_ignore_ascii_case("the");
+    let article = cx.free_before(index).has(Flags::ARTICLE)
+        || cx.tokens.str(cx.free_before(index)).eq_ignore_ascii_case("the");
     if article {
         return None;
     }
     let before = index.wrapping_sub(1);
     let sure = about.is_first() && about.is_name_alone();
     let capital_before = tag_before && !sure
-        || !start
-            && scene.tokens.is_capital(scene.free(before))
-            && !scene.free(before).meaning.sense.is_number();
+        || !start && cx.tokens.is_capital(cx.free(before)) && !cx.free(before).meaning.sense.is_number();
     (alone && !capital_before && !token.has(Flags::STOP | Flags::MODEL) && token.len() > 2).then_some((
         index,
         index,
@@ -376,16 +393,16 @@ fn is_acronym(word: &str) -> bool {
 }
 
 /// "speaking", "here", "calling" after a name.
-fn is_speaking(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
+fn is_speaking(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.free(index);
     token.has(Flags::ACT)
-        && ["speaking", "calling"].iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
+        && ["speaking", "calling"].iter().any(|word| cx.tokens.str(token).eq_ignore_ascii_case(word))
 }
 
-/// Whether a capital at this place only says that a sentence or a line begins.
-fn begins_sentence(scene: &Scene<'_>, index: usize) -> bool {
-    let before = scene.free_before(index);
-    scene.tokens.at(index).new_line
+/// Returns true if a capital at this place only says that a sentence or a line begins.
+fn begins_sentence(cx: &ScanContext<'_>, index: usize) -> bool {
+    let before = cx.free_before(index);
+    cx.tokens.at(index).new_line
         || matches!(
             before.class,
             Class::Edge | Class::Sign(b'.' | b'!' | b'?' | b':' | b'"' | b'>' | b'*' | b'-' | 0x80..)

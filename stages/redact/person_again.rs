@@ -1,13 +1,13 @@
 //! Names that were found once are found again in the same text.
 //!
-//! In: a scene and what was found. Out: more findings. It must not know how a name is found first.
+//! In: a cx and what was found. Out: more findings. It must not know how a name is found first.
 
 use std::collections::BTreeSet;
 
 use super::gazetteer;
 use super::kind::Entity;
 use super::lexicon::Flags;
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, seed};
 
 /// How sure a name is that is found again.
@@ -20,12 +20,12 @@ pub struct Names {
     words: BTreeSet<u64>,
     /// A bit for each by its length and last letter: so that most other words are passed at a glance.
     prints: u64,
-    /// Whether one goes beyond ASCII.
+    /// True if one goes beyond ASCII.
     wide: bool,
 }
 
 impl Names {
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -48,11 +48,11 @@ fn print(word: &str) -> u64 {
 }
 
 /// Keeps the words of a name by which it can be found again.
-pub fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names) {
+pub fn remember(cx: &ScanContext<'_>, first: usize, last: usize, names: &mut Names) {
     for at in first..=last {
-        let token = scene.tokens.at(at);
-        let plain = token.has(Flags::STOP | Flags::PARTICLE) || scene.known(at).is_common();
-        let word = scene.tokens.str(token);
+        let token = cx.tokens.at(at);
+        let plain = token.has(Flags::STOP | Flags::PARTICLE) || cx.known(at).is_common();
+        let word = cx.tokens.str(token);
         if token.class == Class::Word && word.chars().count() >= 3 && !plain {
             names.insert(word);
         }
@@ -60,19 +60,19 @@ pub fn remember(scene: &Scene<'_>, first: usize, last: usize, names: &mut Names)
 }
 
 /// Finds the names again; whether there were any.
-pub fn find_again(scene: &mut Scene<'_>, names: &Names) -> bool {
-    let before = scene.found.len();
+pub fn find_again(cx: &mut ScanContext<'_>, names: &Names) -> bool {
+    let before = cx.found.len();
     let mut from = 0;
-    while let Some(index) = scene.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
+    while let Some(index) = cx.tokens.seed(from, seed::CAPITAL | seed::UNLISTED) {
         from = index + 1;
-        let token = scene.free(index);
+        let token = cx.free(index);
         if token.class == Class::Word
             && token.len() >= 3
-            && names.has(scene.tokens.str(token))
-            && !scene.tokens.at(index + 1).is(b'@')
+            && names.has(cx.tokens.str(token))
+            && !cx.tokens.at(index + 1).is(b'@')
         {
-            scene.take(Entity::Person, index, index, SCORE, "name again");
+            cx.take(Entity::Person, index, index, SCORE, "name again");
         }
     }
-    scene.found.len() > before
+    cx.found.len() > before
 }

@@ -1,11 +1,13 @@
 //! What is said before the name of a person.
 //!
-//! In: a scene and a place. Out: the cue that ends there. It must not know what a name looks like.
+//! In: a cx and a place. Out: the cue that ends there. It must not know what a name looks like.
 
 use std::sync::LazyLock;
 
-use super::scene::Scene;
-use super::token::Class;
+use super::gazetteer;
+use super::lexicon::Flags;
+use super::scan_context::ScanContext;
+use super::token::{Class, Tokens};
 
 /// How much a cue says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,26 +77,106 @@ pub fn cue_ends() -> impl Iterator<Item = &'static str> {
     ENDS.iter().map(|(word, _)| *word)
 }
 
+/// Who is spoken of behind a cue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// Who speaks, or is asked for: "this is", "I'm", "speak to".
+    Introduction,
+    /// Who is greeted.
+    Greeting,
+    /// Whoever: "with", "by", "for".
+    Relation,
+    /// Somebody.
+    Other,
+}
+
+/// Words that stand before names, and far more often before other things.
+const RELATIONS: [&str; 10] = ["with", "by", "from", "for", "and", "to", "says", "said", "called", "names"];
+
+/// What people say before their own name or of whom they ask for; the last words.
+const INTRODUCTIONS: [&str; 14] = [
+    "this is",
+    "it's",
+    "it is",
+    "i'm",
+    "i am",
+    "my name",
+    "here is",
+    "speaking with",
+    "spoke with",
+    "spoke to",
+    "speak to",
+    "speak with",
+    "talk to",
+    "ask for",
+];
+
+/// Who is spoken of by the cue that ends before `index`.
+pub fn spoken_before(cx: &ScanContext<'_>, index: usize) -> Spoken {
+    let before = cx.free_before(index);
+    if before.has(Flags::GREETING) {
+        return Spoken::Greeting;
+    }
+    let says = |phrase: &&str| {
+        let words: Vec<_> = phrase.rsplit([' ', '\'']).collect();
+        words.first().is_some_and(|last| cx.tokens.str(before).eq_ignore_ascii_case(last))
+            && is_said_before(cx, index, &words)
+    };
+    if INTRODUCTIONS.iter().any(says) {
+        return Spoken::Introduction;
+    }
+    let alone = matching(cx, index).is_none_or(|(words, _)| words == 1);
+    let word = cx.tokens.str(before);
+    let related = alone && RELATIONS.iter().any(|relation| word.eq_ignore_ascii_case(relation));
+    if related { Spoken::Relation } else { Spoken::Other }
+}
+
+/// Returns true if a text ends one or two words behind a phrase by which somebody is introduced: what follows may be the rest of the name.
+pub fn is_before_end(tokens: &Tokens<'_>, len: usize) -> bool {
+    let word = |at: Option<usize>| at.map_or("", |at| tokens.str(tokens.at(at)));
+    let named = |at: usize| {
+        let token = tokens.at(at);
+        let about = gazetteer::known(tokens.str(token));
+        token.class == Class::Word
+            && !token.has(Flags::STOP | Flags::LINK | Flags::ACT | Flags::FILLER)
+            && (!about.is_common() || about.is_first())
+    };
+    let ends_before = |end: usize, phrase: &str| {
+        let mut at = end;
+        phrase.rsplit([' ', '\'']).all(|said| {
+            at = at.wrapping_sub(1);
+            if matches!(tokens.at(at).class, Class::Sign(b'\'')) || tokens.at(at).is_apostrophe() {
+                at = at.wrapping_sub(1);
+            }
+            word(Some(at)).eq_ignore_ascii_case(said)
+        })
+    };
+    (1..=2).filter_map(|words| len.checked_sub(words)).any(|end| {
+        (end..len).all(named)
+            && INTRODUCTIONS.iter().chain(&["name is", "name's"]).any(|phrase| ends_before(end, phrase))
+    })
+}
+
 /// The longest cue whose last word lies before `end`, and how many words it has.
-pub fn matching(scene: &Scene<'_>, end: usize) -> Option<(usize, Cue)> {
-    let number = usize::from(scene.free_before(end).meaning.names);
+pub fn matching(cx: &ScanContext<'_>, end: usize) -> Option<(usize, Cue)> {
+    let number = usize::from(cx.free_before(end).meaning.names);
     let (_, phrases) = ENDS.get(number.checked_sub(1)?)?;
-    let said = phrases.iter().find(|phrase| is_said_before(scene, end, &phrase.words))?;
+    let said = phrases.iter().find(|phrase| is_said_before(cx, end, &phrase.words))?;
     Some((said.words.len(), said.cue))
 }
 
-/// Whether a phrase stands before `end`, whose last word does.
-fn is_said_before(scene: &Scene<'_>, end: usize, words: &[&str]) -> bool {
+/// Returns true if a phrase stands before `end`, whose last word does.
+fn is_said_before(cx: &ScanContext<'_>, end: usize, words: &[&str]) -> bool {
     let mut at = end - 1;
     for word in words.iter().skip(1) {
-        let mut token = scene.free_before(at);
+        let mut token = cx.free_before(at);
         if token.is(b'\'') || token.is_apostrophe() {
             at -= 1;
-            token = scene.free_before(at);
+            token = cx.free_before(at);
         }
         if token.class != Class::Word
             || token.len() != word.len()
-            || !scene.tokens.str(token).eq_ignore_ascii_case(word)
+            || !cx.tokens.str(token).eq_ignore_ascii_case(word)
         {
             return false;
         }

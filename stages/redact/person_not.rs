@@ -1,12 +1,12 @@
 //! What looks like a name and is nobody's: brands, characters, feasts, songs, places, things.
 //!
-//! In: a scene and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
+//! In: a cx and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
 
 use std::sync::LazyLock;
 
 use super::kind::Entity;
 use super::lexicon::Flags;
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, Token};
 
 /// Makers, goods, characters and buildings that are called like a person; a title in front belongs to them. In small letters.
@@ -91,29 +91,29 @@ const PLACES: &[&str] = &[
 /// What has the name of a person behind it.
 const STORMS: [&str; 6] = ["storm", "hurricane", "cyclone", "typhoon", "lake", "mount"];
 
-/// Whether a listed word is more often a thing than a person.
+/// Returns true if a listed word is more often a thing than a person.
 pub fn is_thing_word(word: &str) -> bool {
     is_in(THINGS, word)
 }
 
-/// Whether the tokens `first..=last`, found by a rule that sees no cue of a name, are the name of a thing.
-pub fn is_thing(scene: &Scene<'_>, first: usize, last: usize) -> bool {
-    if is_called(scene, first, last) || is_keyed(scene, first, last) {
+/// Returns true if the tokens `first..=last`, found by a rule that sees no cue of a name, are the name of a thing.
+pub fn is_thing(cx: &ScanContext<'_>, first: usize, last: usize) -> bool {
+    if is_called(cx, first, last) || is_keyed(cx, first, last) {
         return true;
     }
     let single = first == last;
-    let word = scene.tokens.str(scene.tokens.at(first));
-    let end = scene.tokens.str(scene.tokens.at(last));
-    let next = scene.free(last + 1);
-    is_belonging(scene, last)
+    let word = cx.tokens.str(cx.tokens.at(first));
+    let end = cx.tokens.str(cx.tokens.at(last));
+    let next = cx.free(last + 1);
+    is_belonging(cx, last)
         || first < last && (is_in(PLACES, end) || is_in(&STORMS, word))
-        || is_played(scene, first)
-        || !next.new_line && is_in(GOODS, scene.tokens.str(next)) && !scene.tokens.glued(last + 1)
-        || single && next.has(Flags::WEEKDAY) && scene.tokens.is_capital(next)
-        || single && first.checked_sub(1).is_some_and(|at| scene.kind_at(at) == Some(Entity::Postcode))
-        || is_in(MACHINES, word) && !(last > first && scene.known(last).is_name_alone())
-        || is_numbered(scene, last)
-        || single && (is_maker(scene, first) || is_saint(scene, first) || is_in_state(scene, last))
+        || is_played(cx, first)
+        || !next.new_line && is_in(GOODS, cx.tokens.str(next)) && !cx.tokens.glued(last + 1)
+        || single && next.has(Flags::WEEKDAY) && cx.tokens.is_capital(next)
+        || single && first.checked_sub(1).is_some_and(|at| cx.kind_at(at) == Some(Entity::Postcode))
+        || is_in(MACHINES, word) && !(last > first && cx.known(last).is_name_alone())
+        || is_numbered(cx, last)
+        || single && (is_maker(cx, first) || is_saint(cx, first) || is_in_state(cx, last))
 }
 
 fn is_in(list: &[&str], word: &str) -> bool {
@@ -121,16 +121,16 @@ fn is_in(list: &[&str], word: &str) -> bool {
 }
 
 /// The word before `index`, past the dot of a title and past "&" or "and".
-fn is_called(scene: &Scene<'_>, first: usize, last: usize) -> bool {
-    let dot = usize::from(scene.free_before(first).is(b'.'));
-    let title = first.checked_sub(1 + dot).filter(|at| scene.free(*at).has(Flags::TITLE | Flags::KIN));
+fn is_called(cx: &ScanContext<'_>, first: usize, last: usize) -> bool {
+    let dot = usize::from(cx.free_before(first).is(b'.'));
+    let title = first.checked_sub(1 + dot).filter(|at| cx.free(*at).has(Flags::TITLE | Flags::KIN));
     let pair = |a: usize, b: usize| {
-        let (a, b) = (scene.free(a), scene.free(b));
-        a.class == Class::Word && b.class == Class::Word && is_pair(scene, a, b)
+        let (a, b) = (cx.free(a), cx.free(b));
+        a.class == Class::Word && b.class == Class::Word && is_pair(cx, a, b)
     };
-    let next = last + 1 + usize::from(scene.free(last + 1).has(Flags::AND) || scene.free(last + 1).is(b'&'));
+    let next = last + 1 + usize::from(cx.free(last + 1).has(Flags::AND) || cx.free(last + 1).is(b'&'));
     let before = first.checked_sub(1).and_then(|at| {
-        let token = scene.free(at);
+        let token = cx.free(at);
         let joint = token.is(b'&') || token.has(Flags::AND);
         if joint { at.checked_sub(1) } else { Some(at) }
     });
@@ -149,8 +149,8 @@ static BY_LETTER: LazyLock<Vec<Vec<(&'static str, &'static str)>>> = LazyLock::n
     (b'a'..=b'z').map(pairs).collect()
 });
 
-fn is_pair(scene: &Scene<'_>, first: Token, second: Token) -> bool {
-    let (first, second) = (scene.tokens.str(first), scene.tokens.str(second));
+fn is_pair(cx: &ScanContext<'_>, first: Token, second: Token) -> bool {
+    let (first, second) = (cx.tokens.str(first), cx.tokens.str(second));
     let letter = first.bytes().next().map_or(0, |byte| byte.to_ascii_lowercase());
     let pairs = BY_LETTER.get(usize::from(letter.wrapping_sub(b'a')));
     pairs.is_some_and(|pairs| {
@@ -159,24 +159,24 @@ fn is_pair(scene: &Scene<'_>, first: Token, second: Token) -> bool {
 }
 
 /// "Ctrl+Alt+Del", "Mary=1".
-fn is_keyed(scene: &Scene<'_>, first: usize, last: usize) -> bool {
-    let plus = |at: usize| scene.tokens.at(at).is(b'+') && scene.tokens.is_inner(at);
+fn is_keyed(cx: &ScanContext<'_>, first: usize, last: usize) -> bool {
+    let plus = |at: usize| cx.tokens.at(at).is(b'+') && cx.tokens.is_inner(at);
     first.checked_sub(1).is_some_and(plus) || plus(last + 1)
 }
 
 /// "Patrick's Day".
-fn is_belonging(scene: &Scene<'_>, last: usize) -> bool {
-    let sign = scene.free(last + 1);
-    let s = scene.tokens.str(scene.free(last + 2));
+fn is_belonging(cx: &ScanContext<'_>, last: usize) -> bool {
+    let sign = cx.free(last + 1);
+    let s = cx.tokens.str(cx.free(last + 2));
     let possessive = (sign.is(b'\'') || sign.is_apostrophe()) && s.eq_ignore_ascii_case("s");
-    let thing = scene.free(last + 3);
-    let word = scene.tokens.str(thing);
-    let noun = scene.tokens.is_capital(thing) || word == "wort" || word == "day";
+    let thing = cx.free(last + 3);
+    let word = cx.tokens.str(thing);
+    let noun = cx.tokens.is_capital(thing) || word == "wort" || word == "day";
     possessive && (noun && is_in(BELONGINGS, word) || is_in(AILMENTS, word))
 }
 
 /// "St. Patrick", "Lake Victoria", but not "12 Main St. Patrick came".
-fn is_saint(scene: &Scene<'_>, first: usize) -> bool {
+fn is_saint(cx: &ScanContext<'_>, first: usize) -> bool {
     const BEFORE: [&str; 14] = [
         "st",
         "saint",
@@ -193,36 +193,36 @@ fn is_saint(scene: &Scene<'_>, first: usize) -> bool {
         "cyclone",
         "typhoon",
     ];
-    let dot = usize::from(scene.free_before(first).is(b'.'));
+    let dot = usize::from(cx.free_before(first).is(b'.'));
     let Some(at) = first.checked_sub(1 + dot) else { return false };
-    let saint = scene.free(at);
-    let street = scene.free_before(at);
+    let saint = cx.free(at);
+    let street = cx.free_before(at);
     saint.class == Class::Word
-        && scene.tokens.is_capital(saint)
-        && is_in(&BEFORE, scene.tokens.str(saint))
+        && cx.tokens.is_capital(saint)
+        && is_in(&BEFORE, cx.tokens.str(saint))
         && !(street.class == Class::Word
-            && scene.tokens.is_capital(street)
-            && scene.free_before(at - 1).class == Class::Digits)
+            && cx.tokens.is_capital(street)
+            && cx.free_before(at - 1).class == Class::Digits)
 }
 
 /// "Johnson's baby oil": the name of a maker before goods.
-fn is_maker(scene: &Scene<'_>, first: usize) -> bool {
+fn is_maker(cx: &ScanContext<'_>, first: usize) -> bool {
     const MAKERS: [&str; 10] =
         ["johnson", "kellogg", "campbell", "hershey", "heinz", "wendy", "denny", "macy", "nando", "levi"];
-    let sign = scene.free(first + 1);
-    is_in(&MAKERS, scene.tokens.str(scene.tokens.at(first))) && (sign.is(b'\'') || sign.is_apostrophe())
+    let sign = cx.free(first + 1);
+    is_in(&MAKERS, cx.tokens.str(cx.tokens.at(first))) && (sign.is(b'\'') || sign.is_apostrophe())
 }
 
 /// "KL1009", "Button1": figures glued behind it, or what stands in their place.
-fn is_numbered(scene: &Scene<'_>, last: usize) -> bool {
-    matches!(scene.tokens.at(last + 1).class, Class::Digits | Class::Tag(_)) && scene.tokens.glued(last + 1)
+fn is_numbered(cx: &ScanContext<'_>, last: usize) -> bool {
+    matches!(cx.tokens.at(last + 1).class, Class::Digits | Class::Tag(_)) && cx.tokens.glued(last + 1)
 }
 
 /// "Harlan, IA": a town before the letters of its state. Those that are words too do not count.
-fn is_in_state(scene: &Scene<'_>, last: usize) -> bool {
-    let state = scene.free(last + 2);
-    let word = scene.tokens.str(state);
-    scene.free(last + 1).is(b',')
+fn is_in_state(cx: &ScanContext<'_>, last: usize) -> bool {
+    let state = cx.free(last + 2);
+    let word = cx.tokens.str(state);
+    cx.free(last + 1).is(b',')
         && state.has(Flags::STATE)
         && state.len() == 2
         && word.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -230,9 +230,9 @@ fn is_in_state(scene: &Scene<'_>, last: usize) -> bool {
 }
 
 /// "Play Roxanne", "put on Layla", "listen to Jolene": a song. "Play with Tom" is none.
-fn is_played(scene: &Scene<'_>, first: usize) -> bool {
+fn is_played(cx: &ScanContext<'_>, first: usize) -> bool {
     const VERBS: [&str; 8] = ["play", "playing", "sing", "singing", "queue", "shuffle", "hum", "hey"];
-    let word = |back: usize| first.checked_sub(back).map_or("", |at| scene.tokens.str(scene.free(at)));
+    let word = |back: usize| first.checked_sub(back).map_or("", |at| cx.tokens.str(cx.free(at)));
     let hey = word(1).eq_ignore_ascii_case("hey") && is_in(&VERBS, word(2));
     let verb = is_in(&VERBS, word(1)) && !word(1).eq_ignore_ascii_case("hey");
     let phrase = |a: &str, b: &str| word(2).eq_ignore_ascii_case(a) && word(1).eq_ignore_ascii_case(b);
@@ -240,7 +240,7 @@ fn is_played(scene: &Scene<'_>, first: usize) -> bool {
 }
 
 /// "Mr. Coffee": a plain word that nobody is called.
-pub fn is_plain_noun(scene: &Scene<'_>, index: usize) -> bool {
-    let about = scene.known(index);
+pub fn is_plain_noun(cx: &ScanContext<'_>, index: usize) -> bool {
+    let about = cx.known(index);
     about.is_common() && !about.is_first() && !about.is_last()
 }

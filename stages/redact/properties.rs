@@ -64,10 +64,12 @@ proptest! {
         fuzz::fuzz_redact(&bytes);
     }
 
-    /// Shorter numbers may be dates, times, decimals, years or ranges, which are let through by design.
+    /// Shorter numbers may be dates, times, decimals, years or ranges, which are let through by design; so are a machine's times, round
+    /// sums, lists of long rows, and single rows in a sentence that says what they count. Where a part of the row is a date, what is beside
+    /// it may be short rows of its own.
     #[test]
     fn planted_digits_never_survive_in_a_transcript(
-        before in proptest::sample::select(vec!["", "my phone", "it", "the box", "zebra"]),
+        before in proptest::sample::select(vec!["", "my phone", "it", "that", "yes this"]),
         digits in proptest::collection::vec(0..10_u8, 11..20),
         gaps in proptest::collection::vec(proptest::sample::select(vec!["", "", "", " ", "-", " - ", ", ", ". "]), 20),
         after in "(| thanks| please write it down|\\.)",
@@ -217,8 +219,8 @@ fn promises_hold_where_they_did_not() {
 
 /// How many tokens were looked at, for each token of the text.
 fn steps_per_token(text: &str) -> u64 {
-    let scene = find(text, Profile::Transcript);
-    scene.tokens.looks() / (scene.tokens.len() as u64 + 1)
+    let cx = find(text, Profile::Transcript);
+    cx.tokens.looks() / (cx.tokens.len() as u64 + 1)
 }
 
 #[test]

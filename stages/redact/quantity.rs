@@ -1,6 +1,6 @@
 //! Numbers that are nobody's: prices, measured quantities, counts, scores, versions, years.
 //!
-//! In: a scene, a run and a range of its groups. Out: the groups that are left. Must not know any entity.
+//! In: a cx, a run and a range of its groups. Out: the groups that are left. Must not know any entity.
 //! Every question looks at a bounded number of tokens or walks the range once.
 
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::calendar::is_year;
 use super::lexicon::{Flags, Sense};
 use super::number::{Form, Group, Run};
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, MONEY_SIGN, Token};
 
 /// A plain row of at least this many digits before a unit is still taken for a personal number.
@@ -17,16 +17,25 @@ const PLAIN: usize = 7;
 const PLAIN_IN_CONTEXT: usize = 5;
 
 /// Cuts a price off the front and a measured quantity off the back of `range`.
-pub fn trim(scene: &Scene<'_>, run: &Run, mut range: Range<usize>, near: bool) -> Range<usize> {
+pub fn trim(cx: &ScanContext<'_>, run: &Run, mut range: Range<usize>, near: bool) -> Range<usize> {
     let Some(first) = run.groups.get(range.start) else { return range };
-    if is_currency(scene.free_before(first.first)) {
+    if is_currency(cx.free_before(first.first)) {
         let end = head_end(run, &range);
         if is_quantity(run, range.start..end, near) {
             range.start = end;
         }
     }
     let Some(last) = range.end.checked_sub(1).and_then(|last| run.groups.get(last)) else { return range };
-    if !range.is_empty() && has_unit(scene, last.last + 1) {
+    // "Twenty seven, three digits on the back".
+    if range.len() > 1
+        && last.len() == 1
+        && last.form == Form::Spoken
+        && is_digits(cx.free(last.last + 1), cx)
+    {
+        range.end -= 1;
+        return drop_homophones(run, range);
+    }
+    if !range.is_empty() && has_unit(cx, last.last + 1) {
         let start = tail_start(run, &range);
         if is_quantity(run, start..range.end, near) {
             range.end = start;
@@ -47,15 +56,19 @@ pub fn drop_homophones(run: &Run, mut range: Range<usize>) -> Range<usize> {
     range
 }
 
+fn is_digits(token: Token, cx: &ScanContext<'_>) -> bool {
+    token.len() == 6 && cx.tokens.str(token).eq_ignore_ascii_case("digits")
+}
+
 fn is_currency(token: Token) -> bool {
     matches!(token.class, Class::Sign(b'$' | MONEY_SIGN))
         || token.has(Flags::MONEY) && token.meaning.sense == Sense::None
 }
 
-/// Whether a unit, a currency or "per cent" begins at the token `index`.
-fn has_unit(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
-    let token = if token.is(b'-') && scene.tokens.is_inner(index) { scene.free(index + 1) } else { token };
+/// Returns true if a unit, a currency or "per cent" begins at the token `index`.
+fn has_unit(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.free(index);
+    let token = if token.is(b'-') && cx.tokens.is_inner(index) { cx.free(index + 1) } else { token };
     if token.new_line && token.class == Class::Word {
         return false;
     }
@@ -98,7 +111,7 @@ fn decimal_start(run: &Run, range: &Range<usize>) -> Option<usize> {
     point.checked_sub(1).filter(|start| *start >= range.start)
 }
 
-/// Whether two groups are parts of one quantity: decimals, thousands, "four hundred and six".
+/// Returns true if two groups are parts of one quantity: decimals, thousands, "four hundred and six".
 fn continues(group: &Group, before: &Group) -> bool {
     let written = group.form == Form::Written && before.form == Form::Written;
     group.form == Form::Scale
@@ -108,34 +121,39 @@ fn continues(group: &Group, before: &Group) -> bool {
         || written && group.gap.is(b',') && group.len() <= 3
 }
 
-/// Whether the groups may be a quantity: a plain row of many digits is not.
+/// Returns true if the groups may be a quantity: a plain row of many digits is not.
 fn is_quantity(run: &Run, range: Range<usize>, near: bool) -> bool {
     let groups = run.groups.get(range).unwrap_or(&[]);
     match groups {
         [] => false,
-        [one] => one.len() < if near { PLAIN_IN_CONTEXT } else { PLAIN },
+        [one] => {
+            one.len() < if near { PLAIN_IN_CONTEXT } else { PLAIN } || !near && one.form == Form::Written
+        }
         many => many.iter().map(Group::len).sum::<usize>() <= 15,
     }
 }
 
-/// Whether `range` is somebody's number in no way that can be seen: a count, a score, a version, years.
+/// Returns true if `range` is somebody's number in no way that can be seen: a count, a score, a version, years.
 ///
 /// Asked only where no context phrase stands before it.
-pub fn is_impersonal(scene: &Scene<'_>, run: &Run, range: Range<usize>) -> bool {
+pub fn is_impersonal(cx: &ScanContext<'_>, run: &Run, range: Range<usize>) -> bool {
     let Some(groups) = run.groups.get(range) else { return false };
     let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return false };
     let digits: usize = groups.iter().map(Group::len).sum();
     has_form_of_quantity(run, groups)
-        || is_thousands(run, groups) && digits <= 9 && is_free_word(scene, last.last + 1)
-        || is_counting(scene, run, groups)
-        || is_score(scene, groups)
-        || digits <= 9 && is_model(scene, first.first)
-        || digits <= 6 && first.form == Form::Spoken && scene.free_before(first.first).has(Flags::ARTICLE)
+        || is_thousands(run, groups) && digits <= 9 && is_free_word(cx, last.last + 1)
+        || is_counting(cx, run, groups)
+        || is_score(cx, groups)
+        || is_clock_range(cx, run, groups)
+        || is_list(cx, groups)
+        || digits <= 9 && is_model(cx, first.first)
+        || digits <= 6 && first.form == Form::Spoken && cx.free_before(first.first).has(Flags::ARTICLE)
 }
 
-/// Whether the groups alone, without what stands around them, are years, a range, decimals or a number in words.
+/// Returns true if the groups alone, without what stands around them, are years, a range, decimals or a number in words.
 pub fn has_form_of_quantity(run: &Run, groups: &[Group]) -> bool {
     is_years(run, groups)
+        || is_season(run, groups)
         || is_spoken_years(run, groups)
         || is_range(run, groups)
         || is_decimals(groups)
@@ -143,9 +161,17 @@ pub fn has_form_of_quantity(run: &Run, groups: &[Group]) -> bool {
         || is_cardinal(groups)
 }
 
-fn is_free_word(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.free(index);
+fn is_free_word(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.free(index);
     token.class == Class::Word && !token.new_line
+}
+
+/// "1994-95", "1999/00": a season.
+fn is_season(run: &Run, groups: &[Group]) -> bool {
+    let [year, next] = groups else { return false };
+    (year.len(), next.len()) == (4, 2)
+        && (next.gap.is(b'-') || next.gap.is(b'/'))
+        && run.value(year).is_some_and(|year| is_year(year) && run.value(next) == Some((year + 1) % 100))
 }
 
 /// "1990-2004", "2019, 2020 and 2021".
@@ -156,6 +182,13 @@ fn is_years(run: &Run, groups: &[Group]) -> bool {
             && run.value(group).is_some_and(is_year)
             && !group.gap.is_space()
     })
+}
+
+/// Returns true if a run is one year and nothing else.
+pub fn is_year_alone(run: &Run) -> bool {
+    run.groups.len() == 1
+        && run.groups.iter().all(|group| group.len() == 4 && run.value(group).is_some_and(is_year))
+        || is_spoken_years(run, &run.groups)
 }
 
 /// "nineteen eighty four", "twenty twenty, twenty twenty one".
@@ -221,7 +254,7 @@ fn is_cardinal(groups: &[Group]) -> bool {
 }
 
 /// "one, two, three, four": with commas, or up to ten, or where counting is spoken of.
-fn is_counting(scene: &Scene<'_>, run: &Run, groups: &[Group]) -> bool {
+fn is_counting(cx: &ScanContext<'_>, run: &Run, groups: &[Group]) -> bool {
     let Some((first, rest)) = groups.split_first() else { return false };
     let value = |group: &Group| {
         run.value(group).filter(|_| run.digits_of(group) == [0] || run.digits_of(group).first() != Some(&0))
@@ -241,26 +274,79 @@ fn is_counting(scene: &Scene<'_>, run: &Run, groups: &[Group]) -> bool {
             _ => false,
         })
     };
-    let told = scene.spoken_before(first.first, 5, Flags::COUNT)
+    let announced = cx.spoken_before(first.first, 5, Flags::COUNT)
         || rest.iter().all(|group| group.gap.sign == Some(b','))
         || groups.iter().any(|group| run.digits_of(group) == [1, 0]);
-    groups.len() >= 4 && told && (step(true) || step(false))
+    groups.len() >= 4 && (announced && (step(true) || step(false)) || is_counted_again(run, groups))
+}
+
+/// "one two three four one two three four": counted from one again and again.
+fn is_counted_again(run: &Run, groups: &[Group]) -> bool {
+    let values = || groups.iter().map(|group| run.value(group).filter(|_| group.len() == 1));
+    let rounds = values().filter(|value| *value == Some(1)).count();
+    let mut before = Some(0);
+    let steps = values().all(|value| {
+        let next = value == Some(1) && before != Some(1)
+            || value.zip(before).is_some_and(|(value, before)| value == before + 1);
+        before = value;
+        next
+    });
+    let fours = groups.len() >= 4 * rounds;
+    rounds >= 2 && steps && fours
 }
 
 /// "won six four, three six, seven five", "score 21-19, 18-21".
-fn is_score(scene: &Scene<'_>, groups: &[Group]) -> bool {
+fn is_score(cx: &ScanContext<'_>, groups: &[Group]) -> bool {
     groups.len() <= 10
         && groups.len().is_multiple_of(2)
         && groups.iter().all(|group| group.len() <= 2)
-        && groups.first().is_some_and(|first| scene.spoken_before(first.first, 3, Flags::SCORE))
+        && groups.first().is_some_and(|first| cx.spoken_before(first.first, 3, Flags::SCORE))
+}
+
+/// "From two thirty to four fifteen": hours and minutes, where "to" sounds like a digit.
+fn is_clock_range(cx: &ScanContext<'_>, run: &Run, groups: &[Group]) -> bool {
+    const BEFORE: [&str; 4] = ["from", "between", "at", "until"];
+    let [hour, minutes, to, last @ ..] = groups else { return false };
+    let is_hour = |group: &Group| group.len() <= 2 && matches!(run.value(group), Some(1..=12));
+    let is_minutes = |group: &Group| group.len() == 2 && run.value(group).is_some_and(|value| value < 60);
+    let ends = match last {
+        [hour] => is_hour(hour),
+        [hour, minutes] => is_hour(hour) && is_minutes(minutes),
+        _ => false,
+    };
+    let before = cx.tokens.str(cx.free_before(hour.first));
+    ends && is_hour(hour)
+        && is_minutes(minutes)
+        && to.form == Form::Homophone
+        && BEFORE.iter().any(|word| before.eq_ignore_ascii_case(word))
+}
+
+/// "The lap times were fifty eight, fifty nine, fifty seven": values of one measure behind its plural.
+fn is_list(cx: &ScanContext<'_>, groups: &[Group]) -> bool {
+    const VERBS: [&str; 3] = ["were", "are", "of"];
+    let Some((first, rest)) = groups.split_first() else { return false };
+    let listed = rest.iter().all(|group| (group.gap.is_list_comma() || group.gap.and) && group.len() == first.len());
+    let Some(verb) = first.first.checked_sub(1).filter(|verb| *verb > 0) else { return false };
+    let verb_word = cx.tokens.str(cx.free(verb));
+    let measure = cx.free(verb - 1);
+    let name = cx.tokens.str(measure);
+    rest.len() >= 2
+        && (2..=3).contains(&first.len())
+        && listed
+        && VERBS.iter().any(|word| verb_word.eq_ignore_ascii_case(word))
+        && measure.class == Class::Word
+        && measure.len() > 3
+        && measure.meaning.cue == 0
+        && name.ends_with(['s', 'S'])
+        && !["digits", "numbers", "figures", "codes"].iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 
 /// A number after "version", "part no. AB-", "0x".
-fn is_model(scene: &Scene<'_>, first: usize) -> bool {
-    let from = scene.horizon(first, 5);
+pub fn is_model(cx: &ScanContext<'_>, first: usize) -> bool {
+    let from = cx.horizon(first, 5);
     (from..first)
         .rev()
-        .map(|before| scene.tokens.at(before))
+        .map(|before| cx.tokens.at(before))
         .take_while(|token| is_label(*token))
         .any(|token| token.has(Flags::MODEL))
 }

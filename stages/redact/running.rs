@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use arrow::array::Array;
 use arrow::compute::interleave_record_batch;
+use headwater_contract::columns::FILE;
 use headwater_contract::identity::{self, IdentityColumns};
 use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 
+use super::languages::Languages;
 use super::ner::{self, Tagger};
 use super::operator::{Operators, Owner};
 use super::rows::{ENTITIES, Rows};
@@ -19,7 +21,7 @@ use super::scanner::{Finding, Redacted, Scanner};
 use super::utterances::{self, Before};
 
 /// A row that waits for the next one of its device.
-pub struct Held {
+pub struct HeldRow {
     /// The row, with the input's columns.
     pub row: RecordBatch,
     /// What the tagger found in its text; nothing yet where the row comes out of a saved state.
@@ -27,13 +29,13 @@ pub struct Held {
 }
 
 /// What is kept of a device.
-pub struct Talk {
+pub struct Conversation {
     /// What was said before the row that waits, or before the next one.
     pub before: Before,
     /// When the last row was captured.
     pub at: Micros,
     /// The row that waits.
-    pub held: Option<Held>,
+    pub held: Option<HeldRow>,
 }
 
 /// The stage.
@@ -41,8 +43,12 @@ pub struct Running {
     redactor: Redactor,
     input: SchemaRef,
     hold: Option<Duration>,
-    talks: BTreeMap<String, Talk>,
+    conversations: BTreeMap<String, Conversation>,
     changed: BTreeSet<String>,
+    /// How many rows it last said that it holds.
+    reported: i64,
+    /// The languages of what is said, where numbers in words are read.
+    languages: Option<Languages>,
 }
 
 /// Rows that are ready, in order: where each lies, and its new text.
@@ -63,7 +69,7 @@ impl<'b> Ready<'b> {
         self.rows.push(redacted);
     }
 
-    fn push_held(&mut self, held: Held, redacted: Redacted) {
+    fn push_held(&mut self, held: HeldRow, redacted: Redacted) {
         self.places.push((self.batches.len(), 0));
         self.batches.push(held.row);
         self.rows.push(redacted);
@@ -83,8 +89,29 @@ impl Running {
     /// With what was saved.
     pub fn new(redactor: Redactor, hold: Option<Duration>, cx: &BuildContext<'_>) -> Result<Self> {
         let input = cx.input(0)?;
-        let talks = if hold.is_some() { saved::restore(cx.saved, &input)? } else { Vec::new() };
-        Ok(Self { redactor, input, hold, talks: talks.into_iter().collect(), changed: BTreeSet::new() })
+        let conversations = if hold.is_some() { saved::restore(cx.saved, &input)? } else { Vec::new() };
+        Ok(Self {
+            redactor,
+            input,
+            hold,
+            conversations: conversations.into_iter().collect(),
+            changed: BTreeSet::new(),
+            reported: 0,
+            languages: None,
+        })
+    }
+
+    /// The same, for texts that are said: languages whose numbers in words are not read are told.
+    pub fn with_languages(self, languages: Option<Languages>) -> Self {
+        Self { languages, ..self }
+    }
+
+    /// Says how many rows wait.
+    fn tell(&mut self, out: &mut Outbox<'_>) {
+        let held = self.conversations.values().filter(|conversation| conversation.held.is_some()).count();
+        let held = i64::try_from(held).unwrap_or(i64::MAX);
+        out.hold(held - self.reported);
+        self.reported = held;
     }
 
     /// Takes a row of a device: what waited goes first, now that it is known what follows; the row waits if it may go on.
@@ -98,55 +125,60 @@ impl Running {
         let ids = IdentityColumns::of(batch)?;
         let (device, at) = (ids.device(row), ids.captured_at(row));
         let text = text_column(batch, &self.redactor.column)?.value(row);
-        let mut talk = self
-            .talks
+        let mut conversation = self
+            .conversations
             .remove(device)
-            .filter(|talk| !is_over(talk.at, at, hold) || talk.held.is_some())
-            .unwrap_or(Talk { before: Before::default(), at, held: None });
-        let late = is_over(talk.at, at, hold);
-        if let Some(held) = talk.held.take() {
+            .filter(|conversation| !is_over(conversation.at, at, hold) || conversation.held.is_some())
+            .unwrap_or(Conversation { before: Before::default(), at, held: None });
+        let late = is_over(conversation.at, at, hold);
+        if let Some(held) = conversation.held.take() {
             let waiting = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
             let found = utterances::scan(
                 &self.redactor.scanner,
-                &talk.before,
+                &conversation.before,
                 &waiting,
                 Some(text).filter(|_| !late),
             );
             let found = self.redactor.with_tagged(&waiting, found, held.tagged.as_deref())?;
             let redacted = self.redactor.written(&held.row, 0, &waiting, &found)?;
             ready.push_held(held, redacted);
-            talk.before.said(&waiting);
+            conversation.before.said(&waiting);
         }
         if late {
-            talk.before = Before::default();
+            conversation.before = Before::default();
         }
-        talk.at = at;
-        if utterances::is_open(&talk.before, text) {
-            talk.held = Some(Held { row: batch.slice(row, 1), tagged: Some(tagged) });
+        conversation.at = at;
+        if utterances::is_open(&conversation.before, text) {
+            conversation.held = Some(HeldRow { row: batch.slice(row, 1), tagged: Some(tagged) });
         } else {
-            let found = utterances::scan(&self.redactor.scanner, &talk.before, text, None);
+            let found = utterances::scan(&self.redactor.scanner, &conversation.before, text, None);
             let found = ner::merged(text, found, &tagged);
             ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
-            talk.before.said(text);
+            conversation.before.said(text);
         }
         self.changed.insert(device.to_owned());
-        self.talks.insert(device.to_owned(), talk);
+        self.conversations.insert(device.to_owned(), conversation);
         Ok(())
     }
 
     /// Lets go what waited too long, or everything at the end of the input.
-    fn release(&mut self, mark: &Mark, hold: Duration, out: &mut Outbox<'_>) -> Result {
-        let over =
-            |talk: &Talk| mark.end_of_input || mark.watermark.is_some_and(|now| is_over(talk.at, now, hold));
-        let devices: Vec<String> =
-            self.talks.iter().filter(|(_, talk)| over(talk)).map(|(device, _)| device.clone()).collect();
+    fn release(&mut self, barrier: &Barrier, hold: Duration, out: &mut Outbox<'_>) -> Result {
+        let over = |conversation: &Conversation| {
+            barrier.end_of_input || barrier.watermark.is_some_and(|now| is_over(conversation.at, now, hold))
+        };
+        let devices: Vec<String> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| over(conversation))
+            .map(|(device, _)| device.clone())
+            .collect();
         let empty = RecordBatch::new_empty(self.input.clone());
         let mut ready = Ready::new(&empty);
         for device in devices {
-            let Some(talk) = self.talks.remove(&device) else { continue };
-            if let Some(held) = talk.held {
+            let Some(conversation) = self.conversations.remove(&device) else { continue };
+            if let Some(held) = conversation.held {
                 let text = text_column(&held.row, &self.redactor.column)?.value(0).to_owned();
-                let found = utterances::scan(&self.redactor.scanner, &talk.before, &text, None);
+                let found = utterances::scan(&self.redactor.scanner, &conversation.before, &text, None);
                 let found = self.redactor.with_tagged(&text, found, held.tagged.as_deref())?;
                 let redacted = self.redactor.written(&held.row, 0, &text, &found)?;
                 ready.push_held(held, redacted);
@@ -157,7 +189,7 @@ impl Running {
     }
 }
 
-/// Whether more than `hold` lies between two times.
+/// Returns true if more than `hold` lies between two times.
 fn is_over(from: Micros, to: Micros, hold: Duration) -> bool {
     i128::from(to.0) - i128::from(from.0) > i128::try_from(hold.as_micros()).unwrap_or(i128::MAX)
 }
@@ -166,6 +198,9 @@ impl Stage for Running {
     fn batch(&mut self, input: Port, batch: &RecordBatch, out: &mut Outbox<'_>) -> Result {
         let mut ready = Ready::new(batch);
         let texts = text_column(batch, &self.redactor.column)?;
+        if let Some(languages) = &mut self.languages {
+            languages.look(batch, out);
+        }
         let mut tagged = self.redactor.tagged(texts.iter().map(Option::unwrap_or_default))?;
         for row in 0..batch.num_rows() {
             let tagged = tagged.next().unwrap_or_default();
@@ -181,19 +216,21 @@ impl Stage for Running {
                 ready.push_current(row, self.redactor.written(batch, row, text, &found)?);
             }
         }
+        self.tell(out);
         self.redactor.send(ready, out)
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        match self.hold {
-            Some(hold) => self.release(mark, hold, out),
-            None => Ok(()),
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
+        if let Some(hold) = self.hold {
+            self.release(barrier, hold, out)?;
         }
+        self.tell(out);
+        Ok(())
     }
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
         for device in std::mem::take(&mut self.changed) {
-            saved::save(state, &device, self.talks.get(&device))?;
+            saved::save(state, &device, self.conversations.get(&device))?;
         }
         Ok(())
     }
@@ -302,7 +339,12 @@ impl Redactor {
                     out.push(None);
                     continue;
                 };
-                let found = ner::merged(text, self.scanner.scan(text), &tagged);
+                let found = if field.name() == FILE {
+                    self.scanner.scan_file_name(text)
+                } else {
+                    self.scanner.scan(text)
+                };
+                let found = ner::merged(text, found, &tagged);
                 out.push(Some(self.written(batch, row, text, &found)?.text));
             }
             Ok(Arc::new(StringArray::from(out)))

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::cue::Hint;
 use super::custom::Custom;
+use super::disguise::Plain;
 use super::kind::{Entities, Entity};
-pub use super::scene::Finding;
-use super::scene::{Passed, Scene};
+pub use super::scan_context::Finding;
+use super::scan_context::{NearMiss, ScanContext};
 use super::token::seed;
 use super::{
     address, age, calendar, code, geo, iban, neighbours, network, numeric, organization, person, postal,
@@ -85,6 +86,11 @@ impl Scanner {
         Self { profile, style, entities, custom: None }
     }
 
+    /// The same in another profile.
+    pub fn in_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
     /// The same with what a pipeline file adds.
     pub fn with(mut self, custom: Custom) -> Self {
         self.custom = Some(Arc::new(custom));
@@ -108,6 +114,15 @@ impl Scanner {
 
     /// The personal data of a text: sorted, apart from each other, on character boundaries.
     pub fn scan(&self, text: &str) -> Vec<Finding> {
+        let Some(plain) = Plain::of(text) else { return self.scan_plain(text) };
+        let mut found = self.scan_plain(&plain.text);
+        for finding in &mut found {
+            (finding.start, finding.end) = plain.original(finding.start, finding.end);
+        }
+        found
+    }
+
+    fn scan_plain(&self, text: &str) -> Vec<Finding> {
         let (mut found, restless) = self.pass(text);
         if !restless || found.is_empty() {
             return found;
@@ -143,10 +158,10 @@ impl Scanner {
 
     /// One look at a text: what is wanted of what is found, and whether a second look may find more.
     fn pass(&self, text: &str) -> (Vec<Finding>, bool) {
-        let mut scene = self.find(text);
-        let restless = !scene.found.is_empty() && scene.is_restless();
-        let mut found = std::mem::take(&mut scene.found);
-        scene.leave();
+        let mut cx = self.find(text);
+        let restless = !cx.found.is_empty() && cx.is_restless();
+        let mut found = std::mem::take(&mut cx.found);
+        cx.leave();
         found.retain_mut(|finding| self.wants(finding, text));
         found.sort_by_key(|finding| finding.start);
         (found, restless)
@@ -211,10 +226,10 @@ impl Scanner {
     }
 
     /// The numbers of a text that were looked at and left alone, beside its findings.
-    pub fn passed(&self, text: &str, found: &[Finding]) -> Vec<Passed> {
-        let mut scene = self.look(text, Some(Vec::new()));
-        let mut passed = scene.passed.take().unwrap_or_default();
-        scene.leave();
+    pub fn passed(&self, text: &str, found: &[Finding]) -> Vec<NearMiss> {
+        let mut cx = self.look(text, Some(Vec::new()));
+        let mut passed = cx.passed.take().unwrap_or_default();
+        cx.leave();
         passed.retain(|passed| {
             found.iter().all(|finding| finding.end <= passed.start || finding.start >= passed.end)
         });
@@ -242,73 +257,77 @@ impl Scanner {
     }
 
     /// Runs the finders over a text.
-    pub fn find<'a>(&self, text: &'a str) -> Scene<'a> {
+    pub fn find<'a>(&self, text: &'a str) -> ScanContext<'a> {
         self.look(text, None)
     }
 
-    fn look<'a>(&self, text: &'a str, passed: Option<Vec<Passed>>) -> Scene<'a> {
-        const ANYTHING: u32 =
-            seed::NUMBER | seed::ADDRESS | seed::COLON_SIGN | seed::MONTH | seed::CAPITAL | seed::UNLISTED;
+    fn look<'a>(&self, text: &'a str, passed: Option<Vec<NearMiss>>) -> ScanContext<'a> {
+        const ANYTHING: u32 = seed::NUMBER
+            | seed::ADDRESS
+            | seed::COLON_SIGN
+            | seed::MONTH
+            | seed::CAPITAL
+            | seed::UNLISTED
+            | seed::EXPLAINED;
         let lenient = self.profile == Profile::Transcript;
-        let mut scene = Scene::new(text, self.names(), lenient, self.entities);
+        let mut cx = ScanContext::new(text, self.names(), lenient, self.entities);
         let custom = self.custom.as_deref().filter(|custom| !custom.finds_nothing());
-        if !scene.tokens.any(ANYTHING) && custom.is_none() {
-            return scene;
+        if !cx.tokens.any(ANYTHING) && custom.is_none() {
+            return cx;
         }
-        scene.passed = passed;
+        cx.passed = passed;
         if let Some(custom) = custom {
-            custom.find(&mut scene);
+            custom.find(&mut cx);
         }
-        self.find_words_and_codes(&mut scene);
-        if scene.tokens.any(seed::NUMBER) {
-            if scene.tokens.any(seed::AGE) && self.entities.contains(Entity::Age) {
-                age::find(&mut scene);
+        self.find_words_and_codes(&mut cx);
+        if cx.tokens.any(seed::NUMBER) {
+            if cx.tokens.any(seed::AGE) && self.entities.contains(Entity::Age) {
+                age::find(&mut cx);
             }
-            find_numbers(&mut scene);
+            find_numbers(&mut cx);
         }
-        scene
+        cx
     }
 
     /// Runs the finders of what is not digits alone, each where the text has what it begins with.
-    fn find_words_and_codes(&self, scene: &mut Scene<'_>) {
+    fn find_words_and_codes(&self, cx: &mut ScanContext<'_>) {
         let wants = |kind| self.entities.contains(kind);
-        let has = |scene: &Scene<'_>, seeds| scene.tokens.any(seeds);
-        if has(scene, seed::ADDRESS | seed::COLON_SIGN) {
-            address::find(scene);
+        let has = |cx: &ScanContext<'_>, seeds| cx.tokens.any(seeds);
+        if has(cx, seed::ADDRESS | seed::COLON_SIGN) {
+            address::find(cx);
         }
-        if has(scene, seed::ROW | seed::ADDRESS) {
-            secret::find(scene);
+        if has(cx, seed::ROW | seed::ADDRESS) {
+            secret::find(cx);
         }
-        if has(scene, seed::NUMBER) {
-            iban::find(scene);
+        if has(cx, seed::NUMBER) {
+            iban::find(cx);
         }
-        if has(scene, seed::COLON | seed::ROW | seed::MIXED) {
-            network::find(scene);
+        if has(cx, seed::COLON | seed::ROW | seed::MIXED) {
+            network::find(cx);
         }
-        if has(scene, seed::FIGURES) {
-            geo::find(scene);
+        if has(cx, seed::FIGURES) {
+            geo::find(cx);
         }
-        if has(scene, seed::MONTH) {
-            calendar::find(scene);
+        if has(cx, seed::MONTH) {
+            calendar::find(cx);
         }
-        if has(scene, seed::NUMBER) && scene.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
-            calendar::find_births(scene);
+        if has(cx, seed::NUMBER) && cx.is_spoken_of(Hint::Of(Entity::DateOfBirth)) {
+            calendar::find_births(cx);
         }
-        if has(scene, seed::NUMBER | seed::CAPITAL) || scene.is_spoken_of(Hint::Of(Entity::Bic)) {
-            code::find(scene);
+        if has(cx, seed::NUMBER | seed::CAPITAL) || cx.is_spoken_of(Hint::Of(Entity::Bic)) {
+            code::find(cx);
         }
-        if (has(scene, seed::FIGURES | seed::STREET) || scene.is_spoken_of(Hint::Of(Entity::Address)))
-            && has(scene, seed::NUMBER)
+        if (has(cx, seed::FIGURES | seed::STREET) || cx.is_spoken_of(Hint::Of(Entity::Address)))
+            && has(cx, seed::NUMBER)
             && (wants(Entity::Address) || wants(Entity::Postcode))
         {
-            postal::find(scene);
+            postal::find(cx);
         }
-        if has(scene, seed::FIRM | seed::FIRM_CUE) && has(scene, seed::CAPITAL) && wants(Entity::Organization)
-        {
-            organization::find(scene);
+        if has(cx, seed::FIRM | seed::FIRM_CUE) && has(cx, seed::CAPITAL) && wants(Entity::Organization) {
+            organization::find(cx);
         }
-        if has(scene, seed::CAPITAL | seed::UNLISTED) && wants(Entity::Person) {
-            person::find(scene);
+        if has(cx, seed::CAPITAL | seed::UNLISTED) && wants(Entity::Person) {
+            person::find(cx);
         }
     }
 }
@@ -321,17 +340,17 @@ fn original(places: &[(usize, usize)], offset: usize) -> usize {
 }
 
 /// Numbers and their parts. A part that is taken hides what stands before it, which may have spoken for the next number: so again.
-fn find_numbers(scene: &mut Scene<'_>) {
+fn find_numbers(cx: &mut ScanContext<'_>) {
     const ROUNDS: usize = 4;
     for _ in 0..ROUNDS {
-        numeric::find(scene);
-        if !scene.lenient || !neighbours::find(scene) {
+        numeric::find(cx);
+        if !cx.lenient || !neighbours::find(cx) {
             break;
         }
     }
 }
 
 /// Runs the finders over a text, for every kind.
-pub fn find(text: &str, profile: Profile) -> Scene<'_> {
+pub fn find(text: &str, profile: Profile) -> ScanContext<'_> {
     Scanner::new(profile, Style::Tag, Entities::all()).find(text)
 }

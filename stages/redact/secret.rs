@@ -1,12 +1,12 @@
 //! Keys, tokens, passwords, wallets and user names: what opens something, or points at somebody's account.
 //!
-//! In: a scene. Out: findings. A known prefix or a checksum is enough; a row of letters and figures without either must be long and
+//! In: a cx. Out: findings. A known prefix or a checksum is enough; a row of letters and figures without either must be long and
 //! without order; after "password" the next word goes.
 
 use super::base58;
 use super::kind::Entity;
 use super::lexicon::Flags;
-use super::scene::Scene;
+use super::scan_context::ScanContext;
 use super::token::{Class, Token, seed};
 
 /// The longest secret that is looked at for a prefix or its order; the rest of a longer one is taken with it.
@@ -56,37 +56,37 @@ const USERS: &[&str] = &[
 ];
 
 /// Finds the secrets.
-pub fn find(scene: &mut Scene<'_>) {
+pub fn find(cx: &mut ScanContext<'_>) {
     let mut index = 0;
     // Past a quotation mark or a colon a row goes on: `"api_key":"..."`.
     let mut inside = false;
-    while let Some(at) = if inside { Some(index) } else { scene.tokens.seed(index, seed::ROW | seed::AT) } {
+    while let Some(at) = if inside { Some(index) } else { cx.tokens.seed(index, seed::ROW | seed::AT) } {
         index = at;
-        let token = scene.tokens.at(index);
-        inside = is_opening(token) && scene.tokens.glued(index + 1);
+        let token = cx.tokens.at(index);
+        inside = is_opening(token) && cx.tokens.glued(index + 1);
         if inside {
             index += 1;
             continue;
         }
-        let starts = !scene.is_taken(index)
-            && (!scene.tokens.glued(index) || !token.is_solid() || !is_inside(scene.tokens.before(index)));
-        if starts && token.is(b'@') && take_handle(scene, index) {
+        let starts = !cx.is_taken(index)
+            && (!cx.tokens.glued(index) || !token.is_solid() || !is_inside(cx.tokens.before(index)));
+        if starts && token.is(b'@') && take_handle(cx, index) {
             index += 2;
             continue;
         }
         if starts && token.is_solid() {
-            let end = cluster_end(scene, index);
-            if let Some(value) = assigned(scene, index, end) {
-                let user = value.checked_sub(2).map_or("", |at| scene.tokens.str(scene.tokens.at(at)));
+            let end = cluster_end(cx, index);
+            if let Some(value) = assigned(cx, index, end) {
+                let user = value.checked_sub(2).map_or("", |at| cx.tokens.str(cx.tokens.at(at)));
                 let user = user.eq_ignore_ascii_case("user")
                     || USERS.iter().any(|word| user.eq_ignore_ascii_case(word));
                 let kind = if user { Entity::Username } else { Entity::ApiKey };
-                scene.take(kind, value, end - 1, 0.7, "set to a secret");
+                cx.take(kind, value, end - 1, 0.7, "set to a secret");
                 index = end;
                 continue;
             }
-            let next = take_cluster(scene, index, end).unwrap_or(index).max(index) + 1;
-            inside = scene.tokens.glued(end) && is_opening(scene.tokens.at(end));
+            let next = take_cluster(cx, index, end).unwrap_or(index).max(index) + 1;
+            inside = cx.tokens.glued(end) && is_opening(cx.tokens.at(end));
             index = if inside { end } else { next };
             continue;
         }
@@ -122,25 +122,24 @@ fn is_inside(token: Token) -> bool {
 }
 
 /// The end of what is glued from `index` on.
-fn cluster_end(scene: &Scene<'_>, index: usize) -> usize {
+fn cluster_end(cx: &ScanContext<'_>, index: usize) -> usize {
     let mut end = index + 1;
-    while scene.tokens.glued(end) && !scene.is_taken(end) && is_inside(scene.tokens.at(end)) {
+    while cx.tokens.glued(end) && !cx.is_taken(end) && is_inside(cx.tokens.at(end)) {
         end += 1;
     }
-    while end > index + 1 && matches!(scene.tokens.at(end - 1).class, Class::Sign(b'.' | b'!' | b'&' | b'-'))
-    {
+    while end > index + 1 && matches!(cx.tokens.at(end - 1).class, Class::Sign(b'.' | b'!' | b'&' | b'-')) {
         end -= 1;
     }
     end
 }
 
 /// Where the value of "api_key=..." begins among the glued tokens `index..end`.
-fn assigned(scene: &Scene<'_>, index: usize, end: usize) -> Option<usize> {
+fn assigned(cx: &ScanContext<'_>, index: usize, end: usize) -> Option<usize> {
     const FEWEST: usize = 4;
-    let names = |at: &usize| scene.tokens.at(*at).is(b'=') && scene.tokens.before(*at).has(Flags::SECRET);
+    let names = |at: &usize| cx.tokens.at(*at).is(b'=') && cx.tokens.before(*at).has(Flags::SECRET);
     let value = (index + 1..end).take(8).find(names)? + 1;
-    let length = scene.tokens.at(end - 1).end.saturating_sub(scene.tokens.at(value).start);
-    let word = scene.tokens.str(scene.tokens.at(value));
+    let length = cx.tokens.at(end - 1).end.saturating_sub(cx.tokens.at(value).start);
+    let word = cx.tokens.str(cx.tokens.at(value));
     let empty = value + 1 == end
         && ["none", "null", "true", "false", "undefined"]
             .iter()
@@ -149,37 +148,37 @@ fn assigned(scene: &Scene<'_>, index: usize, end: usize) -> Option<usize> {
 }
 
 /// Takes the cluster of tokens `index..end` if it is a secret; its last token.
-fn take_cluster(scene: &mut Scene<'_>, index: usize, end: usize) -> Option<usize> {
-    let (start, stop) = (scene.tokens.at(index).start, scene.tokens.at(end - 1).end);
-    let text = scene.tokens.text.get(start..stop)?;
+fn take_cluster(cx: &mut ScanContext<'_>, index: usize, end: usize) -> Option<usize> {
+    let (start, stop) = (cx.tokens.at(index).start, cx.tokens.at(end - 1).end);
+    let text = cx.tokens.text.get(start..stop)?;
     if text.len() >= 12 && text.is_ascii() {
         let head = text.get(..text.len().min(LONGEST))?;
         if let Some((kind, score, rule)) = recognised(head)
-            && !(rule == WITHOUT_ORDER && is_fingerprint(scene, index))
+            && !(rule == WITHOUT_ORDER && is_fingerprint(cx, index))
         {
-            scene.take(kind, index, end - 1, score, rule);
+            cx.take(kind, index, end - 1, score, rule);
             return Some(end - 1);
         }
     }
-    if let Some(last) = said_in_words(scene, index) {
-        scene.take(Entity::ApiKey, index, last, 0.6, "said to be a secret");
+    if let Some(last) = said_in_words(cx, index) {
+        cx.take(Entity::ApiKey, index, last, 0.6, "said to be a secret");
         return Some(last);
     }
-    let (kind, rule) = said(scene, index, text)?;
-    let last = if kind == Entity::Username { spoken_end(scene, end - 1) } else { end - 1 };
-    scene.take(kind, index, last, 0.7, rule);
+    let (kind, rule) = said(cx, index, text)?;
+    let last = if kind == Entity::Username { spoken_end(cx, end - 1) } else { end - 1 };
+    cx.take(kind, index, last, 0.7, rule);
     Some(last)
 }
 
 /// Past "underscore ninety nine" behind the name of a user.
-fn spoken_end(scene: &Scene<'_>, last: usize) -> usize {
+fn spoken_end(cx: &ScanContext<'_>, last: usize) -> usize {
     const MOST: usize = 12;
     let mut end = last;
     while end - last < MOST {
-        let joint = scene.free(end + 1).has(Flags::UNDERSCORE | Flags::DASH | Flags::DOT);
-        if joint && scene.free(end + 2).is_solid() {
+        let joint = cx.free(end + 1).has(Flags::UNDERSCORE | Flags::DASH | Flags::DOT);
+        if joint && cx.free(end + 2).is_solid() {
             end += 2;
-        } else if end > last && !scene.is_taken(end + 1) && scene.tokens.has_seed(end + 1, seed::NUMBER) {
+        } else if end > last && !cx.is_taken(end + 1) && cx.tokens.has_seed(end + 1, seed::NUMBER) {
             end += 1;
         } else {
             break;
@@ -188,9 +187,9 @@ fn spoken_end(scene: &Scene<'_>, last: usize) -> usize {
     end
 }
 
-/// Whether what stands before a row without order says that it is the sum or the name of public bytes: "commit", "sha256:".
-fn is_fingerprint(scene: &Scene<'_>, index: usize) -> bool {
-    const WORDS: [&str; 19] = [
+/// Returns true if what stands before a row without order says that it is the sum or the name of public bytes: "commit", "sha256:".
+fn is_fingerprint(cx: &ScanContext<'_>, index: usize) -> bool {
+    const WORDS: [&str; 24] = [
         "commit",
         "commits",
         "sha",
@@ -210,27 +209,29 @@ fn is_fingerprint(scene: &Scene<'_>, index: usize) -> bool {
         "head",
         "crc",
         "object",
+        "trace",
+        "traceparent",
+        "span",
+        "request",
+        "correlation",
     ];
-    let before = (1..=5).filter_map(|back| index.checked_sub(back)).map(|at| scene.tokens.at(at));
+    let before = (1..=5).filter_map(|back| index.checked_sub(back)).map(|at| cx.tokens.at(at));
     let mut before = before.take_while(|token| {
         token.is_solid() || matches!(token.class, Class::Sign(b':' | b'=' | b'"' | b'-' | b'\''))
     });
     before.any(|token| {
-        token.class == Class::Word
-            && WORDS.iter().any(|word| scene.tokens.str(token).eq_ignore_ascii_case(word))
+        token.class == Class::Word && WORDS.iter().any(|word| cx.tokens.str(token).eq_ignore_ascii_case(word))
     }) || index > 1
-        && ["sha", "md"]
-            .iter()
-            .any(|word| scene.tokens.str(scene.tokens.at(index - 2)).eq_ignore_ascii_case(word))
+        && ["sha", "md"].iter().any(|word| cx.tokens.str(cx.tokens.at(index - 2)).eq_ignore_ascii_case(word))
 }
 
 /// The rule of rows of letters and figures that no word would have.
 const WITHOUT_ORDER: &str = "without order";
 
-type Known = (Entity, f32, &'static str);
+type Shaped = (Entity, f32, &'static str);
 
 /// What a cluster is without context.
-fn recognised(text: &str) -> Option<Known> {
+fn recognised(text: &str) -> Option<Shaped> {
     let solid = |rest: &str| {
         rest.bytes().all(|byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=')
@@ -261,7 +262,7 @@ fn is_wallet(text: &str) -> bool {
     }
 }
 
-/// Whether a long row has small letters, capitals and figures in no order, as keys have; words and numbers have not.
+/// Returns true if a long row has small letters, capitals and figures in no order, as keys have; words and numbers have not.
 fn is_random(text: &str) -> bool {
     const FEWEST: usize = 20;
     let bytes = text.as_bytes();
@@ -285,16 +286,16 @@ fn is_random(text: &str) -> bool {
 }
 
 /// What was said before a cluster.
-struct Told {
+struct SecretCue {
     /// The word, in small letters.
     cue: String,
-    /// Whether "is" or a sign links it.
+    /// True if "is" or a sign links it.
     linked: bool,
-    /// Whether a word before it makes it sure: "api key".
+    /// True if a word before it makes it sure: "api key".
     pair: bool,
 }
 
-impl Told {
+impl SecretCue {
     fn is_password(&self) -> bool {
         PASSWORDS.contains(&self.cue.as_str()) && (self.cue != "key" || self.pair)
             || self.cue == "word" && self.pair
@@ -302,36 +303,54 @@ impl Told {
 }
 
 /// "Password is tulip fifty five": up to three words and a number; its last token.
-fn said_in_words(scene: &Scene<'_>, index: usize) -> Option<usize> {
+fn said_in_words(cx: &ScanContext<'_>, index: usize) -> Option<usize> {
     const WORDS: usize = 3;
-    let told = told(scene, index);
-    if !scene.lenient || !told.linked || !told.is_password() {
+    let secret = secret_cue(cx, index);
+    if !cx.lenient || !secret.linked || !secret.is_password() {
+        return None;
+    }
+    // "Tr0ub4dor&3" is one piece.
+    if cx.tokens.glued(index + 1) && is_inside(cx.tokens.at(index + 1)) {
         return None;
     }
     let mut at = index;
-    while at < index + WORDS
-        && scene.free(at).class == Class::Word
-        && !scene.tokens.has_seed(at, seed::NUMBER)
-    {
-        if scene.free(at).has(Flags::STOP | Flags::LINK) || scene.free(at).new_line {
+    while at < index + WORDS && cx.free(at).class == Class::Word && !cx.tokens.has_seed(at, seed::NUMBER) {
+        if cx.free(at).has(Flags::STOP | Flags::LINK) || cx.free(at).new_line {
             return None;
         }
         at += 1;
     }
     let mut end = at;
-    while end < at + 12 && !scene.is_taken(end) && scene.tokens.has_seed(end, seed::NUMBER) {
+    while end < at + 12 && !cx.is_taken(end) && cx.tokens.has_seed(end, seed::NUMBER) {
         end += 1;
     }
-    let unit = scene.free(end).has(Flags::UNIT | Flags::MONEY);
-    (at > index && end > at && !unit).then(|| end - 1)
+    let unit = cx.free(end).has(Flags::UNIT | Flags::MONEY);
+    if at == index || end == at || unit {
+        return None;
+    }
+    while end < at + 16 && is_sign_word(cx, end) {
+        end += 1 + usize::from(["mark", "point", "sign"].iter().any(|word| is_word(cx, end + 1, word)));
+    }
+    Some(end - 1)
 }
 
-fn told(scene: &Scene<'_>, index: usize) -> Told {
+/// The sign behind the words of a password, said: "bang", "exclamation mark".
+fn is_sign_word(cx: &ScanContext<'_>, at: usize) -> bool {
+    ["bang", "exclamation", "hash", "hashtag", "star", "asterisk", "dollar", "ampersand", "question", "percent"]
+        .iter()
+        .any(|word| is_word(cx, at, word))
+}
+
+fn is_word(cx: &ScanContext<'_>, at: usize, word: &str) -> bool {
+    cx.tokens.str(cx.free(at)).eq_ignore_ascii_case(word)
+}
+
+fn secret_cue(cx: &ScanContext<'_>, index: usize) -> SecretCue {
     let mut at = index;
     let mut linked = false;
     for _ in 0..4 {
-        let token = scene.free_before(at);
-        let word = scene.tokens.str(token);
+        let token = cx.free_before(at);
+        let word = cx.tokens.str(token);
         if token.is(b':')
             || token.is(b'=')
             || token.is(b'"')
@@ -344,65 +363,64 @@ fn told(scene: &Scene<'_>, index: usize) -> Told {
             break;
         }
     }
-    let cue = scene.tokens.str(scene.free_before(at)).to_ascii_lowercase();
-    let joint = scene.free_before(at.saturating_sub(1));
+    let cue = cx.tokens.str(cx.free_before(at)).to_ascii_lowercase();
+    let joint = cx.free_before(at.saturating_sub(1));
     let before = at.saturating_sub(1 + usize::from(joint.is(b'_') || joint.is(b'-')));
     let pair = ["user", "screen", "pass", "api", "access", "secret", "private", "client", "auth"]
         .iter()
-        .any(|word| scene.tokens.str(scene.free_before(before)).eq_ignore_ascii_case(word));
-    Told { cue, linked, pair }
+        .any(|word| cx.tokens.str(cx.free_before(before)).eq_ignore_ascii_case(word));
+    SecretCue { cue, linked, pair }
 }
 
 /// What a cluster is because of what was said before it.
-fn said(scene: &Scene<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
-    let told = told(scene, index);
+fn said(cx: &ScanContext<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
+    let secret = secret_cue(cx, index);
     let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
         || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii());
-    let password = told.is_password();
-    let Told { cue, linked, pair } = told;
-    if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(scene, index)) {
+    let password = secret.is_password();
+    let SecretCue { cue, linked, pair } = secret;
+    if password && (mixed && text.len() >= 6 || linked && text.len() >= 4 && is_no_plain_word(cx, index)) {
         return Some((Entity::ApiKey, "said to be a secret"));
     }
-    let signed = matches!(scene.free_before(index).class, Class::Sign(b'=' | b'"'));
+    let signed = matches!(cx.free_before(index).class, Class::Sign(b'=' | b'"'));
     let user = cue == "user" && (mixed || signed)
         || USERS.contains(&cue.as_str())
         || pair && matches!(cue.as_str(), "name" | "id");
     let nobody = ["none", "null", "nil", "true", "false", "undefined", "unknown", "anonymous", "guest"];
     let fits = text.len() >= 3
         && !nobody.iter().any(|word| text.eq_ignore_ascii_case(word))
-        && (mixed || linked && is_no_plain_word(scene, index));
+        && (mixed || linked && is_no_plain_word(cx, index));
     (user && fits).then_some((Entity::Username, "said to be a user"))
 }
 
-fn is_no_plain_word(scene: &Scene<'_>, index: usize) -> bool {
-    let token = scene.tokens.at(index);
+fn is_no_plain_word(cx: &ScanContext<'_>, index: usize) -> bool {
+    let token = cx.tokens.at(index);
     token.class == Class::Word
         && token.meaning == super::lexicon::Meaning::NONE
-        && !scene.known(index).is_common()
+        && !cx.known(index).is_common()
 }
 
 /// "@jane_doe".
-fn take_handle(scene: &mut Scene<'_>, at: usize) -> bool {
-    let before = scene.tokens.glued(at) && scene.tokens.before(at).is_solid();
-    if before || !scene.tokens.glued(at + 1) || scene.free(at + 1).class != Class::Word {
+fn take_handle(cx: &mut ScanContext<'_>, at: usize) -> bool {
+    let before = cx.tokens.glued(at) && cx.tokens.before(at).is_solid();
+    if before || !cx.tokens.glued(at + 1) || cx.free(at + 1).class != Class::Word {
         return false;
     }
     let mut last = at + 1;
-    while scene.tokens.glued(last + 1)
-        && (scene.free(last + 1).is_solid()
-            || scene.free(last + 1).is(b'_')
-            || scene.free(last + 1).is(b'.') && scene.tokens.is_inner(last + 1))
+    while cx.tokens.glued(last + 1)
+        && (cx.free(last + 1).is_solid()
+            || cx.free(last + 1).is(b'_')
+            || cx.free(last + 1).is(b'.') && cx.tokens.is_inner(last + 1))
         && last - at < 16
     {
         last += 1;
     }
-    let length = scene.tokens.at(last).end - scene.tokens.at(at + 1).start;
-    let domain =
-        scene.tokens.before(last).is(b'.') && scene.tokens.at(last).has(Flags::TLD | Flags::WEAK_TLD);
+    let length = cx.tokens.at(last).end - cx.tokens.at(at + 1).start;
+    let domain = cx.tokens.before(last).is(b'.') && cx.tokens.at(last).has(Flags::TLD | Flags::WEAK_TLD);
     if length < 3 || domain {
         return false;
     }
-    scene.take(Entity::Username, at, last, 0.7, "handle");
+    cx.take(Entity::Username, at, last, 0.7, "handle");
     true
 }

@@ -17,7 +17,7 @@ pub fn score(candidate: &Candidate<'_>) -> f32 {
     }
 }
 
-/// Whether nine digits could have been issued (SSA: no area 000, 666 or 900-999, no group 00, no serial 0000).
+/// Returns true if nine digits could have been issued (SSA: no area 000, 666 or 900-999, no group 00, no serial 0000).
 fn plan(digits: &[u8]) -> bool {
     let &[a, b, c, d, e, f, g, h, i] = digits else { return false };
     let area = [a, b, c];

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::cutter::Cut;
+use super::alphabet;
+use super::cutter::TokenBuffers;
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
 
@@ -62,31 +63,37 @@ static EDGE: Token = Token {
 };
 
 impl Token {
-    /// Whether it is this ASCII sign.
+    /// Returns true if it is this ASCII sign.
     #[inline]
     pub fn is(self, sign: u8) -> bool {
         self.class == Class::Sign(sign)
     }
 
-    /// Whether it is a word with any of `flags`.
+    /// Returns true if it is a word with any of `flags`.
     #[inline]
     pub fn has(self, flags: Flags) -> bool {
         self.meaning.flags.any(flags)
     }
 
-    /// Whether it is a word of one letter.
+    /// Returns true if it is a word of one letter, or a letter with what explains it.
     #[inline]
     pub fn is_letter(self) -> bool {
-        self.class == Class::Word && self.end - self.start == 1
+        self.class == Class::Word && (self.end - self.start == 1 || self.has(Flags::EXPLAINED))
     }
 
-    /// Whether it is a typographic apostrophe.
+    /// Returns true if it is a letter with what explains it.
+    #[inline]
+    pub fn is_explained(self) -> bool {
+        self.has(Flags::EXPLAINED)
+    }
+
+    /// Returns true if it is a typographic apostrophe.
     #[inline]
     pub fn is_apostrophe(self) -> bool {
         self.class == Class::Sign(APOSTROPHE)
     }
 
-    /// Whether it is a word or digits.
+    /// Returns true if it is a word or digits.
     #[inline]
     pub fn is_solid(self) -> bool {
         matches!(self.class, Class::Word | Class::Digits)
@@ -151,6 +158,12 @@ pub mod seed {
     pub const SPELLS: u32 = 1 << 23;
     /// A colon.
     pub const COLON_SIGN: u32 = 1 << 22;
+    /// The second of two words for a sign.
+    pub const JOINED: u32 = 1 << 30;
+    /// A letter with what explains it.
+    pub const EXPLAINED: u32 = 1 << 29;
+    /// A word by which letters are spelled, beside those of aviation.
+    pub const CODE_WORD: u32 = 1 << 28;
 }
 
 /// The tokens of a text.
@@ -158,7 +171,7 @@ pub mod seed {
 pub struct Tokens<'a> {
     /// The text itself.
     pub text: &'a str,
-    cut: Cut,
+    cut: TokenBuffers,
     #[cfg(test)]
     looks: std::cell::Cell<u64>,
 }
@@ -171,12 +184,13 @@ impl<'a> Tokens<'a> {
 
     /// Cuts `text`, in which tags may also have these names.
     pub fn with(text: &'a str, names: &[String]) -> Self {
-        Self::within(text, names, Cut::default())
+        Self::within(text, names, TokenBuffers::default())
     }
 
     /// The same in the rooms of an earlier text.
-    pub fn within(text: &'a str, names: &[String], mut cut: Cut) -> Self {
+    pub fn within(text: &'a str, names: &[String], mut cut: TokenBuffers) -> Self {
         cut.fill(text, names);
+        alphabet::fold(text, &mut cut);
         Self {
             text,
             cut,
@@ -186,11 +200,11 @@ impl<'a> Tokens<'a> {
     }
 
     /// The rooms, for the next text.
-    pub fn into_rooms(self) -> Cut {
+    pub fn into_buffers(self) -> TokenBuffers {
         self.cut
     }
 
-    /// Whether any token has any of the bits of `seeds`.
+    /// Returns true if any token has any of the bits of `seeds`.
     #[inline]
     pub fn any(&self, seeds: u32) -> bool {
         self.cut.all & seeds != 0
@@ -210,7 +224,7 @@ impl<'a> Tokens<'a> {
         self.cut.list.len()
     }
 
-    /// Whether the text is blank.
+    /// Returns true if the text is blank.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.cut.list.is_empty()
@@ -236,13 +250,13 @@ impl<'a> Tokens<'a> {
         self.cut.seeds.get(index).copied().unwrap_or(0)
     }
 
-    /// Whether the token has any of the bits of `seeds`.
+    /// Returns true if the token has any of the bits of `seeds`.
     #[inline]
     pub fn has_seed(&self, index: usize, seeds: u32) -> bool {
         self.cut.seeds.get(index).is_some_and(|bits| bits & seeds != 0)
     }
 
-    /// Whether any token of the range has any of the bits of `seeds`.
+    /// Returns true if any token of the range has any of the bits of `seeds`.
     #[inline]
     pub fn any_in(&self, range: Range<usize>, seeds: u32) -> bool {
         let end = range.end.min(self.len());
@@ -267,19 +281,43 @@ impl<'a> Tokens<'a> {
         self.text.get(token.start..token.end).unwrap_or("")
     }
 
-    /// Whether it is a word that begins with a capital.
+    /// The letter, in capitals, of a token that is one, explained or not; 0 of others.
+    #[inline]
+    pub fn letter(&self, token: Token) -> u8 {
+        if token.is_explained() {
+            return token.meaning.letter;
+        }
+        match self.str(token).as_bytes() {
+            [letter] => letter.to_ascii_uppercase(),
+            _ => 0,
+        }
+    }
+
+    /// Returns true if it is a word that begins with a capital.
     #[inline]
     pub fn is_capital(&self, token: Token) -> bool {
         token.capital
     }
 
-    /// Whether nothing lies between the tokens `index - 1` and `index`, and both exist.
+    /// Returns true if a paragraph ends before the token: at a line end alone a text may have been wrapped.
+    #[inline]
+    pub fn breaks(&self, index: usize) -> bool {
+        let token = self.at(index);
+        if !token.new_line {
+            return false;
+        }
+        let from = index.checked_sub(1).map_or(0, |before| self.at(before).end);
+        let between = self.text.get(from..token.start).unwrap_or("");
+        index == 0 || between.bytes().filter(|byte| *byte == b'\n').count() > 1
+    }
+
+    /// Returns true if nothing lies between the tokens `index - 1` and `index`, and both exist.
     #[inline]
     pub fn glued(&self, index: usize) -> bool {
         !self.at(index).spaced
     }
 
-    /// Whether the sign at `index` has a letter or digit glued to both sides.
+    /// Returns true if the sign at `index` has a letter or digit glued to both sides.
     #[inline]
     pub fn is_inner(&self, index: usize) -> bool {
         let solid = |token: Token| matches!(token.class, Class::Word | Class::Digits);

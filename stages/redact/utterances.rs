@@ -3,7 +3,10 @@
 //! In: the texts of one device, one after the other. Out: the findings of each, made with its neighbours in sight. A text whose end may
 //! go on is held until the next one is there; what was said before is remembered for a few words. It must not know rows or clocks.
 
+use super::cue::Cues;
+use super::gazetteer;
 use super::lexicon::{Flags, Sense};
+use super::person_cue;
 use super::scanner::{Finding, Scanner};
 use super::token::{Class, Token, Tokens, seed};
 
@@ -101,7 +104,7 @@ fn address_going_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> Optio
     })
 }
 
-/// Whether a number that was begun in what was said goes on through all of what comes after, and perhaps further.
+/// Returns true if a number that was begun in what was said goes on through all of what comes after, and perhaps further.
 fn number_goes_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> bool {
     /// Fewer numbers, said one by one, are a count, a time or a year where no phrase stands before them.
     const FEWEST: usize = 4;
@@ -128,8 +131,13 @@ fn number_goes_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> bool {
     let tail = (0..said.len()).rev().take_while(|at| said.has_seed(*at, seed::NUMBER));
     let begun: usize = tail.map(|at| width(said, at)).sum();
     let more: usize = (0..=last).map(|at| width(after, at)).sum();
-    let told = || (said.len().saturating_sub(TAIL)..said.len()).any(|at| said.has_seed(at, seed::CUE));
-    begun + more >= FEWEST || more > 0 && told()
+    let announced = || {
+        let mut cues = Cues::default();
+        cues.fill(said);
+        let from = said.len().saturating_sub(TAIL);
+        cues.before(said.len(), from).any(|cue| cue.hint.is_for_digits())
+    };
+    begun + more >= FEWEST || more > 0 && announced()
 }
 
 /// The most tokens of a piece that is looked at as the middle of a value.
@@ -176,21 +184,20 @@ fn head(text: &str) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Whether something may begin in a text that goes on in the next one: a number, letters, an address, a date, a name.
+/// Returns true if a text ends in the middle of what may go on in the next one: a number, letters, an address, a date, a name. Behind its last
+/// word signs say nothing: a recogniser ends every utterance with one.
 pub fn is_open(before: &Before, text: &str) -> bool {
     let tokens = Tokens::new(text);
-    let from = tokens.len().saturating_sub(TAIL);
-    let name_from = tokens.len().saturating_sub(NAME_TAIL);
-    (from..tokens.len()).any(|at| {
-        let token = tokens.at(at);
-        tokens.has_seed(at, seed::NUMBER | seed::AT | seed::DOT | seed::MONTH)
-            || token.meaning.cue > 0 && token.has(Flags::PROVIDER)
-            || at + JOINT_TAIL >= tokens.len() && token.has(JOINTS)
-            || at >= name_from
-                && tokens.has_seed(at, seed::LETTER | seed::CAPITAL)
-                && token.class == Class::Word
-            || token.is_letter() && !matches!(tokens.str(token), "a" | "I" | "i")
-    }) || is_address_spoken_of(&tokens, from)
+    let ends =
+        |at: &usize| matches!(tokens.at(*at).class, Class::Sign(_)) || tokens.at(*at).has(Flags::FILLER);
+    let signs = (0..tokens.len()).rev().take_while(ends).count();
+    let len = tokens.len() - signs;
+    let tail = |reach: usize| len.saturating_sub(reach)..len;
+    tail(TAIL).any(|at| number_may_go_on(&tokens, at, len) || address_may_go_on(&tokens, at, len))
+        || tail(JOINT_TAIL).any(|at| tokens.at(at).has(JOINTS))
+        || tail(NAME_TAIL).any(|at| name_may_go_on(&tokens, at) || tokens.has_seed(at, seed::MONTH))
+        || person_cue::is_before_end(&tokens, len)
+        || is_address_spoken_of(&tokens, tail(NAME_OF_ADDRESS + 2).start)
         || tokens.len() <= NAME_OF_ADDRESS && {
             let before = Tokens::new(before.as_str());
             let tail = before.len().saturating_sub(TAIL);
@@ -199,6 +206,52 @@ pub fn is_open(before: &Before, text: &str) -> bool {
                 || before.has_seed(last, seed::AT)
                 || before.at(last).has(JOINTS)
         }
+}
+
+/// Returns true if a number or a letter stands at a token, and so few words behind it that another part of the number may follow.
+fn number_may_go_on(tokens: &Tokens<'_>, at: usize, len: usize) -> bool {
+    const WORDS: usize = 2;
+    let token = tokens.at(at);
+    let letter = token.is_letter() && !matches!(tokens.str(token), "a" | "I" | "i");
+    if !letter && !tokens.has_seed(at, seed::NUMBER) {
+        return false;
+    }
+    let plain = |at: &usize| {
+        let token = tokens.at(*at);
+        token.class == Class::Word
+            && !token.has(Flags::FILLER | Flags::DASH | Flags::DOT)
+            && !tokens.has_seed(*at, seed::NUMBER | seed::LETTER)
+    };
+    (at + 1..len).filter(plain).count() <= WORDS
+}
+
+/// Returns true if a word or a sign of an address on the net stands at a token, and nothing behind it that is no part of one.
+fn address_may_go_on(tokens: &Tokens<'_>, at: usize, len: usize) -> bool {
+    let token = tokens.at(at);
+    let dot = token.has(Flags::DOT) || token.is(b'.') && tokens.is_inner(at);
+    let provider = token.meaning.cue > 0 && token.has(Flags::PROVIDER);
+    let sign = tokens.has_seed(at, seed::AT) || dot || provider;
+    sign && len - at <= NAME_OF_ADDRESS + 1
+        && (at + 1..len).all(|at| {
+            !tokens.at(at).has(Flags::ARTICLE | Flags::STOP)
+                || tokens.at(at).has(Flags::DOT | Flags::AT | Flags::WEAK_TLD)
+        })
+}
+
+/// Returns true if a word at the end may be a part of a name: a letter of an alphabet, or a word with a capital that is no plain word.
+fn name_may_go_on(tokens: &Tokens<'_>, at: usize) -> bool {
+    let token = tokens.at(at);
+    if token.class != Class::Word || token.is_letter() && tokens.str(token) == "I" {
+        return false;
+    }
+    if tokens.has_seed(at, seed::LETTER) {
+        return !matches!(tokens.str(token), "a" | "A");
+    }
+    let known = || gazetteer::known(tokens.str(token));
+    let begins = at == 0 || matches!(tokens.before(at).class, Class::Sign(b'.' | b'!' | b'?'));
+    token.capital
+        && !token.has(Flags::STOP | Flags::LINK | Flags::WEEKDAY)
+        && (!begins || !known().is_common())
 }
 
 /// The words for signs inside an address.
@@ -250,6 +303,46 @@ mod tests {
         check(&["we need two", "or three", "more chairs"], &["we need two", "or three", "more chairs"]);
         check(&["it weighs 5", "kilograms"], &["it weighs 5", "kilograms"]);
         check(&["it is fine", "see you"], &["it is fine", "see you"]);
+        check(&["one", "two", "that is all"], &["one", "two", "that is all"]);
+        check(&["one", "or two", "maybe three"], &["one", "or two", "maybe three"]);
+        check(&["we moved in nineteen", "ninety nine"], &["we moved in nineteen", "ninety nine"]);
+        check(&["this is", "katarzyna wisniewska", "ok"], &["this is", "<PERSON>", "ok"]);
+        check(&["hi this is sophy", "santino", "ok"], &["hi this is <PERSON>", "<PERSON>", "ok"]);
+        check(&["my name is rosa", "lindqvist"], &["my name is <PERSON>", "<PERSON>"]);
+    }
+
+    #[test]
+    fn only_a_tail_that_can_go_on_is_open() {
+        let open = |text: &str| is_open(&Before::default(), text);
+        for text in [
+            "my number is five five",
+            "my number is five five.",
+            "card 4539 1488",
+            "john dot",
+            "write to john at",
+            "write to john at example",
+            "my email is john smith",
+            "born on the third of March",
+            "hi this is sophy",
+            "it is for Katarzyna",
+            "so it's nine, um,",
+            "double you alpha bravo",
+        ] {
+            assert!(open(text), "{text:?}");
+        }
+        for text in [
+            "Okay.",
+            "Thanks.",
+            "That is all.",
+            "we have five apples left in the kitchen",
+            "The patient slept well and has no fever this morning.",
+            "see you at the office",
+            "Please take this medicine after breakfast.",
+            "it is fine",
+            "",
+        ] {
+            assert!(!open(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -55,8 +55,11 @@ pub const ROLES: &[(&str, Flags)] = &[
     ("dot point period", Flags::DOT),
     ("point", Flags::POINT),
     ("spelled spelt spelling spell spells", Flags::SPELLS),
+    (CODE_WORDS, Flags::CODE_WORD),
+    ("score line slash sign symbol", Flags::JOINED),
+    ("as in for like is of from wie comme come como di de van jak som means", Flags::EXPLAINS),
     ("at", Flags::AT),
-    ("slash", Flags::SLASH),
+    ("slash backslash", Flags::SLASH),
     ("colon", Flags::COLON),
     ("underscore", Flags::UNDERSCORE),
     ("plus", Flags::PLUS),
@@ -131,9 +134,38 @@ pub const ROLES: &[(&str, Flags)] = &[
     ),
 ];
 
-/// The words by which letters are spelled (ICAO), in the order of the alphabet.
+/// The words by which letters are spelled (ICAO); each spells its first letter.
 pub const LETTERS: &str = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa \
-    quebec romeo sierra tango uniform victor whiskey xray yankee zulu";
+    quebec romeo sierra tango uniform victor whiskey xray yankee zulu alfa juliett whisky";
+
+/// The words of other alphabets: of police and post, of other languages, towns and countries, names, what children learn. Each spells its
+/// first letter, where others stand beside it.
+const CODE_WORDS: &str = "able adam adams anna anne alice alan albert alex amy andrew arthur adolf anton amsterdam ancona ankara athens argentina \
+    apple ant axe anchor arrow alligator anatole antonio alicante baker ben berlin bob bobby betty barbara bernard bill brian boy boston baltimore \
+    berta bologna bari brazil belgium barcelona banana ball bear bird bucket berthe bruno cast carl carol cathy catherine charles chris \
+    cindy casablanca chicago como canada china cuba cat car cow candle cake carmen celestin cesar cäsar caesar dog dave david daniel dan dean deborah denise dennis \
+    diana donald doris dora denver dallas danemark denmark domodossola dublin duck drum door dolphin desire dolores désiré easy edward eddie ed \
+    emma eric erik eva eve eleanor elizabeth ellen emil edison egypt england empoli edinburgh essen elephant egg envelope eagle eugene enrique \
+    frank fred freddie francis fiona felix fox firenze florence florida france finland friedrich fish frog feather flower florida françois \
+    george greg grace gary gloria gordon gustav geneva genova germany greece gallipoli gibraltar goat grape guitar giraffe gaston gerona hannah \
+    harry harold helen henry how howard heidi heinrich havana houston hungary holland hamburg hat hammer horse henri historia item \
+    ida ian ivan isaac irene isabel ink italy imola iceland istanbul igloo ice island irma ines isidor jack jacob jane janet jean jeff jennifer \
+    jerry jessica jig jim joe john johnny jill judy julie julia julius jerusalem jakarta japan jordan jamaica jelly jug jacket jam jolly joseph \
+    josé king karen kate katherine keith ken kevin karl kappa kansas kentucky kiev kenya korea kaufmann kilogramme kite kettle kangaroo key kleber \
+    love larry laura leo linda lisa louis louise lucy ludwig lincoln london livorno liverpool libya luxembourg lion lemon ladder lamp leaf \
+    lorenzo louise mary maria mark martha martin matthew megan michael miles monica marie madagascar madrid milano manchester mexico malta miami \
+    mother monkey moon mountain mouse mallory nan nancy nathan neil nicholas nick nicky nina nora norman nellie nordpol napoli naples nevada newyork \
+    nairobi norway nepal nut nose nest needle nail nicolas navarra nathalie oboe ocean oliver olivia ollie olga otto oslo otranto ottawa ohio oman \
+    orange owl onion octopus oxygen oscar paula paul pat patricia pete peter peggy philip phil pamela paris padova palermo pisa portugal peru poland \
+    panda pig pencil pizza penguin pierre queen quentin quinn quelle quiet quito qatar queensland quadro quarto quilt quail question quintal rachel \
+    ralph rebecca richard rick robert robin roger ron rose ruth rupert raymond roma rome russia rabbit rain ribbon river raoul ramón sally sam samuel \
+    sandra sarah simon steve steven stephanie stephen susan sybil sugar siegfried santiago savona salerno seattle spain sweden scotland snake sun \
+    sunday soap star spoon suzanne sábado tare tom tommy thomas tim tina tony teresa theodor theodore trent trudy torino tokyo tripoli taranto texas toronto \
+    turkey thailand tiger table tree train toast tango turtle thérèse uncle ursula ulrich ulf una udine upsala utrecht uruguay uganda ukraine utah \
+    umbrella unicorn union ulises vera vicky victoria vincent viktor valencia venice venezia verona vienna virginia venezuela vietnam van vase violin violet \
+    wendy walter wanda will william willy wilhelm willie washington warsaw wales winnipeg water window whale wolf wagon xavier xander xanthippe xantippe \
+    xiamen xerxes xeres xylophone xerox yoke york yellow yolanda young yvonne yuri yves yokohama yemen yogurt yacht ypsilon zebra zoe zoo zeppelin zürich \
+    zurich zagreb zara zambia zimbabwe zaragoza zacharias zac zack zipper zander isabelle hugo norbert oskar wolfgang quirin ricardo";
 
 const TITLES: &str = "mr mrs ms miss mister dr doctor prof professor sir madam madame mme mlle monsieur herr frau señor señora \
     senor senora rev reverend father sister brother captain capt sergeant sgt lieutenant lt colonel col general officer \
@@ -189,7 +221,7 @@ const UNITS: &str = "percent per cent percentage degree degrees celsius fahrenhe
     tonne tonnes ounce ounces oz lb lbs liter liters litre litres milliliter milliliters millilitre ml gallon gallons \
     pint pints volt volts amp amps watt watts kw kwh mw ohm ohms hertz hz khz mhz ghz gigahertz megahertz kilohertz \
     decibel decibels db pascal pascals kpa bar bars psi newton newtons joule joules calorie calories kcal byte bytes \
-    kb mb gb tb kilobyte kilobytes megabyte megabytes gigabyte gigabytes terabyte terabytes bit bits bps kbps mbps rpm \
+    kb mb gb tb kib mib gib ms ns µs ppm ppb mah mwh wh hpa mbar counts cycles ticks views likes comments downloads followers subscribers kilobyte kilobytes megabyte megabytes gigabyte gigabytes terabyte terabytes bit bits bps kbps mbps rpm \
     knot knots mph kph kmh kmph sq square cubic dozen pixel pixels px dpi fps people persons men women children \
     users customers employees residents inhabitants visitors votes voters copies items units pieces times points \
     steps rows lines pages words lines records boxes bottles bags copies tickets seats runs goals wickets laps";
@@ -197,7 +229,7 @@ const UNITS: &str = "percent per cent percentage degree degrees celsius fahrenhe
 const MONEY: &str = "dollar dollars euro euros pound pounds pence penny cent cents yen rupee rupees franc francs peso \
     pesos won yuan rand krona kronor buck bucks quid grand usd eur gbp cad aud chf jpy inr cny sek nok dkk rs";
 
-const MODELS: &str = "model version v ver firmware build release revision rev part parts commit error code line ticket \
+const MODELS: &str = "model version v ver firmware fw bios kernel sdk api schema migration snapshot nightly patch dataset build release revision rev part parts commit error code line ticket \
     step page chapter section figure table room gate flight route highway platform channel iso rfc iec ieee din en rtx \
     gtx sku module port level unit boeing airbus peugeot porsche ferrari bmw audi nokia thinkpad windows article \
     paragraph appendix volume issue episode season";

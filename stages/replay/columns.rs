@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use arrow::datatypes::TimeUnit;
+use headwater_contract::columns::FILE;
 use headwater_contract::prelude::*;
 
 const FORM: &str = "a name, a space and one of string, boolean, binary, i32, i64, u8, u16, u32, u64, f32, f64, time, or one of these in []; \
@@ -54,7 +55,7 @@ fn type_word(kind: &DataType) -> Option<String> {
     words.into_iter().find(|word| type_of(word).as_ref() == Some(kind)).map(str::to_owned)
 }
 
-/// Whether all wanted columns are there with their types.
+/// Checks that all wanted columns are there with their types.
 pub fn fit(wanted: &[Field], there: &Schema, folder: &Path) -> Result {
     let misfits: Vec<String> = wanted
         .iter()
@@ -66,6 +67,7 @@ pub fn fit(wanted: &[Field], there: &Schema, folder: &Path) -> Result {
                 Some(format!("values of `{}` may be missing there", field.name()))
             }
             Ok(_) => None,
+            Err(_) if may_be_empty(field) => None,
             Err(_) => Some(format!("there is no column `{}`", field.name())),
         })
         .collect();
@@ -84,7 +86,16 @@ fn shown(field: &Field) -> String {
     type_word(field.data_type()).unwrap_or_else(|| field.data_type().to_string())
 }
 
+/// Returns true if rows may lack this column: those that came from no file.
+fn may_be_empty(field: &Field) -> bool {
+    field.name() == FILE && *field.data_type() == DataType::Utf8 && field.is_nullable()
+}
+
 /// The rows with just these columns, in their order.
 pub fn project(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    with_columns(rows, schema, [])
+    if rows.column_by_name(FILE).is_some() || !schema.fields().iter().any(|field| may_be_empty(field)) {
+        return with_columns(rows, schema, []);
+    }
+    let files: ArrayRef = Arc::new(StringArray::new_null(rows.num_rows()));
+    with_columns(rows, schema, [(FILE, files)])
 }

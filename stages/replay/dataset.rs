@@ -1,13 +1,14 @@
 //! Plays a data set: its rows in the order in which they were captured, each with its number in the set as seq.
 //!
 //! In: a data set of any form. Out: rows of text, or recordings whole (they are not cut at pauses, since each is a row) with what was said
-//! as `reference`. Of recordings one is in memory. What cannot be heard is set aside, and the rest goes on.
+//! as `reference`. Of recordings one is in memory. What cannot be decoded is rejected; the rest is read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use arrow::array::{Float32Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use arrow::buffer::OffsetBuffer;
+use headwater_contract::columns::FILE;
 use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 use headwater_datasets::audio::{AudioError, AudioReader, SAMPLE_RATE};
@@ -31,15 +32,15 @@ const SPLIT: &str = "split";
 /// Reads the rows of a data set; audio is not opened.
 pub(super) fn open(path: &Path) -> Result<Dataset> {
     Dataset::open(path, &Select::default()).map_err(|faults: Vec<Fault>| {
-        let told: Vec<String> = faults.iter().take(10).map(Fault::to_string).collect();
-        let more = faults.len().saturating_sub(told.len());
+        let messages: Vec<String> = faults.iter().take(10).map(Fault::to_string).collect();
+        let more = faults.len().saturating_sub(messages.len());
         let more = if more > 0 { format!("\nand {more} more") } else { String::new() };
-        StageError::new(format!("{}{more}", told.join("\n")))
-            .expected("a recording, a store or a data set (`headwater dataset check` looks at the last)")
+        StageError::new(format!("{}{more}", messages.join("\n")))
+            .expected("a recording, a store or a data set (`headwater dataset check` checks the last)")
     })
 }
 
-/// Whether a data set has rows of a split.
+/// Checks that a data set has rows of a split.
 pub(super) fn has_split(dataset: &Dataset, split: &str) -> Result {
     let known: BTreeSet<&str> = dataset.rows.iter().filter_map(|row| row.split.as_deref()).collect();
     if known.contains(split) {
@@ -47,19 +48,15 @@ pub(super) fn has_split(dataset: &Dataset, split: &str) -> Result {
     }
     let known = known.into_iter().collect::<Vec<_>>().join(" or ");
     Err(StageError::new(format!("the data set {} has no rows in the split {split:?}", dataset.name))
-        .expected(if known.is_empty() {
-            "`split` to be left out: no row is in one".to_owned()
-        } else {
-            known
-        }))
+        .expected(if known.is_empty() { "no `split`: no row is in one".to_owned() } else { known }))
 }
 
 /// The columns that its rows have.
 pub(super) fn schema(dataset: &Dataset) -> Schema {
     let own: &[Field] = if dataset.is_audio() {
-        &[uint32(RATE), f32_list(SAMPLES), utf8(REFERENCE), utf8(ID), utf8(SPLIT)]
+        &[utf8(FILE), uint32(RATE), f32_list(SAMPLES), utf8(REFERENCE), utf8(ID), utf8(SPLIT)]
     } else {
-        &[utf8(TEXT), utf8(ID), utf8(SPLIT)]
+        &[utf8(FILE), utf8(TEXT), utf8(ID), utf8(SPLIT)]
     };
     let mut fields = identity::fields();
     fields.extend_from_slice(own);
@@ -73,25 +70,27 @@ pub(super) fn schema(dataset: &Dataset) -> Schema {
 }
 
 /// A row that is played: its number, whose it is, and when it was captured.
-struct Wanted<'d> {
+struct PlayedRow<'d> {
     seq: u64,
     row: &'d Row,
+    file: &'d str,
     device: String,
     at: Micros,
 }
 
-impl Wanted<'_> {
+impl PlayedRow<'_> {
     fn id(&self, source: &str) -> identity::RowId {
         identity::RowId { device: self.device.as_str().into(), source: source.into(), seq: self.seq, part: 0 }
     }
 
-    /// What stands in a column of text; empty where the row says nothing.
+    /// The value of a column of text; empty where the row has none.
     fn text(&self, column: &str) -> &str {
         let row = self.row;
         let said = match column {
             TEXT => row.text.as_deref(),
             REFERENCE if row.audio.is_some() => row.text.as_deref(),
             ID => Some(row.id.as_str()),
+            FILE => return self.file,
             SPLIT => row.split.as_deref(),
             other => row.columns.get(other).map(String::as_str),
         };
@@ -99,7 +98,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Who plays it, and whose rows are that name no device.
+/// The stage that plays it, and the device of rows that name none.
 pub(super) struct Names<'p> {
     pub(super) source: &'p str,
     pub(super) device: &'p str,
@@ -115,15 +114,15 @@ pub(super) fn play(
     mut feed: Feed<'_>,
 ) -> Result {
     let device = if_none(names.device);
-    let wanted = |row: &Wanted<'_>| {
+    let wanted = |row: &PlayedRow<'_>| {
         split.is_none_or(|split| row.row.split.as_deref() == Some(split))
             && pacer.choice().takes(&row.device, row.at)
     };
     let numbered = |(seq, row): (u64, _)| {
         let at = Micros(Row::captured(row, seq).as_microsecond());
-        Wanted { seq, row, device: device(row), at }
+        PlayedRow { seq, row, file: file_of(dataset, row), device: device(row), at }
     };
-    let mut rows: Vec<Wanted<'_>> = (0..).zip(&dataset.rows).map(numbered).filter(wanted).collect();
+    let mut rows: Vec<PlayedRow<'_>> = (0..).zip(&dataset.rows).map(numbered).filter(wanted).collect();
     rows.sort_by_key(|row| (row.at, row.seq));
     let schema = pacer.schema();
     let given = usize::try_from(from.rows).unwrap_or(usize::MAX).min(rows.len());
@@ -150,13 +149,23 @@ pub(super) fn play(
     Ok(())
 }
 
+/// The file that a row lies in: its recording, or the text whose line or row it is.
+fn file_of<'d>(dataset: &'d Dataset, row: &'d Row) -> &'d str {
+    let text = || Path::new(row.place.rsplit_once(':').map_or(row.place.as_str(), |(file, _)| file));
+    let file = row.audio.as_deref().unwrap_or_else(text);
+    file.strip_prefix(&dataset.root).unwrap_or(file).to_str().unwrap_or_default()
+}
+
 fn if_none(default: &str) -> impl Fn(&Row) -> String {
     move |row| if row.device.is_empty() { default.to_owned() } else { row.device.clone() }
 }
 
 /// The samples of the recordings of some rows, of which there is one where there are recordings; or the code and the reason why they
 /// cannot be heard to their end.
-fn samples(dataset: &Dataset, rows: &[Wanted<'_>]) -> std::result::Result<Vec<f32>, (&'static str, String)> {
+fn samples(
+    dataset: &Dataset,
+    rows: &[PlayedRow<'_>],
+) -> std::result::Result<Vec<f32>, (&'static str, String)> {
     let mut samples = Vec::new();
     if !dataset.is_audio() {
         return Ok(samples);
@@ -168,9 +177,9 @@ fn samples(dataset: &Dataset, rows: &[Wanted<'_>]) -> std::result::Result<Vec<f3
                 "this row has no recording, as the others of the data set have".to_owned(),
             ));
         };
-        let told = |error: AudioError| (error.code(), format!("{}: {error}", audio.display()));
-        let mut reader = AudioReader::open(&dataset.root.join(audio)).map_err(told)?;
-        while let Some(chunk) = reader.next_chunk().map_err(told)? {
+        let messages = |error: AudioError| (error.code(), format!("{}: {error}", audio.display()));
+        let mut reader = AudioReader::open(&dataset.root.join(audio)).map_err(messages)?;
+        while let Some(chunk) = reader.next_chunk().map_err(messages)? {
             samples.extend_from_slice(chunk);
             if samples.len() > LONGEST_SECONDS * SAMPLE_RATE as usize {
                 let reason = format!(
@@ -184,8 +193,8 @@ fn samples(dataset: &Dataset, rows: &[Wanted<'_>]) -> std::result::Result<Vec<f3
     Ok(samples)
 }
 
-fn batch(schema: &SchemaRef, rows: &[Wanted<'_>], samples: &[f32], source: &str) -> Result<RecordBatch> {
-    let texts = |of: &dyn Fn(&Wanted<'_>) -> String| -> ArrayRef {
+fn batch(schema: &SchemaRef, rows: &[PlayedRow<'_>], samples: &[f32], source: &str) -> Result<RecordBatch> {
+    let texts = |of: &dyn Fn(&PlayedRow<'_>) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(of)))
     };
     let column = |field: &Arc<Field>| -> ArrayRef {

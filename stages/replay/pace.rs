@@ -1,4 +1,4 @@
-//! Which rows are given, and when.
+//! The selection of rows, and their time.
 //!
 //! Rows are chosen by their identity alone, and none overtakes another. At a pace, a row leaves when as much time has passed
 //! since the first one as lay between their captures; rows that were captured earlier than one before them leave with it.
@@ -17,7 +17,7 @@ use super::{Place, Speed, columns};
 /// Rows that are sent at once where no pace is kept: a frame of a recording may hold more.
 const ROWS: usize = 4096;
 
-/// Which rows are wanted.
+/// The selection of rows.
 pub(super) struct Choice {
     pub(super) since: Option<Micros>,
     pub(super) until: Option<Micros>,
@@ -25,7 +25,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Whether a row of this device, captured then, is wanted.
+    /// Returns true if a row of this device, captured then, is wanted.
     pub(super) fn takes(&self, device: &str, at: Micros) -> bool {
         self.since.is_none_or(|since| at >= since)
             && self.until.is_none_or(|until| at < until)

@@ -3,12 +3,12 @@
 use headwater_contract::EpochEnd;
 use headwater_contract::prelude::*;
 use headwater_contract::units::{Micros, Round};
-use headwater_vault::{Recorded, Recording};
+use headwater_vault::{Recording, RecordingEntry};
 
 use super::pace::Pacer;
 use super::{Place, of_vault};
 
-/// Plays a port, and what was set aside beside it, from a place on.
+/// Plays a port, and the rows rejected beside it, from a place on.
 pub(super) fn play(
     recording: &Recording,
     port: usize,
@@ -26,17 +26,17 @@ pub(super) fn play(
         }
         let given = if before == from.entries { from.rows } else { 0 };
         match recorded {
-            Recorded::Rows { port: of, rows: Some(rows) } if of == port => {
+            RecordingEntry::Rows { port: of, rows: Some(rows) } if of == port => {
                 pacer.send(&rows, given, |rows| Place { entries: before, rows }, &mut feed)?;
             }
-            Recorded::Rows { port: of, rows: Some(rows) } if Some(of) == rejected => {
+            RecordingEntry::Rows { port: of, rows: Some(rows) } if Some(of) == rejected => {
                 let rows = pacer.choice().of(&rows)?;
                 if rows.num_rows() > 0 {
                     feed.reject_again(rows, behind.position())?;
                 }
             }
-            Recorded::Rows { .. } => {}
-            Recorded::End(end) => feed.close(
+            RecordingEntry::Rows { .. } => {}
+            RecordingEntry::End(end) => feed.close(
                 EpochEnd {
                     round: Round(end.round),
                     watermark: end.watermark.map(Micros),

@@ -12,13 +12,13 @@ use super::pace::Pacer;
 use super::{Place, of_vault};
 
 /// Rows that come one behind the other: those of one device, or of the log.
-struct Strand<'s> {
+struct RowStream<'s> {
     batches: Box<dyn Iterator<Item = headwater_vault::Result<RecordBatch>> + 's>,
     batch: RecordBatch,
     row: usize,
 }
 
-impl Strand<'_> {
+impl RowStream<'_> {
     /// When the next row was captured; nothing at the end.
     fn next_at(&mut self) -> Result<Option<Micros>> {
         while self.row >= self.batch.num_rows() {
@@ -62,12 +62,12 @@ pub(super) fn play(store: &StoreReader, mut pacer: Pacer, from: Place, mut feed:
     Ok(())
 }
 
-fn strands(store: &StoreReader) -> Vec<Strand<'_>> {
+fn strands(store: &StoreReader) -> Vec<RowStream<'_>> {
     let mut by_device: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for segment in store.segments() {
         by_device.entry(&segment.device).or_default().push(segment);
     }
-    let strand = |batches: Box<dyn Iterator<Item = _>>| Strand {
+    let strand = |batches: Box<dyn Iterator<Item = _>>| RowStream {
         batches,
         batch: RecordBatch::new_empty(Arc::new(Schema::empty())),
         row: 0,

@@ -5,25 +5,22 @@ use std::path::Path;
 
 use headwater_contract::conformance::text_rows;
 use headwater_contract::identity::IdentityColumns;
+use headwater_contract::testing::{SourceItem, SourceOutput};
 use headwater_contract::units::Round;
-use headwater_contract::{EpochEnd, FeedSink, Options, RowId};
+use headwater_contract::{EpochEnd, Options};
 use headwater_vault::{
     RecordedEnd, RecordedPort, RecordingHead, RecordingWriter, Store, StoreOptions, real_disk,
 };
 
 use super::*;
 
-/// What was fed: seqs of rows, of rejected rows, and ends of epochs, in order.
-#[derive(Default)]
-struct Taken {
+/// The output of a replay: names of rows, of rejected rows, and ends of epochs, in order.
+struct ReplayOutput {
     rows: Vec<String>,
     ends: Vec<EpochEnd>,
     places: Vec<Position>,
-    /// Seqs of what was set aside.
     rejected: Vec<String>,
     last: Option<RecordBatch>,
-    /// Stops after so many batches.
-    stop: Option<usize>,
 }
 
 fn names(batch: &RecordBatch) -> Vec<String> {
@@ -31,26 +28,23 @@ fn names(batch: &RecordBatch) -> Vec<String> {
     (0..ids.len()).map(|row| format!("{}{}", ids.device(row), ids.seq(row))).collect()
 }
 
-impl FeedSink for Taken {
-    fn send(&mut self, batch: RecordBatch, position: Position) -> bool {
-        self.rows.extend(names(&batch));
-        self.last = Some(batch);
-        self.places.push(position);
-        self.stop.is_none_or(|stop| self.places.len() < stop)
-    }
-    fn reject(&mut self, id: RowId, _: Micros, _: &'static str, _: String) -> bool {
-        self.rejected.push(format!("{}{}", id.device, id.seq));
-        true
-    }
-    fn close(&mut self, end: EpochEnd, position: Position) -> bool {
-        self.rows.push("|".into());
-        self.ends.push(end);
-        self.places.push(position);
-        true
-    }
-    fn count(&mut self, _: &'static str, _: u64) {}
-    fn committed(&self) -> Option<Position> {
-        None
+impl From<SourceOutput> for ReplayOutput {
+    fn from(output: SourceOutput) -> Self {
+        let (mut rows, mut ends, mut rejected, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for item in output.items {
+            match item {
+                SourceItem::Batch(batch) => {
+                    rows.extend(names(&batch));
+                    last = Some(batch);
+                }
+                SourceItem::Rejection(id, ..) => rejected.push(format!("{}{}", id.device, id.seq)),
+                SourceItem::End(end) => {
+                    rows.push("|".into());
+                    ends.push(end);
+                }
+            }
+        }
+        Self { rows, ends, places: output.positions, rejected, last }
     }
 }
 
@@ -67,8 +61,8 @@ impl Fixture {
         self.0.path().join(name)
     }
 
-    fn site(&self) -> Site {
-        Site { key_file: self.path("root.key"), ..Site::default() }
+    fn host(&self) -> HostEnv {
+        HostEnv { key_file: self.path("root.key"), ..HostEnv::default() }
     }
 
     fn config(&self, more: &str) -> Replay {
@@ -91,23 +85,23 @@ impl Fixture {
         writer.finish().unwrap();
     }
 
-    fn play(&self, config: &Replay, position: Option<Position>, stop: Option<usize>) -> Taken {
+    fn play(&self, config: &Replay, position: Option<Position>, stop: Option<usize>) -> ReplayOutput {
         let schema = config.signature().apply(&[]).unwrap()[0].clone();
-        let site = self.site();
-        config.ready(&site).unwrap();
+        let host = self.host();
+        config.ready(&host).unwrap();
         let cx = SourceContext {
             id: "again",
             pipeline: "p",
             schema,
             position,
             saved: &headwater_contract::StateTable::default(),
-            site: &site,
+            host: &host,
         };
         let source = config.open(cx).unwrap();
-        let mut taken = Taken { stop, ..Taken::default() };
-        let ended = Box::new(source).run(Feed::new(&mut taken));
-        assert_eq!(ended.is_err(), stop.is_some_and(|stop| taken.places.len() >= stop));
-        taken
+        let mut output = SourceOutput { stop_after: stop, ..SourceOutput::default() };
+        let ended = Box::new(source).run(Feed::new(&mut output));
+        assert_eq!(ended.is_err(), stop.is_some_and(|stop| output.positions.len() >= stop));
+        output.into()
     }
 }
 
@@ -122,16 +116,16 @@ fn end(epoch: u64) -> RecordedEnd {
 fn a_recording_comes_again_as_it_was_cut() {
     let fixture = Fixture::new();
     fixture.record("raw");
-    let taken = fixture.play(&fixture.config(""), None, None);
-    assert_eq!(taken.rows.iter().filter(|name| *name == "|").count(), 2);
+    let output = fixture.play(&fixture.config(""), None, None);
+    assert_eq!(output.rows.iter().filter(|name| *name == "|").count(), 2);
     let ended: Vec<_> =
-        taken.ends.iter().map(|e| (e.round, e.watermark, e.round_end, e.end_of_input)).collect();
+        output.ends.iter().map(|e| (e.round, e.watermark, e.round_end, e.end_of_input)).collect();
     let at = |n| Some(Micros(n));
     assert_eq!(ended, [(Round(7), at(0), false, false), (Round(8), at(1), true, true)]);
     // From every place on, what follows is the same.
-    for (given, place) in taken.places.iter().enumerate() {
+    for (given, place) in output.places.iter().enumerate() {
         let rest = fixture.play(&fixture.config(""), Some(place.clone()), None);
-        let all: Vec<_> = taken.rows.iter().rev().take(rest.rows.len()).rev().collect();
+        let all: Vec<_> = output.rows.iter().rev().take(rest.rows.len()).rev().collect();
         assert_eq!(rest.rows.iter().collect::<Vec<_>>(), all, "after {given}");
     }
     let stopped = fixture.play(&fixture.config("speed = 1.0"), None, Some(1));
@@ -143,14 +137,18 @@ fn rows_are_chosen_by_device_and_time() {
     let fixture = Fixture::new();
     fixture.record("raw");
     let check = |more: &str, expected: usize| {
-        let taken = fixture.play(&fixture.config(more), None, None);
-        let rows = taken.rows.iter().filter(|name| *name != "|").count();
-        assert_eq!((rows, taken.ends.len()), (expected, 2), "{more}: the epochs are kept whatever is chosen");
+        let output = fixture.play(&fixture.config(more), None, None);
+        let rows = output.rows.iter().filter(|name| *name != "|").count();
+        assert_eq!(
+            (rows, output.ends.len()),
+            (expected, 2),
+            "{more}: the epochs are kept whatever is chosen"
+        );
     };
     check("", 4);
     check("devices = ['porch']", 1);
     check("devices = ['hall', 'porch']", 4);
-    check("devices = ['nobody']", 0);
+    check("devices = ['stranger']", 0);
     check("until = '1960-01-01T00:00:00Z'", 0);
     check("since = '1960-01-01T00:00:00Z'", 4);
     check("speed = 1000000.0", 4);
@@ -169,7 +167,7 @@ fn labels_are_held_in_both_directions() {
         fixture.record(recorded);
         let config = fixture.config(&format!("label = '{given}'"));
         assert_eq!(config.signature().outputs[0].label.apply([]).name(), given);
-        let ready = config.ready(&fixture.site());
+        let ready = config.ready(&fixture.host());
         assert_eq!(ready.is_ok(), fine, "{recorded} as {given}");
         if let Err(error) = ready {
             assert!(error.to_string().contains(&format!("label = \"{recorded}\"")), "{error}");
@@ -188,15 +186,15 @@ fn a_store_comes_again_in_the_order_of_capture() {
     store.append(&rows.slice(3, 1)).unwrap();
     store.commit().unwrap();
     drop(store);
-    let taken = fixture.play(&fixture.config(""), None, None);
-    assert_eq!(taken.rows, names(&rows), "as they were captured, not by device");
-    assert!(taken.ends.is_empty(), "a store was not cut");
-    for (given, place) in taken.places.iter().enumerate() {
+    let output = fixture.play(&fixture.config(""), None, None);
+    assert_eq!(output.rows, names(&rows), "as they were captured, not by device");
+    assert!(output.ends.is_empty(), "a store was not cut");
+    for (given, place) in output.places.iter().enumerate() {
         let rest = fixture.play(&fixture.config(""), Some(place.clone()), None);
-        assert!(taken.rows.ends_with(&rest.rows), "after {given}");
+        assert!(output.rows.ends_with(&rest.rows), "after {given}");
     }
-    for wrong in ["label = 'redacted'", "port = 'x.out'", "columns = ['gone']", "columns = ['text f32']"] {
-        assert!(fixture.config(wrong).ready(&fixture.site()).is_err(), "{wrong}");
+    for invalid in ["label = 'redacted'", "port = 'x.out'", "columns = ['gone']", "columns = ['text f32']"] {
+        assert!(fixture.config(invalid).ready(&fixture.host()).is_err(), "{invalid}");
     }
 }
 
@@ -234,14 +232,14 @@ fn a_data_set_of_any_form_comes_in_the_order_of_capture() {
             let text = format!("path = '{}'\n{more}", fixture.path(name).display());
             Replay::from_table(&text.parse().unwrap()).unwrap()
         };
-        let taken = fixture.play(&config("columns = ['text', 'mood', 'id']"), None, None);
-        assert_eq!(taken.rows, ["p2", "porch1", "hall0"], "{name}: what names no device is the pipeline's");
-        assert!(taken.ends.is_empty(), "a data set was not cut");
+        let output = fixture.play(&config("columns = ['text', 'mood', 'id']"), None, None);
+        assert_eq!(output.rows, ["p2", "porch1", "hall0"], "{name}: what names no device is the pipeline's");
+        assert!(output.ends.is_empty(), "a data set was not cut");
         let paced = fixture.play(&config("speed = 1e12"), None, None);
-        assert_eq!(paced.rows, taken.rows, "{name}");
+        assert_eq!(paced.rows, output.rows, "{name}");
         for (given, place) in paced.places.iter().enumerate() {
             let rest = fixture.play(&config(""), Some(place.clone()), None);
-            assert!(taken.rows.ends_with(&rest.rows), "{name} after {given}");
+            assert!(output.rows.ends_with(&rest.rows), "{name} after {given}");
         }
         let check = |more: &str, expected: &[&str]| {
             assert_eq!(fixture.play(&config(more), None, None).rows, expected, "{name}: {more}");
@@ -250,7 +248,7 @@ fn a_data_set_of_any_form_comes_in_the_order_of_capture() {
         check("devices = ['hall']", &["hall0"]);
         check("since = '2026-03-02T08:10:00Z'", &["hall0"]);
         check("until = '2026-03-02T08:10:00Z'", &["p2", "porch1"]);
-        for wrong in [
+        for invalid in [
             "label = 'redacted'",
             "port = 'x.out'",
             "columns = ['gone']",
@@ -258,7 +256,7 @@ fn a_data_set_of_any_form_comes_in_the_order_of_capture() {
             "split = 'gone'",
             "complete_epochs = true",
         ] {
-            assert!(config(wrong).ready(&fixture.site()).is_err(), "{name}: {wrong}");
+            assert!(config(invalid).ready(&fixture.host()).is_err(), "{name}: {invalid}");
         }
     }
 }
@@ -280,9 +278,9 @@ fn recordings_of_a_data_set_come_whole_or_are_set_aside() {
     let text = "columns = ['sample_rate u32', 'samples [f32]', 'reference', 'id']";
     let text = format!("path = '{}'\n{text}", fixture.path("set").display());
     let config = Replay::from_table(&text.parse().unwrap()).unwrap();
-    let taken = fixture.play(&config, None, None);
-    assert_eq!((taken.rows, taken.rejected), (vec!["70".to_owned()], vec!["71".to_owned()]));
-    let batch = taken.last.unwrap();
+    let output = fixture.play(&config, None, None);
+    assert_eq!((output.rows, output.rejected), (vec!["70".to_owned()], vec!["71".to_owned()]));
+    let batch = output.last.unwrap();
     let reference = batch.column_by_name("reference").unwrap();
     assert_eq!(reference.as_any().downcast_ref::<StringArray>().unwrap().value(0), "HELLO THERE");
     assert!(batch.get_array_memory_size() > 4 * 16_000, "a second of samples at least");
@@ -291,20 +289,20 @@ fn recordings_of_a_data_set_come_whole_or_are_set_aside() {
 #[test]
 fn what_is_not_there_is_told() {
     let fixture = Fixture::new();
-    let told = |more: &str| fixture.config(more).ready(&fixture.site()).unwrap_err().to_string();
-    assert!(told("").contains("rec"), "{}", told(""));
+    let message = |more: &str| fixture.config(more).ready(&fixture.host()).unwrap_err().to_string();
+    assert!(message("").contains("rec"), "{}", message(""));
     fixture.record("raw");
-    assert!(told("port = 'mic.out'").contains("talk.out"), "{}", told("port = 'mic.out'"));
-    assert!(told("columns = ['words']").contains("text string"), "{}", told("columns = ['words']"));
-    assert!(told(&format!("key_file = '{}'", Path::new("gone").display())).contains("gone"));
+    assert!(message("port = 'mic.out'").contains("talk.out"), "{}", message("port = 'mic.out'"));
+    assert!(message("columns = ['words']").contains("text string"), "{}", message("columns = ['words']"));
+    assert!(message(&format!("key_file = '{}'", Path::new("gone").display())).contains("gone"));
 }
 
 #[test]
 fn options_are_checked() {
     let check = |more: &str, option: &str| {
         let read = Replay::from_table(&format!("path = 'x'\n{more}").parse().unwrap());
-        let wrongs = read.map_or_else(|wrongs| wrongs, |config| config.wrongs());
-        let named: Vec<_> = wrongs.iter().map(|wrong| wrong.option.as_str()).collect();
+        let errors = read.map_or_else(|errors| errors, |config| config.validate());
+        let named: Vec<_> = errors.iter().map(|invalid| invalid.option.as_str()).collect();
         assert_eq!(named, [option], "{more}");
     };
     check("speed = 0", "speed");

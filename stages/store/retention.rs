@@ -5,7 +5,7 @@
 use headwater_contract::units::Bytes;
 use headwater_contract::{OptionType, Shape, toml};
 
-/// What a store keeps; all of it where nothing is said.
+/// The retention of a store; unlimited by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Days, measured from the newest row stored.
@@ -25,24 +25,24 @@ impl OptionType for Retention {
         let expected = || format!("expected {}", Self::shape().expected());
         let table = value.as_table().filter(|table| !table.is_empty()).ok_or_else(expected)?;
         let mut kept = Retention { days: None, bytes: None };
-        let mut wrongs = Vec::new();
+        let mut errors = Vec::new();
         for (name, value) in table {
             match name.as_str() {
                 "days" => {
                     let days = value.as_integer().filter(|days| DAYS.contains(days));
                     kept.days = days.and_then(|days| u32::try_from(days).ok());
                     if kept.days.is_none() {
-                        wrongs.push("1 to 36500 as `days`".to_owned());
+                        errors.push("1 to 36500 as `days`".to_owned());
                     }
                 }
                 "bytes" => match Bytes::read(value) {
                     Ok(bytes) => kept.bytes = Some(bytes),
-                    Err(_) => wrongs.push(format!("{} as `bytes`", Bytes::shape().expected())),
+                    Err(_) => errors.push(format!("{} as `bytes`", Bytes::shape().expected())),
                 },
-                other => wrongs.push(format!("`days` or `bytes` in place of `{other}`")),
+                other => errors.push(format!("`days` or `bytes` in place of `{other}`")),
             }
         }
-        if wrongs.is_empty() { Ok(kept) } else { Err(format!("expected {}", wrongs.join("; "))) }
+        if errors.is_empty() { Ok(kept) } else { Err(format!("expected {}", errors.join("; "))) }
     }
 
     fn show(&self) -> String {
@@ -72,8 +72,8 @@ mod tests {
         check("{ bytes = '64KiB' }", None, Some(65_536));
         check("{ days = 1 }", Some(1), None);
         let check = |text: &str, expected: &[&str]| {
-            let told = read(text).unwrap_err();
-            assert!(expected.iter().all(|expected| told.contains(expected)), "{text}: {told}");
+            let error = read(text).unwrap_err();
+            assert!(expected.iter().all(|expected| error.contains(expected)), "{text}: {error}");
         };
         check("{}", &["{ days = 30"]);
         check("30", &["{ days = 30"]);

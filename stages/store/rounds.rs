@@ -1,6 +1,6 @@
-//! Which segments may hold rows that were not learned from yet: those are not let go, however old they are.
+//! The segments that may hold rows that were not learned from yet: those are not let go, however old they are.
 //!
-//! In: marks, and the number of the next segment at each save. Out: the first segment that must stay. Rows of an epoch are sealed after it
+//! In: barriers, and the number of the next segment at each save. Out: the first segment that must stay. Rows of an epoch are sealed after it
 //! began, so that segments from before a round hold none of its rows. It must not know what learns, nor when segments are sealed.
 
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ pub struct Rounds {
     /// Ends of rounds until a round is learned from; 0: nothing learns.
     delay: u64,
     firsts: BTreeMap<Round, u64>,
-    /// The number of the next segment when the state was last saved. Behind a save nothing is certain: a life that is cut off may have
+    /// The number of the next segment when the state was last saved. Behind a save nothing is certain: an attempt that was interrupted may have
     /// stored rows of rounds that begin for the next one.
     saved: u64,
     changes: BTreeMap<Round, Option<u64>>,
 }
 
 impl Rounds {
-    /// What an earlier life saved.
+    /// Reads the state that an earlier attempt saved.
     ///
     /// # Errors
     /// It is of another version.
@@ -47,15 +47,15 @@ impl Rounds {
     }
 
     /// An epoch is over: its round is worked on, and what is far enough before it has been learned from.
-    pub fn ended(&mut self, mark: &Mark) {
+    pub fn ended(&mut self, barrier: &Barrier) {
         if self.delay == 0 {
             return;
         }
-        if !self.firsts.contains_key(&mark.round) {
-            self.firsts.insert(mark.round, self.saved);
-            self.changes.insert(mark.round, Some(self.saved));
+        if !self.firsts.contains_key(&barrier.round) {
+            self.firsts.insert(barrier.round, self.saved);
+            self.changes.insert(barrier.round, Some(self.saved));
         }
-        let over = |round: &Round| round.0.saturating_add(self.delay) < mark.round.0;
+        let over = |round: &Round| round.0.saturating_add(self.delay) < barrier.round.0;
         for round in self.firsts.keys().copied().filter(over).collect::<Vec<_>>() {
             self.firsts.remove(&round);
             self.changes.insert(round, None);
@@ -101,7 +101,7 @@ fn number_of(row: &RecordBatch) -> Option<u64> {
 
 fn other_version() -> StageError {
     StageError::new("what is kept of the rounds that are not learned from is of another version")
-        .help("begin anew: run --fresh")
+        .help("begin from scratch: run --fresh")
 }
 
 #[cfg(test)]
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
     use headwater_contract::units::Epoch;
 
-    fn mark(round: u64) -> Mark {
-        Mark {
+    fn barrier(round: u64) -> Barrier {
+        Barrier {
             epoch: Epoch(round),
             round: Round(round),
             watermark: None,
@@ -134,7 +134,7 @@ mod tests {
         // Each round seals ten segments, and all of it is saved at the end of the round.
         let found: Vec<_> = (0..6)
             .map(|round| {
-                rounds.ended(&mark(round));
+                rounds.ended(&barrier(round));
                 save(&mut rounds, 1 + (round + 1) * 10, &mut state);
                 rounds.unlearned().unwrap()
             })
@@ -148,16 +148,16 @@ mod tests {
         let (mut state, mut cut) = (StateTable::default(), None);
         let mut rounds = Rounds::read(1, &state).unwrap();
         for (round, next) in [(0, 5), (1, 9)] {
-            rounds.ended(&mark(round));
+            rounds.ended(&barrier(round));
             save(&mut rounds, next, &mut state);
             cut = Some(state.clone());
         }
-        // Round 2 began, sealed segment 9, and nothing of that was saved: the next life is given its rows again, which are stored.
-        rounds.ended(&mark(2));
+        // Round 2 began, sealed segment 9, and nothing of that was saved: the next attempt is given its rows again, which are stored.
+        rounds.ended(&barrier(2));
         let mut again = Rounds::read(1, &cut.unwrap()).unwrap();
-        again.ended(&mark(2));
+        again.ended(&barrier(2));
         assert_eq!(again.unlearned(), Some(5), "round 1 is not learned from");
-        again.ended(&mark(3));
+        again.ended(&barrier(3));
         assert_eq!(again.unlearned(), Some(9), "segment 9 holds rows of round 2");
     }
 
@@ -165,7 +165,7 @@ mod tests {
     fn where_nothing_learns_all_may_go() {
         let (mut rounds, mut state) =
             (Rounds::read(0, &StateTable::default()).unwrap(), StateTable::default());
-        rounds.ended(&mark(0));
+        rounds.ended(&barrier(0));
         save(&mut rounds, 7, &mut state);
         assert_eq!((rounds.unlearned(), state.len()), (None, 0));
         let other: Vec<(Vec<u8>, RecordBatch)> = vec![(b"seven".to_vec(), row_of(1).unwrap())];

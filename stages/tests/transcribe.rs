@@ -105,7 +105,7 @@ fn silence_is_no_text() {
         .collect();
     for samples in [vec![0.0; 32_000], quiet_noise] {
         let t = transcriber.transcribe(&samples).unwrap();
-        assert!(words(&t.text).len() <= 2, "{} of nobody speaking", words(&t.text).len());
+        assert!(words(&t.text).len() <= 2, "{} of silence", words(&t.text).len());
     }
 }
 
@@ -175,14 +175,14 @@ fn the_stage_keeps_the_contract() {
     assert_eq!(seconds.values(), &[4.0, 1.25]);
     let codes: Vec<&str> = outcome.rejected.iter().map(|r| r.code).collect();
     assert_eq!(codes, ["too_short", "bad_audio", "sample_rate"]);
-    assert!(outcome.figures.contains_key("fell_back"));
+    assert!(outcome.metrics.contains_key("fell_back"));
 }
 
 #[test]
 fn options_that_cannot_be_are_named() {
     let check = |options: &str, expected: &[&str]| {
-        let wrongs = stage(options).wrongs();
-        assert_eq!(wrongs.iter().map(|w| w.option.as_str()).collect::<Vec<_>>(), expected, "{options}");
+        let errors = stage(options).validate();
+        assert_eq!(errors.iter().map(|w| w.option.as_str()).collect::<Vec<_>>(), expected, "{options}");
     };
     check("", &[]);
     check("language = 'de'", &[]);

@@ -38,7 +38,7 @@ pub(super) struct Global {
     now: Adapter,
     /// By their tensors, the factors of a change.
     kinds: BTreeMap<Tensors, Factors>,
-    /// What has come back, to be kept.
+    /// The changes that came back, to be saved.
     changes: BTreeMap<Tensors, Vec<f32>>,
 }
 
@@ -146,8 +146,8 @@ mod tests {
             (b(), vec![0.0; 7], "7 parameters; expected 8"),
             (b(), vec![f32::NAN; 8], "not a finite number"),
         ] {
-            let told = global.take(&layout, tensors, change).unwrap_err();
-            assert!(told.contains(expected), "{told}");
+            let message = global.take(&layout, tensors, change).unwrap_err();
+            assert!(message.contains(expected), "{message}");
         }
         assert_eq!(**global.now(), [1.0; 16]);
     }

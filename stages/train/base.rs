@@ -11,7 +11,7 @@ use headwater_contract::units::Bytes;
 use headwater_training::train::base::{Base as Frozen, Weights};
 use headwater_training::train::error::TrainError;
 use headwater_training::train::lora::{
-    Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Site, Targets,
+    Layers as LoraLayers, Layout, LoraOptions, Method as LoraMethod, Targets,
 };
 use headwater_training::train::peft::PeftFiles;
 use headwater_training::train::rules::Rule;
@@ -31,7 +31,7 @@ use super::personal::{Personal, PersonalAdapters};
 use super::publish::{self, PeftFolder, Publisher};
 use super::{Layers, Method, Optimiser, Schedule, Storage, TrainOptions};
 
-/// Why a text is set aside: a short stable word, and the reason.
+/// The reason why a text is rejected: a short stable word, and the reason.
 pub(super) type Refused = (&'static str, String);
 
 /// A base model, ready to train on.
@@ -44,9 +44,9 @@ pub(super) struct LoadedBase {
     pub(super) start: Vec<f32>,
     pub(super) peft: PeftFolder,
     pub(super) publisher: Option<Publisher>,
-    /// Opened by the first instance that keeps own adapters.
+    /// Opened by the first instance that keeps personal adapters.
     personal: Mutex<Option<PersonalAdapters>>,
-    /// What the base alone says of each group's held-out texts, with a hash of the texts: it changes only with them.
+    /// The loss of the base alone on each group's held-out texts, with a hash of the texts: it changes only with them.
     measured: Mutex<BTreeMap<u32, (u64, Vec<f64>)>>,
 }
 
@@ -68,10 +68,10 @@ impl LoadedBase {
             Storage::F32 => Kept::F32,
         };
         let layout = Layout::new(&shape, &lora).map_err(wrong)?;
-        let frozen = Frozen::load(&shape, &Named(&files.weights), kept).map_err(wrong)?;
+        let frozen = Frozen::load(&shape, &NamedWeights(&files.weights), kept).map_err(wrong)?;
         let fingerprint = || files.weights.fingerprint().map_err(|e| StageError::new(e.to_string()));
         let start = match &options.adapter {
-            Some(folder) => publish::read(folder, &layout, &fingerprint()?)?,
+            Some(folder) => publish::read(folder, &layout, (&files.architecture, &fingerprint()?))?,
             None => layout.init(options.seed),
         };
         let publisher = match &options.publish {
@@ -93,7 +93,7 @@ impl LoadedBase {
         })
     }
 
-    /// Keeps devices' own adapters, encrypted; all instances of the stage write to one log.
+    /// Keeps devices' personal adapters, encrypted; all instances of the stage write to one log.
     pub(super) fn keep_own(
         &self,
         folder: &Path,
@@ -108,7 +108,7 @@ impl LoadedBase {
         self.with_personal(folder, key, |personal| personal.put(kept))
     }
 
-    /// Deletes a device's own adapter.
+    /// Deletes a device's personal adapter.
     pub(super) fn forget_own(&self, folder: &Path, key: &Path, device: &str) -> Result {
         if !folder.exists() {
             return Ok(());
@@ -142,7 +142,7 @@ impl LoadedBase {
         }
         let inner = self.tokens.encode(text).map_err(|e| ("no_tokens", e.to_string()))?;
         let special = self.tokens.special();
-        // A model without a token of its own for it has learnt that texts follow an end.
+        // A model without a token of its own for it has learned that texts follow an end.
         let begins = special.bos.filter(|bos| special.add_bos || special.eos.contains(bos));
         let mut tokens: Vec<u32> =
             begins.into_iter().chain(inner).chain(special.eos.first().copied()).collect();
@@ -154,13 +154,12 @@ impl LoadedBase {
         Ok((tokens, cut))
     }
 
-    /// Whether an adapter changes nothing yet: all its B are zero.
+    /// Returns true if an adapter changes nothing yet: all its B are zero.
     pub(super) fn is_untrained(&self, adapter: &[f32]) -> bool {
-        let zero = |site: &Site| adapter.get(site.b.clone()).is_some_and(|b| b.iter().all(|v| *v == 0.0));
-        self.layout.sites.iter().all(zero)
+        self.layout.is_untrained(adapter)
     }
 
-    /// What the base alone says of a group's texts: computed where it is not known.
+    /// The loss of the base alone on a group's texts; computed once.
     pub(super) fn measured(
         &self,
         group: u32,
@@ -187,9 +186,9 @@ pub(super) fn wrong(error: TrainError) -> StageError {
     StageError::new(error.to_string())
 }
 
-struct Named<'a>(&'a ModelWeights);
+struct NamedWeights<'a>(&'a ModelWeights);
 
-impl Weights for Named<'_> {
+impl Weights for NamedWeights<'_> {
     fn tensor(&self, name: &str) -> std::result::Result<Stored, String> {
         let tensor = self.0.tensor(name).map_err(|e| e.to_string())?;
         let sizes = tensor.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
@@ -282,7 +281,7 @@ fn recipe(options: &TrainOptions) -> Recipe {
     }
 }
 
-/// What people call a base: the last part of its path.
+/// The short name of a base: the last part of its path.
 fn name(model: &Path) -> String {
     model.file_name().map_or_else(|| model.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
@@ -348,7 +347,7 @@ mod tests {
             let weights = ModelWeights::open_folder(&folder, &architecture, &mut problems).unwrap();
             let golden = json(&folder.join("golden.json"));
             for kept in [Kept::AsStored, Kept::F32] {
-                let frozen = Frozen::load(&shape(&architecture), &Named(&weights), kept).unwrap();
+                let frozen = Frozen::load(&shape(&architecture), &NamedWeights(&weights), kept).unwrap();
                 let texts =
                     golden["inputs"].as_array().unwrap().iter().zip(golden["logits"].as_array().unwrap());
                 for (input, expected) in texts {
@@ -376,7 +375,7 @@ mod tests {
         one_thread_a_lane();
         let files = Files::open(&at(model)).unwrap();
         let frozen =
-            Frozen::load(&shape(&files.architecture), &Named(&files.weights), Kept::AsStored).unwrap();
+            Frozen::load(&shape(&files.architecture), &NamedWeights(&files.weights), Kept::AsStored).unwrap();
         let golden = json(&at("tests/golden/slm").join(golden));
         let columns: Vec<usize> = tokens(&golden["columns"]).into_iter().map(|c| c as usize).collect();
         for text in golden["texts"].as_array().unwrap() {
@@ -395,7 +394,7 @@ mod tests {
         let mut problems = Problems::default();
         let architecture = config::from_json(&json(&folder.join("config.json")), &mut problems).unwrap();
         let weights = ModelWeights::open_folder(&folder, &architecture, &mut problems).unwrap();
-        let frozen = Frozen::load(&shape(&architecture), &Named(&weights), Kept::AsStored).unwrap();
+        let frozen = Frozen::load(&shape(&architecture), &NamedWeights(&weights), Kept::AsStored).unwrap();
         let lora = LoraOptions {
             r: 4,
             alpha: 8.0,
@@ -405,7 +404,8 @@ mod tests {
             layers: LoraLayers::All,
         };
         let layout = Layout::new(&shape(&architecture), &lora).unwrap();
-        let flat = publish::read(&adapter, &layout, &weights.fingerprint().unwrap()).unwrap();
+        let base = (&architecture, &weights.fingerprint().unwrap());
+        let flat = publish::read(&adapter, &layout, base).unwrap();
         let golden = json(&adapter.join("golden.json"));
         let input = tokens(&golden["input"]);
         let found = logits(&frozen, Some((&layout, &flat)), &input).unwrap();

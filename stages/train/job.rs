@@ -1,4 +1,4 @@
-//! A closed round on a thread of its own: shares of devices in, what each learnt and measured out.
+//! A closed round on a thread of its own: shares of devices in, updates and evaluations out.
 //!
 //! In: texts as tokens, by group, and the adapters to begin with. Out: for each device its update and its evaluation. The
 //! same in, the same bits out, wherever it runs. It must not know rows, epochs or what becomes of updates.
@@ -13,36 +13,36 @@ use headwater_contract::prelude::*;
 use headwater_training::train::base::{Base, one_thread_a_lane};
 use headwater_training::train::batch::Example;
 use headwater_training::train::round::{self, Update};
-use headwater_training::train::trainer::{Dropped, Member, TrainOptions as Recipe};
+use headwater_training::train::trainer::{DroppedUpdate, Member, TrainOptions as Recipe};
 
 use super::base::{LoadedBase, wrong};
-use super::talk::Share;
+use super::texts::Share;
 
 /// An adapter in canonical order, shared by those that begin with it.
 pub(super) type Adapter = Arc<Vec<f32>>;
 
 /// A device's update, or why it came to nothing.
-pub(super) type Trained = std::result::Result<Update, Dropped>;
+pub(super) type UpdateResult = std::result::Result<Update, DroppedUpdate>;
 
 /// One round to train.
 pub(super) struct Job {
     pub(super) round: u64,
     pub(super) shares: BTreeMap<u32, Vec<Share>>,
-    /// What every device begins with.
+    /// The adapter that every device begins with.
     pub(super) start: Adapter,
-    /// What some begin with instead.
+    /// The personal adapters that some devices begin with instead.
     pub(super) own: BTreeMap<String, Adapter>,
-    /// Whether an adapter is measured that nobody trains: not if it was measured before on the same texts.
+    /// True if an adapter is measured that no device trains: not if it was measured before on the same texts.
     pub(super) measure_all: bool,
 }
 
-/// What came of one device's round.
-pub(super) struct Learnt {
+/// The result of one device's round.
+pub(super) struct DeviceResult {
     pub(super) name: String,
-    /// Its texts below this number are learnt.
+    /// Its texts below this number are trained on.
     pub(super) upto: u64,
     /// Nothing for a device that only measured.
-    pub(super) update: Option<Trained>,
+    pub(super) update: Option<UpdateResult>,
     pub(super) evaluation: Option<Evaluation>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Evaluation {
 
 /// All devices of a round, by name, and the CPU time that it took.
 pub(super) struct Outcome {
-    pub(super) learnt: Vec<Learnt>,
+    pub(super) trained: Vec<DeviceResult>,
     pub(super) cpu: Duration,
 }
 
@@ -70,10 +70,10 @@ impl Running {
         let thread = std::thread::Builder::new().name(format!("hw-round-{}", job.round));
         let work = move || {
             one_thread_a_lane();
-            let learnt = run(&base, &job)?;
+            let trained = run(&base, &job)?;
             let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
             let cpu = Duration::try_from(cpu).unwrap_or_default();
-            Ok(Outcome { learnt, cpu })
+            Ok(Outcome { trained, cpu })
         };
         let started = thread.spawn(work);
         started.map(Running).map_err(|e| StageError::new(format!("no thread could be started: {e}")))
@@ -85,14 +85,14 @@ impl Running {
     }
 }
 
-fn run(base: &LoadedBase, job: &Job) -> Result<Vec<Learnt>> {
+fn run(base: &LoadedBase, job: &Job) -> Result<Vec<DeviceResult>> {
     let frozen = base.share();
-    let mut learnt = Vec::new();
+    let mut trained = Vec::new();
     for (number, shares) in &job.shares {
-        learnt.extend(Group { number: *number, base, frozen: &frozen, job, shares }.run()?);
+        trained.extend(Group { number: *number, base, frozen: &frozen, job, shares }.run()?);
     }
-    learnt.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(learnt)
+    trained.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(trained)
 }
 
 /// Devices that are computed together.
@@ -105,37 +105,37 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn run(&self) -> Result<Vec<Learnt>> {
+    fn run(&self) -> Result<Vec<DeviceResult>> {
         let mut updates = self.train()?;
         let mut evaluations = self.evaluate(&updates)?;
         evaluations.retain(|name, e| {
             if !e.own.is_finite() && updates.get(name).is_some_and(std::result::Result::is_ok) {
                 let step = self.base.recipe.steps;
-                updates.insert(name.clone(), Err(Dropped { step, what: "held-out loss" }));
+                updates.insert(name.clone(), Err(DroppedUpdate { step, what: "held-out loss" }));
             }
             [e.base, e.start, e.own].iter().all(|nats| nats.is_finite())
         });
-        let learnt = |share: &Share| Learnt {
+        let trained = |share: &Share| DeviceResult {
             name: share.name.clone(),
-            upto: share.learnt,
+            upto: share.trained,
             update: updates.remove(&share.name),
             evaluation: evaluations.remove(&share.name),
         };
-        Ok(self.shares.iter().map(learnt).collect())
+        Ok(self.shares.iter().map(trained).collect())
     }
 
     fn start_of(&self, share: &Share) -> &[f32] {
         self.job.own.get(&share.name).unwrap_or(&self.job.start)
     }
 
-    fn train(&self) -> Result<BTreeMap<String, Trained>> {
+    fn train(&self) -> Result<BTreeMap<String, UpdateResult>> {
         let taking: Vec<&Share> = self.shares.iter().filter(|share| !share.examples.is_empty()).collect();
         if taking.is_empty() {
             return Ok(BTreeMap::new());
         }
         let members: Vec<Member<'_>> =
             taking.iter().map(|share| member(share, self.start_of(share), &share.examples)).collect();
-        // Held-out texts tell more than those that were trained on: the latter are measured only for want of the former.
+        // Held-out texts say more than those that were trained on: the latter are measured only for want of the former.
         let losses = taking.iter().any(|share| share.held_out.is_empty());
         let recipe = Recipe { losses, ..self.base.recipe.clone() };
         let updates =
@@ -143,9 +143,9 @@ impl Group<'_> {
         Ok(taking.iter().map(|share| share.name.clone()).zip(updates).collect())
     }
 
-    /// What held-out texts say. A device's own adapter is the one that it trained in this round; of a device that did not, the
+    /// The evaluation on held-out texts. A device's personal adapter is the one that it trained in this round; of a device that did not, the
     /// one that it would begin with.
-    fn evaluate(&self, updates: &BTreeMap<String, Trained>) -> Result<BTreeMap<String, Evaluation>> {
+    fn evaluate(&self, updates: &BTreeMap<String, UpdateResult>) -> Result<BTreeMap<String, Evaluation>> {
         let measuring: Vec<&Share> = self.shares.iter().filter(|share| !share.held_out.is_empty()).collect();
         if measuring.is_empty() || (!self.job.measure_all && updates.is_empty()) {
             return Ok(BTreeMap::new());
@@ -208,7 +208,7 @@ fn member<'a>(share: &Share, start: &'a [f32], examples: &'a [Example]) -> Membe
     Member { key: share.key, start, examples }
 }
 
-/// How many tokens of examples are predicted.
+/// The number of predicted tokens of examples.
 fn predicted(examples: &[Example]) -> u64 {
     examples.iter().map(|e| e.tokens.len().saturating_sub(1) as u64).sum()
 }

@@ -1,6 +1,6 @@
 //! The stage at work: rows in, rounds closed and trained, rows out.
 //!
-//! In: texts and adapters as rows, marks. Out: rows of updates and evaluations. Between them it holds what devices said, and at
+//! In: texts and adapters as rows, barriers. Out: rows of updates and evaluations. Between them it holds what devices said, and at
 //! most one round that is trained while the next is collected. It must not know how training is done.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,25 +15,24 @@ use headwater_contract::columns::{list_items, list_row, typed_column};
 use headwater_contract::hash;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::prelude::*;
-use headwater_training::train::lora::Factors;
 use headwater_training::train::round::Update;
 
 use super::adapter::{Global, tensors, trained};
 use super::base::LoadedBase;
-use super::job::{Adapter, Evaluation, Job, Learnt, Running};
-use super::publish::News;
-use super::state::{self, Pending, Progress, Saved};
-use super::talk::{Choice, Device, shares};
+use super::job::{Adapter, DeviceResult, Evaluation, Job, Running};
+use super::publish::AdapterNotice;
+use super::state::{self, Pending, Progress, SavedState};
+use super::texts::{Choice, Device, shares};
 use super::{Start, TrainOptions, personal};
 
 pub(super) struct Learner {
     options: TrainOptions,
     base: Arc<LoadedBase>,
     id: String,
-    /// Where own adapters lie, and the root key that they are encrypted with.
+    /// Where personal adapters lie, and the root key that they are encrypted with.
     personal: (PathBuf, PathBuf),
-    /// Whether this process is not home: home publishes.
-    away: bool,
+    /// True if this process is a peer: the coordinator publishes.
+    is_peer: bool,
     update: SchemaRef,
     evaluation: SchemaRef,
     devices: BTreeMap<String, Device>,
@@ -45,13 +44,13 @@ pub(super) struct Learner {
     running: Option<Running>,
     /// A hash of what the running round measures.
     measuring: u64,
-    news: Vec<News>,
-    unsaved: Unsaved,
+    news: Vec<AdapterNotice>,
+    unsaved: UnsavedChanges,
 }
 
-/// What changed since the state was written.
+/// Changes since the state was written.
 #[derive(Default)]
-struct Unsaved {
+struct UnsavedChanges {
     devices: BTreeSet<String>,
     texts: BTreeSet<(String, u64)>,
     own: BTreeSet<String>,
@@ -61,7 +60,7 @@ struct Unsaved {
 
 impl Learner {
     pub(super) fn new(options: TrainOptions, base: Arc<LoadedBase>, cx: &BuildContext<'_>) -> Result<Self> {
-        let saved = Saved::read(cx.saved)?;
+        let saved = SavedState::read(cx.saved)?;
         let mut global = Global::new(&base.layout, base.start.clone());
         for (tensors, change) in saved.changes {
             global
@@ -72,8 +71,8 @@ impl Learner {
             options,
             base,
             id: cx.id.into(),
-            personal: (personal::folder(cx.site, cx.id), cx.site.key_file.clone()),
-            away: cx.site.away,
+            personal: (personal::folder(cx.host, cx.id), cx.host.key_file.clone()),
+            is_peer: cx.host.is_peer,
             update: cx.output(0)?,
             evaluation: cx.output(1)?,
             devices: saved.devices,
@@ -84,7 +83,7 @@ impl Learner {
             running: None,
             measuring: 0,
             news: Vec::new(),
-            unsaved: Unsaved::default(),
+            unsaved: UnsavedChanges::default(),
         })
     }
 
@@ -128,7 +127,7 @@ impl Learner {
             match self.global.take(&self.base.layout, tensors, change) {
                 Ok(()) => {
                     let round = rounds.values().get(row).copied().unwrap_or_default();
-                    self.news.push(News::of(batch, row, round, self.global.now().clone()));
+                    self.news.push(AdapterNotice::of(batch, row, round, self.global.now().clone()));
                     self.unsaved.global = true;
                 }
                 Err(reason) => out.reject(1, batch, row, "wrong_shape", reason),
@@ -177,7 +176,7 @@ impl Learner {
         let held_out = shares.values().flatten().map(|share| share.held_out.len() as u64);
         let bits = start.iter().map(|value| u64::from(value.to_bits()));
         self.measuring = held_out.chain(bits).fold(1, hash::mix);
-        let is_own = self.options.start == Start::Own;
+        let is_own = self.options.start == Start::Personal;
         let measure_all = is_own || self.progress.measured != self.measuring;
         let own = if is_own { self.own.clone() } else { BTreeMap::new() };
         let job = Job { round: pending.round, shares, start, own, measure_all };
@@ -186,7 +185,7 @@ impl Learner {
     }
 
     /// Waits for the round at work, and sends what came of it.
-    fn finish(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn finish(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         let (Some(running), Some(pending)) = (self.running.take(), self.progress.pending.take()) else {
             return Ok(());
         };
@@ -195,9 +194,9 @@ impl Learner {
         out.count("training_ms", u64::try_from(outcome.cpu.as_millis()).unwrap_or(u64::MAX));
         let mut moved = Vec::new();
         let leaving = std::mem::take(&mut self.leaving);
-        for learnt in outcome.learnt.into_iter().filter(|learnt| !leaving.contains(&learnt.name)) {
-            moved.extend(matches!(learnt.update, Some(Ok(_))).then(|| learnt.name.clone()));
-            self.send(&pending, learnt, mark, out)?;
+        for trained in outcome.trained.into_iter().filter(|trained| !leaving.contains(&trained.name)) {
+            moved.extend(matches!(trained.update, Some(Ok(_))).then(|| trained.name.clone()));
+            self.send(&pending, trained, barrier, out)?;
         }
         if self.options.personal && !moved.is_empty() {
             let own = moved.into_iter().filter_map(|name| {
@@ -213,17 +212,23 @@ impl Learner {
         Ok(())
     }
 
-    fn send(&mut self, pending: &Pending, learnt: Learnt, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        let Learnt { name, upto, update, evaluation } = learnt;
+    fn send(
+        &mut self,
+        pending: &Pending,
+        trained: DeviceResult,
+        barrier: &Barrier,
+        out: &mut Outbox<'_>,
+    ) -> Result {
+        let DeviceResult { name, upto, update, evaluation } = trained;
         if let Some(device) = self.devices.get_mut(&name) {
-            device.learnt = upto;
+            device.trained = upto;
             for number in device.forget(self.options.remember, self.options.evaluate) {
                 self.unsaved.texts.insert((name.clone(), number));
             }
             self.unsaved.devices.insert(name.clone());
         }
         if let Some(e) = evaluation {
-            let identity = self.identity(&name, pending.round, mark);
+            let identity = self.identity(&name, pending.round, barrier);
             out.send_to(1, evaluation_row(&self.evaluation, identity, pending.round, e)?);
         }
         match update {
@@ -241,21 +246,20 @@ impl Learner {
             }
             Some(Ok(update)) => {
                 self.keep_own(&name, pending, &update);
-                let identity = self.identity(&name, pending.round, mark);
-                let factors = self.base.recipe.method.factors(pending.round);
-                out.send(self.update_row(identity, pending.round, factors, &update, evaluation)?);
+                let identity = self.identity(&name, pending.round, barrier);
+                out.send(self.update_row(identity, pending.round, &update, evaluation)?);
             }
         }
         Ok(())
     }
 
     fn keep_own(&mut self, name: &str, pending: &Pending, update: &Update) {
-        if !self.options.personal && self.options.start != Start::Own {
+        if !self.options.personal && self.options.start != Start::Personal {
             return;
         }
         let global = pending.start.as_ref().unwrap_or_else(|| self.global.now());
         let begun = match self.options.start {
-            Start::Own => self.own.get(name).unwrap_or(global),
+            Start::Personal => self.own.get(name).unwrap_or(global),
             Start::Global => global,
         };
         let moved = begun.iter().zip(&update.delta).map(|(start, delta)| start + delta).collect();
@@ -263,8 +267,8 @@ impl Learner {
         self.unsaved.own.insert(name.to_owned());
     }
 
-    fn identity(&self, device: &str, round: u64, mark: &Mark) -> Vec<ArrayRef> {
-        let at = mark.watermark.map_or(0, |watermark| watermark.0);
+    fn identity(&self, device: &str, round: u64, barrier: &Barrier) -> Vec<ArrayRef> {
+        let at = barrier.watermark.map_or(0, |watermark| watermark.0);
         vec![
             Arc::new(StringArray::from(vec![device])),
             Arc::new(StringArray::from(vec![self.id.as_str()])),
@@ -279,7 +283,6 @@ impl Learner {
         &self,
         mut columns: Vec<ArrayRef>,
         round: u64,
-        factors: Factors,
         update: &Update,
         evaluation: Option<Evaluation>,
     ) -> Result<RecordBatch> {
@@ -288,13 +291,13 @@ impl Learner {
             (Some(e), _) => (mean(e.start, e.tokens), mean(e.own, e.tokens)),
             (None, losses) => losses.map_or((0.0, 0.0), |(before, after)| (narrow(before), narrow(after))),
         };
-        let delta = trained(&self.base.layout, factors, &update.delta);
+        let delta = trained(&self.base.layout, update.factors, &update.delta);
         columns.extend([
             Arc::new(UInt64Array::from(vec![round])) as ArrayRef,
             Arc::new(UInt64Array::from(vec![update.examples as u64])),
             Arc::new(Float32Array::from(vec![before])),
             Arc::new(Float32Array::from(vec![after])),
-            list_row(UInt32Array::from(tensors(&self.base.layout, factors)))?,
+            list_row(UInt32Array::from(tensors(&self.base.layout, update.factors)))?,
             list_row(Float32Array::from(delta))?,
         ]);
         Ok(RecordBatch::try_new(self.update.clone(), columns)?)
@@ -303,7 +306,7 @@ impl Learner {
     /// Publishes the adapters that came back. Every instance hears of them; the folder is written once.
     fn publish(&mut self) -> Result {
         for news in self.news.drain(..) {
-            if let Some(publisher) = self.base.publisher.as_ref().filter(|_| !self.away) {
+            if let Some(publisher) = self.base.publisher.as_ref().filter(|_| !self.is_peer) {
                 publisher.publish(&self.base.peft, &self.base.layout, &news)?;
             }
         }
@@ -327,7 +330,7 @@ fn evaluation_row(
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
-/// Whether a row of this hash is held out: the same rows in every run.
+/// Returns true if a row of this hash is held out: the same rows in every run.
 fn held_out(hash: u64, share: f64) -> bool {
     // Mixed once more, since rows are spread over workers by this hash.
     (hash::mix(hash, 1) >> 11) as f64 / ((1u64 << 53) as f64) < share
@@ -350,19 +353,19 @@ impl Stage for Learner {
         }
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         self.publish()?;
         self.start()?;
-        if mark.round_end {
-            self.finish(mark, out)?;
-            self.progress.pending = Some(Pending { round: mark.round.0, start: None });
-            self.progress.open = mark.round.0 + 1;
+        if barrier.round_end {
+            self.finish(barrier, out)?;
+            self.progress.pending = Some(Pending { round: barrier.round.0, start: None });
+            self.progress.open = barrier.round.0 + 1;
         }
         Ok(())
     }
 
     fn save(&mut self, state: &mut StateWriter<'_>) -> Result {
-        let Unsaved { devices, texts, own, leaving, global } = std::mem::take(&mut self.unsaved);
+        let UnsavedChanges { devices, texts, own, leaving, global } = std::mem::take(&mut self.unsaved);
         for name in devices {
             match self.devices.get(&name) {
                 Some(device) => state::put_device(state, &name, device)?,

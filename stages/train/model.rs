@@ -3,6 +3,7 @@
 //! does it.
 
 pub mod config;
+pub mod detected_format;
 pub mod dtype;
 pub mod file;
 pub mod gguf;
@@ -47,9 +48,7 @@ impl Base {
 fn open_folder(folder: &Path, problems: &mut Problems) -> Option<Base> {
     const CONFIG: &str = "config.json";
     let json = match std::fs::read(folder.join(CONFIG)) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|e| problems.add(CONFIG, "", format!("no valid JSON ({e})"), "a JSON object"))
-            .ok(),
+        Ok(bytes) => problem::json(CONFIG, &bytes, problems),
         Err(e) => {
             let expected = "the model's configuration (or give the path of a GGUF file)";
             problems.add(CONFIG, "", format!("it cannot be read ({e})"), expected);

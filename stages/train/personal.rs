@@ -1,4 +1,4 @@
-//! Devices' own adapters at rest: encrypted below the state folder, and never published.
+//! Devices' personal adapters at rest: encrypted below the state folder, and never published.
 //!
 //! In: PEFT files of devices. Out: the same, from a log of frames (docs/formats/frames.md) that says nothing without the root key;
 //! one row a device: `device`, `round`, `config` and `weights`, the bytes of the two files of a PEFT folder. It must not know how
@@ -12,7 +12,7 @@ use headwater_contract::columns::{binary, typed_column};
 use headwater_contract::prelude::*;
 use headwater_vault::{FrameLog, KeyFile};
 
-/// A device's own adapter.
+/// A device's personal adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Personal {
     /// The round after which it was so.
@@ -23,7 +23,7 @@ pub struct Personal {
     pub weights: Vec<u8>,
 }
 
-/// All of a stage, by device; one writer at a time. What is put goes behind what is there, which is written anew when most of it
+/// All of a stage, by device; one writer at a time. What is put goes behind what is there, which is rewritten when most of it
 /// is older than something behind it: so a put costs what it puts, whatever the number of devices.
 pub struct PersonalAdapters {
     log: FrameLog,
@@ -32,16 +32,16 @@ pub struct PersonalAdapters {
     rows: usize,
 }
 
-/// Older adapters that are never worth writing the others anew.
+/// Older adapters that are never worth rewriting the others.
 const FEW: usize = 16;
 
 fn of_vault(error: headwater_vault::Error) -> StageError {
-    let told = StageError::new(error.to_string());
-    if error.is_no_room() { told.for_want_of_room() } else { told }
+    let message = StageError::new(error.to_string());
+    if error.is_disk_full() { message.for_want_of_disk_space() } else { message }
 }
 
-/// Where the own adapters of a stage lie, below the state folder of its pipeline.
-pub fn folder(site: &Site, stage: &str) -> PathBuf {
+/// Where the personal adapters of a stage lie, below the state folder of its pipeline.
+pub fn folder(site: &HostEnv, stage: &str) -> PathBuf {
     site.state.join("personal").join(stage)
 }
 
@@ -57,7 +57,7 @@ impl PersonalAdapters {
         Ok(PersonalAdapters { log, devices: rows(&batches)?.into_keys().collect(), rows: count })
     }
 
-    /// What lies in a folder; nothing where there is none.
+    /// Reads the adapters in a folder; none where the folder is absent.
     ///
     /// # Errors
     /// The vault's: another key, damage.

@@ -16,24 +16,25 @@ use headwater_training::train::shape::Shape;
 
 use super::base::wrong;
 use super::job::Adapter;
-use super::shelf::{self, CARD, CONFIG, Card, Shelf, WEIGHTS};
+use super::model::config::Architecture;
+use super::registry::{self, AdapterRegistry, CARD, CONFIG, Card, WEIGHTS};
 
 /// A global adapter that came back.
-pub(super) struct News {
+pub(super) struct AdapterNotice {
     round: u64,
     devices: u64,
     examples: u64,
     adapter: Adapter,
 }
 
-impl News {
-    /// Of a row that came back. How many devices took part is told where the row says so.
-    pub(super) fn of(batch: &RecordBatch, row: usize, round: u64, adapter: Adapter) -> News {
+impl AdapterNotice {
+    /// Of a row that came back. How many devices took part is known where the row says so.
+    pub(super) fn of(batch: &RecordBatch, row: usize, round: u64, adapter: Adapter) -> AdapterNotice {
         let count = |column: &str| {
             let counts: Option<&UInt64Array> = typed_column(batch, column).ok();
             counts.and_then(|counts| counts.values().get(row).copied()).unwrap_or_default()
         };
-        News { round, devices: count("devices"), examples: count("examples"), adapter }
+        AdapterNotice { round, devices: count("devices"), examples: count("examples"), adapter }
     }
 }
 
@@ -52,17 +53,17 @@ impl PeftFolder {
 
 /// Writes adapters where they are asked for.
 pub(super) struct Publisher {
-    shelf: Mutex<Shelf>,
+    registry: Mutex<AdapterRegistry>,
     fingerprint: [u8; 32],
 }
 
 impl Publisher {
     pub(super) fn new(folder: &Path, fingerprint: [u8; 32]) -> Self {
-        Publisher { shelf: Mutex::new(Shelf::at(folder)), fingerprint }
+        Publisher { registry: Mutex::new(AdapterRegistry::at(folder)), fingerprint }
     }
 
-    /// Puts an adapter in its folder, once, however many instances tell of it.
-    pub(super) fn publish(&self, peft: &PeftFolder, layout: &Layout, news: &News) -> Result {
+    /// Puts an adapter in its folder, once, however many instances report it.
+    pub(super) fn publish(&self, peft: &PeftFolder, layout: &Layout, news: &AdapterNotice) -> Result {
         let files = peft.files(layout, &news.adapter)?;
         let card = Card {
             round: Some(news.round),
@@ -80,8 +81,8 @@ impl Publisher {
             (CARD, &card),
             ("README.md", about.as_bytes()),
         ];
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.put(&Shelf::name(news.round), &files)
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.put(&AdapterRegistry::name(news.round), &files)
     }
 }
 
@@ -89,7 +90,7 @@ impl Publisher {
 fn about(card: &Card, LoraOptions { r, alpha, .. }: &LoraOptions) -> String {
     format!(
         "---\nlibrary_name: peft\nbase_model: {base}\n---\n\n# Adapter of round {round}\n\n\
-         The global adapter after round {round}, of what {devices} devices learnt from {examples} redacted texts. \
+         The global adapter after round {round}, trained by {devices} devices on {examples} redacted texts. \
          Changes of its {parameters} parameters were sent, and no text.\n\n\
          | | |\n|---|---|\n| base | {base} |\n| fingerprint of the base | {fingerprint} |\n| rank, alpha | {r}, {alpha} |\n\
          \nLoad it with PEFT: `PeftModel.from_pretrained(base, this_folder)`.\n",
@@ -103,9 +104,17 @@ fn about(card: &Card, LoraOptions { r, alpha, .. }: &LoraOptions) -> String {
 }
 
 /// The parameters of a PEFT folder, to begin with.
-pub(super) fn read(folder: &Path, layout: &Layout, fingerprint: &[u8; 32]) -> Result<Vec<f32>> {
-    let adapter = shelf::Adapter::open(folder)?;
+pub(super) fn read(
+    folder: &Path,
+    layout: &Layout,
+    (architecture, fingerprint): (&Architecture, &[u8; 32]),
+) -> Result<Vec<f32>> {
+    let adapter = registry::Adapter::open(folder)?;
     adapter.fits(fingerprint)?;
-    peft::read(layout, &adapter.config, &adapter.weights)
-        .map_err(|e| StageError::new(format!("`{}`: {e}", folder.display())))
+    let described = super::peft::check(folder, architecture, &adapter.config, &adapter.weights)?;
+    peft::read(layout, &adapter.config, &adapter.weights).map_err(|e| {
+        let options = described.options().trim_end().replace('\n', ", ");
+        StageError::new(format!("`{}`: {e}", folder.display()))
+            .help(format!("with these options the stage continues with it: {options}"))
+    })
 }

@@ -1,4 +1,4 @@
-//! What the stage keeps between two lives: texts of devices, own adapters, changes of the global one, the pending round.
+//! The state of the stage between two attempts: texts of devices, personal adapters, changes of the global one, the pending round.
 //!
 //! In: the stage's parts. Out: one Arrow row for each key, and the parts again. Keys: `device/` and a name; `text/`, a name, a
 //! zero byte and a number; `own/` and a name; `leaving/` and a name; `change/` and tensors; `round`. It must not know how any of it is used.
@@ -14,13 +14,13 @@ use headwater_contract::prelude::*;
 
 use super::adapter::Tensors;
 use super::job::Adapter;
-use super::talk::{Device, Said};
+use super::texts::{Device, TextRecord};
 
 /// A closed round that is not trained to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pending {
     pub(super) round: u64,
-    /// What it begins with, once that is known.
+    /// The adapter that it begins with, once that is known.
     pub(super) start: Option<Adapter>,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Progress {
     pub(super) measured: u64,
 }
 
-/// All that an earlier life left.
+/// The state that an earlier attempt left.
 #[derive(Default)]
-pub(super) struct Saved {
+pub(super) struct SavedState {
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) own: BTreeMap<String, Adapter>,
     pub(super) changes: Vec<(Tensors, Vec<f32>)>,
@@ -79,15 +79,15 @@ fn name(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-impl Saved {
-    pub(super) fn read(saved: &StateTable) -> Result<Saved> {
-        let mut all = Saved::default();
+impl SavedState {
+    pub(super) fn read(saved: &StateTable) -> Result<SavedState> {
+        let mut all = SavedState::default();
         for (key, row) in saved.iter() {
             if key == ROUND {
                 all.progress = progress(row)?;
             } else if let Some(device) = key.strip_prefix(b"device/") {
                 let device = all.devices.entry(name(device)).or_default();
-                (device.next, device.learnt) = (first(row, "next")?, first(row, "learnt")?);
+                (device.next, device.trained) = (first(row, "next")?, first(row, "learnt")?);
             } else if let Some(own) = key.strip_prefix(b"own/") {
                 all.own.insert(name(own), Arc::new(floats(row, "adapter")?));
             } else if let Some(leaving) = key.strip_prefix(b"leaving/") {
@@ -105,6 +105,16 @@ impl Saved {
     }
 }
 
+impl SavedState {
+    /// The number of texts that were not trained on yet.
+    pub(super) fn untrained(&self) -> u64 {
+        let of = |device: &Device| {
+            device.texts.iter().filter(|said| !said.held_out && said.number >= device.trained).count() as u64
+        };
+        self.devices.values().map(of).sum()
+    }
+}
+
 fn progress(row: &RecordBatch) -> Result<Progress> {
     let start = floats(row, "start")?;
     let pending = if is_on(row, "waits")? {
@@ -116,9 +126,9 @@ fn progress(row: &RecordBatch) -> Result<Progress> {
     Ok(Progress { open: first(row, "open")?, pending, measured: first(row, "measured")? })
 }
 
-fn said(row: &RecordBatch) -> Result<Said> {
+fn said(row: &RecordBatch) -> Result<TextRecord> {
     let tokens: &ListArray = typed_column(row, "tokens")?;
-    Ok(Said {
+    Ok(TextRecord {
         number: first(row, "number")?,
         round: first(row, "round")?,
         held_out: is_on(row, "held_out")?,
@@ -131,11 +141,11 @@ fn text_key(device: &str, number: u64) -> Vec<u8> {
 }
 
 pub(super) fn put_device(state: &mut StateWriter<'_>, name: &str, device: &Device) -> Result {
-    let columns = vec![(uint64("next"), number(device.next)), (uint64("learnt"), number(device.learnt))];
+    let columns = vec![(uint64("next"), number(device.next)), (uint64("learnt"), number(device.trained))];
     state.put(Owner::device(name), [b"device/", name.as_bytes()].concat(), row(columns)?)
 }
 
-pub(super) fn put_text(state: &mut StateWriter<'_>, device: &str, said: &Said) -> Result {
+pub(super) fn put_text(state: &mut StateWriter<'_>, device: &str, said: &TextRecord) -> Result {
     let columns = vec![
         (uint64("number"), number(said.number)),
         (uint64("round"), number(said.round)),
@@ -171,7 +181,7 @@ pub(super) fn delete_device(state: &mut StateWriter<'_>, device: &str) {
 }
 
 pub(super) fn put_change(state: &mut StateWriter<'_>, tensors: &Tensors, change: &[f32]) -> Result {
-    // One key for each shape: which tensors are there tells them apart.
+    // One key for each shape: the list of tensors distinguishes them.
     let shape: Vec<u8> = tensors.iter().map(|length| u8::from(*length > 0)).collect();
     let columns = vec![
         (u32_list("tensors"), list_row(UInt32Array::from(tensors.clone()))?),

@@ -1,15 +1,14 @@
 //! The stage by itself, on slm-nano: which round is trained when, from what, and that a restart changes no bit.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{
     Float32Array, Float64Array, ListArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::Float32Type;
 use headwater_contract::columns::{list_items, list_row, typed_column};
 use headwater_contract::identity::IdentityColumns;
+use headwater_contract::testing::StageOutput;
 use headwater_contract::units::{Epoch, Micros, Round};
-use headwater_contract::{Emit, Mark, PlannedStage, Rejected, Role, StateTable, StateWriter};
+use headwater_contract::{Barrier, PlannedStage, Role, StateTable, StateWriter};
 
 use super::*;
 
@@ -25,39 +24,20 @@ fn config(more: &str) -> Train {
     Train::from_table(&table).unwrap()
 }
 
-#[derive(Clone, Default)]
-struct Made {
-    sent: Vec<(Port, RecordBatch)>,
-    rejected: Vec<(&'static str, String)>,
-    figures: BTreeMap<&'static str, u64>,
-}
-
-impl Emit for Made {
-    fn emit(&mut self, port: Port, batch: RecordBatch) {
-        self.sent.push((port, batch));
-    }
-    fn reject(&mut self, rejected: Rejected) {
-        self.rejected.push((rejected.code, rejected.reason));
-    }
-    fn count(&mut self, figure: &'static str, n: u64) {
-        *self.figures.entry(figure).or_default() += n;
-    }
-}
-
 /// (device, split, text)
-type Said = (&'static str, &'static str, &'static str);
+type TextRecord = (&'static str, &'static str, &'static str);
 
-/// What an epoch brings: texts, perhaps an adapter of a round, who is forgotten, and whether the round ends.
+/// The input of an epoch: texts, perhaps an adapter of a round, devices to be forgotten, and the end of the round.
 #[derive(Clone, Default)]
-struct Brought {
-    said: Vec<Said>,
+struct EpochInput {
+    said: Vec<TextRecord>,
     adapter: Option<(u64, Vec<u32>, Vec<f32>)>,
     forget: Vec<&'static str>,
     round_end: bool,
 }
 
-fn rows(seq: &mut u64, said: &[Said]) -> RecordBatch {
-    let column = |pick: fn(&Said) -> &'static str| -> ArrayRef {
+fn rows(seq: &mut u64, said: &[TextRecord]) -> RecordBatch {
+    let column = |pick: fn(&TextRecord) -> &'static str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(said.iter().map(pick)))
     };
     let count = said.len() as u64;
@@ -94,33 +74,46 @@ fn adapter_row(round: u64, tensors: Vec<u32>, adapter: Vec<f32>) -> RecordBatch 
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
-/// Runs epochs through the stage; with `restart`, it is built anew from its state after each.
-fn play(config: &Train, epochs: &[Brought], restart: bool) -> Vec<Made> {
+/// Runs epochs through the stage; with `restart`, it is built again from its state after each.
+fn play(config: &Train, epochs: &[EpochInput], restart: bool) -> Vec<StageOutput> {
     let place = tempfile::tempdir().unwrap();
-    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
+    let site =
+        HostEnv { state: place.path().to_owned(), key_file: place.path().join("root.key"), is_peer: false };
     play_at(&site, config, epochs, restart)
 }
 
-fn play_at(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> Vec<Made> {
+fn play_at(site: &HostEnv, config: &Train, epochs: &[EpochInput], restart: bool) -> Vec<StageOutput> {
     play_on(site, config, epochs, restart).0
 }
 
 /// The same, with the state in the end.
-fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (Vec<Made>, StateTable) {
+fn play_on(
+    site: &HostEnv,
+    config: &Train,
+    epochs: &[EpochInput],
+    restart: bool,
+) -> (Vec<StageOutput>, StateTable) {
     let signature = StageConfig::signature(config);
     let inputs = [rows(&mut 0, &[]).schema(), signature.inputs[1].needed(), signature.inputs[2].needed()];
     let outputs = signature.apply(&inputs).unwrap();
     let mut state = StateTable::default();
     let build = |saved: &StateTable| -> Box<dyn Stage> {
-        let cx =
-            BuildContext { id: "train", inputs: &inputs, outputs: &outputs, saved, site, round_delay: 2 };
+        let cx = BuildContext {
+            id: "train",
+            inputs: &inputs,
+            outputs: &outputs,
+            saved,
+            host: site,
+            round_delay: 2,
+            live: false,
+        };
         PlannedStage::build(config, cx).unwrap()
     };
     let mut stage = build(&state);
     let (mut round, mut seq) = (0, 0);
     let mut all = Vec::new();
     for (number, brought) in (0u64..).zip(epochs) {
-        let mut made = Made::default();
+        let mut made = StageOutput::default();
         let mut out = Outbox::new(&mut made);
         if !brought.said.is_empty() {
             stage.batch(0, &rows(&mut seq, &brought.said), &mut out).unwrap();
@@ -132,7 +125,7 @@ fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (V
             let named = rows(&mut 0, &[(*device, "", "")]).project(&[0, 1, 2, 3, 4]).unwrap();
             stage.batch(2, &named, &mut out).unwrap();
         }
-        let mark = Mark {
+        let barrier = Barrier {
             epoch: Epoch(number),
             round: Round(round),
             watermark: Some(Micros(7)),
@@ -140,7 +133,7 @@ fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (V
             round_end: brought.round_end,
             end_of_input: false,
         };
-        stage.epoch_end(&mark, &mut out).unwrap();
+        stage.epoch_end(&barrier, &mut out).unwrap();
         round += u64::from(brought.round_end);
         let mut writer = StateWriter::default();
         stage.save(&mut writer).unwrap();
@@ -156,9 +149,9 @@ fn play_on(site: &Site, config: &Train, epochs: &[Brought], restart: bool) -> (V
 /// One update: device, round, examples, tensors, delta.
 type Update = (String, u64, u64, Vec<u32>, Vec<f32>);
 
-fn updates(made: &Made) -> Vec<Update> {
+fn updates(made: &StageOutput) -> Vec<Update> {
     let mut updates = Vec::new();
-    for (_, batch) in made.sent.iter().filter(|(port, _)| *port == 0) {
+    for batch in made.of_port(0) {
         let ids = IdentityColumns::of(batch).unwrap();
         let number = |column: &str| typed_column::<UInt64Array>(batch, column).unwrap().value(0);
         let list = |column: &str| typed_column::<ListArray>(batch, column).unwrap();
@@ -171,9 +164,9 @@ fn updates(made: &Made) -> Vec<Update> {
 }
 
 /// One evaluation: device, round, tokens, and nats of base, start and own.
-fn evaluations(made: &Made) -> Vec<(String, u64, u64, [f64; 3])> {
+fn evaluations(made: &StageOutput) -> Vec<(String, u64, u64, [f64; 3])> {
     let mut all = Vec::new();
-    for (_, batch) in made.sent.iter().filter(|(port, _)| *port == 1) {
+    for batch in made.of_port(1) {
         let number = |column: &str| typed_column::<UInt64Array>(batch, column).unwrap().value(0);
         let nats = |column: &str| typed_column::<Float64Array>(batch, column).unwrap().value(0);
         let device = IdentityColumns::of(batch).unwrap().device(0).to_owned();
@@ -182,12 +175,12 @@ fn evaluations(made: &Made) -> Vec<(String, u64, u64, [f64; 3])> {
     all
 }
 
-fn epoch(said: &[Said], round_end: bool) -> Brought {
-    Brought { said: said.to_vec(), round_end, ..Brought::default() }
+fn epoch(said: &[TextRecord], round_end: bool) -> EpochInput {
+    EpochInput { said: said.to_vec(), round_end, ..EpochInput::default() }
 }
 
-/// Three rounds of two devices, and two marks to flush.
-fn three_rounds() -> Vec<Brought> {
+/// Three rounds of two devices, and two barriers to flush.
+fn three_rounds() -> Vec<EpochInput> {
     vec![
         epoch(&[("hall", "train", "The kettle is on."), ("loft", "heldout", "Oil the hinge.")], false),
         epoch(&[("hall", "heldout", "Who is there?"), ("loft", "train", "Two tins of tung oil.")], true),
@@ -197,6 +190,21 @@ fn three_rounds() -> Vec<Brought> {
         epoch(&[], true),
         epoch(&[], true),
     ]
+}
+
+#[test]
+fn texts_that_no_round_has_ended_for_are_held_back() {
+    let config = config("rehearse = 0.0");
+    let place = tempfile::tempdir().unwrap();
+    let site =
+        HostEnv { state: place.path().to_owned(), key_file: place.path().join("root.key"), is_peer: false };
+    let waiting = |epochs: usize| {
+        let (_, state) = play_on(&site, &config, &three_rounds()[..epochs], false);
+        let held = StageConfig::held_back(&config, &state).unwrap();
+        assert!(held.rows.is_empty(), "tokens are no rows");
+        held.unfinished
+    };
+    assert_eq!((0..=7).map(waiting).collect::<Vec<_>>(), [0, 1, 2, 3, 2, 1, 0, 0]);
 }
 
 #[test]
@@ -218,11 +226,8 @@ fn a_round_is_sent_at_the_end_of_the_next_one() {
             nothing,
         ]
     );
-    // Every second round trains the other factor.
-    let shapes: Vec<Vec<bool>> =
-        made.iter().flat_map(updates).map(|u| u.3.iter().map(|n| *n > 0).collect()).collect();
-    let (b, a) = (vec![false, true, false, true], vec![true, false, true, false]);
-    assert_eq!(shapes, [b.clone(), b.clone(), a, b]);
+    // No adapter came back, so that B is zero in all rounds: A has nothing to learn from.
+    assert_eq!(trained(&made), [(0, "b"), (0, "b"), (1, "b"), (2, "b")]);
     // The base measures as the adapter that was not trained yet, and what is unchanged is not measured again.
     let first = evaluations(&made[3]);
     assert_eq!(first.len(), 2);
@@ -230,7 +235,55 @@ fn a_round_is_sent_at_the_end_of_the_next_one() {
         assert!(round == 0 && tokens > 3 && (base - start).abs() < 1e-4 && own != start);
     }
     assert_eq!(evaluations(&made[4]).iter().map(|e| e.0.as_str()).collect::<Vec<_>>(), ["hall"]);
-    assert!(evaluations(&made[6]).is_empty(), "nobody trained, and nothing came back");
+    assert!(evaluations(&made[6]).is_empty(), "no device trained, and nothing came back");
+}
+
+/// The rounds of all updates, and what they train.
+fn trained(made: &[StageOutput]) -> Vec<(u64, &'static str)> {
+    let factor = |tensors: Vec<u32>| match tensors.iter().map(|n| *n > 0).collect::<Vec<_>>()[..] {
+        [true, false, true, false] => "a",
+        [false, true, false, true] => "b",
+        _ => "both",
+    };
+    made.iter().flat_map(updates).map(|(_, round, _, tensors, _)| (round, factor(tensors))).collect()
+}
+
+/// Every second round trains the other factor, but A never while B is zero: however many rounds were empty, none is lost.
+#[test]
+fn a_is_never_trained_while_b_is_zero() {
+    let said = |text: &'static str| epoch(&[("hall", "train", text)], true);
+    let nothing = || epoch(&[], true);
+    let first = updates(&play(&config(""), &three_rounds(), false)[3])[0].clone();
+    let with_b =
+        |brought: EpochInput| EpochInput { adapter: Some((0, first.3.clone(), first.4.clone())), ..brought };
+    let check = |more: &str, epochs: &[EpochInput], expected: &[(u64, &str)]| {
+        for restart in [false, true] {
+            let made = play(&config(more), epochs, restart);
+            assert_eq!(trained(&made), expected, "{more} {restart}");
+            for (device, round, _, _, delta) in made.iter().flat_map(updates) {
+                assert!(delta.iter().any(|value| *value != 0.0), "round {round} of {device} is lost: {more}");
+            }
+        }
+    };
+    let one = |text| [nothing(), said(text), nothing(), nothing()];
+    check("", &one("Lock the gate."), &[(1, "b")]);
+    check("", &[&[nothing(), nothing()][..], &one("Lock the gate.")].concat(), &[(3, "b")]);
+    check("method = 'ffa'", &one("Lock the gate."), &[(1, "b")]);
+    check("method = 'both'", &one("Lock the gate."), &[(1, "both")]);
+    check("start = 'own'", &one("Lock the gate."), &[(1, "b")]);
+    // What came back before an odd round starts makes it one of A.
+    let back =
+        [said("Lock the gate."), said("Oil the hinge."), with_b(said("Who is there?")), nothing(), nothing()];
+    check("", &back, &[(0, "b"), (1, "a"), (2, "b")]);
+    let late = [
+        said("Lock the gate."),
+        said("Oil the hinge."),
+        nothing(),
+        with_b(said("Who is there?")),
+        nothing(),
+        nothing(),
+    ];
+    check("", &late, &[(0, "b"), (1, "b"), (3, "a")]);
 }
 
 #[test]
@@ -244,7 +297,7 @@ fn a_restart_after_any_epoch_changes_no_bit() {
     {
         let (whole, restarted) = (play(&config(more), &epochs, false), play(&config(more), &epochs, true));
         for (epoch, (a, b)) in whole.iter().zip(&restarted).enumerate() {
-            assert!(a.sent == b.sent, "{more}: epoch {epoch} sent something else");
+            assert!(a.batches == b.batches, "{more}: epoch {epoch} sent something else");
         }
     }
 }
@@ -275,18 +328,18 @@ fn a_round_begins_with_what_came_back_before_it_starts() {
 fn what_cannot_be_learnt_from_is_set_aside_with_its_reason() {
     let check = |text: &'static str, code: &str| {
         let made = play(&config(""), &[epoch(&[("hall", "train", text)], false)], false);
-        let codes: Vec<&str> = made[0].rejected.iter().map(|(code, _)| *code).collect();
+        let codes: Vec<&str> = made[0].rejections.iter().map(|(code, _)| *code).collect();
         assert_eq!(codes, [code], "{text:?}");
-        assert!(text.trim().is_empty() || !made[0].rejected[0].1.contains(text.trim()));
+        assert!(text.trim().is_empty() || !made[0].rejections[0].1.contains(text.trim()));
     };
     check("", "empty_text");
     check(" \t\n", "empty_text");
     let long = "a long word ".repeat(400).leak();
     let made = play(&config(""), &[epoch(&[("hall", "train", long)], false)], false);
-    assert_eq!((made[0].rejected.len(), made[0].figures["cut"]), (0, 1));
+    assert_eq!((made[0].rejections.len(), made[0].metrics["cut"]), (0, 1));
     let mut epochs = vec![epoch(&[], false)];
     epochs[0].adapter = Some((0, vec![3], vec![0.0; 3]));
-    assert_eq!(play(&config(""), &epochs, false)[0].rejected[0].0, "wrong_shape");
+    assert_eq!(play(&config(""), &epochs, false)[0].rejections[0].0, "wrong_shape");
 }
 
 #[test]
@@ -296,7 +349,7 @@ fn numbers_that_are_none_drop_a_round_and_nothing_else() {
     let change = vec![f32::MAX; tensors.iter().sum::<u32>() as usize];
     epochs[4].adapter = Some((0, tensors, change));
     let made = play(&config(""), &epochs, false);
-    let dropped: u64 = made.iter().filter_map(|m| m.figures.get("dropped")).sum();
+    let dropped: u64 = made.iter().filter_map(|m| m.metrics.get("dropped")).sum();
     let sent = made.iter().flat_map(updates).count() as u64;
     assert_eq!(
         (sent, dropped),
@@ -309,7 +362,8 @@ fn numbers_that_are_none_drop_a_round_and_nothing_else() {
 #[test]
 fn own_adapters_are_kept_and_what_a_device_sent_is_in_them() {
     let place = tempfile::tempdir().unwrap();
-    let site = Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
+    let site =
+        HostEnv { state: place.path().to_owned(), key_file: place.path().join("root.key"), is_peer: false };
     play_at(&site, &config("personal = true"), &three_rounds(), false);
     let key = headwater_vault::KeyFile::at(&site.key_file);
     let kept = personal::PersonalAdapters::read(&personal::folder(&site, "train"), &key).unwrap();
@@ -335,7 +389,7 @@ fn what_a_device_says_beyond_its_share_is_left_out() {
     let made = play(&config("max_examples = 1\nrehearse = 0.0"), &three_rounds(), false);
     let sent: Vec<u64> = made.iter().flat_map(updates).map(|(_, _, examples, ..)| examples).collect();
     assert_eq!(sent, [1, 1, 1], "the two texts of a round are still waiting when two of the next one come");
-    let left: u64 = made.iter().filter_map(|m| m.figures.get("left_out")).sum();
+    let left: u64 = made.iter().filter_map(|m| m.metrics.get("left_out")).sum();
     assert_eq!(left, 2);
 }
 
@@ -343,35 +397,39 @@ fn what_a_device_says_beyond_its_share_is_left_out() {
 fn options_are_held_to_what_can_be_trained() {
     assert!(matches!(KIND.sample(), Some(Role::Stage(_))));
     let check = |options: &str, expected: &str| {
-        let wrongs = KIND.plan(&options.parse().unwrap()).err().unwrap();
-        assert!(wrongs.iter().any(|w| format!("{} {}", w.option, w.what).contains(expected)), "{wrongs:?}");
+        let errors = KIND.plan(&options.parse().unwrap()).err().unwrap();
+        assert!(errors.iter().any(|w| format!("{} {}", w.option, w.what).contains(expected)), "{errors:?}");
     };
     check("", "model missing");
     check("model = 'x'\nlayers = 'low:3'", "layers expected \"all\" or \"top:N\"");
     check("model = 'x'\nholdout = 1.0", "holdout");
-    assert_eq!(StageConfig::wrongs(&config("target_modules = []"))[0].option, "target_modules");
+    assert_eq!(StageConfig::validate(&config("target_modules = []"))[0].option, "target_modules");
     check("model = 'x'\nmethod = 'lora'", "method expected");
-    let told = |more: &str| StageConfig::ready(&config(more), &Site::default()).unwrap_err().to_string();
-    assert!(told("target_modules = ['query']").contains("names nothing"));
-    assert!(told("layers = 'top:99'").contains("top:99"));
-    assert!(told("max_tokens = 9999").contains("at most 256"));
-    assert!(told("adapter = 'nowhere'").contains("adapter_config.json"));
+    let message =
+        |more: &str| StageConfig::ready(&config(more), &HostEnv::default()).unwrap_err().to_string();
+    assert!(message("target_modules = ['query']").contains("names nothing"));
+    assert!(message("layers = 'top:99'").contains("top:99"));
+    assert!(message("max_tokens = 9999").contains("at most 256"));
+    assert!(message("adapter = 'nowhere'").contains("adapter_config.json"));
 }
 
 #[test]
 fn a_forgotten_device_takes_no_part_and_leaves_nothing() {
-    let of = |made: &[Made], device: &str| -> Vec<Update> {
+    let of = |made: &[StageOutput], device: &str| -> Vec<Update> {
         made.iter().flat_map(updates).filter(|update| update.0 == device).collect()
     };
     let whole = play(&config("personal = true"), &three_rounds(), false);
     // Round 0 closes in epoch 1, and starts at the end of epoch 2.
     for (at, sent) in [(2, 1), (3, 0), (4, 1), (6, 2)] {
         let mut epochs = three_rounds();
-        epochs[at].forget = vec!["hall", "nobody"];
+        epochs[at].forget = vec!["hall", "stranger"];
         for restart in [false, true] {
             let place = tempfile::tempdir().unwrap();
-            let site =
-                Site { state: place.path().to_owned(), key_file: place.path().join("root.key"), away: false };
+            let site = HostEnv {
+                state: place.path().to_owned(),
+                key_file: place.path().join("root.key"),
+                is_peer: false,
+            };
             let (made, state) = play_on(&site, &config("personal = true"), &epochs, restart);
             let key = headwater_vault::KeyFile::at(&site.key_file);
             let own = personal::PersonalAdapters::read(&personal::folder(&site, "train"), &key).unwrap();
@@ -382,7 +440,7 @@ fn a_forgotten_device_takes_no_part_and_leaves_nothing() {
             assert_eq!(kept, said_later, "forgotten in epoch {at}");
             // The round that had begun with its texts rounds as it did; groups are those of before.
             assert_eq!(of(&made, "loft")[0], of(&whole, "loft")[0], "forgotten in epoch {at}");
-            let forgotten: u64 = made.iter().filter_map(|m| m.figures.get("forgotten_devices")).sum();
+            let forgotten: u64 = made.iter().filter_map(|m| m.metrics.get("forgotten_devices")).sum();
             assert_eq!(forgotten, 1);
         }
     }

@@ -1,6 +1,6 @@
 //! Queries, keys and values in, what attention reads out: one pass over the keys and one over the values.
 //!
-//! As a plain matrix product, tract packs the keys and values anew for every token, though the queries are a single
+//! As a plain matrix product, tract packs the keys and values again for every token, though the queries are a single
 //! row: for 30 s of audio that is most of a step. Sums run over fixed lanes, so the result does not depend on the
 //! instructions that the compiler may use.
 

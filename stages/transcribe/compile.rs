@@ -18,7 +18,7 @@ use super::graph::{self, Branch, Weights};
 use super::int8::Int8Matrix;
 use super::ops;
 
-/// How the decoder multiplies with weights that are stored in int8.
+/// The arithmetic of the decoder with weights stored in int8.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Arithmetic {
     /// In integers, as they are stored. Weights stored otherwise are not touched.
@@ -34,7 +34,7 @@ pub type Runnable = Arc<TypedRunnableModel>;
 /// Key or value of one layer's attention: 2 * layer for keys, 2 * layer + 1 for values.
 pub type Slot = usize;
 
-/// What one input of the step plan is.
+/// The role of one input of the step plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepInput {
     /// Token ids [1, S].
@@ -47,7 +47,7 @@ pub enum StepInput {
     Cross(Slot),
 }
 
-/// What one output of the step plan is.
+/// The role of one output of the step plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutput {
     /// Logits, or hidden states where the head is out of the graph.
@@ -245,11 +245,11 @@ fn weights_beside(file: &Path) -> Weights<'_> {
 /// The input must be there, and where its file states the size of `axis`, it must be `size`.
 fn expect_input(graph: &GraphProto, name: &str, axis: usize, size: usize) -> TractResult<()> {
     use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
-    use tract_onnx::pb::type_proto::Value as Kind;
+    use tract_onnx::pb::type_proto::Value as StageFactory;
     let names = || graph.input.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join(", ");
     let input = graph.input.iter().find(|i| i.name == name);
     let input = input.ok_or_else(|| format_err!("it has the inputs {}, none of them {name}", names()))?;
-    let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+    let Some(StageFactory::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return Ok(());
     };
     let dimension = tensor.shape.as_ref().and_then(|s| s.dim.get(axis)).and_then(|d| d.value.as_ref());
@@ -300,7 +300,7 @@ fn compile(
     let mut model = model.into_typed()?;
     fold_big_constants(&mut model)?;
     let mut model = model.into_decluttered()?;
-    // Inputs that only gave a batch size are read by nobody any more.
+    // Inputs that only gave a batch size are not read any more.
     let read: Vec<OutletId> =
         model.inputs.iter().copied().filter(|o| !model.outlet_successors(*o).is_empty()).collect();
     model.inputs = read;
@@ -316,7 +316,7 @@ fn compile(
 }
 
 /// tract folds no operation on a constant of more than 4 MiB that has several readers or that would grow: the
-/// token table, which embeds tokens and projects states, would be transposed and packed anew at every step. Here
+/// token table, which embeds tokens and projects states, would be transposed and packed again at every step. Here
 /// each such operation of one input is evaluated once.
 fn fold_big_constants(model: &mut TypedModel) -> TractResult<()> {
     const BIG: usize = 1 << 20; // values

@@ -1,5 +1,5 @@
 //! Cross-attention states in, tokens with their probabilities out: the prompt, greedy choice or sampling, the
-//! language, the probability that nobody speaks. Knows nothing of audio, of windows or of second attempts.
+//! language, the probability of silence. Knows nothing of audio, of windows or of second attempts.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::format_err;
@@ -9,7 +9,7 @@ use super::guard;
 use super::plan::{Past, Plans};
 use super::tokens::{Token, Vocabulary};
 
-/// What one search may do.
+/// The limits of one search.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// It stops, unfinished, after this many tokens.
@@ -20,7 +20,7 @@ pub struct Bounds {
     pub temperature: f32,
 }
 
-/// How a search ended.
+/// The end of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// With the end-of-text token.
@@ -38,7 +38,7 @@ pub struct Attempt {
     pub tokens: Vec<Token>,
     /// Sum of the natural logarithms of the chosen tokens' probabilities, the end's too.
     pub logprob: f64,
-    /// How it ended.
+    /// The end of the search.
     pub end: End,
 }
 
@@ -173,7 +173,7 @@ impl<'m> Decoder<'m> {
 }
 
 /// A token and the logarithm of its probability at temperature 1: the likeliest, or the one that `draw` in [0, 1)
-/// falls on at `temperature`. `None` where no logit is a number.
+/// lands on at `temperature`. `None` where no logit is a number.
 fn choose(logits: &[f32], temperature: f32, draw: Option<f64>) -> Option<(Token, f64)> {
     let (best, largest) = logits.iter().enumerate().filter(|(_, l)| l.is_finite()).fold(
         None,

@@ -1,6 +1,6 @@
 //! An ONNX graph with int8 or f16 weights in, the same graph with f32 weights out.
 //!
-//! tract would widen big weights anew at every run (its constant folding leaves a constant alone that would grow),
+//! tract would widen big weights again at every run (its constant folding leaves a constant alone that would grow),
 //! so it is done once, at load. Understood are weight-only `DequantizeLinear` (one scale, or one per slice of an
 //! axis), `Cast` of a stored table, graphs stored in f16 throughout, and onnxruntime's dynamic quantisation
 //! (`DynamicQuantizeLinear` with `MatMulInteger` or `ConvInteger`), whose activations then stay in f32.

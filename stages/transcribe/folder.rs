@@ -20,9 +20,9 @@ pub const FRAMES_PER_POSITION: usize = 2;
 pub struct Problem {
     /// The file, relative to the folder (or the option) that is wrong.
     pub file: String,
-    /// What was found there.
+    /// The value found there.
     pub found: String,
-    /// What was expected instead.
+    /// The expected value.
     pub expected: String,
 }
 
@@ -73,7 +73,7 @@ impl Architecture {
     }
 }
 
-/// Which ONNX files are there.
+/// The layout of the ONNX files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// Three graphs: the decoder's step takes its past and the cross-attention states as inputs.
@@ -123,7 +123,7 @@ fn read_into(path: &Path, problems: &mut Vec<Problem>) -> Option<Folder> {
         return None;
     }
     let config = Sheet::open(path, "config.json", problems);
-    let generation = Sheet::open(path, "generation_config.json", problems);
+    let generation_config = Sheet::open(path, "generation_config.json", problems);
     let preprocessor = Sheet::open(path, "preprocessor_config.json", problems);
     let tokenizer = Sheet::open(path, "tokenizer.json", problems);
     let layout = find_layout(path, problems);
@@ -132,17 +132,18 @@ fn read_into(path: &Path, problems: &mut Vec<Problem>) -> Option<Folder> {
     if let (Some(p), Some(a)) = (&preprocessor, &architecture) {
         check_preprocessor(p, a, problems);
     }
-    let multilingual = generation.as_ref().map(|g| g.json.get("is_multilingual") == Some(&Value::Bool(true)));
+    let multilingual =
+        generation_config.as_ref().map(|g| g.json.get("is_multilingual") == Some(&Value::Bool(true)));
     let vocabulary = match (&tokenizer, &architecture, multilingual) {
         (Some(t), Some(a), Some(multilingual)) => {
             Vocabulary::from_json(&t.json, a.vocabulary, multilingual, problems)
         }
         _ => None,
     };
-    if let (Some(g), Some(v)) = (&generation, &vocabulary) {
+    if let (Some(g), Some(v)) = (&generation_config, &vocabulary) {
         check_ids(g, v, problems);
     }
-    let suppressed = [&generation, &config].map(Option::as_ref);
+    let suppressed = [&generation_config, &config].map(Option::as_ref);
     Some(Folder {
         path: path.to_owned(),
         suppressed: id_list(suppressed, "suppress_tokens", problems),
@@ -165,7 +166,7 @@ impl Sheet {
             problems.push(Problem { file: file.into(), found, expected: expected.into() });
             None
         };
-        let bytes = match std::fs::read(folder.join(file)) {
+        let bytes = match headwater_datasets::regular::read(&folder.join(file)) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return report("no such file".into(), "the file that comes with every Whisper model");
@@ -269,21 +270,21 @@ fn check_preprocessor(sheet: &Sheet, architecture: &Architecture, problems: &mut
 }
 
 /// The tokenizer's special tokens and the ids of generation_config.json must agree where both speak.
-fn check_ids(generation: &Sheet, vocabulary: &Vocabulary, problems: &mut Vec<Problem>) {
+fn check_ids(generation_config: &Sheet, vocabulary: &Vocabulary, problems: &mut Vec<Problem>) {
     let expected = [
         ("decoder_start_token_id", vocabulary.start),
         ("eos_token_id", vocabulary.end),
         ("no_timestamps_token_id", vocabulary.no_timestamps),
     ];
     for (key, want) in expected {
-        let Some(found) = generation.json.get(key).filter(|v| !v.is_null()) else { continue };
+        let Some(found) = generation_config.json.get(key).filter(|v| !v.is_null()) else { continue };
         let agrees = match found {
             Value::Array(ids) => ids.iter().any(|id| id.as_u64() == Some(u64::from(want))),
             id => id.as_u64() == Some(u64::from(want)),
         };
         if !agrees {
             problems.push(Problem {
-                file: generation.file.into(),
+                file: generation_config.file.into(),
                 found: format!("{key} = {}", shorten(found)),
                 expected: format!("{want}, the id of that token in tokenizer.json"),
             });

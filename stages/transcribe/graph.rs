@@ -280,7 +280,7 @@ pub fn fuse_cross_attention(graph: &mut GraphProto) {
     prune(graph);
 }
 
-/// Which node makes a value, and which initialiser holds it.
+/// The node that makes a value, and the initialiser that holds it.
 struct Makers<'g> {
     nodes: HashMap<&'g str, &'g NodeProto>,
     stored: HashMap<&'g str, &'g TensorProto>,

@@ -2,7 +2,7 @@
 
 use super::tokens::Token;
 
-/// Whether the last tokens are a phrase said again and again: five times one token, three times two to four, twice
+/// Returns true if the last tokens are a phrase said again and again: five times one token, three times two to four, twice
 /// five or more. People do say things twice; the price of a false alarm is a second look with the full window.
 pub fn repeats(tokens: &[Token]) -> bool {
     (1..=tokens.len() / 2).any(|length| {

@@ -51,7 +51,7 @@ impl LogMel {
     }
 
     /// The spectrogram, [bands][frames], of `samples` (16 kHz) followed by silence up to `padded` samples; one frame
-    /// for every 160 of them. What lies beyond `padded` is left out.
+    /// for every 160 of them. What lies beyond `padded` is dropped.
     pub fn spectrogram(&self, samples: &[f32], padded: usize) -> Vec<f32> {
         let frames = padded / HOP;
         let signal = reflected(samples, padded);

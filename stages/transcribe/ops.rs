@@ -1,5 +1,5 @@
 //! Two operators that tract does not have, for the decoder's step: a product with int8 weights and attention over
-//! stored keys and values. `graph` writes them into a graph, `register` tells tract what they are.
+//! stored keys and values. `graph` writes them into a graph, `register` declares them to tract.
 
 use std::sync::Arc;
 

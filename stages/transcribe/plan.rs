@@ -19,12 +19,12 @@ pub struct Plans {
     encoder: EncoderPlan,
     cross: CrossPlan,
     step: StepPlan,
-    /// Whether a step takes several tokens at once (some exports are right for one only).
+    /// True if a step takes several tokens at once (some exports are right for one only).
     joint_prompt: bool,
     architecture: Architecture,
 }
 
-/// What cross-attention sees of the audio: per layer keys and values [1, heads, positions, head width].
+/// The input of cross-attention from the audio: per layer keys and values [1, heads, positions, head width].
 #[derive(Debug, Clone)]
 pub struct CrossStates(Vec<Tensor>);
 

@@ -14,23 +14,23 @@ use tract_onnx::prelude::*;
 
 use super::folder::{self, FRAMES_PER_POSITION, Folder};
 pub use super::folder::{ModelError, Problem, SAMPLE_RATE};
-use super::hear::Window;
 use super::mel::LogMel;
 pub use super::plan::Arithmetic;
 use super::plan::{CrossStates, Plans};
 use super::tokens::Token;
 use super::window;
+use super::window_transcript::Window;
 
 /// Shorter audio holds no word: 50 ms, in samples.
 const LEAST_SAMPLES: usize = SAMPLE_RATE / 20;
 /// The value of a log-mel spectrogram where a window of ordinary speech is silent.
 const SILENT_MEL: f32 = -0.7;
 
-/// How an utterance is brought to a length that the encoder takes.
+/// The padding of an utterance to a length that the encoder takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Padding {
-    /// `Tail(1.0)`. On 25 read recordings of 2 to 11 s it has the word error rate of 30 s (7.9 %), never fell back, and
-    /// takes a quarter of the CPU time; one or two seconds of silence alone fell back on 9 and 6 of the 25.
+    /// `Tail(1.0)`. On 25 read recordings of 2 to 11 s it has the word error rate of 30 s (7.9 %), never needed the fallback, and
+    /// takes a quarter of the CPU time; one or two seconds of silence alone took the fallback on 9 and 6 of the 25.
     Auto,
     /// Always 30 s.
     Full,
@@ -40,7 +40,7 @@ pub enum Padding {
     Tail(f32),
 }
 
-/// What a recogniser is told besides its model.
+/// The options of a recogniser.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// A language code such as "en"; none: detected for each recording.
@@ -85,7 +85,7 @@ pub struct Model {
     pub(super) folder: Folder,
     pub(super) plans: Plans,
     pub(super) mel: LogMel,
-    /// What cross-attention sees behind a short utterance.
+    /// The input of cross-attention behind a short utterance.
     pub(super) tail: Option<CrossStates>,
     language: Option<Token>,
     pub(super) options: Options,
@@ -97,10 +97,10 @@ pub struct Transcriber {
     model: Arc<Model>,
 }
 
-/// What was said.
+/// The text that was said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transcript {
-    /// The text; empty where nobody speaks.
+    /// The text; empty without speech.
     pub text: String,
     /// Its language's code.
     pub language: String,
@@ -108,11 +108,11 @@ pub struct Transcript {
     pub seconds: f32,
     /// Mean natural log-probability a token.
     pub avg_logprob: f32,
-    /// Probability, by the model, that nobody speaks: the lowest of all windows.
+    /// Probability, by the model, of silence: the lowest of all windows.
     pub no_speech_prob: f32,
     /// Tokens of the text.
     pub tokens: usize,
-    /// Whether a window was done again with 30 s.
+    /// True if a window was done again with 30 s.
     pub fell_back: bool,
     /// CPU time of this thread, by part.
     pub timings: Timings,
@@ -139,7 +139,7 @@ pub enum TranscribeError {
     /// No sample, or so few that no word fits.
     #[error("{samples} samples at 16 kHz are too short: at least {LEAST_SAMPLES} (50 ms) are needed")]
     TooShort {
-        /// How many there are.
+        /// The number found.
         samples: usize,
     },
     /// A sample that is NaN or infinite.

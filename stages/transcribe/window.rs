@@ -6,11 +6,11 @@ use super::folder::{FRAMES_PER_POSITION, HOP, SAMPLE_RATE};
 
 /// Samples of one encoder position (20 ms).
 pub const POSITION: usize = HOP * FRAMES_PER_POSITION;
-/// A cut window keeps at least this much room for silence after it.
+/// A cut window keeps at least this much space for silence after it.
 const ROOM: usize = SAMPLE_RATE;
 /// A cut is looked for in this last part of a window.
 const SEARCH: usize = 8 * SAMPLE_RATE;
-/// How long a stretch of sound is that is judged as one (200 ms).
+/// The length of a stretch of sound that is judged as one (200 ms).
 const STRETCH: usize = SAMPLE_RATE / 5;
 
 /// Splits `samples` into windows of at most `full` samples. One that fits is left whole; longer ones are cut in the

@@ -14,7 +14,8 @@ impl Site {
         self.0.path().join(name)
     }
 
-    /// The program in the house, with a state and a key of its own; nobody speaks to it.
+    /// The program in the house, with a state and a key of its own; its standard input is empty.
+    #[allow(dead_code, reason = "not every test runs it in this way")]
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
         command

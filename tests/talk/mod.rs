@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub struct Talk {
+pub struct Conversation {
     /// Of each device its lines, by the device's name.
     devices: Vec<(String, Vec<String>)>,
 }
 
-impl Talk {
+impl Conversation {
     /// That of the first so many devices.
     pub fn of(devices: usize) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/personal/talk.jsonl");
@@ -17,7 +17,7 @@ impl Talk {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             lines.entry(row["device"].as_str().unwrap().to_owned()).or_default().push(line.to_owned());
         }
-        Talk { devices: lines.into_iter().take(devices).collect() }
+        Conversation { devices: lines.into_iter().take(devices).collect() }
     }
 
     /// The names of the devices.

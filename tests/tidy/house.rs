@@ -65,9 +65,9 @@ impl House {
 
 fn packages(top: &Path) -> Vec<Package> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let told =
+    let printed =
         output(Command::new(cargo).args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(top));
-    let metadata: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&printed).unwrap();
     let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let folder = |manifest: String| {

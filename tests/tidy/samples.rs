@@ -29,6 +29,18 @@ const fn broken(rule: &'static str, place: &'static str, what: &'static str, cha
 /// What each rule must find.
 pub const BROKEN: &[Broken] = &[
     broken(
+        "identifiers in the field's words",
+        "engine/contract/stage.rs:2",
+        "`Misfit`",
+        File("engine/contract/stage.rs", "//! Stages.\nstruct Misfit;\n"),
+    ),
+    broken(
+        "phrases in plain words",
+        "docs/keys.md:1",
+        "`learnt`",
+        File("docs/keys.md", "What was learnt.\n"),
+    ),
+    broken(
         "floors",
         "headwater-runtime",
         "headwater-stages",

@@ -44,7 +44,7 @@ fn codes_are_in_order_and_each_stands_once() {
 #[test]
 fn every_code_that_a_check_can_give_is_explained() {
     let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/runtime");
-    let mut told = std::collections::BTreeSet::new();
+    let mut printed = std::collections::BTreeSet::new();
     let mut folders = vec![sources];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -53,7 +53,7 @@ fn every_code_that_a_check_can_give_is_explained() {
             } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let codes = text.split("\"H").skip(1).filter_map(|rest| rest.split('"').next());
-                told.extend(
+                printed.extend(
                     codes
                         .filter(|c| c.len() == 4 && c.bytes().all(|b| b.is_ascii_digit()))
                         .map(|c| format!("H{c}")),
@@ -62,5 +62,5 @@ fn every_code_that_a_check_can_give_is_explained() {
         }
     }
     let explained: std::collections::BTreeSet<String> = ENTRIES.iter().map(|e| e.code.to_owned()).collect();
-    assert_eq!(told, explained);
+    assert_eq!(printed, explained);
 }

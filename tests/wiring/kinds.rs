@@ -133,13 +133,13 @@ never_built!(stage Moves, "moves", |_config| {
 });
 
 /// These kinds.
-pub const KINDS: &[Kind] = &[
-    Kind::stage::<Discard>(),
-    Kind::stage::<Join>(),
-    Kind::stage::<Split>(),
-    Kind::stage::<Train>(),
-    Kind::stage::<Aggregate>(),
-    Kind::stage::<Tune>(),
-    Kind::stage::<Notices>(),
-    Kind::stage::<Moves>(),
+pub const KINDS: &[StageFactory] = &[
+    StageFactory::stage::<Discard>(),
+    StageFactory::stage::<Join>(),
+    StageFactory::stage::<Split>(),
+    StageFactory::stage::<Train>(),
+    StageFactory::stage::<Aggregate>(),
+    StageFactory::stage::<Tune>(),
+    StageFactory::stage::<Notices>(),
+    StageFactory::stage::<Moves>(),
 ];

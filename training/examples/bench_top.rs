@@ -15,8 +15,8 @@ use headwater_training::train::trainer::{Member, TrainOptions, Trainer};
 use serde_json::Value;
 use smollm2::{Anything, chance, cpu, open};
 
-/// Steps between looks at the held-out perplexity.
-const LOOK: u64 = 4;
+/// Steps between measurements of the held-out perplexity.
+const POLL_INTERVAL: u64 = 4;
 const BATCH: usize = 4;
 
 struct Way {
@@ -70,7 +70,7 @@ fn curve(
     let mut order = Vec::new();
     let (mut spent, mut found) = (Duration::ZERO, Vec::new());
     for step in 0..=steps {
-        if step % LOOK == 0 {
+        if step % POLL_INTERVAL == 0 {
             let losses = trainer.losses(&heldout)?;
             let (loss, _) = losses.first().copied().ok_or("no loss")?;
             found.push((step, spent.as_secs_f64(), loss.exp()));

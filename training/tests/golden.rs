@@ -63,28 +63,12 @@ fn an_adapter_of_another_shape_is_refused_by_name() {
     let error = peft::read(&other.layout, &files.config, &files.weights).unwrap_err().to_string();
     assert!(error.contains("r in adapter_config.json is 4; expected 2"), "{error}");
     let config = String::from_utf8(files.config).unwrap();
-    for (from, to, expected) in [
-        (
-            "\"bias\": \"none\"",
-            "\"bias\": \"all\"",
-            "bias in adapter_config.json is \"all\"; expected \"none\"",
-        ),
-        (
-            "\"use_dora\": false",
-            "\"use_dora\": true",
-            "use_dora in adapter_config.json is true; expected false",
-        ),
-        (
-            "\"init_lora_weights\": true",
-            "\"init_lora_weights\": \"pissa\"",
-            "expected a way that leaves the base alone",
-        ),
-        (
+    {
+        let (from, to, expected) = (
             "\"use_rslora\": false",
             "\"use_rslora\": true",
             "lora_alpha and use_rslora in adapter_config.json is the scaling 4",
-        ),
-    ] {
+        );
         let wrong = config.replace(from, to);
         assert_ne!(wrong, config);
         let error = peft::read(&one.layout, wrong.as_bytes(), &files.weights).unwrap_err().to_string();
@@ -106,6 +90,9 @@ fn a_trained_adapter_is_written_for_peft() {
         let (loss, _) = trainer.losses(&[vec![all]]).unwrap()[0];
         let flat = trainer.adapters()[0].unwrap();
         let files = peft::write(&case.shape, &case.lora, &case.layout, flat, "a-base").unwrap();
+        assert_eq!(peft::read(&case.layout, &files.config, &files.weights).unwrap(), flat, "{}", case.name);
+        assert_ne!(flat, case.start, "{}: the steps moved nothing", case.name);
+        assert!(loss.is_finite() && loss > 0.0, "{}: {loss}", case.name);
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peft-{}", case.name));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("adapter_config.json"), files.config).unwrap();

@@ -14,7 +14,7 @@ use headwater_training::train::base::{Base, one_thread_a_lane};
 use headwater_training::train::batch::Example;
 use headwater_training::train::lora::{Layout, LoraOptions, Method};
 use headwater_training::train::round;
-use headwater_training::train::trainer::{Dropped, Member, TrainOptions, Trainer};
+use headwater_training::train::trainer::{DroppedUpdate, Member, TrainOptions, Trainer};
 use setting::{Case, cases};
 
 /// Texts of a device: parts of the case's, of different number and length.
@@ -99,7 +99,7 @@ fn joined_losses_are_those_of_training_alone_after_twenty_steps() {
             let gap = relative(after, alone);
             worst = worst.max(gap);
             assert!(gap < 1e-4, "{} device {d}: {after} against {alone}", case.name);
-            assert!(after < before, "{} device {d} learnt nothing", case.name);
+            assert!(after < before, "{} device {d} learned nothing", case.name);
         }
         println!("{}: largest gap {worst:.1e} of the loss after 20 steps", case.name);
     }
@@ -145,7 +145,7 @@ fn a_device_that_is_not_a_number_is_dropped_and_the_others_go_on() {
         let mut starts = healthy.clone();
         starts[1].fill(bad);
         let found = run(&starts);
-        assert_eq!(found[1], Err(Dropped { step: 0, what: "loss" }), "{bad}");
+        assert_eq!(found[1], Err(DroppedUpdate { step: 0, what: "loss" }), "{bad}");
         assert_eq!([&found[0], &found[2]], [&good[0], &good[2]], "{bad}");
     }
 }

@@ -92,7 +92,7 @@ fn a_base_kept_as_stored_trains_to_the_bytes_of_one_kept_as_f32() {
     for case in wide() {
         for format in [Format::F32, Format::F16, Format::Bf16, Format::Q8_0, Format::Q4_0, Format::Q4_1] {
             let expected = trained(&case, format, Storage::F32, false);
-            assert!(expected.delta.iter().any(|d| *d != 0.0), "{} {format:?} learnt nothing", case.name);
+            assert!(expected.delta.iter().any(|d| *d != 0.0), "{} {format:?} learned nothing", case.name);
             for checkpoint in [false, true] {
                 let found = trained(&case, format, Storage::AsStored, checkpoint);
                 assert!(found == expected, "{} {format:?} checkpoint {checkpoint}", case.name);

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use tch::Tensor;
 
-use super::error::{Doing, Result, TrainError};
+use super::error::{ErrorContext, Result, TrainError};
 use super::lora::{Factors, Layout};
 use super::shape::Module;
 
@@ -23,7 +23,7 @@ pub(super) struct Pair {
 #[derive(Debug)]
 pub(super) struct Adapters {
     pub(super) scaling: f64,
-    /// What gradients are wanted of.
+    /// The factors whose gradients are computed.
     pub(super) factors: Factors,
     lowest: (usize, Module),
     pairs: BTreeMap<(usize, Module), Pair>,
@@ -63,7 +63,7 @@ impl Adapters {
         self.pairs.get(&(layer, module))
     }
 
-    /// Whether a parameter stands below the input of this map: else nobody asks for that input's gradient.
+    /// Returns true if a parameter stands below the input of this map: else that input's gradient is not needed.
     pub(super) fn reach_below(&self, layer: usize, module: Module) -> bool {
         let place = |module| match module {
             Module::Q | Module::K | Module::V => 0,

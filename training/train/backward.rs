@@ -1,20 +1,20 @@
 //! The gradient of a layer's output and its tape in; gradients of the low-rank parts collected, and the gradient of the
 //! layer's input out. The frozen maps need none of their own, so each is turned into f32 once more, used for one product
-//! and let go of: no graph holds it. What nobody asks for below the lowest adapter is not computed.
+//! and let go of: no graph holds it. What is not needed below the lowest adapter is not computed.
 
 use tch::Tensor;
 
 use super::adapters::collect;
 use super::base::Layer;
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::forward::{Pass, Tape, Torch};
 use super::shape::Module;
 
 /// Where gradients of the devices' adapters are summed.
 pub(super) type Flats<'a> = &'a mut [Vec<f32>];
 
-/// What goes back through one map.
-struct Back<'a> {
+/// The inputs of the backward pass through one map.
+struct MapBackward<'a> {
     at: usize,
     layer: &'a Layer,
     module: Module,
@@ -39,7 +39,7 @@ impl Pass<'_> {
         let below = |module| self.adapters.is_some_and(|a| a.reach_below(at, module));
         let mut map = |module, narrow: &Option<Tensor>, input: &Option<Tensor>, gradient: &Tensor, sum| {
             let (narrow, input) = (narrow.as_ref(), input.as_ref());
-            self.linear_back(&Back { at, layer, module, narrow, input }, gradient, sum, &mut *flats)
+            self.linear_back(&MapBackward { at, layer, module, narrow, input }, gradient, sum, &mut *flats)
         };
 
         let silu = gate.f_silu().doing("the gate, back")?;
@@ -84,10 +84,10 @@ impl Pass<'_> {
         Ok(Some(above))
     }
 
-    /// From the gradient of a map's output, that of its input, added to `sum`. None where nobody asks for it.
+    /// From the gradient of a map's output, that of its input, added to `sum`. None where it is not needed.
     fn linear_back(
         &self,
-        map: &Back<'_>,
+        map: &MapBackward<'_>,
         gradient: &Tensor,
         sum: Option<Tensor>,
         flats: Flats<'_>,
@@ -181,7 +181,7 @@ pub(super) fn norm_back(
     Ok(())
 }
 
-/// RMSNorm's output, from its tape; None where nobody asks for it.
+/// RMSNorm's output, from its tape; None where it is not needed.
 fn normed(x: &Tensor, scale: &Tensor, weight: &Tensor, wanted: bool) -> Result<Option<Tensor>> {
     let normal = || x.f_mul(scale)?.f_mul_(weight);
     wanted.then(normal).transpose().doing("RMSNorm")

@@ -1,5 +1,5 @@
 //! Weights by name in, a frozen Llama-family model in memory out. Which file they come from, and how they were packed,
-//! is the affair of whoever gives them. It is frozen: no gradient of it is ever kept, and all adapters share it.
+//! is left to the caller. It is frozen: no gradient of it is ever kept, and all adapters share it.
 
 use tch::Tensor;
 

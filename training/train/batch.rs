@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::error::{Doing, Result, TrainError};
+use super::error::{ErrorContext, Result, TrainError};
 use super::rows::Rows;
 
 /// A tokenised text.
@@ -10,7 +10,7 @@ use super::rows::Rows;
 pub struct Example {
     /// Token ids.
     pub tokens: Vec<u32>,
-    /// How much predicting each token from those before it counts; 0 for a prompt. The first is not looked at.
+    /// The weight of predicting each token from those before it; 0 for a prompt. The first is not used.
     pub weights: Vec<f32>,
 }
 
@@ -29,13 +29,13 @@ impl Example {
 
 /// Predictions that count, ordered by device.
 #[derive(Debug, Default)]
-pub(super) struct Scored {
+pub(super) struct ScoredTokens {
     /// Where the hidden state stands, counted over all tokens.
     pub(super) places: Vec<i64>,
     /// The token to predict.
     pub(super) targets: Vec<i64>,
     pub(super) weights: Vec<f32>,
-    /// Whose it is, from 0: the first of the batch.
+    /// The device, counted from 0, the first of the batch.
     pub(super) devices: Vec<usize>,
     /// In which row of the batch it stands, from 0.
     pub(super) rows: Vec<usize>,
@@ -47,14 +47,14 @@ pub(super) struct JoinedBatch {
     pub(super) rows: Rows,
     /// Token ids, `[M]`.
     pub(super) tokens: Tensor,
-    pub(super) scored: Scored,
-    /// What stands in each row: (device of the group, place among its examples, tokens).
+    pub(super) scored: ScoredTokens,
+    /// The content of each row: (device of the group, place among its examples, tokens).
     pub(super) held: Vec<(usize, usize, i64)>,
 }
 
 impl JoinedBatch {
     /// `chosen` names the examples of each device by place; `first` is the first device's number in its group. None if
-    /// nothing is there to be learnt.
+    /// nothing is there to be learned.
     pub(super) fn new(
         examples: &[&[Example]],
         chosen: &[Vec<usize>],
@@ -62,7 +62,7 @@ impl JoinedBatch {
         vocabulary: i64,
     ) -> Result<Option<JoinedBatch>> {
         let mut tokens: Vec<i64> = Vec::new();
-        let (mut scored, mut held, mut lengths) = (Scored::default(), Vec::new(), Vec::new());
+        let (mut scored, mut held, mut lengths) = (ScoredTokens::default(), Vec::new(), Vec::new());
         for (device, places) in chosen.iter().enumerate() {
             let of_device = |at: &usize| Some((*at, examples.get(device)?.get(*at)?));
             let mut rows = Vec::with_capacity(places.len());

@@ -2,16 +2,16 @@
 //! No generator has a state, so the order of work, the grouping of devices and the number of threads cannot change a
 //! draw. LibTorch's own generator is never used.
 
-/// What a number is drawn for: two purposes never share a draw.
+/// The purpose of a random number: two purposes never share a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The start of an adapter.
     Init = 1,
     /// The order of examples.
     Order = 2,
-    /// Which inputs of an adapter are left out.
+    /// Dropout of an adapter's inputs.
     Dropout = 3,
-    /// Which older texts a round trains on again.
+    /// Rehearsal of older texts.
     Rehearse = 4,
 }
 

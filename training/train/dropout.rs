@@ -1,11 +1,11 @@
-//! A place in, a mask out: which elements of a low-rank part's input are left out, as in PEFT (Srivastava et al.:
+//! A place in, a mask out: which elements of a low-rank part's input are dropped, as in PEFT (Srivastava et al.:
 //! Dropout, 2014; what stays is divided by 1 - p). Drawn by (seed, device, round, step, layer, map, row, position), so
-//! that a device leaves out the same elements whoever trains beside it. p counts in steps of 2^-16.
+//! that a device drops the same elements whichever devices train beside it. p counts in steps of 2^-16.
 
 use tch::Tensor;
 
 use super::chance::{Chance, Purpose};
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::shape::Module;
 
 /// The masks of one joined batch.
@@ -19,7 +19,7 @@ pub(super) struct Dropout {
 }
 
 impl Dropout {
-    /// None where nothing is left out. `devices` are the keys of a group's devices.
+    /// None without dropout. `devices` are the keys of a group's devices.
     pub(super) fn new(
         p: f64,
         seed: u64,

@@ -1,4 +1,4 @@
-//! What can go wrong, in words that name the part. No text of a device is ever in a message.
+//! The errors of training; each names the part. No text of a device is ever in a message.
 
 use tch::TchError;
 
@@ -8,7 +8,7 @@ pub enum TrainError {
     /// LibTorch refused an operation.
     #[error("LibTorch failed at {what}: {reason}")]
     Torch {
-        /// What was being computed.
+        /// The operation.
         what: &'static str,
         /// The first line of LibTorch's own words.
         reason: String,
@@ -18,7 +18,7 @@ pub enum TrainError {
     Weight {
         /// Its name, as Hugging Face calls it.
         name: String,
-        /// What is wrong with it.
+        /// The mistake in it.
         reason: String,
     },
     /// A value that was given to this part does not fit.
@@ -26,9 +26,9 @@ pub enum TrainError {
     Value {
         /// The option or the argument.
         what: String,
-        /// What it was.
+        /// The value found.
         found: String,
-        /// What it may be.
+        /// The expected value.
         expected: String,
     },
 }
@@ -44,11 +44,11 @@ impl TrainError {
 pub type Result<T> = std::result::Result<T, TrainError>;
 
 /// Says what LibTorch was doing.
-pub(super) trait Doing<T> {
+pub(super) trait ErrorContext<T> {
     fn doing(self, what: &'static str) -> Result<T>;
 }
 
-impl<T> Doing<T> for std::result::Result<T, TchError> {
+impl<T> ErrorContext<T> for std::result::Result<T, TchError> {
     fn doing(self, what: &'static str) -> Result<T> {
         self.map_err(|error| {
             let words = error.to_string();

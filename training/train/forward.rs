@@ -5,23 +5,23 @@
 //! comes after it, so that what stands behind the end of a row needs no mask of its own.
 //!
 //! LibTorch records nothing of it: what the way back needs stands in a [`Tape`], which holds no weight. A weight as f32
-//! lives for one product, on the way back too.
+//! is kept for one product, on the way back too.
 
 use tch::{TchError, Tensor};
 
 use super::adapters::Adapters;
 use super::base::{Base, Layer};
 use super::dropout::Dropout;
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::rope::Rope;
 use super::rows::Rows;
 use super::shape::Module;
 use super::spare::Spare;
 
-/// What LibTorch says of an operation.
+/// The result of an operation of LibTorch.
 pub(super) type Torch<T> = std::result::Result<T, TchError>;
 
-/// What all layers of one pass share.
+/// The context that all layers of one pass share.
 pub(super) struct Pass<'a> {
     pub(super) base: &'a Base,
     pub(super) rows: &'a Rows,
@@ -32,7 +32,7 @@ pub(super) struct Pass<'a> {
     pub(super) spare: &'a Spare,
 }
 
-/// What the way back through a layer needs. M tokens stand in N rows, the longest of which has T.
+/// The values that the backward pass of a layer needs. M tokens stand in N rows, the longest of which has T.
 pub(super) struct Tape {
     /// `[M, hidden]`: the layer's input.
     pub(super) input: Tensor,

@@ -6,7 +6,7 @@
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::adapters::floats;
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::forward::Torch;
 use super::stored::Weight;
 

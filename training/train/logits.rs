@@ -1,11 +1,11 @@
 //! A text's tokens in, the model's logits out, with an adapter or without: what golden numbers are held against, and what
-//! tells whether an adapter means the same elsewhere. Knows no devices and no training.
+//! shows if an adapter means the same elsewhere. Knows no devices and no training.
 
 use tch::{Tensor, no_grad};
 
 use super::adapters::{Adapters, floats};
 use super::base::Base;
-use super::error::{Doing, Result, TrainError};
+use super::error::{ErrorContext, Result, TrainError};
 use super::forward::Pass;
 use super::lora::Layout;
 use super::rope::Rope;

@@ -12,7 +12,7 @@ use super::error::{Result, TrainError};
 use super::shape::{Module, Shape};
 use super::targets;
 
-/// Which linear maps get a low-rank part.
+/// The linear maps that get a low-rank part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Targets {
     /// All of every layer; never the head.
@@ -21,7 +21,7 @@ pub enum Targets {
     Names(Vec<String>),
 }
 
-/// Which layers get low-rank parts.
+/// The layers that get low-rank parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layers {
     /// Every layer.
@@ -30,10 +30,11 @@ pub enum Layers {
     Top(usize),
 }
 
-/// What is trained in which round.
+/// The factors that are trained by round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// B in even rounds, A in odd ones (Chen et al.: RoLoRA, 2024): a mean of updates is the update of the mean.
+    /// B in even rounds, A in odd ones (Chen et al.: RoLoRA, 2024): a mean of updates is the update of the mean. While B is zero, B in
+    /// all: A has no gradient then, and the round would be lost.
     RoLora,
     /// B alone; A stays as it was drawn (Sun et al.: FFA-LoRA, 2024).
     Ffa,
@@ -44,17 +45,20 @@ pub enum Method {
 /// The factors that a round trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Factors {
-    /// Whether A is trained.
+    /// True if A is trained.
     pub a: bool,
-    /// Whether B is trained.
+    /// True if B is trained.
     pub b: bool,
 }
 
 impl Method {
-    /// What round number `round` (from 0) trains.
-    pub fn factors(self, round: u64) -> Factors {
+    /// The factors that round number `round` (from 0) trains; `untrained` where it begins with an adapter whose B is zero.
+    pub fn factors(self, round: u64, untrained: bool) -> Factors {
         match self {
-            Method::RoLora => Factors { a: round % 2 == 1, b: round.is_multiple_of(2) },
+            Method::RoLora => {
+                let a = round % 2 == 1 && !untrained;
+                Factors { a, b: !a }
+            }
             Method::Ffa => Factors { a: false, b: true },
             Method::Both => Factors { a: true, b: true },
         }
@@ -70,7 +74,7 @@ pub struct LoraOptions {
     pub alpha: f64,
     /// By alpha / sqrt(r) instead (Kalajdzievski: rsLoRA, 2023).
     pub rslora: bool,
-    /// The probability that an element of a low-rank part's input is left out in training.
+    /// The probability that an element of a low-rank part's input is dropped in training.
     pub dropout: f64,
     /// See [`Targets`].
     pub targets: Targets,
@@ -83,7 +87,7 @@ pub struct LoraOptions {
 pub struct Site {
     /// Its layer, from 0.
     pub layer: usize,
-    /// Which map.
+    /// The map.
     pub module: Module,
     /// Width of its input: columns of A.
     pub input: usize,
@@ -102,9 +106,9 @@ pub struct Layout {
     pub sites: Vec<Site>,
     /// The rank.
     pub rank: usize,
-    /// What the low-rank part is multiplied by.
+    /// The factor of the low-rank part.
     pub scaling: f64,
-    /// The probability that an element of a low-rank part's input is left out in training.
+    /// The probability that an element of a low-rank part's input is dropped in training.
     pub dropout: f64,
     /// Parameters of an adapter.
     pub length: usize,
@@ -122,6 +126,12 @@ pub struct Matrix {
 }
 
 impl Layout {
+    /// Returns true if every B of an adapter is zero: it changes nothing of the base, and its A has no gradient.
+    pub fn is_untrained(&self, adapter: &[f32]) -> bool {
+        let zero = |site: &Site| adapter.get(site.b.clone()).is_some_and(|b| b.iter().all(|v| *v == 0.0));
+        self.sites.iter().all(zero)
+    }
+
     /// Refuses options that do not fit the model.
     pub fn new(shape: &Shape, options: &LoraOptions) -> Result<Layout> {
         let rank = usize::try_from(options.r).ok().filter(|r| (1..=4096).contains(r));

@@ -8,13 +8,13 @@ use tch::{Tensor, no_grad};
 
 use super::base::Base;
 use super::batch::JoinedBatch;
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::forward::Pass;
 use super::rope::Rope;
 use super::rows::Rows;
 use super::spare::Spare;
 
-/// What frozen layers said about examples, up to a limit of bytes; what is beyond it is computed again.
+/// The outputs of frozen layers for examples, up to a limit of bytes; what is beyond it is computed again.
 #[derive(Debug)]
 pub(super) struct Prefix {
     /// `[tokens, hidden]` by (device, place among its examples).

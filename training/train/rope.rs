@@ -3,7 +3,7 @@
 
 use tch::Tensor;
 
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::shape::{Scaling, Shape};
 
 /// Tables for positions 0 to T - 1.

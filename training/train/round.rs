@@ -4,18 +4,20 @@
 use super::base::Base;
 use super::chance::{Chance, Purpose};
 use super::error::Result;
-use super::lora::Layout;
-use super::trainer::{Dropped, Member, TrainOptions, Trainer};
+use super::lora::{Factors, Layout};
+use super::trainer::{DroppedUpdate, Member, TrainOptions, Trainer};
 
-/// What a device learnt in a round.
+/// A device's update of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The adapter's change, in canonical order; exactly 0 for what the round does not train.
     pub delta: Vec<f32>,
     /// Mean loss over its examples with the start adapter and with the new one, in nats a token, if they were asked for.
     pub losses: Option<(f64, f64)>,
-    /// How many examples it had.
+    /// The number of examples.
     pub examples: usize,
+    /// The factors that the round trained.
+    pub factors: Factors,
 }
 
 /// Trains a group for one round.
@@ -25,7 +27,7 @@ pub fn train(
     options: &TrainOptions,
     round: u64,
     members: &[Member<'_>],
-) -> Result<Vec<std::result::Result<Update, Dropped>>> {
+) -> Result<Vec<std::result::Result<Update, DroppedUpdate>>> {
     let mut trainer = Trainer::new(base, layout, options, round, members)?;
     let every = all(options.batch, members);
     let before = if options.losses { Some(trainer.losses(&every)?) } else { None };
@@ -38,13 +40,13 @@ pub fn train(
         trainer.step(&batches)?;
     }
     let after = if options.losses { Some(trainer.losses(&every)?) } else { None };
-    let steps = trainer.steps();
+    let (steps, factors) = (trainer.steps(), trainer.factors());
     let each = trainer.adapters().into_iter().zip(members).enumerate();
     let losses = |device: usize| {
         let of = |losses: &Option<Vec<(f64, f64)>>| losses.as_ref()?.get(device).map(|(mean, _)| *mean);
         Some((of(&before)?, of(&after)?))
     };
-    Ok(each.map(|(device, (flat, member))| update(flat?, member, losses(device), steps)).collect())
+    Ok(each.map(|(device, (flat, member))| update(flat?, member, losses(device), (steps, factors))).collect())
 }
 
 /// Each member's loss over all its examples with its start adapter, nothing trained: (mean in nats a token, tokens' weight).
@@ -79,17 +81,17 @@ fn update(
     flat: &[f32],
     member: &Member<'_>,
     losses: Option<(f64, f64)>,
-    steps: u64,
-) -> std::result::Result<Update, Dropped> {
+    (steps, factors): (u64, Factors),
+) -> std::result::Result<Update, DroppedUpdate> {
     let delta: Vec<f32> = flat.iter().zip(member.start).map(|(new, old)| new - old).collect();
     let sum: f64 = delta.iter().map(|d| f64::from(d.abs())).sum();
     let (before, after) = losses.unwrap_or_default();
     for (value, what) in [(sum, "adapter"), (before, "loss before"), (after, "loss after")] {
         if !value.is_finite() {
-            return Err(Dropped { step: steps, what });
+            return Err(DroppedUpdate { step: steps, what });
         }
     }
-    Ok(Update { delta, losses, examples: member.examples.len() })
+    Ok(Update { delta, losses, examples: member.examples.len(), factors })
 }
 
 /// All examples in their own order, `size` a device in a batch.

@@ -4,7 +4,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::forward::Torch;
 
 /// Rows of one batch: those of the first device, then those of the next.

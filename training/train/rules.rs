@@ -3,7 +3,7 @@
 
 use super::lora::Matrix;
 
-/// How a gradient becomes a step.
+/// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Loshchilov, Hutter: Decoupled weight decay regularization, 2019. As `torch.optim.AdamW`.
@@ -36,7 +36,7 @@ pub enum Rule {
     },
     /// Chen et al.: Symbolic discovery of optimization algorithms, 2023.
     Lion {
-        /// How much of the moment is in a step.
+        /// The decay of the first moment.
         beta1: f64,
         /// Decay of the moment.
         beta2: f64,

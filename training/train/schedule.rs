@@ -1,6 +1,6 @@
 //! A step's number in, the learning rate's factor out, as in Hugging Face's schedules. Knows no optimiser.
 
-/// How the learning rate changes over a round.
+/// The schedule of the learning rate over a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Schedule {
     /// The same in all steps after warming up.

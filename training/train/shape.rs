@@ -1,7 +1,7 @@
 //! The numbers that make a Llama-family model: what a folder's config.json or a GGUF's keys say, in one small struct.
 //! Reads no file.
 
-/// How the angles of rotary positions are stretched beyond the length a model was first trained for.
+/// The scaling of the angles of rotary positions beyond the length a model was first trained for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scaling {
     /// As in the paper (Su et al.: RoFormer, 2021).
@@ -49,9 +49,9 @@ pub struct Shape {
     pub rope_theta: f64,
     /// See [`Scaling`].
     pub rope_scaling: Scaling,
-    /// Whether the head is the embedding.
+    /// True if the head is the embedding.
     pub tied: bool,
-    /// Whether q, k and v have biases (Qwen2).
+    /// True if q, k and v have biases (Qwen2).
     pub qkv_bias: bool,
 }
 
@@ -68,7 +68,7 @@ pub enum Module {
     O,
     /// The gate of SwiGLU.
     Gate,
-    /// What the gate lets through.
+    /// The map whose output the gate multiplies.
     Up,
     /// Back to the residual stream.
     Down,

@@ -11,7 +11,7 @@ use super::backward::{Flats, norm_back};
 use super::base::Base;
 use super::batch::{Example, JoinedBatch};
 use super::dropout::Dropout;
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use super::forward::Pass;
 use super::head;
 use super::lora::{Factors, Layout};
@@ -20,8 +20,8 @@ use super::rope::Rope;
 use super::rules::narrow;
 use super::spare::Spare;
 
-/// What all steps of a round share.
-pub(super) struct Joined<'a> {
+/// The context that all steps of a round share.
+pub(super) struct JoinedPass<'a> {
     pub(super) base: &'a Base,
     pub(super) layout: &'a Layout,
     /// Tokens whose logits exist at a time.
@@ -66,15 +66,15 @@ struct Tile<'t> {
     adapters: Adapters,
 }
 
-/// What one pass is asked for besides losses.
-struct Wanted<'w> {
+/// The outputs of one pass besides losses.
+struct PassRequest<'w> {
     dropout: Option<&'w Dropout>,
     /// Of each scored token in its device's loss.
     shares: &'w [f32],
     flats: Flats<'w>,
 }
 
-impl Joined<'_> {
+impl JoinedPass<'_> {
     /// Gradients of one step over `batches` (accumulated).
     pub(super) fn gradients(
         &mut self,
@@ -92,7 +92,7 @@ impl Joined<'_> {
             let devices = dropout.devices.get(of_tile.clone()).unwrap_or_default();
             for (number, chosen) in (0u64..).zip(batches) {
                 let Some(batch) = self.batch(chosen, &of_tile)? else { continue };
-                // Rows of a batch are counted from the same number whoever is in it.
+                // Rows of a batch are counted from the same number whatever else is in it.
                 let first_row = number << 32;
                 let (p, seed, round, step) = (dropout.p, dropout.seed, dropout.round, dropout.step);
                 let mask = Dropout::new(p, seed, devices, round, step, first_row);
@@ -102,7 +102,7 @@ impl Joined<'_> {
                 let shares: Vec<f32> =
                     batch.scored.weights.iter().zip(&batch.scored.devices).map(share).collect();
                 let flats = gradients.get_mut(of_tile.clone()).unwrap_or_default();
-                let wanted = Wanted { dropout: mask.as_ref(), shares: &shares, flats };
+                let wanted = PassRequest { dropout: mask.as_ref(), shares: &shares, flats };
                 let losses = self.pass(&batch, &tile.adapters, Some(wanted))?;
                 let sums = sums.get_mut(of_tile.clone()).unwrap_or_default();
                 add(sums, &batch.scored.devices, &losses);
@@ -191,7 +191,7 @@ impl Joined<'_> {
         &mut self,
         batch: &JoinedBatch,
         adapters: &Adapters,
-        wanted: Option<Wanted<'_>>,
+        wanted: Option<PassRequest<'_>>,
     ) -> Result<Vec<f64>> {
         let lowest = self.layout.lowest();
         let rows = &batch.rows;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 
-/// How numbers are stored.
+/// The number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// IEEE 754 binary32.
@@ -33,7 +33,7 @@ pub enum Format {
 pub struct Stored {
     /// Outermost first: `[output, input]` for a linear map.
     pub sizes: Vec<i64>,
-    /// How `bytes` are to be read.
+    /// The format of `bytes`.
     pub format: Format,
     /// Row after row, little-endian.
     pub bytes: Vec<u8>,
@@ -114,7 +114,7 @@ impl Stored {
         Stored { sizes, format: Format::F32, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
 
-    /// What is wrong with it, if it is not exactly `sizes` of finite numbers.
+    /// The mistake in it, if it is not exactly `sizes` of finite numbers.
     pub(super) fn check(&self, sizes: &[i64]) -> std::result::Result<(), String> {
         if self.sizes != sizes {
             return Err(format!("its sizes are {:?}; expected {sizes:?}", self.sizes));

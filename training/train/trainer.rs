@@ -10,9 +10,9 @@ use super::optimiser::{Optimiser, Rule};
 use super::prefix::Prefix;
 use super::schedule::Schedule;
 use super::spare::Spare;
-use super::step::{DropoutPlace, Joined};
+use super::step::{DropoutPlace, JoinedPass};
 
-/// How a round is trained.
+/// The options of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainOptions {
     /// See [`Method`].
@@ -44,7 +44,7 @@ pub struct TrainOptions {
     pub checkpoint: bool,
     /// Keep what the frozen lower layers say about each example, up to so many bytes: 4 * hidden a token.
     pub cache_prefix: Option<usize>,
-    /// Tell each device's loss over its examples before and after: two more passes over them.
+    /// Report each device's loss over its examples before and after: two more passes over them.
     pub losses: bool,
 }
 
@@ -83,22 +83,22 @@ pub struct Member<'a> {
 
 /// Why a device's round came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dropped {
+pub struct DroppedUpdate {
     /// The step (from 0), or the number of steps if it happened after the last.
     pub step: u64,
-    /// What was not a finite number.
+    /// The value that was not finite.
     pub what: &'static str,
 }
 
 struct State {
     flat: Vec<f32>,
     optimiser: Optimiser,
-    dropped: Option<Dropped>,
+    dropped: Option<DroppedUpdate>,
 }
 
 /// A group within a round.
 pub struct Trainer<'a> {
-    pub(super) joined: Joined<'a>,
+    pub(super) joined: JoinedPass<'a>,
     options: &'a TrainOptions,
     factors: Factors,
     round: u64,
@@ -117,14 +117,15 @@ impl<'a> Trainer<'a> {
         members: &[Member<'a>],
     ) -> Result<Trainer<'a>> {
         check(options)?;
-        let factors = options.method.factors(round);
+        let untrained = members.iter().any(|member| layout.is_untrained(member.start));
+        let factors = options.method.factors(round, untrained);
         let mut states = Vec::with_capacity(members.len());
         for member in members {
             layout.check("a device's adapter", member.start.len())?;
             let optimiser = Optimiser::new(options.rule, layout.matrices(factors));
             states.push(State { flat: member.start.to_vec(), optimiser, dropped: None });
         }
-        let joined = Joined {
+        let joined = JoinedPass {
             base,
             layout,
             chunk: options.chunk,
@@ -167,7 +168,7 @@ impl<'a> Trainer<'a> {
             let norm = state.optimiser.clip(&mut gradient.flat, o.clip);
             let finite = [(gradient.loss, "loss"), (norm, "gradient")];
             if let Some((_, what)) = finite.iter().find(|(value, _)| !value.is_finite()) {
-                state.dropped = Some(Dropped { step: self.step, what });
+                state.dropped = Some(DroppedUpdate { step: self.step, what });
                 losses.push(None);
                 continue;
             }
@@ -191,8 +192,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// The adapters as they are, or why a device has none.
-    pub fn adapters(&self) -> Vec<std::result::Result<&[f32], Dropped>> {
+    pub fn adapters(&self) -> Vec<std::result::Result<&[f32], DroppedUpdate>> {
         self.states.iter().map(|s| s.dropped.map_or(Ok(s.flat.as_slice()), Err)).collect()
+    }
+
+    /// The factors that it trains.
+    pub fn factors(&self) -> Factors {
+        self.factors
     }
 
     /// Steps taken.

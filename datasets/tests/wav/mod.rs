@@ -1,6 +1,6 @@
 //! WAV files written by hand, so that the reader is not tested against itself.
 
-/// How a sample is stored.
+/// The encoding of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     Int8,

@@ -7,7 +7,7 @@
 const UNITS: &str = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen";
 /// Twenty to ninety, in order.
 const TENS: &str = "twenty thirty forty fifty sixty seventy eighty ninety";
-/// What multiplies what stands before: a hundred, then thousand to the power of 1, 2, ...
+/// Words that multiply the number before them: a hundred, then thousand to the power of 1, 2, ...
 const SCALES: &str = "hundred thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion decillion";
 /// Ordinals that are not their cardinal with -th.
 const ORDINALS: [(&str, u128, &str); 6] = [
@@ -30,7 +30,7 @@ const MONEY: [(&str, char); 8] = [
     ("cents", '¢'),
 ];
 
-/// What a word is to a number.
+/// The role of a word in a number.
 #[derive(Clone, Copy, PartialEq)]
 enum Word {
     Zero,
@@ -48,7 +48,7 @@ enum Word {
     Percent,
     Per,
     And,
-    /// How often a digit comes.
+    /// The number of times that a digit comes.
     Times(usize),
     Point,
 }
@@ -119,7 +119,7 @@ fn of(word: &str) -> Option<Word> {
     })
 }
 
-/// Whether "and a half" behind it is a fraction.
+/// Returns true if "and a half" behind it is a fraction.
 pub fn can_have_half(word: &str) -> bool {
     matches!(of(word), Some(Word::Zero | Word::Unit(_) | Word::Ten(_) | Word::Scale(_)))
 }
@@ -161,7 +161,7 @@ impl Value {
         }
     }
 
-    /// With tens. Unlike a unit, they find room also where a unit stands before.
+    /// With tens. Unlike a unit, they fit also where a unit stands before.
     fn with_tens(&self, tens: u128) -> Value {
         match self {
             Value::Whole(whole) if whole.is_multiple_of(100) => {
@@ -221,7 +221,7 @@ impl<'w> Reader<'w> {
         Reader { words, sign: None, value: None, out: Vec::new() }
     }
 
-    /// What was written.
+    /// The words written.
     pub fn written(self) -> Vec<String> {
         self.out
     }

@@ -13,7 +13,7 @@ use headwater_datasets::dataset::{Dataset, Row};
 use headwater_runtime::plan::{Plan, PlanStage};
 use headwater_stages::capture::recordings::SEQS;
 
-/// How rows of the pipeline are told.
+/// How rows of the pipeline are named.
 pub(super) struct Input {
     /// The source's id.
     pub source: String,
@@ -79,7 +79,7 @@ pub(super) fn lay(
     Ok(Input { source: stage.id.clone(), set, audio, places, order, one_device })
 }
 
-/// What a trial writes goes to its own folder: options of stages that keep things. Where it shall be told what adapters remember, they are kept.
+/// What a trial writes goes to its own folder: options of stages that keep things. Where memorisation is measured, they are kept.
 pub(super) fn redirected(plan: &Plan, folder: &Path, remembers: bool) -> Vec<(String, String)> {
     let mut set = Vec::new();
     for stage in &plan.stages {

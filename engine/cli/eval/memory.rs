@@ -60,15 +60,15 @@ pub(super) fn exposures(
     canaries: &[Canary],
     left: &Left<'_>,
 ) -> Result<Vec<Exposure>, headwater_contract::StageError> {
+    use headwater_stages::train::memorisation::{Files, Memorisation};
     use headwater_stages::train::personal::PersonalAdapters;
-    use headwater_stages::train::recall::{Files, Recall};
-    use headwater_stages::train::shelf::{LATEST, Shelf};
+    use headwater_stages::train::registry::{AdapterRegistry, LATEST};
 
     if canaries.is_empty() {
         return Ok(Vec::new());
     }
-    let recall = Recall::open(left.options)?;
-    let global = Shelf::at(left.published).open(LATEST).ok();
+    let recall = Memorisation::open(left.options)?;
+    let global = AdapterRegistry::at(left.published).open(LATEST).ok();
     let own = PersonalAdapters::read(left.personal, &headwater_vault::KeyFile::at(left.key_file))?;
     let mut exposures = Vec::new();
     for (number, canary) in canaries.iter().enumerate() {

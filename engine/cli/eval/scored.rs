@@ -13,7 +13,7 @@ pub(super) struct Scored<'p> {
     pub redacts: Option<&'p PlanStage>,
     /// Learns.
     pub trains: Option<&'p PlanStage>,
-    /// Sends what the devices learnt.
+    /// Sends what the devices learned.
     pub sends: Option<&'p PlanStage>,
 }
 

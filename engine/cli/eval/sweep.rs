@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use headwater_contract::digest::hex;
-use headwater_contract::{Kind, StageError};
+use headwater_contract::{StageError, StageFactory};
 use headwater_datasets::dataset::Dataset;
 use headwater_datasets::dataset::check::sha256;
 use headwater_evaluate::page::{self, Trial};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{EvalArgs, Stopped, trial, unwritten, verdict};
+use crate::exit::Exit;
 use crate::site::Settings;
 
 const FORMAT: &str = "headwater-sweep";
@@ -41,17 +42,17 @@ pub(super) fn run(
     args: &EvalArgs,
     dataset: &Dataset,
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     out: &mut dyn Write,
-) -> Result<u8, Stopped> {
+) -> Result<Exit, Stopped> {
     let combined = combinations(&args.sweep)?;
     let folder = args.out.join("trials");
     std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
     let of = hangs_on(args, dataset)?;
-    // A value that cannot be is told before hours were spent on those before it.
+    // A value that cannot be is reported before hours were spent on those before it.
     combined.iter().try_for_each(|set| trial::can_be(args, set, kinds))?;
     let mut trials = Vec::new();
-    let mut code = 0;
+    let mut code = Exit::Fine;
     for set in combined {
         let path = folder.join(file_name(&set));
         let trial = if let Some(trial) = kept(&path, &of) {
@@ -144,8 +145,8 @@ fn line(trial: &Trial) -> String {
     let mut say =
         |name: &str, value: Option<String>| parts.extend(value.map(|value| format!("{name} {value}")));
     let percent = |value: Option<f64>| value.map(|v| format!("{:.2} %", v * 100.0));
-    say("words wrong", percent(r.transcription.as_ref().and_then(|t| t.wer)));
-    say("let through", percent(r.redaction.as_ref().and_then(|r| r.all.leaked_chars)));
+    say("WER", percent(r.transcription.as_ref().and_then(|t| t.wer)));
+    say("leaked", percent(r.redaction.as_ref().and_then(|r| r.all.leaked_chars)));
     say("perplexity", r.language.as_ref().and_then(|l| l.global).map(|v| format!("{v:.2}")));
     say("upload", r.federation.as_ref().map(|f| format!("{:.1} kB", f.upload_bytes / 1000.0)));
     say("CPU", Some(format!("{:.1} s", r.resources.all_cpu_seconds())));

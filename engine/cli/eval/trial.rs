@@ -1,11 +1,11 @@
 //! One trial: a pipeline, run once from its beginning over a data set, with nothing left but what is scored.
 //!
-//! In: a file, options, a data set. Out: its outcome. Its state, key, stores and adapters lie in a folder of the trial, which goes away.
+//! In: a file, options, a data set. Out: its outcome. Its state, key, stores and adapters lie in a folder of the trial, which is temporary.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use headwater_contract::{Kind, StageError};
+use headwater_contract::{StageError, StageFactory};
 use headwater_datasets::dataset::{Dataset, Row};
 use headwater_evaluate::outcome::{Cost, Outcome, Redacted, RoundBytes, Span, Utterance};
 use headwater_evaluate::spans;
@@ -19,9 +19,11 @@ use headwater_vault::KeyFile;
 use super::input;
 use super::memory::{self, Left};
 use super::scored::Scored;
-use super::watch::{Seen, Sight, Watch};
+use super::watch::{Observations, Sight, Watch};
 use super::{EvalArgs, Stopped, unwritten};
-use crate::quarantine::Keeper;
+use crate::elsewhere;
+use crate::exit::Exit;
+use crate::quarantine::QuarantineLog;
 use crate::run::rounds::{Loop, Rounds};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
@@ -31,20 +33,20 @@ pub(super) struct Tried {
     pub outcome: Outcome,
 }
 
-/// A folder that goes away with the trial.
-struct Workshop(PathBuf);
+/// The folder of a trial; deleted when it is dropped.
+struct TemporaryFolder(PathBuf);
 
-impl Workshop {
-    fn new(out: &Path) -> Result<Workshop, Stopped> {
+impl TemporaryFolder {
+    fn new(out: &Path) -> Result<TemporaryFolder, Stopped> {
         let folder = out.join(format!("trial-{}.tmp", std::process::id()));
         // What a trial that was killed left.
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
-        folder.canonicalize().map(Workshop).map_err(|error| unwritten(&folder, error))
+        folder.canonicalize().map(TemporaryFolder).map_err(|error| unwritten(&folder, error))
     }
 }
 
-impl Drop for Workshop {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(folder = %self.0.display(), %error, "the trial's folder stays");
@@ -52,8 +54,12 @@ impl Drop for Workshop {
     }
 }
 
-/// Whether the file can be run with these options; what is wrong is told.
-pub(super) fn can_be(args: &EvalArgs, set: &[(String, String)], kinds: &[Kind]) -> Result<(), Stopped> {
+/// Returns true if the file can be run with these options; what is wrong is reported.
+pub(super) fn can_be(
+    args: &EvalArgs,
+    set: &[(String, String)],
+    kinds: &[StageFactory],
+) -> Result<(), Stopped> {
     plan_of(&asked(args, &args.file, set), kinds).map(drop).map_err(Stopped)
 }
 
@@ -70,11 +76,12 @@ pub(super) fn run(
     set: &[(String, String)],
     dataset: &Dataset,
     settings: &Settings,
-    kinds: &[Kind],
+    kinds: &[StageFactory],
 ) -> Result<Tried, Stopped> {
-    let workshop = Workshop::new(&args.out)?;
+    let workshop = TemporaryFolder::new(&args.out)?;
     let mut asked = asked(args, file, set);
     let plan = plan_of(&asked, kinds).map_err(Stopped)?;
+    elsewhere::may_be_tried(&plan, &asked.set, &args.allow_writes)?;
     let input = input::lay(&plan, args.source.as_deref(), dataset, &workshop.0.join("input"))?;
     asked.set.extend(input.set.iter().cloned());
     asked.set.extend(input::redirected(&plan, &workshop.0.join("kept"), !dataset.canaries.is_empty()));
@@ -86,8 +93,8 @@ pub(super) fn run(
     (settings.state, settings.key_file) = (workshop.0.join("state"), workshop.0.join("root.key"));
     let report = ran(&plan, &watch, rounds.as_ref(), &settings)?;
     let disk = size(&workshop.0.join("kept")) + size(&workshop.0.join("state"));
-    let learnt = rounds.map(Rounds::finish).unwrap_or_default();
-    let mut outcome = outcome(&plan, dataset, watch, &report, &learnt, disk);
+    let trained = rounds.map(Rounds::finish).unwrap_or_default();
+    let mut outcome = outcome(&plan, dataset, watch, &report, &trained, disk);
     if let Some(train) = scored.trains {
         let left = Left {
             options: &train.options,
@@ -107,15 +114,15 @@ fn ran(
     settings: &Settings,
 ) -> Result<Report, Stopped> {
     let site = settings.site(&plan.name);
-    // Made here, where it goes away: nobody needs to be told of a new key.
+    // Made in a temporary folder: no user needs to know of the new key.
     KeyFile::at(&settings.key_file).read_or_create().map_err(|error| StageError::new(error.to_string()))?;
     if let Err(missing) = run::ready(plan, &site) {
         for failure in missing {
             eprintln!("error: {failure}");
         }
-        return Err(Stopped(1));
+        return Err(Stopped(Exit::Failed));
     }
-    let keeper = Keeper::open(&site).map_err(|error| StageError::new(format!("quarantine: {error}")))?;
+    let keeper = QuarantineLog::of(&site);
     // The highest memory is this trial's, not that of one before. Where the system does not know how, it stays.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let mut options = RunOptions::new(plan, site);
@@ -126,18 +133,18 @@ fn ran(
     crate::run::stop_on_signals(&options.stopping);
     let report = run::run(plan.clone(), options).map_err(|failure| {
         eprintln!("error: {failure}");
-        Stopped(1)
+        Stopped(Exit::Failed)
     })?;
     if report.stopped {
         eprintln!("error: it was stopped before the end of the data set: there is no report");
-        return Err(Stopped(1));
+        return Err(Stopped(Exit::Failed));
     }
     Ok(report)
 }
 
 /// CPU time of a stage. What it does on threads that the engine does not know, it counts itself.
 fn cpu_seconds(counts: &StageCounts) -> f64 {
-    let own = counts.figures.get("training_ms").copied().unwrap_or_default();
+    let own = counts.metrics.get("training_ms").copied().unwrap_or_default();
     counts.cpu.as_secs_f64() + own as f64 / 1000.0
 }
 
@@ -157,7 +164,7 @@ fn outcome(
     dataset: &Dataset,
     watch: Watch,
     report: &Report,
-    learnt: &Loop,
+    trained: &Loop,
     disk: u64,
 ) -> Outcome {
     let (hears, redacts, profile) = (watch.hears, watch.redacts, watch.profile.clone());
@@ -167,11 +174,11 @@ fn outcome(
     let spoken = dataset.rows.iter().any(|row| !row.entities.is_empty());
     let utterance = |(at, row): (usize, &Row)| {
         let seen = sight.rows.remove(&at).unwrap_or_default();
-        said(row, &seen, Told { hears, redacts, spoken, scanner: &scanner })
+        said(row, &seen, UtteranceSources { hears, redacts, spoken, scanner: &scanner })
     };
     let utterances = dataset.rows.iter().enumerate().map(utterance).collect();
     let counts = || plan.stages.iter().zip(&report.counts.stages);
-    let audio_ms: u64 = counts().filter_map(|(_, counts)| counts.figures.get("audio_ms")).sum();
+    let audio_ms: u64 = counts().filter_map(|(_, counts)| counts.metrics.get("audio_ms")).sum();
     let round = |r: &crate::run::rounds::RoundSummary| RoundBytes {
         round: r.round,
         upload_bytes: r.upload_bytes,
@@ -184,7 +191,7 @@ fn outcome(
         rows: dataset.rows.len() as u64,
         utterances,
         devices: sight.devices.into_values().collect(),
-        rounds: learnt.rounds.iter().map(round).collect(),
+        rounds: trained.rounds.iter().map(round).collect(),
         rejected: counts().map(|(stage, counts)| (stage.id.clone(), counts.rejected)).collect(),
         exposures: Vec::new(),
         audio_seconds: (audio_ms > 0).then_some(audio_ms as f64 / 1000.0),
@@ -198,32 +205,32 @@ fn outcome(
     }
 }
 
-/// What is known of the trial when a row is told.
-struct Told<'t> {
+/// The parts of a trial that describe a row.
+struct UtteranceSources<'t> {
     hears: bool,
     redacts: bool,
-    /// Whether the data set tells of spoken values: then a row without any has none.
+    /// True if the data set names spoken values: then a row without any has none.
     spoken: bool,
     scanner: &'t Scanner,
 }
 
-fn said(row: &Row, seen: &Seen, told: Told<'_>) -> Utterance {
-    let heard = told.hears.then(|| joined(seen.heard.values()));
-    let redacted = told.redacts.then(|| match &row.text {
-        // It was set aside before it was read: nothing of it was taken out.
-        Some(text) if seen.read.is_empty() && !told.hears => {
+fn said(row: &Row, seen: &Observations, sources: UtteranceSources<'_>) -> Utterance {
+    let heard = sources.hears.then(|| joined(seen.heard.values()));
+    let redacted = sources.redacts.then(|| match &row.text {
+        // It was rejected before it was read: nothing of it was taken out.
+        Some(text) if seen.read.is_empty() && !sources.hears => {
             Redacted { original: text.clone(), ..Redacted::default() }
         }
-        _ => redacted(seen, told.scanner),
+        _ => redacted(seen, sources.scanner),
     });
-    let gold = gold(row, told.spoken).map(|gold| match (&redacted, &row.text) {
-        (Some(redacted), Some(text)) if told.hears => spans::heard(text, &redacted.original, &gold),
+    let gold = gold(row, sources.spoken).map(|gold| match (&redacted, &row.text) {
+        (Some(redacted), Some(text)) if sources.hears => spans::heard(text, &redacted.original, &gold),
         _ => gold,
     });
     Utterance {
         id: row.id.clone(),
         device: input::device(row).to_owned(),
-        reference: row.text.clone().filter(|text| told.hears && !text.is_empty()),
+        reference: row.text.clone().filter(|text| sources.hears && !text.is_empty()),
         clean: row.clean,
         heard,
         redacted,
@@ -242,7 +249,7 @@ fn joined<'t>(texts: impl Iterator<Item = &'t String>) -> String {
 }
 
 /// What the redactor did to all that a row became.
-fn redacted(seen: &Seen, scanner: &Scanner) -> Redacted {
+fn redacted(seen: &Observations, scanner: &Scanner) -> Redacted {
     let mut all = Redacted { passed: true, ..Redacted::default() };
     for (place, original) in &seen.read {
         if !all.original.is_empty() {

@@ -1,4 +1,4 @@
-//! Rows of a trial while they pass: what was heard, what was redacted, what was learnt, and when.
+//! Rows of a trial while they pass: what was heard, what was redacted, what was learned, and when.
 //!
 //! In: batches at some ports. Out: what each row of the data set became. It must not know scores.
 
@@ -24,7 +24,7 @@ pub(super) type Place = (u64, u32);
 
 /// What one row of the data set became.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observations {
     pub heard: BTreeMap<Place, String>,
     pub read: BTreeMap<Place, String>,
     pub redacted: BTreeMap<Place, (String, Vec<Span>)>,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
 /// Everything that was seen.
 #[derive(Debug, Default)]
 pub(super) struct Sight {
-    pub rows: BTreeMap<usize, Seen>,
+    pub rows: BTreeMap<usize, Observations>,
     pub devices: BTreeMap<(String, u64), DeviceRound>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Sight {
 #[derive(Clone, Copy)]
 enum What {
     Begins,
-    Heard,
+    Transcripts,
     Read,
     Redacted,
     Update,
@@ -58,9 +58,9 @@ pub(super) struct Watch {
     ports: Vec<(String, usize, What)>,
     /// The column whose entities the redactor lists.
     column: String,
-    /// Whether speech is written down.
+    /// True if speech is written down.
     pub hears: bool,
-    /// Whether personal data is taken out.
+    /// True if personal data is taken out.
     pub redacts: bool,
     pub profile: Option<String>,
     begun: Instant,
@@ -70,7 +70,7 @@ impl Watch {
     pub(super) fn of(plan: &Plan, input: Arc<Input>, scored: &Scored<'_>) -> Watch {
         let mut ports = vec![(input.source.clone(), 0, What::Begins)];
         let Scored { hears, redacts, trains, sends } = *scored;
-        ports.extend(hears.map(|stage| (stage.id.clone(), 0, What::Heard)));
+        ports.extend(hears.map(|stage| (stage.id.clone(), 0, What::Transcripts)));
         if let Some(stage) = redacts {
             let fed = stage.inputs.first().into_iter().flat_map(|input| &input.from);
             ports.extend(fed.filter_map(|at| port(plan, *at)).map(|(id, port)| (id, port, What::Read)));
@@ -101,14 +101,14 @@ impl Watch {
             let (what, begun, id) = (*what, self.begun, stage.clone());
             let look = move |batch: &RecordBatch| {
                 let noted = match what {
-                    What::Update | What::Evaluation | What::Upload => learnt(&sight, batch, what),
+                    What::Update | What::Evaluation | What::Upload => trained(&sight, batch, what),
                     _ => spoken(&sight, &input, &column, batch, what, begun.elapsed()),
                 };
                 if let Err(error) = noted {
                     tracing::warn!(stage = id, %error, "not scored: these rows have other columns");
                 }
             };
-            Tap { stage: stage.clone(), port: OutPort::Out(*port), look: Arc::new(look) }
+            Tap { stage: stage.clone(), port: OutPort::Out(*port), inspect: Arc::new(look) }
         };
         self.ports.iter().map(tap).collect()
     }
@@ -138,7 +138,7 @@ fn spoken(
     let ids = IdentityColumns::of(batch)?;
     let texts = match what {
         What::Begins => None,
-        What::Heard => Some(text_column(batch, "text")?),
+        What::Transcripts => Some(text_column(batch, "text")?),
         _ => Some(text_column(batch, column)?),
     };
     let mut sight = locked(sight);
@@ -151,7 +151,7 @@ fn spoken(
             What::Begins => {
                 seen.began.get_or_insert(now);
             }
-            What::Heard => {
+            What::Transcripts => {
                 seen.heard.insert(place, text());
                 seen.ended = Some(now);
             }
@@ -181,7 +181,7 @@ fn tags(batch: &RecordBatch, row: usize, text: &str) -> Vec<Span> {
         .collect()
 }
 
-fn learnt(sight: &Mutex<Sight>, batch: &RecordBatch, what: What) -> Result<(), StageError> {
+fn trained(sight: &Mutex<Sight>, batch: &RecordBatch, what: What) -> Result<(), StageError> {
     let ids = IdentityColumns::of(batch)?;
     let whole = |name: &str| typed_column::<UInt64Array>(batch, name);
     let rounds = whole("round")?;

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use headwater_contract::{Result, Site};
+use headwater_contract::{HostEnv, Result};
 use headwater_runtime::plan::Plan;
 use headwater_vault::{KeyFile, Recording, Store, StoreOptions, real_disk};
 
@@ -13,7 +13,7 @@ use crate::recording;
 use crate::vault_error::of_vault;
 
 /// The stores of a pipeline, each with its root key.
-pub(super) fn stores_of(plan: &Plan, site: &Site) -> Vec<(PathBuf, KeyFile)> {
+pub(crate) fn stores_of(plan: &Plan, site: &HostEnv) -> Vec<(PathBuf, KeyFile)> {
     let text = |options: &toml::Table, name: &str| Some(PathBuf::from(options.get(name)?.as_str()?));
     let stores = plan.stages.iter().filter(|stage| stage.kind.name() == "store");
     let store = |options| {

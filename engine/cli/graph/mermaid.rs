@@ -28,8 +28,9 @@ pub fn mermaid(plan: &Plan) -> String {
     let edges = edges(plan);
     let id = |at: usize| plan.stages.get(at).map_or("", |s| s.id.as_str());
     for edge in &edges {
-        let port = if edge.port.is_empty() { String::new() } else { format!("{}: ", edge.port) };
-        let _ = writeln!(text, "  s_{} -->|\"{port}{}\"| s_{}", id(edge.from), edge.label, id(edge.to));
+        let port = if edge.texts.is_empty() { String::new() } else { format!("{}: ", edge.texts.join(" ")) };
+        let line = if edge.back { "-.->" } else { "-->" };
+        let _ = writeln!(text, "  s_{} {line}|\"{port}{}\"| s_{}", id(edge.from), edge.label, id(edge.to));
     }
     for (at, edge) in edges.iter().enumerate() {
         let _ = writeln!(text, "  linkStyle {at} stroke:{},stroke-width:2px", colour(edge.label));

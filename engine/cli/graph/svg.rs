@@ -10,18 +10,49 @@ use super::layout::layout;
 use super::{Edge, colour, edges};
 
 const BOX: (f64, f64) = (148.0, 58.0);
-const STEP: (f64, f64) = (232.0, 92.0);
+/// From one row to the next.
+const ROW: f64 = 92.0;
+/// Between two layers, at least and at most.
+const GAP: (f64, f64) = (84.0, 190.0);
 const MARGIN: f64 = 28.0;
 const LEGEND: f64 = 44.0;
+/// Between two lines that come back, and as far as they keep from the boxes.
+const LANE: f64 = 26.0;
+/// How far from a box a line that comes back climbs.
+const ASIDE: f64 = 14.0;
+/// Text at lines: its size, and about the width of a letter of it.
+const SMALL: (f64, f64) = (11.0, 6.1);
+
+/// Where layers and rows stand.
+struct Grid {
+    /// From one layer to the next: a box, and room for the longest text at a line.
+    layer: f64,
+    rows: usize,
+}
+
+impl Grid {
+    fn corner(&self, (layer, row): (usize, f64)) -> (f64, f64) {
+        (MARGIN + layer as f64 * self.layer, MARGIN + row * ROW)
+    }
+
+    /// How far down a line runs that comes back.
+    fn lane(&self, number: usize) -> f64 {
+        size(self.rows, ROW, BOX.1) - MARGIN + number as f64 * LANE + LANE - 6.0
+    }
+}
 
 /// A plan as an SVG picture.
 pub fn svg(plan: &Plan) -> String {
     let edges = edges(plan);
-    let lines: Vec<(usize, usize)> = edges.iter().map(|e| (e.from, e.to)).collect();
+    let (back, forward): (Vec<&Edge>, Vec<&Edge>) = edges.iter().partition(|edge| edge.back);
+    let lines: Vec<(usize, usize)> = forward.iter().map(|e| (e.from, e.to)).collect();
     let layout = layout(plan.stages.len(), &lines);
     let labels = labels_of(plan, &edges);
-    let width = size(layout.layers, STEP.0, BOX.0).max(legend_width(&labels));
-    let height = size(layout.rows, STEP.1, BOX.1) + LEGEND;
+    let longest = forward.iter().flat_map(|e| &e.texts).map(|text| text.chars().count()).max();
+    let gap = (longest.unwrap_or_default() as f64 * SMALL.1 + 28.0).clamp(GAP.0, GAP.1);
+    let grid = Grid { layer: BOX.0 + gap, rows: layout.rows };
+    let width = size(layout.layers, grid.layer, BOX.0).max(legend_width(&labels));
+    let height = size(layout.rows, ROW, BOX.1) + back.len() as f64 * LANE + LEGEND;
     let mut picture = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" role=\"img\" aria-label=\"The pipeline {name}\" \
@@ -30,11 +61,20 @@ pub fn svg(plan: &Plan) -> String {
         name = escape(&plan.name)
     );
     markers(&mut picture, &labels);
-    for (edge, way) in edges.iter().zip(&layout.lines) {
-        line(&mut picture, edge, way);
+    for (edge, way) in forward.iter().zip(&layout.lines) {
+        line(&mut picture, edge, way, &grid);
+    }
+    for (number, edge) in back.iter().enumerate() {
+        let place = |stage: usize| layout.boxes.get(stage).copied().unwrap_or_default();
+        comes_back(
+            &mut picture,
+            edge,
+            [place(edge.from), place(edge.to)].map(|at| grid.corner(at)),
+            grid.lane(number),
+        );
     }
     for (stage, place) in plan.stages.iter().zip(&layout.boxes) {
-        draw_box(&mut picture, stage, corner(*place), several_tiers(plan));
+        draw_box(&mut picture, stage, grid.corner(*place), several_tiers(plan));
     }
     legend(&mut picture, &labels, height - LEGEND / 2.0);
     picture + "</svg>\n"
@@ -43,10 +83,6 @@ pub fn svg(plan: &Plan) -> String {
 /// The length of so many steps with a box at the last, and margins.
 fn size(count: usize, step: f64, last: f64) -> f64 {
     (count.max(1) - 1) as f64 * step + last + 2.0 * MARGIN
-}
-
-fn corner((layer, row): (usize, f64)) -> (f64, f64) {
-    (MARGIN + layer as f64 * STEP.0, MARGIN + row * STEP.1)
 }
 
 fn several_tiers(plan: &Plan) -> bool {
@@ -76,12 +112,12 @@ fn markers(picture: &mut String, labels: &[Label]) {
 }
 
 /// A curve from box to box through the gaps of the layers between.
-fn line(picture: &mut String, edge: &Edge, way: &[(usize, f64)]) {
+fn line(picture: &mut String, edge: &Edge, way: &[(usize, f64)], grid: &Grid) {
     let middle = BOX.1 / 2.0;
     let mut path = String::new();
     let mut at: Option<(f64, f64)> = None;
     for (step, place) in way.iter().enumerate() {
-        let (x, y) = corner(*place);
+        let (x, y) = grid.corner(*place);
         let (enter, leave) = match step {
             0 => (x + BOX.0, x + BOX.0),
             last if last + 1 == way.len() => (x - 2.0, x - 2.0),
@@ -102,20 +138,57 @@ fn line(picture: &mut String, edge: &Edge, way: &[(usize, f64)]) {
         }
         at = Some((leave, y));
     }
+    stroke(picture, edge, &path);
+    if let [.., before, end] = way {
+        let (from, to) = (grid.corner(*before), grid.corner(*end));
+        let x = f64::midpoint(from.0 + BOX.0, to.0);
+        let y = f64::midpoint(from.1, to.1) + middle;
+        texts(picture, edge, (x, y));
+    }
+}
+
+/// A line below all boxes, from the right of one to the left of an earlier one.
+fn comes_back(picture: &mut String, edge: &Edge, [from, to]: [(f64, f64); 2], lane: f64) {
+    const TURN: f64 = 8.0;
+    // A little below the middle, where lines go on and come in.
+    let height = BOX.1 / 2.0 + 14.0;
+    let (begin, leave, from_y) = (from.0 + BOX.0, from.0 + BOX.0 + ASIDE, from.1 + height);
+    let (end, enter, to_y) = (to.0 - 2.0, to.0 - ASIDE, to.1 + height);
+    let path = format!(
+        "M{begin} {from_y}H{}Q{leave} {from_y} {leave} {}V{}Q{leave} {lane} {} {lane}H{}Q{enter} {lane} {enter} {}V{}Q{enter} \
+         {to_y} {} {to_y}H{end}",
+        leave - TURN,
+        from_y + TURN,
+        lane - TURN,
+        leave - TURN,
+        enter + TURN,
+        lane - TURN,
+        to_y + TURN,
+        enter + TURN,
+    );
+    stroke(picture, edge, &path);
+    texts(picture, edge, (f64::midpoint(from.0 + BOX.0, to.0), lane));
+}
+
+fn stroke(picture: &mut String, edge: &Edge, path: &str) {
     let (colour, label) = (colour(edge.label), edge.label);
+    let dashes = if edge.back { " stroke-dasharray=\"6 4\"" } else { "" };
     let _ = writeln!(
         picture,
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" marker-end=\"url(#{label})\"/>"
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes} marker-end=\"url(#{label})\"/>"
     );
-    if let (false, [.., before, end]) = (edge.port.is_empty(), way) {
-        let (from, to) = (corner(*before), corner(*end));
-        let x = f64::midpoint(from.0 + BOX.0, to.0);
-        let y = f64::midpoint(from.1, to.1) + middle + 4.0;
-        let port = escape(&edge.port);
+}
+
+/// What is written at a line: above a point of it, one below the other.
+fn texts(picture: &mut String, edge: &Edge, (x, y): (f64, f64)) {
+    let (size, colour) = (SMALL.0, colour(edge.label));
+    for (below, text) in edge.texts.iter().rev().enumerate() {
+        let y = y - 6.0 - below as f64 * (size + 2.0);
         let _ = writeln!(
             picture,
-            "<text x=\"{x}\" y=\"{y}\" font-size=\"11\" text-anchor=\"middle\" fill=\"{colour}\" stroke=\"#ffffff\" \
-             stroke-width=\"5\" paint-order=\"stroke\">{port}</text>"
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" text-anchor=\"middle\" \
+             fill=\"{colour}\">{}</text>",
+            escape(text)
         );
     }
 }

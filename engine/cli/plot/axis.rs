@@ -9,13 +9,13 @@ const MOST_TICKS: usize = 10;
 const STRIDES: [i32; 8] = [1, 2, 3, 6, 10, 20, 50, 100];
 /// A value stands this share of the span clear of the frame.
 const CLEAR: f64 = 0.03;
-/// A span below this share of the greatest value is drawn as nearly flat: three digits could not tell its
+/// A span below this share of the greatest value is drawn as nearly flat: three digits could not show its
 /// ticks apart.
 const LEAST_SPAN: f64 = 0.1;
 /// Values outside would overflow while the axis is rounded outwards.
 const DRAWABLE: std::ops::RangeInclusive<f64> = 1e-300..=1e300;
 
-/// Whether an axis can show the value.
+/// Returns true if an axis can show the value.
 pub fn drawable(value: f64) -> bool {
     DRAWABLE.contains(&value)
 }

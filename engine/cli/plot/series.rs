@@ -9,12 +9,12 @@ use super::scene::Colour;
 /// More tiers than this would hide the two lines that matter.
 pub const MOST_TIERS: usize = 4;
 
-/// Blue, vermilion and green of Okabe and Ito's palette, which people with any colour vision tell apart.
+/// Blue, vermilion and green of Okabe and Ito's palette, which people with any colour vision distinguish.
 const BLUE: Colour = Colour(0, 114, 178);
 const VERMILION: Colour = Colour(213, 94, 0);
 const GREEN: Colour = Colour(0, 158, 115);
 const GREY: Colour = Colour(118, 124, 132);
-/// Of the same palette, and told apart by their dashes besides.
+/// Of the same palette, and distinguished by their dashes too.
 const TIER_COLOURS: [Colour; MOST_TIERS] =
     [Colour(204, 121, 167), Colour(86, 180, 233), Colour(230, 159, 0), Colour(120, 94, 190)];
 

@@ -113,7 +113,7 @@ fn both_weights_of_the_font_are_read() {
     }
 }
 
-/// `HEADWATER_BLESS=1` writes the kept files anew: look at the pictures before they are kept.
+/// `HEADWATER_BLESS=1` writes the golden files again: look at the pictures before they are kept.
 fn check_kept(name: &str, found: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(KEPT).join(name);
     if std::env::var_os("HEADWATER_BLESS").is_some() {
@@ -121,7 +121,7 @@ fn check_kept(name: &str, found: &str) {
         return;
     }
     let kept = std::fs::read_to_string(&path).expect("the kept file is there; HEADWATER_BLESS=1 writes it");
-    assert!(kept == found, "{name} changed; HEADWATER_BLESS=1 writes it anew");
+    assert!(kept == found, "{name} changed; HEADWATER_BLESS=1 writes it again");
 }
 
 /// The folder of the kept files, from the package's root.

@@ -1,13 +1,15 @@
 //! `headwater redact explain`: a text with its findings, and why each was or was not taken.
 //!
-//! In: a text. Out: lines for a terminal. The text is the user's own, given on the command line: it is shown to nobody else.
+//! In: a text. Out: lines for a terminal. The text is the user's own, given on the command line: it is shown to no one else.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use headwater_stages::redact::scene::Passed;
+use headwater_stages::redact::scan_context::NearMiss;
 use headwater_stages::redact::{Finding, Scanner};
 
-/// Whether colours are written.
+use crate::colour;
+
+/// True if colours are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
     /// As a terminal reads them.
@@ -19,8 +21,7 @@ pub enum Colours {
 impl Colours {
     /// Colours if the standard output is a terminal that wants some.
     pub fn of_terminal() -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        if wanted && io::stdout().is_terminal() { Self::Ansi } else { Self::Plain }
+        if colour::wanted(&io::stdout()) { Self::Ansi } else { Self::Plain }
     }
 
     fn paint(self, colour: &str, text: &str) -> String {
@@ -46,7 +47,7 @@ pub fn explain(scanner: &Scanner, text: &str, out: &mut dyn Write, colours: Colo
         let why = colours.paint(RULE, &format!("{} ({:.2})", finding.rule, finding.score));
         writeln!(out, "taken  {:>4}..{:<4} {name}  {value:?}  {why}", finding.start, finding.end)?;
     }
-    for Passed { start, end, reason } in &passed {
+    for NearMiss { start, end, reason } in &passed {
         let value = text.get(*start..*end).unwrap_or("");
         let why = colours.paint(LEFT, reason);
         writeln!(out, "left   {start:>4}..{end:<4} {value:?}  {why}")?;
@@ -57,7 +58,7 @@ pub fn explain(scanner: &Scanner, text: &str, out: &mut dyn Write, colours: Colo
     Ok(())
 }
 
-fn marked(text: &str, found: &[Finding], passed: &[Passed], colours: Colours) -> String {
+fn marked(text: &str, found: &[Finding], passed: &[NearMiss], colours: Colours) -> String {
     let mut marks: Vec<(usize, usize, &str)> = found.iter().map(|f| (f.start, f.end, TAKEN)).collect();
     marks.extend(passed.iter().map(|p| (p.start, p.end, LEFT)));
     marks.sort_unstable();
@@ -84,13 +85,13 @@ mod tests {
         let mut out = Vec::new();
         let text = "call 555-0147 at 10:30 about the 450 dollars";
         explain(&Scanner::default(), text, &mut out, Colours::Plain).unwrap();
-        let told = String::from_utf8(out).unwrap();
+        let actual = String::from_utf8(out).unwrap();
         for expected in [
             "PHONE  \"555-0147\"  phone",
-            "\"10:30\"  a time of day",
+            "\"10:30\"  a time, or a version",
             "\"450\"  a price or a measured quantity",
         ] {
-            assert!(told.contains(expected), "{expected} is not in\n{told}");
+            assert!(actual.contains(expected), "{expected} is not in\n{actual}");
         }
     }
 }

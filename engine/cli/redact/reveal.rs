@@ -1,4 +1,4 @@
-//! `headwater redact reveal`: sealed values in texts become readable again, for whoever has the root key.
+//! `headwater redact reveal`: sealed values in texts become readable again, with the root key.
 //!
 //! In: lines with tags such as `<CARD=letters>`. Out: the lines with the values. A tag that the key does not open stays, and is counted.
 
@@ -8,12 +8,15 @@ use std::path::Path;
 use headwater_stages::redact::Keys;
 use headwater_vault::KeyFile;
 
+use crate::exit::Exit;
+
 /// Reveals line by line; 0 if every sealed tag could be opened, else 1.
-pub fn run(input: impl BufRead, key_file: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    let root = KeyFile::at(key_file)
-        .read()
-        .map_err(|error| io::Error::other(format!("the root key cannot be read: {error}")))?;
-    let keys = Keys::new(root.key());
+pub fn run(input: impl BufRead, key_file: &Path, out: &mut dyn Write) -> io::Result<Exit> {
+    let unread = |error| io::Error::other(format!("the root key cannot be read: {error}"));
+    let file = KeyFile::at(key_file);
+    let mut keys = vec![Keys::new(file.read().map_err(unread)?.key())];
+    // What was sealed before a rotation opens with the key of then.
+    keys.extend(file.others().map_err(unread)?.iter().map(|(_, root)| Keys::new(root.key())));
     let mut closed = 0_u64;
     for line in input.lines() {
         writeln!(out, "{}", revealed(&line?, &keys, &mut closed))?;
@@ -23,10 +26,10 @@ pub fn run(input: impl BufRead, key_file: &Path, out: &mut dyn Write) -> io::Res
             "{closed} sealed values could not be opened: they were sealed under another key, or changed"
         );
     }
-    Ok(u8::from(closed > 0))
+    Ok(Exit::of_mistakes(closed > 0))
 }
 
-fn revealed(line: &str, keys: &Keys, closed: &mut u64) -> String {
+fn revealed(line: &str, keys: &[Keys], closed: &mut u64) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find('<') {
@@ -42,7 +45,7 @@ fn revealed(line: &str, keys: &Keys, closed: &mut u64) -> String {
             rest = tag.get(1..).unwrap_or("");
             continue;
         };
-        if let Some(value) = keys.reveal(name, letters) {
+        if let Some(value) = keys.iter().find_map(|keys| keys.reveal(name, letters)) {
             out.push_str(&value);
         } else {
             *closed += 1;
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn other_tags_stay_and_what_cannot_be_opened_is_counted() {
-        let keys = Keys::new(&Key::from_bytes([7; 32]));
+        let keys = [Keys::new(&Key::from_bytes([7; 32]))];
         let mut closed = 0;
         let line = "a <b> <CARD> <PHONE_12> <CARD=abab> x < y";
         assert_eq!(revealed(line, &keys, &mut closed), line);

@@ -13,6 +13,8 @@ use headwater_stages::redact::{Finding, Scanner};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use crate::exit::Exit;
+
 /// What the lines of the input are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Input {
@@ -88,9 +90,9 @@ pub struct ScanReport {
 const BAD_LINES_KEPT: usize = 20;
 
 impl ScanReport {
-    /// 0 if every line could be read, else 1.
-    pub fn exit_code(&self) -> u8 {
-        u8::from(self.bad > 0)
+    /// Fine if every line could be read.
+    pub fn exit_code(&self) -> Exit {
+        Exit::of_mistakes(self.bad > 0)
     }
 
     fn reject(&mut self, line: u64, reason: impl Into<String>) {
@@ -365,7 +367,7 @@ mod tests {
     fn check(input: &str, output: Output, expected: &str) {
         let (out, report) = run(input.as_bytes(), output);
         assert_eq!(out, expected);
-        assert_eq!((report.bad, report.exit_code()), (0, 0));
+        assert_eq!((report.bad, report.exit_code()), (0, Exit::Fine));
     }
 
     #[test]
@@ -403,9 +405,9 @@ mod tests {
         let input = b"{\"text\": \"ok\"}\n{\"text\": 5550147}\n{\"txt\": \"secret\"}\n[1]\n{\"text\": secret}\n\xff{}\n{\"text\": \"ok\"}\n";
         let (out, report) = run(input, Output::Text);
         assert_eq!(out, "{\"id\":0,\"text\":\"ok\"}\n{\"id\":6,\"text\":\"ok\"}\n");
-        let told: Vec<String> = report.first_bad.iter().map(ToString::to_string).collect();
+        let actual: Vec<String> = report.first_bad.iter().map(ToString::to_string).collect();
         assert_eq!(
-            told,
+            actual,
             [
                 "line 2: `text` is no string",
                 "line 3: the object has no `text`",
@@ -414,7 +416,7 @@ mod tests {
                 "line 6: not UTF-8 from byte 0 on",
             ]
         );
-        assert_eq!((report.texts, report.bad, report.exit_code()), (2, 5, 1));
+        assert_eq!((report.texts, report.bad, report.exit_code()), (2, 5, Exit::Failed));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! How a supervisor knows that a life goes on: the life says so twice a second, from a thread of its own.
+//! How a supervisor knows that an attempt goes on: the attempt says so twice a second, from a thread of its own.
 //!
-//! In: at the supervisor a socket in a folder of its own; in a life that socket's path. Out: whether the life has fallen silent. A life
+//! In: at the supervisor a socket in a folder of its own; in an attempt that socket's path. Out: whether the attempt is silent. An attempt
 //! that is stopped by a signal, or whose machine gives it no time, is silent; one that works is not, however long a stage takes.
 
 use std::os::unix::net::UnixDatagram;
@@ -11,36 +11,36 @@ use super::processes::private_folder;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(500);
-/// A life that was silent for so long hangs.
+/// An attempt that was silent for so long hangs.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
-/// Where a supervisor hears its lives.
-pub(super) struct Hearing {
+/// Where a supervisor hears its attempts.
+pub(super) struct HeartbeatListener {
     socket: UnixDatagram,
     folder: PathBuf,
-    /// When the present life was heard last; nothing before its first beat.
+    /// When the present attempt was heard last; nothing before its first beat.
     heard: Option<Instant>,
 }
 
-impl Hearing {
+impl HeartbeatListener {
     pub(super) fn begin() -> std::io::Result<Self> {
         let folder = private_folder()?;
         let socket = UnixDatagram::bind(folder.join("beat"))?;
         socket.set_nonblocking(true)?;
-        Ok(Hearing { socket, folder, heard: None })
+        Ok(HeartbeatListener { socket, folder, heard: None })
     }
 
-    /// What a life is told by.
+    /// The flag that names the socket to an attempt.
     pub(super) fn path(&self) -> PathBuf {
         self.folder.join("beat")
     }
 
-    /// Forgets the last life.
+    /// Forgets the last attempt.
     pub(super) fn next_life(&mut self) {
         self.heard = None;
     }
 
-    /// Whether the present life has fallen silent.
+    /// Returns true if the present attempt is silent.
     pub(super) fn is_silent(&mut self) -> bool {
         while self.socket.recv(&mut [0]).is_ok() {
             self.heard = Some(Instant::now());
@@ -49,14 +49,14 @@ impl Hearing {
     }
 }
 
-impl Drop for Hearing {
+impl Drop for HeartbeatListener {
     fn drop(&mut self) {
         // It holds the socket alone.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Says that this life goes on, until the process ends or nobody listens any more.
+/// Says that this attempt goes on, until the process ends or the supervisor is gone.
 pub(super) fn beat(to: &Path) -> std::io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.connect(to)?;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn who_never_spoke_is_not_silent_yet_and_who_beats_is_heard() {
-        let mut hearing = Hearing::begin().unwrap();
+        let mut hearing = HeartbeatListener::begin().unwrap();
         assert!(!hearing.is_silent() && hearing.heard.is_none());
         beat(&hearing.path()).unwrap();
         while hearing.heard.is_none() {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use headwater_contract::units::Epoch;
 use headwater_runtime::cluster::hosts::Hosts;
-use headwater_runtime::cluster::{Facts, Member, Setup};
+use headwater_runtime::cluster::{Fingerprint, Member, Setup};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 
@@ -32,21 +32,28 @@ pub struct ClusterArgs {
     pub process: Option<usize>,
     /// `--mixed-cpus`.
     pub mixed_cpus: bool,
-    /// Which life of a supervised cluster this is, if it is one.
+    /// Which attempt of a supervised cluster this is, if it is one.
     pub generation: Option<u32>,
     /// Where it says that it goes on.
     pub heartbeat: Option<PathBuf>,
-    /// Whether home started this process and tells what happens to it.
+    /// True if the coordinator started this process and reports what happens to it.
     pub child: bool,
+}
+
+impl ClusterArgs {
+    /// Returns true if a supervised attempt was before this one.
+    pub fn follows(&self) -> bool {
+        self.generation.is_some_and(|generation| generation > 0)
+    }
 }
 
 /// How long processes that were started here may take to end by themselves, after a run that failed and after one that did not.
 const ENDING: Duration = Duration::from_secs(1);
 const ENDING_WELL: Duration = Duration::from_secs(20);
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The processes of a run, before they have met.
-pub(super) struct Company {
+pub(super) struct ProcessGroup {
     hosts: Hosts,
     index: usize,
     children: RefCell<Vec<(usize, Child)>>,
@@ -54,11 +61,17 @@ pub(super) struct Company {
     done: Cell<bool>,
 }
 
-impl Company {
+impl ProcessGroup {
     /// What the command line says; nothing for a run in one process.
     pub(super) fn of(args: &ClusterArgs, settings: &Settings) -> Result<Option<Self>, String> {
-        let company = |hosts, index, folder| {
-            Ok(Some(Company { hosts, index, children: RefCell::default(), folder, done: Cell::default() }))
+        let group = |hosts, index, folder| {
+            Ok(Some(ProcessGroup {
+                hosts,
+                index,
+                children: RefCell::default(),
+                folder,
+                done: Cell::default(),
+            }))
         };
         if let Some(file) = &args.hosts {
             let (hosts, index) = (Hosts::read(file)?, args.process.unwrap_or_default());
@@ -66,20 +79,25 @@ impl Company {
             if index > last {
                 return Err(format!("{}: there is no process {index}; expected 0 to {last}", file.display()));
             }
-            return company(hosts, index, None);
+            return group(hosts, index, None);
         }
         match args.processes {
             None | Some(1) => Ok(None),
             Some(processes) => {
                 let folder =
                     private_folder().map_err(|e| format!("a folder for sockets cannot be made: {e}"))?;
-                company(Hosts::local(&folder, processes, settings.workers), 0, Some(folder))
+                group(Hosts::local(&folder, processes, settings.workers), 0, Some(folder))
             }
         }
     }
 
     pub(super) fn is_home(&self) -> bool {
         self.index == 0
+    }
+
+    /// What messages call this process.
+    pub(super) fn name(&self) -> String {
+        self.hosts.called(self.index)
     }
 
     /// Starts the others, if they are to run on this machine.
@@ -109,11 +127,11 @@ impl Company {
         let params = args.params.iter().map(|(name, value)| (format!("param {name}"), value.clone()));
         let set = args.set.iter().map(|(path, value)| (format!("set {path}"), value.clone()));
         let given: Vec<(String, String)> = params.chain(set).collect();
-        let facts = Facts::of(plan, &text, &given).map_err(failed)?;
+        let fingerprint = Fingerprint::of(plan, &text, &given).map_err(failed)?;
         Member::join(Setup {
             hosts: self.hosts.clone(),
             index: self.index,
-            facts,
+            fingerprint,
             mixed_cpus: args.cluster.mixed_cpus,
             begin: begin.0,
             hopeless: &|| self.hopeless(stopping),
@@ -147,13 +165,13 @@ impl Company {
     }
 }
 
-impl Drop for Company {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         let begun = Instant::now();
         let patience = if self.done.get() { ENDING_WELL } else { ENDING };
         for (_, child) in self.children.get_mut() {
             while begun.elapsed() < patience && matches!(child.try_wait(), Ok(None)) {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
             // One that hangs, or was stopped, ends by nothing else. One that has ended cannot be killed.
             let _ = child.kill();

@@ -4,19 +4,34 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use headwater_contract::Site;
+use headwater_contract::HostEnv;
 use headwater_contract::units::Bytes;
 use headwater_runtime::plan::Plan;
-use headwater_runtime::run::LacksRoom;
+use headwater_runtime::run::DiskSpaceCheck;
 
 /// Room that is left for what is on its way: segments that are sealed, commits, published adapters.
 const RESERVE: u64 = 64 << 20;
 /// Files that may be made for it.
 const FILES: u64 = 64;
 
-/// Looks at the disks of a plan's folders, on a site.
-pub(super) fn watch(plan: &Plan, site: &Site) -> LacksRoom {
+/// The poll interval of a restarted attempt that waits for disk space.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Waits until the disks have space. An attempt that follows a crash waits before it opens its folders: opening them writes, and on a full disk it
+/// would fail again, until the limit of restarts is reached.
+pub(super) fn wait(check: &DiskSpaceCheck) {
+    let Some(lacking) = check() else { return };
+    tracing::warn!("paused: {lacking}");
+    while check().is_some() {
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    tracing::warn!("disk space is available again: resuming");
+}
+
+/// The check of the disks of a plan's folders, on a host.
+pub(super) fn watch(plan: &Plan, site: &HostEnv) -> DiskSpaceCheck {
     let mut folders: Vec<PathBuf> = plan.stages.iter().flat_map(|stage| stage.role.fills()).collect();
     folders.push(site.state.clone());
     // Rows of every epoch in flight are written, to a log and to a store.
@@ -26,7 +41,7 @@ pub(super) fn watch(plan: &Plan, site: &Site) -> LacksRoom {
 }
 
 fn lacking(folder: &Path, wanted: u64) -> Option<String> {
-    // What cannot be told is no reason to wait: writing will tell.
+    // Unknown free space is no reason to wait: writing will show it.
     let free = free(folder)?;
     let shown = folder.display();
     if free.files.is_some_and(|files| files < FILES) {
@@ -63,7 +78,7 @@ mod tests {
         let there = free(&deep).unwrap();
         assert!(there.bytes > 0 && there.files != Some(0) && free(Path::new("neither/this")).is_some());
         assert_eq!(lacking(&deep, 0), None);
-        let told = lacking(&deep, u64::MAX).unwrap();
-        assert!(told.starts_with(&format!("the disk of {} has ", deep.display())), "{told}");
+        let actual = lacking(&deep, u64::MAX).unwrap();
+        assert!(actual.starts_with(&format!("the disk of {} has ", deep.display())), "{actual}");
     }
 }

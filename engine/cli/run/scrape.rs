@@ -1,6 +1,6 @@
 //! The counters of a run as a page of Prometheus text, for `--metrics`.
 //!
-//! In: what the run counts. Out: the page, to whoever asks over HTTP: on this machine alone, unless another address was given. It must
+//! In: what the run counts. Out: the page, to clients over HTTP: on this machine alone, unless another address was given. It must
 //! not know rows: names of stages and figures and their numbers are all there is to see.
 
 use std::fmt::Write as _;
@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use headwater_runtime::metrics::{Counts, Metrics, StageCounts};
 
-/// How long somebody who asks may take.
+use crate::log::PROGRESS;
+
+/// The time limit of a client.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a question that are read, at most.
 const LONGEST: usize = 8 << 10;
@@ -38,7 +40,7 @@ impl Scrape {
     /// Answers on a thread of its own.
     ///
     /// # Errors
-    /// Somebody else listens there, or nobody may.
+    /// The address is in use, or may not be listened at.
     pub(super) fn serve(address: SocketAddr, page: Page) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let (address, over) = (listener.local_addr()?, Arc::<AtomicBool>::default());
@@ -48,12 +50,12 @@ impl Scrape {
                 if ends.load(Relaxed) {
                     return;
                 }
-                // Who goes away before the answer has missed it.
+                // A client that leaves before the answer has missed it.
                 let _ = caller.and_then(|caller| answer(caller, &page));
             }
         };
         std::thread::Builder::new().name("hw-metrics".into()).spawn(answering)?;
-        tracing::info!(target: "headwater_progress", "metrics at http://{address}/metrics");
+        tracing::info!(target: PROGRESS, "metrics at http://{address}/metrics");
         Ok(Scrape { address, over })
     }
 }
@@ -104,7 +106,7 @@ fn question(caller: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(line).into_owned())
 }
 
-/// What the page tells.
+/// The metrics of the page.
 pub(super) struct Page {
     /// The pipeline's name.
     pub(super) pipeline: String,
@@ -118,12 +120,13 @@ type OfStage = (&'static str, &'static str, &'static str, fn(&StageCounts) -> f6
 /// The same of the whole run.
 type OfRun = (&'static str, &'static str, &'static str, fn(&Counts) -> f64);
 
-const OF_STAGES: [OfStage; 5] = [
+const OF_STAGES: [OfStage; 6] = [
     ("rows_in_total", "counter", "Rows that came into a stage", |s| s.rows_in as f64),
     ("rows_out_total", "counter", "Rows that a stage gave", |s| s.rows_out as f64),
-    ("rejected_total", "counter", "Rows that a stage set aside", |s| s.rejected as f64),
+    ("rejected_total", "counter", "Rows that a stage rejected", |s| s.rejected as f64),
     ("busy_seconds_total", "counter", "CPU time of a stage, on all its threads", |s| s.cpu.as_secs_f64()),
     ("queued_rows", "gauge", "Rows that wait for a thread of a stage", |s| s.queued as f64),
+    ("held_rows", "gauge", "Rows that a stage holds back for a later one", |s| s.held as f64),
 ];
 
 const OF_RUN: [OfRun; 8] = [
@@ -144,7 +147,7 @@ const OF_RUN: [OfRun; 8] = [
     ("rounds_total", "counter", "Rounds that were ended", |c| c.rounds as f64),
     ("taken_in_bytes_total", "counter", "Bytes of rows that were taken in from sources", |c| c.bytes as f64),
     ("waits_for_room", "gauge", "Whether the intake waits for room on the disk", |c| {
-        f64::from(u8::from(c.waits_for_room))
+        f64::from(u8::from(c.waits_for_disk_space))
     }),
 ];
 
@@ -169,7 +172,7 @@ impl Page {
         }
         head(&mut text, "stage_figure_total", "counter", "What a stage counts of its own accord");
         for (stage, of) in stages() {
-            for (figure, n) in &of.figures {
+            for (figure, n) in &of.metrics {
                 let labels =
                     format!("pipeline=\"{pipeline}\",stage=\"{stage}\",figure=\"{}\"", escaped(figure));
                 line(&mut text, "stage_figure_total", &labels, *n as f64);
@@ -212,13 +215,41 @@ mod tests {
         }
     }
 
+    /// The page for people lists what the page for machines has, and no other page names anything else.
+    #[test]
+    fn the_docs_name_every_metric_and_no_other() {
+        use std::collections::BTreeSet;
+
+        let stages = vec!["vault".into()];
+        let text = Page { pipeline: "home".into(), stages, metrics: Arc::new(Metrics::new(1)) }.text();
+        let typed = |line: &str| line.strip_prefix("# TYPE ").map(|typed| typed.replace(' ', " | "));
+        let served: BTreeSet<String> = text.lines().filter_map(typed).collect();
+        let docs = include_str!("../../../docs/metrics.md");
+        let row = |line: &str| {
+            let mut cells = line.strip_prefix("| `headwater_")?.split('|');
+            Some(format!(
+                "headwater_{} | {}",
+                cells.next()?.trim().trim_end_matches('`'),
+                cells.next()?.trim()
+            ))
+        };
+        assert_eq!(docs.lines().filter_map(row).collect::<BTreeSet<_>>(), served);
+        let names: BTreeSet<&str> = served.iter().filter_map(|typed| typed.split(' ').next()).collect();
+        for page in [docs, include_str!("../../../docs/operations.md"), include_str!("../../../README.md")] {
+            let words = page.split(|c: char| !c.is_alphanumeric() && c != '_');
+            for word in words.filter(|word| word.starts_with("headwater_")) {
+                assert!(names.contains(word), "no metric is called {word}");
+            }
+        }
+    }
+
     #[test]
     fn every_number_has_a_name_and_a_meaning() {
         let metrics = Arc::new(Metrics::new(2));
         let stage = metrics.stage(1).unwrap();
         stage.add_in(7);
         stage.add_cpu(Duration::from_millis(1500));
-        stage.add_figure("new \"rows\"", 3);
+        stage.add_metric("new \"rows\"", 3);
         metrics.opened(4);
         metrics.done(3);
         metrics.committed(2);
@@ -240,8 +271,8 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
-        let told = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
-        assert_eq!(told, 1 + OF_RUN.len() + OF_STAGES.len() + 1);
+        let actual = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
+        assert_eq!(actual, 1 + OF_RUN.len() + OF_STAGES.len() + 1);
     }
 
     #[test]
@@ -252,9 +283,9 @@ mod tests {
             let mut caller = TcpStream::connect(served.address).unwrap();
             caller.write_all(question).unwrap();
             caller.shutdown(std::net::Shutdown::Write).unwrap();
-            let mut told = String::new();
-            caller.read_to_string(&mut told).unwrap();
-            told.lines().next().unwrap_or_default().to_owned()
+            let mut actual = String::new();
+            caller.read_to_string(&mut actual).unwrap();
+            actual.lines().next().unwrap_or_default().to_owned()
         };
         let check = |question: &[u8], expected: &str| assert_eq!(ask(question), expected);
         check(b"GET /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK");

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use headwater_contract::quoted;
 use headwater_contract::units::Epoch;
-use headwater_runtime::metrics::Figures;
+use headwater_runtime::metrics::MetricValues;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::Report;
 use serde::Serialize;
 
-use super::hearing::HeardErrors;
 use super::rounds::{self, Loop, RoundSummary};
+use super::word_errors::WerTotals;
 use crate::quarantine::KeptCounts;
 use crate::site::Settings;
 
@@ -29,12 +30,12 @@ pub struct StageSummary {
     pub rows_in: u64,
     /// Rows that went out, over all ports.
     pub rows_out: u64,
-    /// Rows set aside.
+    /// Rejected rows.
     pub rejected: u64,
     /// CPU time over all its threads.
     pub cpu_seconds: f64,
     /// The stage's own figures.
-    pub figures: Figures,
+    pub figures: MetricValues,
 }
 
 /// What a run did.
@@ -48,7 +49,7 @@ pub struct Summary {
     pub pipeline: String,
     /// How many processes ran it.
     pub processes: usize,
-    /// Whether it was stopped before the end of its input.
+    /// True if it was stopped before the end of its input.
     pub stopped: bool,
     /// By stage id.
     pub stages: BTreeMap<String, StageSummary>,
@@ -56,7 +57,7 @@ pub struct Summary {
     pub epochs: u64,
     /// Epochs that earlier runs had committed: this one began after them.
     pub epochs_before: u64,
-    /// Whether an earlier run had come to the end of its input.
+    /// True if an earlier run had come to the end of its input.
     #[serde(skip)]
     pub found_finished: bool,
     /// Seconds of audio taken in, silence included; nothing without audio.
@@ -71,6 +72,11 @@ pub struct Summary {
     pub wer: Option<f64>,
     /// Word error rate over all recordings with a text.
     pub wer_all: Option<f64>,
+    /// Recordings with a text that this run heard from beginning to end: those that the rates are over.
+    pub wer_recordings: Option<u64>,
+    /// Recordings with a text in the manifest.
+    #[serde(skip)]
+    pub wer_of: u64,
     /// What came of each round; empty where nothing is trained.
     pub rounds: Vec<RoundSummary>,
     /// Stages that sent something, from the devices upwards.
@@ -80,7 +86,7 @@ pub struct Summary {
     pub adapter_sha256: Option<String>,
     /// Rejected rows that the quarantine took.
     pub quarantined: KeptCounts,
-    /// By sink: SHA-256 over its rows in sorted order.
+    /// By sink: the digest of all its rows, with those of earlier runs.
     pub digest: BTreeMap<String, String>,
 }
 
@@ -89,8 +95,8 @@ impl Summary {
     pub fn new(
         plan: &Plan,
         report: &Report,
-        errors: Option<HeardErrors>,
-        learnt: Loop,
+        errors: Option<WerTotals>,
+        trained: Loop,
         quarantined: KeptCounts,
     ) -> Self {
         let stages: BTreeMap<String, StageSummary> = plan
@@ -104,7 +110,7 @@ impl Summary {
                     rows_out: counts.rows_out,
                     rejected: counts.rejected,
                     cpu_seconds: counts.cpu.as_secs_f64(),
-                    figures: counts.figures.clone(),
+                    figures: counts.metrics.clone(),
                 };
                 (stage.id.clone(), summary)
             })
@@ -124,13 +130,16 @@ impl Summary {
             found_finished: false,
             audio_seconds,
             wall_seconds,
-            real_time_factor: audio_seconds.map(|audio| wall_seconds / audio),
+            // Input that goes on waits most of its time: how long that was says nothing of speed.
+            real_time_factor: audio_seconds.filter(|_| !plan.is_endless()).map(|audio| wall_seconds / audio),
             peak_rss_bytes: peak_rss(),
             wer: errors.and_then(|e| e.clean.rate()),
             wer_all: errors.and_then(|e| e.all.rate()),
-            rounds: learnt.rounds,
-            tiers: learnt.tiers,
-            adapter_sha256: learnt.adapter_sha256,
+            wer_recordings: errors.map(|e| e.recordings),
+            wer_of: errors.map(|e| e.of).unwrap_or_default(),
+            rounds: trained.rounds,
+            tiers: trained.tiers,
+            adapter_sha256: trained.adapter_sha256,
             quarantined,
             digest: report.digests.clone(),
         }
@@ -140,25 +149,32 @@ impl Summary {
     pub fn after(self, begun: Option<(Epoch, bool)>) -> Self {
         let (first, found_finished) = begun.unwrap_or_default();
         let epochs = self.epochs.saturating_sub(first.0);
-        let told = Summary { epochs, epochs_before: first.0, found_finished, ..self };
-        if !told.nothing_new() {
-            return told;
+        let summary = Summary { epochs, epochs_before: first.0, found_finished, ..self };
+        if !summary.nothing_new() {
+            return summary;
         }
         // What was heard again to see that nothing is new says nothing of this run.
-        Summary { audio_seconds: None, real_time_factor: None, wer: None, wer_all: None, ..told }
+        Summary {
+            audio_seconds: None,
+            real_time_factor: None,
+            wer: None,
+            wer_all: None,
+            wer_recordings: None,
+            ..summary
+        }
     }
 
-    /// Whether an earlier run had taken in everything.
+    /// Returns true if an earlier run had taken in everything.
     fn nothing_new(&self) -> bool {
         self.found_finished && self.epochs == 0
     }
 
     /// What an earlier run left, and what of it this one went on with.
-    fn write_before(&self, text: &mut String) -> std::fmt::Result {
+    fn write_before(&self, text: &mut String, afresh: &str) -> std::fmt::Result {
         if self.nothing_new() {
             return writeln!(
                 text,
-                "before     {} epochs, to the end of the input: nothing is new since (run --fresh begins anew)",
+                "before     {} epochs, to the end of the input: nothing is new since\nagain      {afresh}",
                 self.epochs_before
             );
         }
@@ -172,15 +188,21 @@ impl Summary {
         Ok(())
     }
 
-    /// The summary for people.
-    pub fn table(&self, plan: &Plan, settings: &Settings) -> String {
+    /// The summary for people; `afresh` is the command that begins from scratch.
+    pub fn table(&self, plan: &Plan, settings: &Settings, afresh: &str) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = self.write_table(&mut text, plan, settings);
+        let _ = self.write_table(&mut text, plan, settings, afresh);
         text
     }
 
-    fn write_table(&self, text: &mut String, plan: &Plan, settings: &Settings) -> std::fmt::Result {
+    fn write_table(
+        &self,
+        text: &mut String,
+        plan: &Plan,
+        settings: &Settings,
+        afresh: &str,
+    ) -> std::fmt::Result {
         let widest = plan.stages.iter().map(|s| s.id.len()).max().unwrap_or(5).max(5);
         writeln!(
             text,
@@ -200,9 +222,11 @@ impl Summary {
             writeln!(text, "{}{}", if figures.is_empty() { "" } else { "  " }, figures.join(", "))?;
         }
         writeln!(text)?;
-        self.write_before(text)?;
+        self.write_before(text, afresh)?;
         if !self.rounds.is_empty() {
             writeln!(text, "{}", rounds::table(&self.rounds, &self.tiers))?;
+        } else if !self.nothing_new() && plan.stages.iter().any(|stage| stage.kind.name() == "train") {
+            writeln!(text, "rounds     nothing was learned: no device took part in any")?;
         }
         if let (Some(audio), Some(factor)) = (self.audio_seconds, self.real_time_factor) {
             writeln!(
@@ -211,6 +235,8 @@ impl Summary {
                 self.wall_seconds,
                 1.0 / factor.max(1e-9)
             )?;
+        } else if let Some(audio) = self.audio_seconds {
+            writeln!(text, "audio      {audio:.1} s in {:.1} s", self.wall_seconds)?;
         } else {
             writeln!(text, "time       {:.2} s", self.wall_seconds)?;
         }
@@ -219,9 +245,15 @@ impl Summary {
         }
         let percent = |rate: Option<f64>| rate.map_or("-".into(), |r| format!("{:.1} %", r * 100.0));
         if self.wer_all.is_some() {
+            let (heard, of) = (self.wer_recordings.unwrap_or_default(), self.wer_of);
+            let part = if heard < of {
+                format!(", of the {heard} of {of} recordings that this run heard from beginning to end")
+            } else {
+                String::new()
+            };
             writeln!(
                 text,
-                "words      {} wrong in clean recordings, {} in all",
+                "words      {} wrong in clean recordings, {} in all{part}",
                 percent(self.wer),
                 percent(self.wer_all)
             )?;
@@ -236,27 +268,31 @@ impl Summary {
         if new + known > 0 {
             writeln!(
                 text,
-                "set aside  {new} rows in the quarantine ({known} were there before): headwater quarantine ls {}",
-                plan.name
+                "rejected   {new} rows in the quarantine ({known} were there before): {}",
+                settings.command(&format!("quarantine ls {}", plan.name))
             )?;
         }
         if self.stopped {
             writeln!(text, "stopped    before the end of the input: the next run goes on from here")?;
         }
         for stage in plan.stages.iter().filter(|s| s.kind.name() == "store") {
-            let path = stage.options.get("path").and_then(|p| p.as_str()).unwrap_or_default();
-            writeln!(
-                text,
-                "store      {path}  (root key: {}; without it the store cannot be read)",
-                settings.key_file.display()
-            )?;
-            writeln!(text, "read it    headwater store cat {path}")?;
+            let option = |name: &str| stage.options.get(name).and_then(|value| value.as_str());
+            let path = option("path").unwrap_or_default();
+            let own = option("key_file");
+            let key = own.map_or_else(|| settings.key_file.display().to_string(), str::to_owned);
+            writeln!(text, "store      {path}  (root key: {key}; without it the store cannot be read)")?;
+            let read = format!("store cat {}", quoted(path));
+            let read = match own {
+                Some(key) => format!("headwater {read} --key-file {}", quoted(key)),
+                None => settings.command(&read),
+            };
+            writeln!(text, "read it    {read}")?;
         }
         Ok(())
     }
 }
 
-/// The most memory that was resident at once, where the system tells.
+/// The most memory that was resident at once, where the system reports it.
 pub(crate) fn peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;

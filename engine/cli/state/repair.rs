@@ -6,12 +6,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use headwater_contract::{Result, Site, StageError};
+use headwater_contract::{HostEnv, Result, StageError};
 use headwater_runtime::commit::Record;
-use headwater_vault::{AuditLog, CommitLog, Deed, Error, KeyFile, Setback, real_disk};
+use headwater_vault::{AuditAction, AuditLog, CommitLog, Error, KeyFile, Rollback, real_disk};
 use serde_json::json;
 
-use super::{absent, commits, intake, must_be_free, written};
+use super::{absent, commits, intake, must_be_free, quarantine, written};
+use crate::exit::Exit;
 use crate::site::Settings;
 use crate::vault_error::of_vault;
 
@@ -19,9 +20,9 @@ use crate::vault_error::of_vault;
 ///
 /// # Errors
 /// Another process has the folder open, the key is another one, or something cannot be moved.
-pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<u8> {
+pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn Write) -> Result<Exit> {
     let site = settings.site(pipeline);
-    if !commits(&site).exists() {
+    if [commits(&site), quarantine(&site)].iter().all(|folder| !folder.exists()) {
         return Err(absent(pipeline, &site));
     }
     let key = KeyFile::at(&site.key_file);
@@ -32,27 +33,27 @@ pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn 
     let Damage { what, remedy, folders, cost } = damage;
     if !yes {
         written(out, &format!("damaged: {what}\nto repair it costs: {cost}\nadd --yes to do it\n"))?;
-        return Ok(1);
+        return Ok(Exit::Failed);
     }
-    let mut told = format!("damaged: {what}\n");
+    let mut report = format!("damaged: {what}\n");
     let audit = |facts: &[(&str, serde_json::Value)]| {
-        AuditLog::at(&settings.state, &key, real_disk()).record(Deed::Repair, facts).map_err(of_vault)
+        AuditLog::at(&settings.state, &key, real_disk()).record(AuditAction::Repair, facts).map_err(of_vault)
     };
     for folder in folders.iter().filter(|folder| folder.exists()) {
         let to = beside(folder);
         audit(&[("folder", json!(folder)), ("moved_to", json!(to))])?;
         std::fs::rename(folder, &to)
             .map_err(|e| StageError::new(format!("{} cannot be moved: {e}", folder.display())))?;
-        told += &format!("moved {} to {}\n", folder.display(), to.display());
+        report += &format!("moved {} to {}\n", folder.display(), to.display());
     }
     if remedy == Remedy::RollBack {
         audit(&[("folder", json!(commits(&site))), ("rolled_back", json!(true))])?;
-        let setback = CommitLog::roll_back(&commits(&site), &key).map_err(of_vault)?;
-        for to in setback.into_iter().flat_map(|setback| setback.moved_to) {
-            told += &format!("the damaged bytes are now at {}\n", to.display());
+        let rollback = CommitLog::roll_back(&commits(&site), &key).map_err(of_vault)?;
+        for to in rollback.into_iter().flat_map(|rollback| rollback.moved_to) {
+            report += &format!("the damaged bytes are now at {}\n", to.display());
         }
     }
-    written(out, &format!("{told}the cost: {cost}\n"))
+    written(out, &format!("{report}the cost: {cost}\n"))
 }
 
 /// What is damaged, what is done about it, and what that costs.
@@ -72,11 +73,11 @@ enum Remedy {
     MoveAside,
 }
 
-fn damaged(site: &Site, key: &KeyFile) -> Result<Option<Damage>> {
-    match CommitLog::setback(&commits(site), key) {
+fn damaged(site: &HostEnv, key: &KeyFile) -> Result<Option<Damage>> {
+    match CommitLog::planned_rollback(&commits(site), key) {
         Ok(None) => {}
-        // Live input is logged behind the last commit: behind an earlier one nobody can tell where it belongs.
-        Ok(Some(Setback { problem, note: Some(note), .. })) => {
+        // Live input is logged behind the last commit: behind an earlier one its place is not known.
+        Ok(Some(Rollback { problem, note: Some(note), .. })) => {
             let kept = Record::decode(&note)?.intake;
             let cost = format!(
                 "what was committed later. The next run goes on from {kept}, and does the rest again: stores and adapters end as they \
@@ -85,7 +86,8 @@ fn damaged(site: &Site, key: &KeyFile) -> Result<Option<Damage>> {
             let folders = vec![intake(site)];
             return Ok(Some(Damage { what: problem.to_string(), remedy: Remedy::RollBack, folders, cost }));
         }
-        Ok(Some(Setback { problem, .. })) | Err(problem @ (Error::Damaged { .. } | Error::Absent { .. })) => {
+        Ok(Some(Rollback { problem, .. }))
+        | Err(problem @ (Error::Damaged { .. } | Error::Absent { .. })) => {
             return Ok(Some(nothing_whole(site, problem.to_string())));
         }
         Err(other) => return Err(of_vault(other)),
@@ -96,12 +98,17 @@ fn damaged(site: &Site, key: &KeyFile) -> Result<Option<Damage>> {
     let cost =
         "live input that was not committed is lost; the next run goes on after the last commit".to_owned();
     let folders = vec![intake(site)];
+    if let Some(what) = problem(&intake(site), key)? {
+        return Ok(Some(Damage { what, remedy: Remedy::MoveAside, folders, cost }));
+    }
+    let cost = "rejected rows that are quarantined so far can no longer be listed or retried".to_owned();
+    let folders = vec![quarantine(site)];
     let damage = |what| Damage { what, remedy: Remedy::MoveAside, folders, cost };
-    Ok(problem(&intake(site), key)?.map(damage))
+    Ok(problem(&quarantine(site), key)?.map(damage))
 }
 
-fn nothing_whole(site: &Site, what: String) -> Damage {
-    let cost = "all that was learnt. The next run begins at the beginning of its input; stores keep each row once all the same, and live \
+fn nothing_whole(site: &HostEnv, what: String) -> Damage {
+    let cost = "all that was learned. The next run begins at the beginning of its input; stores keep each row once all the same, and live \
                 input that was not committed is lost";
     let folders = vec![commits(site), intake(site)];
     Damage { what, remedy: Remedy::MoveAside, folders, cost: cost.to_owned() }
@@ -121,7 +128,7 @@ fn problem(folder: &Path, key: &KeyFile) -> Result<Option<String>> {
     }
 }
 
-/// A name beside the folder that nobody has.
+/// An unused name beside the folder.
 fn beside(folder: &Path) -> PathBuf {
     let named = |n: u32| {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();

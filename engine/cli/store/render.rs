@@ -2,6 +2,7 @@
 //!
 //! In: an open store. Out: its rows in one form, segment after segment, never all in memory at once.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +34,16 @@ pub enum Format {
 /// Rows that are aligned with each other.
 const SCREEN: usize = 500;
 
-/// Writes the rows of a store, at most `limit`; returns how many.
+/// The rows that were written.
+#[derive(Debug)]
+pub struct Written {
+    /// How many.
+    pub rows: u64,
+    /// What is wrong with each segment whose rows are not among them.
+    pub lost: Vec<Error>,
+}
+
+/// Writes the rows of a store, at most `limit`.
 ///
 /// # Errors
 /// The store cannot be read, or the output cannot be written.
@@ -42,28 +52,48 @@ pub fn rows(
     format: Format,
     limit: Option<u64>,
     out: &mut dyn Write,
-) -> Result<u64, Failure> {
-    match format {
-        Format::Table => table(store, limit, out),
-        Format::Jsonl => jsonl(store, limit, out),
-        Format::Csv => comma_separated(store, limit, out),
-    }
+) -> Result<Written, Failure> {
+    let whole = Whole { store, lost: RefCell::default() };
+    let rows = match format {
+        Format::Table => table(&whole, limit, out),
+        Format::Jsonl => jsonl(&whole, limit, out),
+        Format::Csv => comma_separated(&whole, limit, out),
+    }?;
+    Ok(Written { rows, lost: whole.lost.into_inner() })
 }
 
-/// Writes the rows of a store as Parquet without encryption; returns how many.
+/// Writes the rows of a store as Parquet without encryption.
 ///
 /// # Errors
 /// As [`rows`].
-pub fn clear_parquet(store: &StoreReader, out: impl Write + Send, path: &Path) -> Result<u64, Failure> {
+pub fn clear_parquet(store: &StoreReader, out: impl Write + Send, path: &Path) -> Result<Written, Failure> {
+    let whole = Whole { store, lost: RefCell::default() };
     let schema = store.schema()?;
-    let rows = store.rows().map(|batch| widen(&batch?, &schema));
-    Ok(write_clear(&schema, rows, Level::default(), out, path)?)
+    let batches = limited(&whole, None).map(|batch| widen(&batch?, &schema));
+    let rows = write_clear(&schema, batches, Level::default(), out, path)?;
+    Ok(Written { rows, lost: whole.lost.into_inner() })
+}
+
+/// The segments of a store that read; what is wrong with the others is gathered.
+struct Whole<'s> {
+    store: &'s StoreReader,
+    lost: RefCell<Vec<Error>>,
 }
 
 /// Batches until `limit` rows have come.
-fn limited(store: &StoreReader, limit: Option<u64>) -> impl Iterator<Item = Result<RecordBatch, Error>> + '_ {
+fn limited<'w>(
+    whole: &'w Whole<'_>,
+    limit: Option<u64>,
+) -> impl Iterator<Item = Result<RecordBatch, Error>> + 'w {
     let mut left = limit.unwrap_or(u64::MAX);
-    store.rows().map_while(move |batch| {
+    let batches = whole.store.rows().filter_map(|batch| match batch {
+        Err(damage @ Error::Damaged { .. }) => {
+            whole.lost.borrow_mut().push(damage);
+            None
+        }
+        batch => Some(batch),
+    });
+    batches.map_while(move |batch| {
         if left == 0 {
             return None;
         }
@@ -74,9 +104,9 @@ fn limited(store: &StoreReader, limit: Option<u64>) -> impl Iterator<Item = Resu
     })
 }
 
-fn jsonl(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
+fn jsonl(whole: &Whole<'_>, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
     let mut count = 0;
-    for batch in limited(store, limit) {
+    for batch in limited(whole, limit) {
         let batch = batch?;
         let mut writer = LineDelimitedWriter::new(&mut *out);
         writer.write(&in_offsets(&batch)?)?;
@@ -86,8 +116,8 @@ fn jsonl(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write) -> Result
     Ok(count)
 }
 
-fn comma_separated(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
-    let schema = store.schema()?;
+fn comma_separated(whole: &Whole<'_>, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
+    let schema = whole.store.schema()?;
     let head: Vec<_> = schema.fields().iter().map(|f| Field::new(f.name(), DataType::Utf8, true)).collect();
     let mut writer = csv::WriterBuilder::new().with_header(true).build(out);
     // The head line stands there also when there is no row.
@@ -96,7 +126,7 @@ fn comma_separated(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write)
             .unwrap_or(RecordBatch::new_empty(Arc::new(Schema::new(head)))),
     )?;
     let mut count = 0;
-    for batch in limited(store, limit) {
+    for batch in limited(whole, limit) {
         let batch = widen(&batch?, &schema)?;
         count += batch.num_rows() as u64;
         if let Some(flat) = flat(&batch)? {
@@ -106,12 +136,12 @@ fn comma_separated(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write)
     Ok(count)
 }
 
-fn table(store: &StoreReader, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
-    let schema = store.schema()?;
+fn table(whole: &Whole<'_>, limit: Option<u64>, out: &mut dyn Write) -> Result<u64, Failure> {
+    let schema = whole.store.schema()?;
     let head: Vec<String> = schema.fields().iter().map(|f| f.name().to_uppercase()).collect();
     let mut lines = vec![head.clone()];
     let mut count = 0;
-    for batch in limited(store, limit) {
+    for batch in limited(whole, limit) {
         let Some(batch) = flat(&widen(&batch?, &schema)?)? else { continue };
         count += batch.num_rows() as u64;
         for row in cells(&batch)? {

@@ -1,4 +1,4 @@
-//! What keeps a store in order: repair, forget, another root key, compaction; and what can be said of it.
+//! What keeps a store in order: repair, forget, compaction; and what can be said of it.
 //!
 //! In: a store's folder and the site's settings. Out: what was done, as a receipt. What cannot be undone, or shows keys or
 //! rows, stands in the audit log of the state folder before it is done; where that cannot be written, it is not done.
@@ -10,13 +10,12 @@ use std::path::Path;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use headwater_runtime::digest::SinkDigest;
 use headwater_vault::{
-    AuditLog, Deed, KEYSTORE_FILE, KeyFile, KeyProvider, Store, StoreOptions, StoreReader, real_disk,
-    rotate_key as rewrap,
+    AuditAction, AuditLog, KEYSTORE_FILE, KeyFile, Store, StoreOptions, StoreReader, real_disk,
 };
 use serde_json::{Value, json};
 
 use super::{Done, Failure};
-use crate::pipeline::FINE;
+use crate::exit::Exit;
 use crate::site::Settings;
 
 /// Where deeds are written down.
@@ -32,11 +31,11 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn record(&self, deed: Deed, store: &Path, facts: &[(&str, Value)]) -> Result<(), Failure> {
+    pub fn record(&self, action: AuditAction, store: &Path, facts: &[(&str, Value)]) -> Result<(), Failure> {
         let mut all = vec![("store", json!(store))];
         all.extend(facts.iter().cloned());
         let log = AuditLog::at(&self.settings.state, self.key, real_disk());
-        Ok(log.record(deed, &all)?)
+        Ok(log.record(action, &all)?)
     }
 }
 
@@ -45,7 +44,11 @@ pub(super) fn repair(path: &Path, audit: &Audit<'_>, out: &mut dyn Write) -> Don
     let repaired = Store::repair(path, audit.key)?;
     for repair in &repaired {
         let moved = repair.moved_to.as_ref().map(|to| to.display().to_string());
-        audit.record(Deed::Repair, path, &[("file", json!(repair.path)), ("moved_to", json!(moved))])?;
+        audit.record(
+            AuditAction::Repair,
+            path,
+            &[("file", json!(repair.path)), ("moved_to", json!(moved))],
+        )?;
         writeln!(out, "repaired {}", repair.path.display())?;
         writeln!(out, "    what was wrong: {}", repair.problem)?;
         match moved {
@@ -58,7 +61,7 @@ pub(super) fn repair(path: &Path, audit: &Audit<'_>, out: &mut dyn Write) -> Don
         }
     }
     writeln!(out, "{} files repaired", repaired.len())?;
-    Ok(FINE)
+    Ok(Exit::Fine)
 }
 
 /// Opens a store that is there: to open one in order to write makes it otherwise.
@@ -74,11 +77,11 @@ fn opened(path: &Path, key: &KeyFile) -> Result<Store, headwater_vault::Error> {
 /// Deletes a device's key and prints a receipt.
 pub(super) fn forget(path: &Path, audit: &Audit<'_>, device: &str, out: &mut dyn Write) -> Done {
     let mut store = opened(path, audit.key)?;
-    audit.record(Deed::Forget, path, &[("device", json!(device))])?;
+    audit.record(AuditAction::Forget, path, &[("device", json!(device))])?;
     let removed = store.forget(device)?;
     if removed.rows == 0 {
-        writeln!(out, "no row of a device {device:?} is in {}: is it spelled so?", path.display())?;
-        return Ok(FINE);
+        eprintln!("error: no row of a device {device:?} is in {}: is it spelled so?", path.display());
+        return Ok(Exit::Failed);
     }
     writeln!(out, "receipt: device {device:?} was forgotten in {}", path.display())?;
     writeln!(out, "    its key is deleted: no copy of these files gives its rows any more")?;
@@ -88,37 +91,18 @@ pub(super) fn forget(path: &Path, audit: &Audit<'_>, device: &str, out: &mut dyn
         removed.rows, removed.segments, removed.bytes
     )?;
     writeln!(out, "    copies of the keystore made before still open them: delete those too")?;
-    Ok(FINE)
-}
-
-/// Wraps the keys under another root key.
-pub(super) fn rotate_key(path: &Path, audit: &Audit<'_>, file: &Path, out: &mut dyn Write) -> Done {
-    let old = audit.key.root_key()?;
-    // A log of version 1 has a keystore of its own: the store takes it over when it is opened.
-    match opened(path, audit.key) {
-        Ok(_) | Err(headwater_vault::Error::WrongKey { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let fresh = KeyFile::at(file).root_key_or_create()?;
-    let facts = [("from", json!(old.id().to_string())), ("to", json!(fresh.id().to_string()))];
-    audit.record(Deed::KeyRotation, path, &facts)?;
-    let done = rewrap(path, audit.key, &fresh, &real_disk())?;
-    let what = if done { "is now" } else { "was already" };
-    writeln!(out, "{} {what} under root key {} ({})", path.display(), fresh.id(), file.display())?;
-    writeln!(
-        out,
-        "{} still opens what else was made with root key {}",
-        audit.key.path().display(),
-        old.id()
-    )?;
-    Ok(FINE)
+    Ok(Exit::Fine)
 }
 
 /// Seals the log and joins small segments.
 pub(super) fn compact(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
-    let done = opened(path, key)?.compact()?;
+    let mut store = match opened(path, key) {
+        Err(headwater_vault::Error::Busy { path, pid }) => return Err(Failure::Compacting { path, pid }),
+        opened => opened?,
+    };
+    let done = store.compact()?;
     writeln!(out, "{} segments became {}", done.before, done.after)?;
-    Ok(FINE)
+    Ok(Exit::Fine)
 }
 
 /// Sizes, devices and times.
@@ -138,7 +122,7 @@ pub(super) fn stat(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
     }
     writeln!(out, "root key  {}", store.root())?;
     super::warn_of_torn(store.torn());
-    Ok(FINE)
+    Ok(Exit::Fine)
 }
 
 /// The digest of all rows.
@@ -146,8 +130,8 @@ pub(super) fn digest(path: &Path, key: &KeyFile, out: &mut dyn Write) -> Done {
     let store = StoreReader::open(path, key)?;
     let mut digest = SinkDigest::default();
     for batch in store.rows() {
-        digest.add(&batch?)?;
+        digest.add(&SinkDigest::of(&batch?)?);
     }
     writeln!(out, "{}", digest.finish())?;
-    Ok(FINE)
+    Ok(Exit::Fine)
 }

@@ -42,7 +42,7 @@ impl Wish {
 
 /// One line of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Told {
+pub(super) enum TapMessage {
     /// Rows follow.
     Begun {
         port: String,
@@ -52,39 +52,39 @@ pub(super) enum Told {
     /// None will.
     Refused(String),
     Row(Map<String, Value>),
-    /// So many rows were not sent since the last such line, because of the rate or because nobody took them.
+    /// So many rows were not sent since the last such line, because of the rate or of a slow client.
     PassedOver(u64),
 }
 
-impl Told {
+impl TapMessage {
     pub(super) fn line(&self) -> String {
         let line = match self {
-            Told::Begun { port, label, processes } => {
+            TapMessage::Begun { port, label, processes } => {
                 json!({ "tap": VERSION, "port": port, "label": label, "processes": processes })
             }
-            Told::Refused(why) => json!({ "error": why }),
-            Told::Row(row) => json!({ "row": row }),
-            Told::PassedOver(rows) => json!({ "passed_over": rows }),
+            TapMessage::Refused(why) => json!({ "error": why }),
+            TapMessage::Row(row) => json!({ "row": row }),
+            TapMessage::PassedOver(rows) => json!({ "passed_over": rows }),
         };
         line.to_string() + "\n"
     }
 
     /// What a line says; nothing if it is of no form that is known.
     pub(super) fn read(line: &str) -> Option<Self> {
-        let Value::Object(told) = serde_json::from_str(line).ok()? else { return None };
-        let text = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
+        let Value::Object(fields) = serde_json::from_str(line).ok()? else { return None };
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         if let Some(why) = text("error") {
-            return Some(Told::Refused(why));
+            return Some(TapMessage::Refused(why));
         }
-        if let Some(Value::Object(row)) = told.get("row") {
-            return Some(Told::Row(row.clone()));
+        if let Some(Value::Object(row)) = fields.get("row") {
+            return Some(TapMessage::Row(row.clone()));
         }
-        if let Some(rows) = told.get("passed_over").and_then(Value::as_u64) {
-            return Some(Told::PassedOver(rows));
+        if let Some(rows) = fields.get("passed_over").and_then(Value::as_u64) {
+            return Some(TapMessage::PassedOver(rows));
         }
-        told.get("tap").and_then(Value::as_u64).filter(|version| *version == VERSION)?;
-        let processes = usize::try_from(told.get("processes")?.as_u64()?).ok()?;
-        Some(Told::Begun { port: text("port")?, label: text("label")?, processes })
+        fields.get("tap").and_then(Value::as_u64).filter(|version| *version == VERSION)?;
+        let processes = usize::try_from(fields.get("processes")?.as_u64()?).ok()?;
+        Some(TapMessage::Begun { port: text("port")?, label: text("label")?, processes })
     }
 }
 
@@ -105,14 +105,14 @@ mod tests {
     fn kept_lines_are_read_as_they_were_written() {
         let row = json!({ "device": "hall", "text": "call <PHONE>" }).as_object().unwrap().clone();
         let expected = [
-            Told::Begun { port: "redact.out".into(), label: "redacted".into(), processes: 2 },
-            Told::Row(row),
-            Told::PassedOver(7),
-            Told::Refused("no".into()),
+            TapMessage::Begun { port: "redact.out".into(), label: "redacted".into(), processes: 2 },
+            TapMessage::Row(row),
+            TapMessage::PassedOver(7),
+            TapMessage::Refused("no".into()),
         ];
-        for (line, told) in KEPT.iter().zip(expected) {
-            assert_eq!(Told::read(line).as_ref(), Some(&told));
-            assert_eq!(told.line().trim_end(), *line);
+        for (line, fields) in KEPT.iter().zip(expected) {
+            assert_eq!(TapMessage::read(line).as_ref(), Some(&fields));
+            assert_eq!(fields.line().trim_end(), *line);
         }
         let line = r#"{"tap":1,"port":"redact.out","raw":false,"sample":2,"rate":50}"#;
         let wish = Wish { port: "redact.out".into(), raw: false, sample: 2, rate: 50 };
@@ -128,13 +128,13 @@ mod tests {
         ] {
             assert!(Wish::read(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(Told::read(&KEPT[0].replace("\"tap\":1", "\"tap\":2")), None);
+        assert_eq!(TapMessage::read(&KEPT[0].replace("\"tap\":1", "\"tap\":2")), None);
     }
 
     proptest! {
         #[test]
         fn any_line_is_read_or_refused(line in ".{0,80}", port in ".{0,20}", raw: bool, sample in 1u64.., rate in 1u64..) {
-            let _ = (Wish::read(&line), Told::read(&line));
+            let _ = (Wish::read(&line), TapMessage::read(&line));
             let wish = Wish { port, raw, sample, rate };
             prop_assert_eq!(Wish::read(&wish.line()), Ok(wish));
         }

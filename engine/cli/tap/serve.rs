@@ -1,4 +1,4 @@
-//! The run's side of a tap: whoever asks on the socket is shown the rows of a port.
+//! The run's side of a tap: a client of the socket is sent the rows of a port.
 //!
 //! In: wishes on a socket, batches from the run's threads on bounded channels. Out: rows as lines. All of it happens on threads
 //! of its own; what they are too slow for is counted and let go.
@@ -15,10 +15,10 @@ use arrow::json::LineDelimitedWriter;
 use headwater_contract::Label;
 use headwater_runtime::plan::{Plan, PortRef};
 use headwater_runtime::watch::Watch;
-use headwater_vault::{AuditLog, Deed, KeyFile, real_disk};
+use headwater_vault::{AuditAction, AuditLog, KeyFile, real_disk};
 use serde_json::Value;
 
-use super::message::{Told, Wish};
+use super::message::{TapMessage, Wish};
 use super::socket;
 use crate::site::Settings;
 use crate::store::render::in_offsets;
@@ -27,7 +27,7 @@ use crate::store::render::in_offsets;
 const BEHIND: usize = 64;
 /// How many may look at once.
 const MOST: usize = 8;
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one who looks may take to ask, or to take a line.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wish.
@@ -82,7 +82,7 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.run.over.store(true, Relaxed);
-        // A socket that stays is in nobody's way.
+        // A socket that stays disturbs no run.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -91,7 +91,7 @@ fn receive(listener: &UnixListener, run: &Arc<Run>) {
     while !run.over.load(Relaxed) {
         match listener.accept() {
             Ok((guest, _)) => welcome(guest, run),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(LOOK),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(POLL_INTERVAL),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 tracing::warn!(%error, "the run can no longer be looked at");
@@ -104,12 +104,13 @@ fn receive(listener: &UnixListener, run: &Arc<Run>) {
 fn welcome(guest: UnixStream, run: &Arc<Run>) {
     if run.guests.fetch_add(1, Relaxed) >= MOST {
         run.guests.fetch_sub(1, Relaxed);
-        let _ = (&guest).write_all(Told::Refused(format!("{MOST} others look already")).line().as_bytes());
+        let _ =
+            (&guest).write_all(TapMessage::Refused(format!("{MOST} others look already")).line().as_bytes());
         return;
     }
     let of_thread = run.clone();
     let spawned = std::thread::Builder::new().name("hw-tap-guest".into()).spawn(move || {
-        // One who goes away ends it like one who has seen enough.
+        // A client that leaves ends it like one that has seen enough.
         let _ = attend(&guest, &of_thread);
         of_thread.guests.fetch_sub(1, Relaxed);
     });
@@ -127,26 +128,30 @@ fn attend(guest: &UnixStream, run: &Run) -> io::Result<()> {
     let granted = Wish::read(&line).and_then(|wish| grant(&wish, run).map(|port| (wish, port)));
     let (wish, port) = match granted {
         Ok(granted) => granted,
-        Err(why) => return send(guest, &Told::Refused(why)),
+        Err(why) => return send(guest, &TapMessage::Refused(why)),
     };
     let label = run.plan.rows_of(port).map_or(Label::Raw, |(_, label)| label);
-    // Before it is told that rows follow: none that follows is missed.
+    // Before it is said that rows follow: none that follows is missed.
     let watching = run.watch.begin(port, BEHIND);
     send(
         guest,
-        &Told::Begun { port: run.plan.full_name(port), label: label.name().into(), processes: run.processes },
+        &TapMessage::Begun {
+            port: run.plan.full_name(port),
+            label: label.name().into(),
+            processes: run.processes,
+        },
     )?;
     let mut flow = Flow::of(&wish);
     while !run.over.load(Relaxed) {
-        let Ok(batch) = watching.next(LOOK) else { return Ok(()) };
+        let Ok(batch) = watching.next(POLL_INTERVAL) else { return Ok(()) };
         match batch {
             Some(batch) => show(guest, &batch, &mut flow)?,
-            // Writing is how one notices that nobody reads.
+            // Writing shows whether the client still reads.
             None => flow.passed_over += watching.dropped(),
         }
         flow.passed_over += watching.dropped();
         if let Some(rows) = flow.untold() {
-            send(guest, &Told::PassedOver(rows))?;
+            send(guest, &TapMessage::PassedOver(rows))?;
         }
         if is_gone(guest)? {
             return Ok(());
@@ -155,7 +160,7 @@ fn attend(guest: &UnixStream, run: &Run) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the one who looked has closed its end.
+/// Returns true if the one who looked has closed its end.
 fn is_gone(guest: &UnixStream) -> io::Result<bool> {
     guest.set_nonblocking(true)?;
     let read = (&*guest).read(&mut [0; 1]);
@@ -195,13 +200,13 @@ fn grant(wish: &Wish, run: &Run) -> Result<PortRef, String> {
     let key = KeyFile::at(&run.settings.key_file);
     let facts = [("pipeline", run.plan.name.as_str().into()), ("tap", name.into())];
     let written = key.read_or_create().and_then(|_| {
-        AuditLog::at(&run.settings.state, &key, real_disk()).record(Deed::LabelException, &facts)
+        AuditLog::at(&run.settings.state, &key, real_disk()).record(AuditAction::LabelException, &facts)
     });
     written.map(|()| port).map_err(|error| format!("the audit log: {error}"))
 }
 
-fn send(guest: &UnixStream, told: &Told) -> io::Result<()> {
-    (&*guest).write_all(told.line().as_bytes())
+fn send(guest: &UnixStream, reported: &TapMessage) -> io::Result<()> {
+    (&*guest).write_all(reported.line().as_bytes())
 }
 
 fn show(guest: &UnixStream, batch: &RecordBatch, flow: &mut Flow) -> io::Result<()> {
@@ -211,7 +216,7 @@ fn show(guest: &UnixStream, batch: &RecordBatch, flow: &mut Flow) -> io::Result<
         let wanted: Vec<usize> = (at..at + count).filter(|_| flow.takes()).collect();
         for row in wanted {
             for line in lines(&batch.slice(row, 1))? {
-                send(guest, &Told::Row(line))?;
+                send(guest, &TapMessage::Row(line))?;
             }
         }
         at += count;
@@ -239,7 +244,7 @@ struct Flow {
     second: Instant,
     sent: u64,
     passed_over: u64,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Flow {
@@ -252,11 +257,11 @@ impl Flow {
             second: now,
             sent: 0,
             passed_over: 0,
-            told: now,
+            reported: now,
         }
     }
 
-    /// Whether the next row is sent. One that the sample leaves out is not missed.
+    /// Returns true if the next row is sent. One that the sample skips is not missed.
     fn takes(&mut self) -> bool {
         self.seen += 1;
         if !(self.seen - 1).is_multiple_of(self.sample) {
@@ -271,12 +276,12 @@ impl Flow {
         room
     }
 
-    /// How many rows were passed over since it was last told, at most once a second.
+    /// How many rows were passed over since it was last reported, at most once a second.
     fn untold(&mut self) -> Option<u64> {
-        if self.passed_over == 0 || self.told.elapsed() < Duration::from_secs(1) {
+        if self.passed_over == 0 || self.reported.elapsed() < Duration::from_secs(1) {
             return None;
         }
-        self.told = Instant::now();
+        self.reported = Instant::now();
         Some(std::mem::take(&mut self.passed_over))
     }
 }

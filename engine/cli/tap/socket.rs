@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// The folder of the socket: nobody else can pass it, whatever the mode of the socket is for a moment.
+/// The folder of the socket: no other user can pass it, whatever the mode of the socket is for a moment.
 const FOLDER: &str = "tap";
 const NAME: &str = "socket";
 
@@ -29,7 +29,7 @@ pub(super) fn connect(state: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path)
 }
 
-/// Listens there, for the owner alone. What an ended run left is taken away; one that goes on is not disturbed.
+/// Listens there, for the owner alone. The socket of an ended run is removed; one of a running run is not disturbed.
 pub(super) fn listen(state: &Path) -> io::Result<UnixListener> {
     let private = DirBuilder::new().recursive(true).mode(0o700).create(state.join(FOLDER));
     private?;
@@ -60,7 +60,7 @@ mod tests {
     fn it_is_the_owners_alone_however_deep_it_lies() {
         let own = tempfile::tempdir().unwrap();
         let state = own.path().join("x".repeat(120));
-        assert!(connect(&state).is_err(), "nobody listens");
+        assert!(connect(&state).is_err(), "no process listens");
         let listener = listen(&state).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path(&state)), mode(&state.join(FOLDER))), (0o600, 0o700));
@@ -68,6 +68,6 @@ mod tests {
         assert!(listen(&state).is_err(), "two runs cannot both be reached");
         drop(listener);
         assert!(connect(&state).is_err());
-        assert!(listen(&state).is_ok(), "what an ended run left is in nobody's way");
+        assert!(listen(&state).is_ok(), "the socket of an ended run disturbs no other");
     }
 }

@@ -102,7 +102,7 @@ fn line(row: &Row, columns: &[String]) -> String {
     Value::Object(kept).to_string()
 }
 
-/// Whether a row has all that is expected of it.
+/// Returns true if a row has all that is expected of it.
 fn fits(wanted: &Row, came: &Row) -> bool {
     wanted.iter().all(|(name, value)| same(value, came.get(name).unwrap_or(&Value::Null)))
 }
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    fn told(expect: &ExpectAt, came: &[&str]) -> String {
+    fn actual(expect: &ExpectAt, came: &[&str]) -> String {
         Wanted::of(expect, Path::new("")).unwrap().differences(&rows(came)).join("\n")
     }
 
@@ -212,7 +212,7 @@ mod tests {
             ExpectAt { rows: Some((rows, 0..0)), ..expect() }
         };
         let check = |wanted: &[&str], came: &[&str], expected: &str| {
-            assert_eq!(told(&here(wanted), came), expected, "{wanted:?} {came:?}");
+            assert_eq!(actual(&here(wanted), came), expected, "{wanted:?} {came:?}");
         };
         check(&["a", "b"], &["a", "b"], "");
         check(&[], &[], "");
@@ -233,8 +233,11 @@ mod tests {
             regex: regex.into(),
         };
         let check = |expect: ExpectAt, expected: &str| {
-            let told = told(&expect, &["call <PHONE>", "call 555"]);
-            assert!(if expected.is_empty() { told.is_empty() } else { told.contains(expected) }, "{told}");
+            let actual = actual(&expect, &["call <PHONE>", "call 555"]);
+            assert!(
+                if expected.is_empty() { actual.is_empty() } else { actual.contains(expected) },
+                "{actual}"
+            );
         };
         check(ExpectAt { count: Some((2, 0..0)), ..expect() }, "");
         check(ExpectAt { count: Some((3, 0..0)), ..expect() }, "2 rows came; expected 3");

@@ -50,7 +50,7 @@ fn as_json(value: &toml::Value) -> Value {
     }
 }
 
-/// Rows with these columns. What a row leaves out is empty or 0; its identity is made up: a second lies between two rows.
+/// Rows with these columns. Columns that a row omits are empty or 0; its identity is made up: a second lies between two rows.
 pub(super) fn batch_of(
     rows: Vec<Row>,
     schema: &SchemaRef,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use headwater_contract::{Kind, Site};
+use headwater_contract::{HostEnv, StageFactory};
 use headwater_runtime::case::{Case, ExpectAt};
 use headwater_runtime::check::{self, Settings};
-use headwater_runtime::diagnostic::{Style, render};
+use headwater_runtime::diagnostic::Style;
 use headwater_runtime::pipeline;
 use headwater_runtime::plan::{OutPort, Plan, PortRef};
 use headwater_runtime::run::{self, RunOptions, Tap};
-use headwater_runtime::slice::{Fed, Place, slice};
+use headwater_runtime::slice::{Place, PortRows, slice};
 
 use super::rows::{Row, batch_of, json_of, rows_of};
 use crate::run::private_folder;
@@ -32,13 +32,13 @@ struct Own(PathBuf);
 
 impl Drop for Own {
     fn drop(&mut self) {
-        // It holds what the test wrote, which nobody wants.
+        // It holds what the test wrote, which is not needed.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 /// Runs a test; gives the rows that came, by expectation.
-pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[Kind]) -> Result<Vec<Vec<Row>>, String> {
+pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[StageFactory]) -> Result<Vec<Vec<Row>>, String> {
     let own =
         Own(private_folder().map_err(|error| format!("a folder for the test cannot be made: {error}"))?);
     let plan = plan_of(case, file, kinds, &own.0)?;
@@ -48,7 +48,7 @@ pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[Kind]) -> Result<Vec<Ve
         let rows = rows_of(&feed.rows, file.folder)?;
         let batch =
             batch_of(rows, &schema, &plan.port_name(port)).map_err(|e| format!("feed.{}: {e}", feed.port))?;
-        Ok(Fed { port, rows: batch.into_iter().collect() })
+        Ok(PortRows { port, rows: batch.into_iter().collect() })
     });
     let fed = fed.collect::<Result<Vec<_>, String>>()?;
     let looked = case.expects.iter().map(|expect| place_of(&plan, expect)).collect::<Result<Vec<_>, _>>()?;
@@ -63,7 +63,7 @@ pub(super) fn run(case: &Case, file: &File<'_>, kinds: &[Kind]) -> Result<Vec<Ve
 }
 
 /// The plan of the file as the test sets it.
-fn plan_of(case: &Case, file: &File<'_>, kinds: &[Kind], own: &Path) -> Result<Plan, String> {
+fn plan_of(case: &Case, file: &File<'_>, kinds: &[StageFactory], own: &Path) -> Result<Plan, String> {
     let mut params = case.params.clone();
     let declared = pipeline::parse(file.text).pipeline.params;
     if declared.iter().any(|param| param.key == STATE) && !params.iter().any(|(name, _)| name == STATE) {
@@ -71,11 +71,8 @@ fn plan_of(case: &Case, file: &File<'_>, kinds: &[Kind], own: &Path) -> Result<P
     }
     let settings = Settings { params, set: case.set.clone(), environment: true };
     let checked = check::check(file.name, file.text, kinds, &settings);
-    let drawn = || render(&checked.diagnostics, file.name, file.text, Style::Plain);
-    match checked.plan {
-        Some(plan) => Ok(plan),
-        None => Err(drawn()),
-    }
+    let drawn = checked.draw(file.text, Style::Plain);
+    checked.plan.ok_or(drawn)
 }
 
 /// The place that an expectation names: a port, or what reaches a stage that may end a pipeline.
@@ -91,19 +88,19 @@ fn place_of(plan: &Plan, expect: &ExpectAt) -> Result<Place, String> {
     plan.port(name).map(Place::Port).ok_or_else(|| format!("there is no port {name}"))
 }
 
-type Seen = BTreeMap<PortRef, Vec<RecordBatch>>;
+type CollectedRows = BTreeMap<PortRef, Vec<RecordBatch>>;
 
 /// Runs the part of the plan that is needed; gives what passed at the ports.
-fn collect(plan: Plan, fed: Vec<Fed>, ports: &[PortRef], own: &Path) -> Result<Seen, String> {
+fn collect(plan: Plan, fed: Vec<PortRows>, ports: &[PortRef], own: &Path) -> Result<CollectedRows, String> {
     let (plan, names) = slice(plan, fed, ports);
-    let site = Site { state: own.join("state"), key_file: own.join("root.key"), away: false };
+    let site = HostEnv { state: own.join("state"), key_file: own.join("root.key"), is_peer: false };
     let all = |failures: Vec<_>| {
         let lines: Vec<String> =
             failures.iter().map(headwater_runtime::instance::Failure::to_string).collect();
         lines.join("\n")
     };
     run::ready(&plan, &site).map_err(all)?;
-    let seen: Arc<Mutex<Seen>> = Arc::default();
+    let seen: Arc<Mutex<CollectedRows>> = Arc::default();
     let mut options = RunOptions::new(&plan, site);
     options.digests = false;
     options.taps = names.into_iter().map(|(port, at)| tap(port, at, &seen)).collect();
@@ -112,12 +109,12 @@ fn collect(plan: Plan, fed: Vec<Fed>, ports: &[PortRef], own: &Path) -> Result<S
     Ok(seen.clone())
 }
 
-fn tap(of: PortRef, (stage, port): (String, OutPort), seen: &Arc<Mutex<Seen>>) -> Tap {
+fn tap(of: PortRef, (stage, port): (String, OutPort), seen: &Arc<Mutex<CollectedRows>>) -> Tap {
     let seen = seen.clone();
     let look = move |rows: &RecordBatch| {
         if let Ok(mut seen) = seen.lock() {
             seen.entry(of).or_default().push(rows.clone());
         }
     };
-    Tap { stage, port, look: Arc::new(look) }
+    Tap { stage, port, inspect: Arc::new(look) }
 }

@@ -4,9 +4,9 @@ use super::*;
 use crate::prelude::*;
 
 options! {
-    /// Breaks the contract in the way it is told to.
+    /// Breaks the contract in the configured way.
     pub struct Breaker {
-        /// What to break.
+        /// The rule to break.
         fault: String;
     }
 }
@@ -55,7 +55,7 @@ impl Stage for Broken {
         self.seen += rows;
         Ok(())
     }
-    fn epoch_end(&mut self, _: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, _: &Barrier, out: &mut Outbox<'_>) -> Result {
         self.held.drain(..).for_each(|batch| out.send(batch.clone()));
         Ok(())
     }
@@ -81,6 +81,6 @@ fn each_fault_is_found() {
     check("batching", "rows given one by one: the results differ");
     check("order", "rows given in reverse order: the results differ");
     check("quotes", "quotes column `text`");
-    check("hides", "only a stage with a state is told");
+    check("hides", "only a stage with a state receives");
     check("forgets", "a restart between two epochs: the results differ");
 }

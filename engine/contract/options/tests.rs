@@ -32,7 +32,7 @@ options! {
     }
 }
 
-fn read(text: &str) -> Result<Sample, Vec<Wrong>> {
+fn read(text: &str) -> Result<Sample, Vec<ConfigError>> {
     Sample::from_table(&text.parse().unwrap())
 }
 
@@ -48,9 +48,9 @@ fn defaults_fill_in() {
 #[test]
 fn all_mistakes_at_once() {
     let check = |text: &str, expected: &[(&str, &str)]| {
-        let wrongs = read(text).unwrap_err();
-        let told: Vec<_> = wrongs.iter().map(|w| (w.option.as_str(), w.what.as_str())).collect();
-        assert_eq!(told, expected, "{text}");
+        let errors = read(text).unwrap_err();
+        let messages: Vec<_> = errors.iter().map(|w| (w.option.as_str(), w.what.as_str())).collect();
+        assert_eq!(messages, expected, "{text}");
     };
     check("", &[("folder", "missing; expected a path, as a string")]);
     check(

@@ -3,16 +3,16 @@
 
 use std::fmt;
 
-/// How private rows are. Ordered: raw is the most private.
+/// The privacy label of rows. Ordered: raw is the most private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
-    /// May be seen by anybody.
+    /// Public.
     Public,
     /// One device's change of an adapter.
     Update,
     /// Text with the personal data taken out.
     Redacted,
-    /// What was captured, as it was.
+    /// Captured data, unchanged.
     Raw,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// How an output's label follows from the labels of the inputs.
+/// The rule by which an output's label follows from the labels of the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelRule {
     /// The most private of the inputs' labels. A source, which has no input, gives `raw`.
@@ -58,7 +58,7 @@ pub enum LabelRule {
     Trainer,
     /// The root aggregate: update becomes public; anything else stays.
     RootAggregate,
-    /// A source of rows that had this label when they were recorded. Whoever declares it must hold what it reads to it before
+    /// A source of rows that had this label when they were recorded. The source that declares it must check this before
     /// anything runs.
     Recorded(Label),
 }

@@ -43,8 +43,8 @@ fn misfits_name_column_and_types() {
     let signature =
         Signature::map([uint32("text"), utf8("gone")], []).routing(Routing::ByKey("group".into()));
     let misfits = signature.apply(&given).unwrap_err();
-    let told: Vec<_> = misfits.iter().map(|m| (m.column.as_str(), m.found.is_some())).collect();
-    assert_eq!(told, [("text", true), ("gone", false), ("group", false)]);
+    let found: Vec<_> = misfits.iter().map(|m| (m.column.as_str(), m.found.is_some())).collect();
+    assert_eq!(found, [("text", true), ("gone", false), ("group", false)]);
 }
 
 #[test]

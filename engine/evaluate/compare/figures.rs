@@ -19,7 +19,7 @@ pub enum Better {
 }
 
 /// A figure that is known here.
-pub struct Known {
+pub struct Metric {
     /// Its name in the report.
     pub name: &'static str,
     /// What is better.
@@ -50,8 +50,8 @@ fn f2(sums: &[f64]) -> Option<f64> {
 }
 
 /// All of them.
-pub const FIGURES: &[Known] = &[
-    Known {
+pub const FIGURES: &[Metric] = &[
+    Metric {
         name: "transcription.wer",
         better: Better::Lower,
         unit: UTTERANCE,
@@ -59,7 +59,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: ratio,
         value: |r| r.transcription.as_ref()?.wer,
     },
-    Known {
+    Metric {
         name: "transcription.cer",
         better: Better::Lower,
         unit: UTTERANCE,
@@ -67,7 +67,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: ratio,
         value: |r| r.transcription.as_ref()?.cer,
     },
-    Known {
+    Metric {
         name: "redaction.leaked_chars",
         better: Better::Lower,
         unit: UTTERANCE,
@@ -75,7 +75,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: ratio,
         value: |r| r.redaction.as_ref()?.all.leaked_chars,
     },
-    Known {
+    Metric {
         name: "redaction.over_masked_chars",
         better: Better::Lower,
         unit: UTTERANCE,
@@ -83,7 +83,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: ratio,
         value: |r| r.redaction.as_ref()?.over_masked_chars,
     },
-    Known {
+    Metric {
         name: "redaction.f2",
         better: Better::Higher,
         unit: UTTERANCE,
@@ -91,7 +91,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: f2,
         value: |r| r.redaction.as_ref()?.all.f2,
     },
-    Known {
+    Metric {
         name: "language.global",
         better: Better::Lower,
         unit: DEVICE_ROUND,
@@ -99,7 +99,7 @@ pub const FIGURES: &[Known] = &[
         of_sums: perplexity,
         value: |r| r.language.as_ref()?.global,
     },
-    Known {
+    Metric {
         name: "language.personal",
         better: Better::Lower,
         unit: DEVICE_ROUND,
@@ -109,7 +109,7 @@ pub const FIGURES: &[Known] = &[
     },
 ];
 
-impl Known {
+impl Metric {
     /// The counts of each unit: an utterance, or a device in the last round.
     pub fn units(&self, rows: &[UnitRow]) -> BTreeMap<String, Vec<f64>> {
         let of_unit = || rows.iter().filter(|row| row.unit == self.unit);
@@ -123,9 +123,9 @@ impl Known {
     }
 }
 
-/// The intervals of all figures that rows tell.
+/// The intervals of all metrics that rows give.
 pub fn intervals(rows: &[UnitRow]) -> BTreeMap<String, [f64; 2]> {
-    let interval = |figure: &Known| {
+    let interval = |figure: &Metric| {
         let units: Vec<Vec<f64>> = figure.units(rows).into_values().collect();
         let of = bootstrap::interval(&units, figure.of_sums)?;
         Some((figure.name.to_owned(), [of.low, of.high]))

@@ -1,6 +1,6 @@
-//! The worst cases: utterances with the most errors, their texts with what was taken out and what was let through marked.
+//! The worst cases: utterances with the most errors, their texts with what was taken out and what leaked marked.
 //!
-//! In: an outcome. Out: elements of a page. Unless raw text may be shown, a text is shown as it was redacted, and what the redactor let through
+//! In: an outcome. Out: elements of a page. Unless raw text may be shown, a text is shown as it was redacted, and what the redactor leaked
 //! as blocks.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub(super) fn heard(outcome: &Outcome, raw: bool) -> String {
     for (said, words) in worst.into_iter().take(SHOWN) {
         let rate = words.rate().map_or_else(String::new, |rate| format!(", {}", percent(rate)));
         out += &format!(
-            "<div class=\"case\"><div class=\"name\">{} · {} · {} of {} words wrong{rate}</div>",
+            "<div class=\"case\"><div class=\"name\">{} · {} · {} of {} words, WER{rate}</div>",
             escape(&said.id),
             escape(&said.device),
             words.errors(),
@@ -43,7 +43,7 @@ pub(super) fn heard(outcome: &Outcome, raw: bool) -> String {
     out
 }
 
-/// Utterances whose redaction is worst: most let through, then most taken that was nobody's.
+/// Utterances whose redaction is worst: most leaked, then most over-masked.
 pub(super) fn redacted(outcome: &Outcome, raw: bool) -> String {
     let score = |said: &Utterance| {
         let (redacted, gold) = (said.redacted.as_ref()?, said.gold.as_ref()?);
@@ -57,7 +57,7 @@ pub(super) fn redacted(outcome: &Outcome, raw: bool) -> String {
     for (said, (leaked, over)) in worst.into_iter().take(SHOWN) {
         let Some(redacted) = &said.redacted else { continue };
         out += &format!(
-            "<div class=\"case\"><div class=\"name\">{} · {} · {leaked} characters let through, {over} taken that are nobody's</div>",
+            "<div class=\"case\"><div class=\"name\">{} · {} · {leaked} characters leaked, {over} over-masked</div>",
             escape(&said.id),
             escape(&said.device)
         );
@@ -74,10 +74,10 @@ fn line(what: &str, html: &str) -> String {
     format!("<p><span class=\"what\">{what}</span>{html}</p>")
 }
 
-/// The text with its findings as tags, and what of the gold spans was let through as blocks.
+/// The text with its findings as tags, and what of the gold spans leaked as blocks.
 fn marked(redacted: &Redacted, gold: Option<&[Span]>, raw: bool) -> String {
     if !redacted.passed {
-        return "<i>it did not come out, or its places could not be told</i>".to_owned();
+        return "<i>it did not come out, or its places are not known</i>".to_owned();
     }
     let in_gold: BTreeSet<usize> = gold.into_iter().flatten().flat_map(|span| span.start..span.end).collect();
     let mut found: Vec<&Span> = redacted.found.iter().collect();
@@ -88,7 +88,7 @@ fn marked(redacted: &Redacted, gold: Option<&[Span]>, raw: bool) -> String {
     let mut behind = 0;
     let flush = |let_through: &mut String, out: &mut String| {
         if !let_through.is_empty() {
-            *out += &format!("<mark class=\"leak\" title=\"let through\">{}</mark>", escape(let_through));
+            *out += &format!("<mark class=\"leak\" title=\"leaked\">{}</mark>", escape(let_through));
             let_through.clear();
         }
     };
@@ -96,7 +96,7 @@ fn marked(redacted: &Redacted, gold: Option<&[Span]>, raw: bool) -> String {
         if let Some(span) = next.next_if(|span| span.start <= at) {
             flush(&mut let_through, &mut out);
             let right = gold.is_none() || (span.start..span.end).any(|at| in_gold.contains(&at));
-            let class = if right { "" } else { " class=\"over\" title=\"nobody's\"" };
+            let class = if right { "" } else { " class=\"over\" title=\"over-masked\"" };
             out += &format!("<mark{class}>{}</mark>", escape(&span.kind));
             behind = behind.max(span.end);
         }
@@ -130,8 +130,8 @@ mod tests {
         let hidden = marked(&redacted, Some(&gold), false);
         assert_eq!(
             hidden,
-            "<mark class=\"over\" title=\"nobody's\">PERSON</mark> <mark>PHONE</mark> at \
-             <mark class=\"leak\" title=\"let through\">███</mark>&#39;s &lt;b&gt;"
+            "<mark class=\"over\" title=\"over-masked\">PERSON</mark> <mark>PHONE</mark> at \
+             <mark class=\"leak\" title=\"leaked\">███</mark>&#39;s &lt;b&gt;"
         );
         assert!(marked(&redacted, Some(&gold), true).contains(">ann</mark>"));
         assert!(!marked(&redacted, None, false).contains("over"));

@@ -29,7 +29,7 @@ pub(super) struct Lines<'a> {
     pub under: &'a str,
     pub across: &'a str,
     pub drawn: Vec<Line>,
-    /// Whether what is across may be logarithmic, and what goes up.
+    /// True if what is across may be logarithmic, and what goes up.
     pub may_log: (bool, bool),
 }
 

@@ -8,8 +8,8 @@ use super::Trial;
 use super::plot::{Line, Lines, bars, interval, lines};
 use super::text::{bytes, or_dash, percent, short};
 use crate::markup::escape;
-use crate::report::{Found, Language, Report};
-use crate::score::memorisation::{Known, Memorisation, OfCopies};
+use crate::report::{Detection, Language, Report};
+use crate::score::memorisation::{Exposures, Memorisation, OfCopies};
 use crate::table::UnitRow;
 
 type Cell = (String, &'static str);
@@ -71,14 +71,13 @@ pub(super) fn figures(report: &Report) -> String {
         let clean =
             t.clean_wer.map_or_else(String::new, |clean| format!("; {} without numbers", percent(clean)));
         let under = between("transcription.wer") + &clean;
-        all += &figure("words wrong", &or_dash(t.wer, percent), &under);
-        all += &figure("characters wrong", &or_dash(t.cer, percent), &between("transcription.cer"));
+        all += &figure("WER", &or_dash(t.wer, percent), &under);
+        all += &figure("CER", &or_dash(t.cer, percent), &between("transcription.cer"));
     }
     if let Some(r) = &report.redaction {
-        all +=
-            &figure("let through", &or_dash(r.all.leaked_chars, percent), &between("redaction.leaked_chars"));
+        all += &figure("leaked", &or_dash(r.all.leaked_chars, percent), &between("redaction.leaked_chars"));
         all += &figure(
-            "taken too much",
+            "over-masked",
             &or_dash(r.over_masked_chars, percent),
             &between("redaction.over_masked_chars"),
         );
@@ -143,10 +142,10 @@ pub(super) fn comparison(report: &Report) -> String {
 pub(super) fn texts(report: &Report) -> String {
     let devices = report.transcription.iter().flat_map(|t| &t.devices);
     let devices = devices.filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
-    let words = bars("Words wrong by device", "for each word of the references", devices, percent);
+    let words = bars("WER by device", "for each word of the references", devices, percent);
     let kinds = report.redaction.iter().flat_map(|r| &r.kinds).filter(|(_, found)| found.gold > 0);
     let leaks = kinds.filter_map(|(kind, found)| Some((kind.clone(), found.leaked_chars?))).collect();
-    let leaks = bars("Let through by kind", "share of the characters of personal data", leaks, percent);
+    let leaks = bars("Leaked by kind", "share of the characters of personal data", leaks, percent);
     let title = match (&report.transcription, &report.redaction) {
         (Some(_), Some(_)) => "Transcription and redaction",
         (Some(_), None) => "Transcription",
@@ -171,7 +170,7 @@ fn latency(rows: &[UnitRow]) -> String {
     })
 }
 
-fn found_row(name: &str, f: &Found) -> Vec<Cell> {
+fn found_row(name: &str, f: &Detection) -> Vec<Cell> {
     let ratio = |value: Option<f64>| plain(or_dash(value, |value| format!("{value:.3}")));
     vec![
         plain(escape(name)),
@@ -192,10 +191,10 @@ fn redaction(report: &Report) -> String {
     let Some(r) = &report.redaction else { return String::new() };
     let mut rows =
         vec![found_row("all", &r.all), found_row("structured", &r.structured), found_row("core", &r.core)];
-    let mut kinds: Vec<(&String, &Found)> = r.kinds.iter().collect();
+    let mut kinds: Vec<(&String, &Detection)> = r.kinds.iter().collect();
     kinds.sort_by_key(|(kind, f)| (std::cmp::Reverse(f.gold), (*kind).clone()));
     rows.extend(kinds.into_iter().map(|(kind, f)| found_row(kind, f)));
-    let head = ["kind", "spans", "found", "P", "R", "F1", "F2", "strict P", "strict R", "let through"];
+    let head = ["kind", "spans", "found", "P", "R", "F1", "F2", "strict P", "strict R", "leaked"];
     let mut under = format!(
         "<p class=\"soft small\">{} texts, {} of them without personal data ({} masked somewhere). A finding is right at IoU 0.5.",
         r.texts, r.negatives, r.negatives_masked
@@ -259,7 +258,7 @@ pub(super) fn language(report: &Report) -> String {
 pub(super) fn memorisation(report: &Report) -> String {
     let Some(m) = &report.memorisation else { return String::new() };
     let bits = |value: Option<f64>| plain(or_dash(value, |bits| format!("{bits:.2}")));
-    let row = |name: String, copies: String, canaries: u64, known: &Known| {
+    let row = |name: String, copies: String, canaries: u64, known: &Exposures| {
         let cells = [plain(escape(&name)), plain(copies), plain(canaries.to_string())];
         let known = [known.base, known.global, known.personal].map(bits);
         cells.into_iter().chain(known).collect::<Vec<Cell>>()
@@ -290,7 +289,7 @@ fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
     if of_group().count() < 2 {
         return String::new();
     }
-    let line = |name: &str, of: fn(&Known) -> Option<f64>| Line {
+    let line = |name: &str, of: fn(&Exposures) -> Option<f64>| Line {
         name: name.to_owned(),
         points: of_group().filter_map(|c| Some((c.copies as f64, of(&c.mean)?))).collect(),
     };
@@ -324,7 +323,7 @@ pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
         );
     }
     let set_aside: u64 = report.rejected.values().sum();
-    facts += &format!("; {set_aside} rows set aside.</p>");
+    facts += &format!("; {set_aside} rows rejected.</p>");
     let digests: String = report
         .digest
         .iter()
@@ -365,7 +364,7 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
         "kB of one upload",
     );
     let heard = figure(
-        "Time against words wrong",
+        "Time against WER",
         "percent of words",
         vec![line("trials", &|r| {
             Some((r.resources.all_cpu_seconds(), r.transcription.as_ref()?.wer? * 100.0))
@@ -373,13 +372,13 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
         "CPU seconds of all stages",
     );
     let masked = figure(
-        "Taken too much against let through",
-        "percent of characters let through",
+        "Over-masked against leaked",
+        "percent of characters leaked",
         vec![line("trials", &|r| {
             let r = r.redaction.as_ref()?;
             Some((r.over_masked_chars? * 100.0, r.all.leaked_chars? * 100.0))
         })],
-        "percent of characters taken too much",
+        "percent of characters over-masked",
     );
     let row = |trial: &Trial| {
         let r = &trial.report;
@@ -396,21 +395,11 @@ pub(super) fn trade_off(trials: &[Trial]) -> String {
             plain(format!("{:.1}", r.resources.all_cpu_seconds())),
         ]
     };
-    let head = [
-        "set",
-        "words wrong",
-        "let through",
-        "too much",
-        "ppl global",
-        "own",
-        "one upload",
-        "all sent",
-        "CPU s",
-    ];
+    let head = ["set", "WER", "leaked", "too much", "ppl global", "own", "one upload", "all sent", "CPU s"];
     let rows: Vec<Vec<Cell>> = trials.iter().map(row).collect();
     // A column in which nothing was measured says nothing.
-    let told = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));
-    let kept: Vec<bool> = (0..head.len()).map(told).collect();
+    let is_filled = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|(html, _)| html != "–"));
+    let kept: Vec<bool> = (0..head.len()).map(is_filled).collect();
     let head: Vec<&str> =
         head.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(name, _)| name).collect();
     let keep = |cells: &Vec<Cell>| -> Vec<Cell> {

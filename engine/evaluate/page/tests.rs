@@ -88,8 +88,8 @@ fn a_page_shows_its_report() {
     assert_eq!(
         plots,
         [
-            "Words wrong by device",
-            "Let through by kind",
+            "WER by device",
+            "Leaked by kind",
             "Perplexity by round",
             "Loss by round",
             "Bytes against quality",
@@ -97,7 +97,7 @@ fn a_page_shows_its_report() {
             "Latency",
         ]
     );
-    assert!(page.contains("███") && !page.contains("ann"), "what was let through is shown");
+    assert!(page.contains("███") && !page.contains("ann"), "leaked text is shown");
     assert!(html(&report, &ours, &rows, true).contains("ann"));
     assert!(page.contains("transcription.wer") && page.contains("worse"));
     for word in ["http://", "https://", "<script", "url("] {

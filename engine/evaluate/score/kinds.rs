@@ -58,7 +58,7 @@ impl Kinds {
         self.names.get(&name).cloned().unwrap_or(name)
     }
 
-    /// Whether a finding of `kind` is right inside of a span of `whole`.
+    /// Returns true if a finding of `kind` is right inside of a span of `whole`.
     pub fn is_part(&self, kind: &str, whole: &str) -> bool {
         self.part_of.get(kind).is_some_and(|wholes| wholes.iter().any(|known| known == whole))
     }

@@ -107,7 +107,7 @@ mod tests {
             of("ann", 1, [20.0, 5.0, 5.0], false),
         ];
         let rounds = rounds(&devices);
-        assert_eq!(rounds.len(), 1, "a round in which nobody trained is none");
+        assert_eq!(rounds.len(), 1, "a round without training is none");
         let sum = sum(&rounds[&0]).perplexity();
         let expected =
             Perplexity { base: Some(3_f64.exp()), global: Some(0.5_f64.exp()), personal: Some(2_f64.exp()) };

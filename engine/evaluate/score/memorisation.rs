@@ -14,12 +14,12 @@ use crate::outcome::Exposure;
 pub struct Memorisation {
     /// The highest exposure to each model.
     #[serde(flatten)]
-    pub highest: Known,
+    pub highest: Exposures,
     /// What a secret would have on average that no model has met.
     pub unknown: f64,
     /// Means over all canaries.
     #[serde(default)]
-    pub mean: Known,
+    pub mean: Exposures,
     /// Means over canaries that have in common how often they stand in the texts, and their group.
     #[serde(default)]
     pub by_copies: Vec<OfCopies>,
@@ -29,7 +29,7 @@ pub struct Memorisation {
 
 /// Exposures to the three models, in bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Known {
+pub struct Exposures {
     /// To the base.
     pub base: Option<f64>,
     /// To the global adapter.
@@ -48,16 +48,16 @@ pub struct OfCopies {
     /// How many they are.
     pub canaries: u64,
     /// Their means.
-    pub mean: Known,
+    pub mean: Exposures,
 }
 
-impl Known {
-    fn of(exposures: &[&Exposure], sum_up: fn(&[f64]) -> Option<f64>) -> Known {
+impl Exposures {
+    fn of(exposures: &[&Exposure], sum_up: fn(&[f64]) -> Option<f64>) -> Exposures {
         let of = |wanted: &dyn Fn(&str) -> bool| {
             let bits: Vec<f64> = exposures.iter().filter(|e| wanted(&e.model)).map(|e| e.exposure).collect();
             sum_up(&bits)
         };
-        Known {
+        Exposures {
             base: of(&|model| model == "base"),
             global: of(&|model| model == "global"),
             personal: of(&|model| model != "base" && model != "global"),
@@ -93,13 +93,13 @@ pub fn together(exposures: &[Exposure]) -> Option<Memorisation> {
             group: group.map(str::to_owned),
             copies,
             canaries: canaries.len() as u64,
-            mean: Known::of(&exposures, mean),
+            mean: Exposures::of(&exposures, mean),
         }
     };
     Some(Memorisation {
-        highest: Known::of(&all, highest),
+        highest: Exposures::of(&all, highest),
         unknown: unknown(compared),
-        mean: Known::of(&all, mean),
+        mean: Exposures::of(&all, mean),
         by_copies: alike.into_iter().map(of_copies).collect(),
         exposures: exposures.to_vec(),
     })
@@ -128,11 +128,11 @@ mod tests {
             of(2, 4, "global", 1),
         ];
         let m = together(&all).unwrap();
-        assert_eq!(m.highest, Known { base: Some(1.0), global: Some(3.0), personal: Some(3.0) });
-        assert_eq!(m.mean, Known { base: Some(0.5), global: Some(3.0), personal: Some(2.5) });
-        let told: Vec<_> =
+        assert_eq!(m.highest, Exposures { base: Some(1.0), global: Some(3.0), personal: Some(3.0) });
+        assert_eq!(m.mean, Exposures { base: Some(0.5), global: Some(3.0), personal: Some(2.5) });
+        let actual: Vec<_> =
             m.by_copies.iter().map(|c| (c.group.as_deref(), c.copies, c.canaries, c.mean.personal)).collect();
-        assert_eq!(told, [(None, 1, 2, Some(2.5)), (Some("seen"), 4, 1, None)]);
+        assert_eq!(actual, [(None, 1, 2, Some(2.5)), (Some("seen"), 4, 1, None)]);
         assert!((m.unknown - 1.0875).abs() < 1e-3, "{}", m.unknown);
         assert_eq!(together(&[]), None);
     }

@@ -128,7 +128,7 @@ fn overlap(a: &Placed, b: &Placed) -> usize {
     a.2.min(b.2).saturating_sub(a.1.max(b.1))
 }
 
-/// Whether two spans share at least half of what they cover together.
+/// Returns true if two spans share at least half of what they cover together.
 fn is_near(a: &Placed, b: &Placed) -> bool {
     let both = overlap(a, b);
     let all = a.2.max(b.2).saturating_sub(a.1.min(b.1));

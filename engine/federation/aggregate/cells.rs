@@ -112,7 +112,7 @@ impl PartialEq for Cells {
     }
 }
 
-/// Two ascending lists as one; sums at the same position are added, and zeros left out.
+/// Two ascending lists as one; sums at the same position are added, and zeros omitted.
 fn merged(
     left: impl Iterator<Item = (u32, i64)>,
     right: impl Iterator<Item = (u32, i64)>,

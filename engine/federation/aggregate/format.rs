@@ -1,6 +1,6 @@
-//! What a sum looks like on the wire, from one tier to the next.
+//! The format of a sum on the wire, from one tier to the next.
 //!
-//! In: a sum, or bytes of anybody. Out: documented, versioned, checksummed bytes; and back. Reading never panics, makes room for no
+//! In: a sum, or untrusted bytes. Out: documented, versioned, checksummed bytes; and back. Reading never panics, allocates no
 //! more than the bytes hold (8 bytes a cell, once), and accepts only what can be a sum of updates. Equal sums have equal bytes. It
 //! must not know who sends.
 //!
@@ -36,7 +36,7 @@ use super::{Refusal, Round};
 
 pub use fuzz::fuzz;
 
-/// How a sum begins.
+/// The magic bytes of a sum.
 pub const MAGIC: [u8; 4] = *b"HWSU";
 /// The version that this code writes and reads.
 pub const VERSION: u8 = 1;
@@ -44,7 +44,7 @@ pub const VERSION: u8 = 1;
 const DENSE: u8 = 0;
 const SPARSE: u8 = 1;
 
-/// What is to be done with a sum.
+/// The use of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Add it.
@@ -63,7 +63,7 @@ pub enum SumError {
     /// A version that this code does not read.
     #[error("the sum has version {0}; this program reads {VERSION}")]
     Version(u8),
-    /// Cut, changed on the way, or not what a sum of updates can be.
+    /// Truncated, changed on the way, or not what a sum of updates can be.
     #[error("the sum is damaged: {0}")]
     Damaged(&'static str),
     /// For another adapter.
@@ -71,7 +71,7 @@ pub enum SumError {
     Shape(Refusal),
 }
 
-const CUT: SumError = SumError::Damaged("it is cut");
+const TRUNCATED: SumError = SumError::Damaged("it is truncated");
 
 /// Writes a sum.
 pub fn encode(kind: Kind, sum: &Sum) -> Vec<u8> {
@@ -129,20 +129,20 @@ pub fn decode(shape: Shape, bytes: &[u8]) -> Result<(Kind, Sum), SumError> {
     }
     let body = checked(bytes).ok_or(SumError::Damaged("its checksum does not fit"))?;
     let mut fields = Fields(body);
-    fields.array::<{ MAGIC.len() + 1 }>().ok_or(CUT)?;
-    let kind = match fields.u8().ok_or(CUT)? {
+    fields.array::<{ MAGIC.len() + 1 }>().ok_or(TRUNCATED)?;
+    let kind = match fields.u8().ok_or(TRUNCATED)? {
         0 => Kind::Sum,
         1 => Kind::Correction,
         _ => return Err(SumError::Damaged("its kind is unknown")),
     };
-    let layout = fields.array().ok_or(CUT)?;
-    let round = Round(fields.u64().ok_or(CUT)?);
+    let layout = fields.array().ok_or(TRUNCATED)?;
+    let round = Round(fields.u64().ok_or(TRUNCATED)?);
     let parameters =
         fields.varint32().ok_or(SumError::Damaged("its number of parameters is no such number"))?;
     check_shape(shape, Shape { parameters, layout }).map_err(SumError::Shape)?;
-    let mut number = || fields.varint().ok_or(CUT);
+    let mut number = || fields.varint().ok_or(TRUNCATED);
     let (devices, examples, clipped) = (number()?, number()?, number()?);
-    let (form, width) = (fields.u8().ok_or(CUT)?, fields.u8().ok_or(CUT)?);
+    let (form, width) = (fields.u8().ok_or(TRUNCATED)?, fields.u8().ok_or(TRUNCATED)?);
     let cells = match form {
         SPARSE => read_sparse(parameters, width.into(), fields)?,
         DENSE => read_dense(parameters, width.into(), fields)?,

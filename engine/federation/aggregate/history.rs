@@ -3,35 +3,35 @@
 //! In: closed rounds; corrections, each once; verdicts that send the adapter back. Out: the adapter of each shape, always what
 //! living through the rounds that count gives, to the bit. It must not know where it is kept, nor devices.
 //!
-//! A round is kept as its encoded sum, the smallest form that loses nothing; or, under a rule that looks at single updates, as what
+//! A round is kept as its encoded sum, the smallest form that loses nothing; or, under a rule over single updates, as what
 //! the rule made of it. A round that does not count any more keeps its place, without its content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{self, Kind, SumError};
-use super::root::{Closed, Middle, Quorum, Root, RootError};
+use super::root::{CloseResult, Quorum, RobustMean, Root, RootError};
 use super::server::Server;
 use super::{Refusal, Round, Shape, Sum};
 
 /// The id of a layout.
 pub type LayoutId = [u8; 8];
 
-/// How a root moves its adapters.
+/// The settings of a root.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The rule, before its first step.
     pub server: Server,
-    /// What a round needs.
+    /// The quorum of a round.
     pub quorum: Quorum,
 }
 
-/// What is left of a round.
+/// The content kept of a round.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Held {
+pub enum RoundContent {
     /// Its encoded sum.
     Sum(Vec<u8>),
-    /// What a rule that looks at single updates made of it.
-    Middle {
+    /// The result of a rule over single updates for it.
+    RobustMean {
         /// In place of the mean.
         values: Vec<f32>,
         /// Updates it was made of.
@@ -52,8 +52,8 @@ pub struct Entry {
     pub parameters: u32,
     /// Devices that were there, whether they sent an update or not.
     pub available: u64,
-    /// What is left of it.
-    pub held: Held,
+    /// The content kept of it.
+    pub held: RoundContent,
 }
 
 /// Why a history did not change.
@@ -71,7 +71,7 @@ pub enum HistoryError {
     Kept {
         /// Its round.
         round: Round,
-        /// What is wrong with it.
+        /// The mistake in it.
         error: SumError,
     },
 }
@@ -83,7 +83,7 @@ pub struct History {
     rounds: BTreeMap<(Round, LayoutId), Entry>,
     roots: BTreeMap<LayoutId, Root>,
     corrections: BTreeSet<Box<str>>,
-    /// What changed since [`History::changes`] was asked.
+    /// Changes since [`History::changes`] was asked.
     changed: BTreeSet<(Round, LayoutId)>,
 }
 
@@ -128,7 +128,7 @@ impl History {
     /// The encoded sum of a round, if it is kept as one.
     pub fn encoded(&self, round: Round, layout: LayoutId) -> Option<&[u8]> {
         match &self.rounds.get(&(round, layout))?.held {
-            Held::Sum(bytes) => Some(bytes),
+            RoundContent::Sum(bytes) => Some(bytes),
             _ => None,
         }
     }
@@ -143,13 +143,13 @@ impl History {
         self.rounds.keys().next_back().map(|(round, _)| *round)
     }
 
-    /// Whether a round from this one on and before another counts.
+    /// Returns true if a round from this one on and before another counts.
     pub fn counts(&self, from: Round, before: Round) -> bool {
         let (low, high) = ((from, [0; 8]), (before.max(from), [0; 8]));
-        self.rounds.range(low..high).any(|(_, entry)| entry.held != Held::Dropped)
+        self.rounds.range(low..high).any(|(_, entry)| entry.held != RoundContent::Dropped)
     }
 
-    /// Whether a correction was applied.
+    /// Returns true if a correction was applied.
     pub fn is_applied(&self, correction: &str) -> bool {
         self.corrections.contains(correction)
     }
@@ -158,14 +158,14 @@ impl History {
     ///
     /// # Errors
     /// Those of [`Root::close`].
-    pub fn close(&mut self, tensors: &[u32], sum: &Sum, available: u64) -> Result<Closed, HistoryError> {
+    pub fn close(&mut self, tensors: &[u32], sum: &Sum, available: u64) -> Result<CloseResult, HistoryError> {
         let closed = self.root(sum.shape())?.close(sum, available)?;
-        let held = Held::Sum(format::encode(Kind::Sum, sum));
+        let held = RoundContent::Sum(format::encode(Kind::Sum, sum));
         self.note(sum.round(), sum.shape(), tensors, available, held);
         Ok(closed)
     }
 
-    /// Closes a round of a rule that looks at single updates.
+    /// Closes a round of a rule over single updates.
     ///
     /// # Errors
     /// Those of [`Root::close_middle`].
@@ -173,19 +173,19 @@ impl History {
         &mut self,
         tensors: &[u32],
         shape: Shape,
-        middle: Middle<'_>,
+        middle: RobustMean<'_>,
         available: u64,
-    ) -> Result<Closed, HistoryError> {
+    ) -> Result<CloseResult, HistoryError> {
         let closed = self.root(shape)?.close_middle(middle, available)?;
-        let Middle { round, values, devices, examples } = middle;
-        let held = Held::Middle { values: values.to_vec(), devices, examples };
+        let RobustMean { round, values, devices, examples } = middle;
+        let held = RoundContent::RobustMean { values: values.to_vec(), devices, examples };
         self.note(round, shape, tensors, available, held);
         Ok(closed)
     }
 
     /// Notes a round that does not count.
     pub fn close_dropped(&mut self, tensors: &[u32], round: Round, shape: Shape) {
-        self.note(round, shape, tensors, 0, Held::Dropped);
+        self.note(round, shape, tensors, 0, RoundContent::Dropped);
     }
 
     /// Takes a sum of updates out of the round they were added to; whether that changed anything: a correction counts once, and one
@@ -201,17 +201,17 @@ impl History {
         let at = (round, shape.layout);
         let entry = self.rounds.get_mut(&at).ok_or(Refusal::NotContained)?;
         let changed = match &entry.held {
-            Held::Sum(bytes) => {
+            RoundContent::Sum(bytes) => {
                 let decoded = format::decode(shape, bytes);
                 let (_, mut sum) = decoded.map_err(|error| HistoryError::Kept { round, error })?;
                 sum.subtract(part)?;
-                entry.held = Held::Sum(format::encode(Kind::Sum, &sum));
+                entry.held = RoundContent::Sum(format::encode(Kind::Sum, &sum));
                 entry.available = entry.available.saturating_sub(part.devices());
                 self.changed.insert(at);
                 true
             }
-            Held::Middle { .. } => return Err(Refusal::NotContained.into()),
-            Held::Dropped => false,
+            RoundContent::RobustMean { .. } => return Err(Refusal::NotContained.into()),
+            RoundContent::Dropped => false,
         };
         self.corrections.insert(correction.into());
         Ok(changed)
@@ -220,14 +220,16 @@ impl History {
     /// Puts another middle in the place of the one that was made with updates that are to be forgotten.
     ///
     /// # Errors
-    /// When no such round was closed by a rule that looks at single updates.
-    pub fn replace_middle(&mut self, shape: Shape, middle: Middle<'_>) -> Result<(), HistoryError> {
+    /// When no such round was closed by a rule over single updates.
+    pub fn replace_middle(&mut self, shape: Shape, middle: RobustMean<'_>) -> Result<(), HistoryError> {
         let at = (middle.round, shape.layout);
         let entry = self.rounds.get_mut(&at).ok_or(Refusal::NotContained)?;
-        let Held::Middle { devices, .. } = entry.held else { return Err(Refusal::NotContained.into()) };
+        let RoundContent::RobustMean { devices, .. } = entry.held else {
+            return Err(Refusal::NotContained.into());
+        };
         entry.available = entry.available.saturating_sub(devices.saturating_sub(middle.devices));
-        let Middle { values, devices, examples, .. } = middle;
-        entry.held = Held::Middle { values: values.to_vec(), devices, examples };
+        let RobustMean { values, devices, examples, .. } = middle;
+        entry.held = RoundContent::RobustMean { values: values.to_vec(), devices, examples };
         self.changed.insert(at);
         Ok(())
     }
@@ -240,14 +242,14 @@ impl History {
     pub fn go_back_to(&mut self, round: Option<Round>) -> Result<BTreeMap<Round, u64>, HistoryError> {
         let mut dropped = BTreeMap::new();
         for (at, entry) in self.rounds.iter_mut().filter(|((later, _), _)| Some(*later) > round) {
-            let devices = match std::mem::replace(&mut entry.held, Held::Dropped) {
-                Held::Sum(bytes) => {
+            let devices = match std::mem::replace(&mut entry.held, RoundContent::Dropped) {
+                RoundContent::Sum(bytes) => {
                     let shape = Shape { parameters: entry.parameters, layout: at.1 };
                     let decoded = format::decode(shape, &bytes);
                     decoded.map_err(|error| HistoryError::Kept { round: at.0, error })?.1.devices()
                 }
-                Held::Middle { devices, .. } => devices,
-                Held::Dropped => 0,
+                RoundContent::RobustMean { devices, .. } => devices,
+                RoundContent::Dropped => 0,
             };
             *dropped.entry(at.0).or_default() += devices;
             self.changed.insert(*at);
@@ -256,7 +258,7 @@ impl History {
         Ok(dropped)
     }
 
-    /// Lives through all rounds again.
+    /// Replays all rounds.
     ///
     /// # Errors
     /// When a round does not fit; the adapters are then as they were before.
@@ -271,16 +273,16 @@ impl History {
                 }
             };
             match &entry.held {
-                Held::Sum(bytes) => {
+                RoundContent::Sum(bytes) => {
                     let decoded = format::decode(shape, bytes);
                     let (_, sum) = decoded.map_err(|error| HistoryError::Kept { round: *round, error })?;
                     root.close(&sum, entry.available)?;
                 }
-                Held::Middle { values, devices, examples } => {
-                    let middle = Middle { round: *round, values, devices: *devices, examples: *examples };
+                RoundContent::RobustMean { values, devices, examples } => {
+                    let middle = RobustMean { round: *round, values, devices: *devices, examples: *examples };
                     root.close_middle(middle, entry.available)?;
                 }
-                Held::Dropped => {}
+                RoundContent::Dropped => {}
             }
         }
         self.roots = next;
@@ -302,7 +304,7 @@ impl History {
         }
     }
 
-    fn note(&mut self, round: Round, shape: Shape, tensors: &[u32], available: u64, held: Held) {
+    fn note(&mut self, round: Round, shape: Shape, tensors: &[u32], available: u64, held: RoundContent) {
         let at = (round, shape.layout);
         let (tensors, parameters) = (tensors.to_vec(), shape.parameters);
         self.rounds.insert(at, Entry { tensors, parameters, available, held });

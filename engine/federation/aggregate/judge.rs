@@ -1,4 +1,4 @@
-//! Whether a new adapter may stay: by how well it does on text that devices held out.
+//! The condition by which a new adapter stays, over text that devices held out.
 //!
 //! In: for each device its held-out tokens and their nats under the base model, the round's adapter and the device's own; and a
 //! condition such as `heldout_ppl <= 1.02 * previous`. Out: perplexities over all devices, and whether the condition holds. It
@@ -6,28 +6,28 @@
 
 use std::fmt;
 
-/// What one device measured on its held-out text in a round. Sums, in nats.
+/// The evaluation of one device on its held-out text in a round. Sums, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
+pub struct Measurement {
     /// Tokens measured.
     pub tokens: u64,
     /// Under the base model alone.
     pub base: f64,
     /// Under the adapter with which the round started.
     pub start: f64,
-    /// Under the device's own adapter after training.
+    /// Under the device's personal adapter after training.
     pub own: f64,
 }
 
-impl Measured {
-    /// Whether these can be sums of nats over so many tokens: finite, not negative, of at least one token.
+impl Measurement {
+    /// Returns true if these can be sums of nats over so many tokens: finite, not negative, of at least one token.
     pub fn is_sound(&self) -> bool {
         let sound = |nats: f64| nats.is_finite() && nats >= 0.0;
         self.tokens > 0 && sound(self.base) && sound(self.start) && sound(self.own)
     }
 }
 
-/// What all devices measured in a round.
+/// The evaluation of all devices in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
     /// Devices that measured.
@@ -38,14 +38,14 @@ pub struct Report {
     pub base: f64,
     /// Perplexity of the adapter with which the round started.
     pub start: f64,
-    /// Perplexity of the devices' own adapters.
+    /// Perplexity of the devices' personal adapters.
     pub own: f64,
 }
 
 impl Report {
     /// Perplexities over all tokens; `None` of nothing. The order matters to the last bit: give the devices in one.
-    pub fn of(measured: impl IntoIterator<Item = Measured>) -> Option<Report> {
-        let mut sum = Measured { tokens: 0, base: 0.0, start: 0.0, own: 0.0 };
+    pub fn of(measured: impl IntoIterator<Item = Measurement>) -> Option<Report> {
+        let mut sum = Measurement { tokens: 0, base: 0.0, start: 0.0, own: 0.0 };
         let mut devices = 0;
         for one in measured {
             devices += 1;
@@ -111,7 +111,7 @@ impl Condition {
         }
     }
 
-    /// Whether a perplexity is good enough, when that of the adapter before was `previous`. NaN is not.
+    /// Returns true if a perplexity is good enough, when that of the adapter before was `previous`. NaN is not.
     pub fn holds(&self, heldout: f64, previous: f64) -> bool {
         let most = if self.times_previous { self.number * previous } else { self.number };
         if self.strict { heldout < most } else { heldout <= most }
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn conditions_are_read() {
         let check = |text: &str, expected: Result<&str, &str>| {
-            let told = Condition::parse(text);
-            let told = told.map(|c| c.to_string()).map_err(|e| format!("{} {}", e.expected, e.place));
-            assert_eq!(told.as_deref().map_err(String::as_str), expected, "{text}");
+            let result = Condition::parse(text);
+            let result = result.map(|c| c.to_string()).map_err(|e| format!("{} {}", e.expected, e.place));
+            assert_eq!(result.as_deref().map_err(String::as_str), expected, "{text}");
         };
         check("heldout_ppl <= 1.02 * previous", Ok("heldout_ppl <= 1.02 * previous"));
         check("  heldout_ppl<1*previous ", Ok("heldout_ppl < 1 * previous"));
@@ -172,18 +172,19 @@ mod tests {
 
     #[test]
     fn devices_weigh_by_their_tokens() {
-        let one = Measured { tokens: 1, base: 4.0, start: 3.0, own: 2.0 };
-        let three = Measured { tokens: 3, base: 0.0, start: 1.0, own: 6.0 };
+        let one = Measurement { tokens: 1, base: 4.0, start: 3.0, own: 2.0 };
+        let three = Measurement { tokens: 3, base: 0.0, start: 1.0, own: 6.0 };
         let report = Report::of([one, three]).unwrap();
         assert_eq!((report.devices, report.tokens), (2, 4));
         assert_eq!([report.base, report.start, report.own], [1.0_f64.exp(), 1.0_f64.exp(), 2.0_f64.exp()]);
         assert_eq!(Report::of([]), None);
-        let check = |measured: Measured, sound: bool| assert_eq!(measured.is_sound(), sound, "{measured:?}");
+        let check =
+            |measured: Measurement, sound: bool| assert_eq!(measured.is_sound(), sound, "{measured:?}");
         check(one, true);
-        check(Measured { tokens: 0, ..one }, false);
-        check(Measured { base: f64::NAN, ..one }, false);
-        check(Measured { start: -0.1, ..one }, false);
-        check(Measured { own: f64::INFINITY, ..one }, false);
+        check(Measurement { tokens: 0, ..one }, false);
+        check(Measurement { base: f64::NAN, ..one }, false);
+        check(Measurement { start: -0.1, ..one }, false);
+        check(Measurement { own: f64::INFINITY, ..one }, false);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Which updates were accepted: each (device, round) once, and only for open rounds.
+//! The updates that were accepted: each (device, round) once, and only for open rounds.
 //!
 //! In: device and round of an update. Out: whether it counts. It must not know what is in updates.
 
@@ -21,7 +21,7 @@ impl OpenRounds {
         OpenRounds { oldest: round, newest: round }
     }
 
-    /// Whether the round is open.
+    /// Checks that the round is open.
     ///
     /// # Errors
     /// When it is stale or has not begun.
@@ -61,7 +61,7 @@ impl Ledger {
         Ok(added)
     }
 
-    /// Whether an update was accepted.
+    /// Returns true if an update was accepted.
     pub fn holds(&self, device: &str, round: Round) -> bool {
         self.0.get(&round).is_some_and(|devices| devices.contains(device))
     }
@@ -102,8 +102,8 @@ mod tests {
         let mut ledger = Ledger::default();
         let open = OpenRounds { oldest: Round(3), newest: Round(4) };
         let mut check = |device: &str, round: u64, expected: Result<(), &str>| {
-            let told = ledger.accept(open, device, Round(round), || Ok(()));
-            assert_eq!(told.as_ref().copied().map_err(Refusal::code), expected, "{device} {round}");
+            let result = ledger.accept(open, device, Round(round), || Ok(()));
+            assert_eq!(result.as_ref().copied().map_err(Refusal::code), expected, "{device} {round}");
         };
         check("a", 2, Err("stale_round"));
         check("a", 5, Err("future_round"));
@@ -112,8 +112,8 @@ mod tests {
         check("a", 4, Ok(()));
         check("b", 3, Ok(()));
         check("b", 3, Err("duplicate"));
-        let told = ledger.accept(open, "c", Round(3), || Err::<(), _>(Refusal::NoExamples));
-        assert_eq!(told, Err(Refusal::NoExamples));
+        let result = ledger.accept(open, "c", Round(3), || Err::<(), _>(Refusal::NoExamples));
+        assert_eq!(result, Err(Refusal::NoExamples));
         assert!(!ledger.holds("c", Round(3)));
         let pairs: Vec<_> = ledger.pairs().map(|(round, device)| (round.0, device)).collect();
         assert_eq!(pairs, [(3, "a"), (3, "b"), (4, "a")]);
@@ -128,7 +128,7 @@ mod tests {
         let mut late = ledger.clone();
         assert_eq!(ledger.forget("a"), [Round(1), Round(2), Round(4)]);
         assert_eq!(ledger.pairs().collect::<Vec<_>>(), [(Round(2), "b")]);
-        assert_eq!(ledger.forget("nobody"), []);
+        assert_eq!(ledger.forget("stranger"), []);
         late.drop_before(Round(2));
         assert_eq!(late.pairs().count(), 3);
     }

@@ -1,4 +1,4 @@
-//! What holds for every set of updates: the shape of the tree and the order do not matter, and a forgotten device was never there.
+//! Properties of every set of updates: the shape of the tree and the order do not matter, and a forgotten device was never there.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ fn flat<'a>(round: u64, updates: impl IntoIterator<Item = &'a Update>) -> Sum {
     sum
 }
 
-/// The bits of a mean, which `==` on f32 would not tell apart.
+/// The bits of a mean, which `==` on f32 would not distinguish.
 fn bits(mean: Option<Vec<f32>>) -> Option<Vec<u32>> {
     mean.map(|mean| mean.into_iter().map(f32::to_bits).collect())
 }
@@ -115,7 +115,7 @@ proptest! {
     }
 
     /// Device 0 takes part in some rounds. Forgotten, it leaves the adapter and the server's memory as if it never had, also
-    /// where a round falls below the least number of devices without it.
+    /// where a round has fewer than the least number of devices without it.
     #[test]
     fn a_forgotten_device_was_never_there(
         rounds in proptest::collection::vec((proptest::collection::vec(update(), 0..4), proptest::option::of(update())), 4..9),

@@ -11,8 +11,8 @@ use super::{Examples, Refusal, Round, Shape, Sum, Values};
 
 /// One device's update of a round, as it counted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recorded {
-    /// Whose it is.
+pub struct RecordedUpdate {
+    /// The device.
     pub device: Box<str>,
     /// Its round.
     pub round: Round,
@@ -28,8 +28,8 @@ pub struct Recorded {
     pub values: Vec<f32>,
 }
 
-impl Recorded {
-    /// What it adds to the sum of its round: by itself, a sum of one update.
+impl RecordedUpdate {
+    /// Returns its summand in the sum of its round: by itself, a sum of one update.
     ///
     /// # Errors
     /// When it could not have counted.
@@ -47,8 +47,8 @@ impl Recorded {
 /// The sums of recorded updates, by round and layout: what a root that saw them closed.
 ///
 /// # Errors
-/// When an update could not have counted, or a round has no room for its examples.
-pub fn sums<'a>(recorded: impl IntoIterator<Item = &'a Recorded>) -> Result<Vec<Sum>, Refusal> {
+/// When an update could not have counted, or a round cannot hold its examples.
+pub fn sums<'a>(recorded: impl IntoIterator<Item = &'a RecordedUpdate>) -> Result<Vec<Sum>, Refusal> {
     let mut sums = BTreeMap::<(Round, [u8; 8]), Sum>::new();
     for update in recorded {
         let empty = || Sum::empty(update.round, update.shape);
@@ -58,18 +58,18 @@ pub fn sums<'a>(recorded: impl IntoIterator<Item = &'a Recorded>) -> Result<Vec<
     Ok(sums.into_values().collect())
 }
 
-/// What a device gave to each round and shape: taken out of the sums, they are as if it had never been there.
+/// The sums of a device by round and shape: taken out of the totals, the rest is as if it had never been there.
 ///
 /// # Errors
 /// When one of its updates could not have counted.
 pub fn corrections<'a>(
-    recorded: impl IntoIterator<Item = &'a Recorded>,
+    recorded: impl IntoIterator<Item = &'a RecordedUpdate>,
     device: &str,
 ) -> Result<Vec<Sum>, Refusal> {
     sums(recorded.into_iter().filter(|update| &*update.device == device))
 }
 
-/// What was done to forget a device.
+/// The record of forgetting a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The rounds from whose sums it was taken out.
@@ -81,14 +81,14 @@ pub struct Receipt {
 /// Forgets a device at rest: takes its recorded updates out of a history and computes the server's steps again. `name` says who
 /// forgets, so that the same is not done twice; a history in which it was done is left as it is, with an empty receipt.
 ///
-/// Its direct contribution is gone from every sum and every step, to the bit. What others learnt while they trained on adapters
+/// Its direct part is gone from every sum and every step, to the bit. What others learned while they trained on adapters
 /// that held it is not.
 ///
 /// # Errors
 /// When an update could not have counted, or the history does not hold it. The history is then as it was before.
 pub fn forget<'a>(
     history: &mut History,
-    recorded: impl IntoIterator<Item = &'a Recorded>,
+    recorded: impl IntoIterator<Item = &'a RecordedUpdate>,
     device: &str,
     name: &str,
 ) -> Result<Receipt, HistoryError> {
@@ -121,13 +121,13 @@ mod tests {
         Shape { parameters: 6 + u32::from(round % 2 == 1), layout: [u8::from(round % 2 == 1); 8] }
     }
 
-    fn recorded() -> impl Strategy<Value = Recorded> {
+    fn recorded() -> impl Strategy<Value = RecordedUpdate> {
         let values = proptest::collection::btree_map(0..6_u32, -9.0..9.0_f32, 0..6);
         let norm = proptest::option::of(0.1..4.0_f64);
         (0..4_u8, 0..6_u64, 1..2000_u64, norm, values).prop_map(
             |(device, round, examples, max_norm, values)| {
                 let (positions, values) = values.into_iter().unzip();
-                Recorded {
+                RecordedUpdate {
                     device: format!("device-{device}").into(),
                     round: Round(round),
                     shape: shape(round),
@@ -148,7 +148,7 @@ mod tests {
         ]
     }
 
-    fn lived(settings: &Settings, recorded: &[&Recorded]) -> History {
+    fn lived(settings: &Settings, recorded: &[&RecordedUpdate]) -> History {
         let mut history = History::new(settings.clone());
         for sum in sums(recorded.iter().copied()).unwrap() {
             let lengths = [sum.shape().parameters];
@@ -167,8 +167,8 @@ mod tests {
         ) {
             let quorum = Quorum { devices, updates, available };
             let settings = Settings { server: Server::new(rule, 0.7).unwrap(), quorum };
-            let all: Vec<&Recorded> = all.iter().collect();
-            let others: Vec<&Recorded> = all.iter().copied().filter(|u| &*u.device != "device-0").collect();
+            let all: Vec<&RecordedUpdate> = all.iter().collect();
+            let others: Vec<&RecordedUpdate> = all.iter().copied().filter(|u| &*u.device != "device-0").collect();
             let mut history = lived(&settings, &all);
             let receipt = forget(&mut history, all.iter().copied(), "device-0", "rest").unwrap();
             let expected = lived(&settings, &others);

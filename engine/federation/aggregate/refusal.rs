@@ -24,7 +24,7 @@ pub enum Refusal {
     /// As many positions as values are needed, ascending, below the number of parameters.
     #[error("position number {index} does not ascend, lies outside the adapter, or has no value")]
     WrongPositions {
-        /// Which of the positions.
+        /// The position.
         index: usize,
     },
     /// For an adapter with other tensors.
@@ -63,12 +63,12 @@ pub enum Refusal {
     /// An update that stands for nothing.
     #[error("it stands for no example")]
     NoExamples,
-    /// More examples than an update may stand for, or than a sum has room for.
-    #[error("it stands for {found} examples; at most {most} have room")]
+    /// More examples than an update may stand for, or than a sum can hold.
+    #[error("it stands for {found} examples; the limit is {most}")]
     TooManyExamples {
         /// Examples it stands for.
         found: u64,
-        /// The most that have room.
+        /// The limit.
         most: u64,
     },
     /// To be taken out of a sum that cannot hold it.

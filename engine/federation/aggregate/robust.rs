@@ -22,7 +22,7 @@ impl Trim {
         (0.0..0.5).contains(&share).then_some(Trim(share))
     }
 
-    /// How many of so many devices are cut off at either end: rounded down, so that at least one stays.
+    /// The number of devices, of so many, that are cut off at either end: rounded down, so that at least one stays.
     pub fn of(self, devices: usize) -> usize {
         #[expect(
             clippy::cast_possible_truncation,
@@ -89,7 +89,7 @@ fn by_parameter(
     let parameters = parameters as usize;
     let mut out = Vec::with_capacity(parameters);
     let mut columns = vec![vec![0; updates.len()]; BLOCK];
-    // Where each sparse update goes on.
+    // The next position of each sparse update.
     let mut next = vec![0; updates.len()];
     for start in (0..parameters).step_by(BLOCK) {
         let end = (start + BLOCK).min(parameters);
@@ -121,12 +121,12 @@ fn by_parameter(
     Ok(out)
 }
 
-/// What the clipping of a norm did.
+/// The result of clipping a norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// The Euclidean norm that the update had.
     pub before: f64,
-    /// Whether it was shortened.
+    /// True if it was shortened.
     pub clipped: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The root's life: sums in, round by round, adapters out; and the same life again when a device is to be forgotten.
+//! The root's history: sums in, round by round, adapters out; and the same history without a device that is to be forgotten.
 //!
 //! In: the sum of each closed round, in order. Out: the adapter after each, whether enough devices took part or not. Without them
 //! the sum waits for the next round of the same factor. It must not know where sums are stored.
@@ -24,9 +24,9 @@ pub enum RootError {
     Step(#[from] ServerError),
 }
 
-/// What a closed round led to.
+/// The result of closing a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
+pub enum CloseResult {
     /// The adapter moved.
     Moved {
         /// Updates in the step.
@@ -46,7 +46,7 @@ pub enum Closed {
     },
 }
 
-/// What a round needs to move the adapter.
+/// The conditions under which a round moves the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quorum {
     /// Devices of one round: in the one that waits with the most. Two updates of one device are no two devices.
@@ -57,12 +57,12 @@ pub struct Quorum {
     pub available: u64,
 }
 
-/// What a rule that looks at single updates made of a round.
+/// The result of a rule over single updates for a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Middle<'a> {
+pub struct RobustMean<'a> {
     /// The round.
     pub round: Round,
-    /// What stands in place of the mean.
+    /// The values that replace the mean.
     pub values: &'a [f32],
     /// Updates it was made of.
     pub devices: u64,
@@ -98,7 +98,7 @@ impl Root {
         &self.adapter
     }
 
-    /// What the rule remembers.
+    /// The state of the rule.
     pub fn server(&self) -> &Server {
         &self.server
     }
@@ -108,7 +108,7 @@ impl Root {
     ///
     /// # Errors
     /// When the sum is for another adapter or for a round before the last one, or the step leads out of f32.
-    pub fn close(&mut self, sum: &Sum, available: u64) -> Result<Closed, RootError> {
+    pub fn close(&mut self, sum: &Sum, available: u64) -> Result<CloseResult, RootError> {
         let found = self.later(sum.round())?;
         let mut waiting = self.waiting.clone();
         waiting.add(sum)?;
@@ -118,27 +118,27 @@ impl Root {
         let closed = if let Some(mean) = mean {
             self.server.step(&mut self.adapter, &mean)?;
             (self.waiting, self.most) = (Total::empty(sum.shape()), 0);
-            Closed::Moved { devices, examples }
+            CloseResult::Moved { devices, examples }
         } else {
             (self.waiting, self.most) = (waiting, most);
-            Closed::Waiting { devices }
+            CloseResult::Waiting { devices }
         };
         self.last = Some(found);
         Ok(closed)
     }
 
-    /// Closes a round of a rule that looks at single updates.
+    /// Closes a round of a rule over single updates.
     ///
     /// # Errors
     /// When the values are for another adapter or for a round before the last one, or the step leads out of f32.
-    pub fn close_middle(&mut self, middle: Middle<'_>, available: u64) -> Result<Closed, RootError> {
+    pub fn close_middle(&mut self, middle: RobustMean<'_>, available: u64) -> Result<CloseResult, RootError> {
         let found = self.later(middle.round)?;
-        let Middle { devices, examples, .. } = middle;
+        let RobustMean { devices, examples, .. } = middle;
         let closed = if devices > 0 && self.enough(devices, devices, available) {
             self.server.step(&mut self.adapter, middle.values)?;
-            Closed::Moved { devices, examples }
+            CloseResult::Moved { devices, examples }
         } else {
-            Closed::TooFew { devices }
+            CloseResult::TooFew { devices }
         };
         self.last = Some(found);
         Ok(closed)
@@ -194,15 +194,15 @@ mod tests {
     #[test]
     fn a_round_moves_or_waits() {
         let mut root = root(Rule::Momentum { momentum: 0.5 });
-        let mut check = |round: u64, updates: &[f32], closed: Closed, adapter: f32| {
+        let mut check = |round: u64, updates: &[f32], closed: CloseResult, adapter: f32| {
             assert_eq!(root.close(&sum(round, updates), 0), Ok(closed));
             assert_eq!(root.adapter(), [adapter]);
         };
-        check(1, &[1.0, 3.0], Closed::Moved { devices: 2, examples: 2 }, 3.0);
-        check(3, &[1.0], Closed::Waiting { devices: 1 }, 3.0);
-        check(5, &[], Closed::Waiting { devices: 1 }, 3.0);
-        check(7, &[3.0], Closed::Moved { devices: 2, examples: 2 }, 6.0);
-        check(9, &[], Closed::Waiting { devices: 0 }, 6.0);
+        check(1, &[1.0, 3.0], CloseResult::Moved { devices: 2, examples: 2 }, 3.0);
+        check(3, &[1.0], CloseResult::Waiting { devices: 1 }, 3.0);
+        check(5, &[], CloseResult::Waiting { devices: 1 }, 3.0);
+        check(7, &[3.0], CloseResult::Moved { devices: 2, examples: 2 }, 6.0);
+        check(9, &[], CloseResult::Waiting { devices: 0 }, 6.0);
         let stale = Refusal::StaleRound { found: Round(9), oldest: Round(10) };
         assert_eq!(root.close(&sum(9, &[]), 0), Err(stale.into()));
     }
@@ -214,7 +214,11 @@ mod tests {
                 Root::new(Server::new(Rule::Mean, 1.0).unwrap(), quorum, SHAPE, vec![0.0]).unwrap();
             for (round, ((updates, available), moves)) in (1..).zip(rounds.iter().zip(expected)) {
                 let closed = root.close(&sum(round, &vec![1.0; *updates]), *available).unwrap();
-                assert_eq!(matches!(closed, Closed::Moved { .. }), *moves, "{quorum:?} {rounds:?} {round}");
+                assert_eq!(
+                    matches!(closed, CloseResult::Moved { .. }),
+                    *moves,
+                    "{quorum:?} {rounds:?} {round}"
+                );
             }
         };
         // The same device may have sent both updates: two rounds of one device are not two devices.
@@ -226,8 +230,8 @@ mod tests {
     #[test]
     fn a_middle_moves_or_is_gone() {
         let mut root = root(Rule::Mean);
-        let mut check = |round: u64, devices: u64, expected: Result<Closed, &str>, adapter: f32| {
-            let middle = Middle { round: Round(round), values: &[0.5], devices, examples: devices * 3 };
+        let mut check = |round: u64, devices: u64, expected: Result<CloseResult, &str>, adapter: f32| {
+            let middle = RobustMean { round: Round(round), values: &[0.5], devices, examples: devices * 3 };
             let code = |e: RootError| match e {
                 RootError::Refused(refusal) => refusal.code(),
                 RootError::Step(_) => "step",
@@ -235,10 +239,10 @@ mod tests {
             assert_eq!(root.close_middle(middle, 0).map_err(code), expected);
             assert_eq!(root.adapter(), [adapter]);
         };
-        check(1, 1, Ok(Closed::TooFew { devices: 1 }), 1.0);
-        check(2, 2, Ok(Closed::Moved { devices: 2, examples: 6 }), 1.5);
+        check(1, 1, Ok(CloseResult::TooFew { devices: 1 }), 1.0);
+        check(2, 2, Ok(CloseResult::Moved { devices: 2, examples: 6 }), 1.5);
         check(2, 2, Err("stale_round"), 1.5);
-        check(3, 1, Ok(Closed::TooFew { devices: 1 }), 1.5);
+        check(3, 1, Ok(CloseResult::TooFew { devices: 1 }), 1.5);
     }
 
     #[test]
@@ -252,8 +256,8 @@ mod tests {
         let server = Server::new(Rule::Mean, 1e38).unwrap();
         let mut root = Root::new(server, quorum(1, 1, 1), SHAPE, vec![f32::MAX]).unwrap();
         let before = root.clone();
-        let told = root.close(&sum(1, &[8.0]), 1);
-        assert_eq!(told, Err(RootError::Step(ServerError::NotFinite { position: 0 })));
+        let result = root.close(&sum(1, &[8.0]), 1);
+        assert_eq!(result, Err(RootError::Step(ServerError::NotFinite { position: 0 })));
         assert_eq!(root, before);
         let server = Server::new(Rule::Mean, 1.0).unwrap();
         assert!(Root::new(server.clone(), quorum(1, 1, 1), SHAPE, vec![f32::NAN]).is_err());

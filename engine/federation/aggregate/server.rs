@@ -4,7 +4,7 @@
 //! the other in the order written, without fused or reordered arithmetic: the same bits on every IEEE 754 machine. It must not
 //! know devices, rounds or how the mean came about.
 
-/// How the mean is used. `rate` multiplies it in every rule.
+/// The server rule over the mean. `rate` multiplies it in every rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// w <- w + rate * mean. With a rate of 1 this is FedAvg: McMahan et al., "Communication-efficient learning of deep
@@ -35,9 +35,9 @@ pub enum ServerError {
     /// A number of the rule is out of range.
     #[error("{what} must be {expected}")]
     Rule {
-        /// Which number.
+        /// The number.
         what: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
     /// Vectors of different lengths.
@@ -51,7 +51,7 @@ pub enum ServerError {
     /// The step leads out of f32, or starts out of it.
     #[error("the step makes parameter {position} infinite or NaN; lower the rate")]
     NotFinite {
-        /// Which parameter.
+        /// The parameter.
         position: usize,
     },
 }
@@ -94,7 +94,7 @@ impl Server {
         Ok(Server { rule, rate, first: Vec::new(), second: Vec::new() })
     }
 
-    /// What the rule remembers: momentum or Adam's m, and Adam's v; empty where there is none.
+    /// The memory of the rule: momentum or Adam's m, and Adam's v; empty where there is none.
     pub fn memory(&self) -> (&[f64], &[f64]) {
         (&self.first, &self.second)
     }
@@ -123,7 +123,7 @@ impl Server {
         Ok(())
     }
 
-    /// What the rate is multiplied with.
+    /// The direction that the rate multiplies.
     fn moves(&mut self, mean: &[f32]) -> Result<Vec<f64>, ServerError> {
         let kept = |memory: &mut Vec<f64>, start: f64| {
             if memory.is_empty() {
@@ -196,8 +196,8 @@ mod tests {
         let mut server = Server::new(Rule::Momentum { momentum: 0.9 }, 2.0).unwrap();
         let before = server.clone();
         let mut adapter = [1.0, f32::MAX];
-        let told = server.step(&mut adapter, &[1.0, f32::MAX]).unwrap_err();
-        assert_eq!(told, ServerError::NotFinite { position: 1 });
+        let error = server.step(&mut adapter, &[1.0, f32::MAX]).unwrap_err();
+        assert_eq!(error, ServerError::NotFinite { position: 1 });
         assert_eq!((adapter, &server), ([1.0, f32::MAX], &before));
         assert_eq!(server.step(&mut adapter, &[1.0]), Err(ServerError::Length { mean: 1, adapter: 2 }));
     }

@@ -14,7 +14,7 @@ use super::{Examples, Refusal, Round};
 /// The most examples that one sum may stand for.
 pub const MAX_EXAMPLES: u64 = (1 << 36) - 1;
 
-/// What is added up: how many parameters, and of which tensors.
+/// The shape of a sum: the number of parameters, and their tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Parameters of the flat vector.
@@ -38,7 +38,7 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
-    /// How many values the grid clips.
+    /// Checks the values, and counts those that the grid clips.
     ///
     /// # Errors
     /// When the values do not fit a flat vector of this length, or one is NaN or infinite.
@@ -84,7 +84,7 @@ fn check_positions(positions: &[u32], values: usize, parameters: u32) -> Result<
     Ok(())
 }
 
-/// How many values were clipped to plus or minus 8.
+/// The number of values clipped to plus or minus 8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clipped(pub u64);
 
@@ -110,12 +110,12 @@ impl Sum {
         self.round
     }
 
-    /// What is added up.
+    /// The shape of the sum.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// How many updates are in it.
+    /// The number of updates in it.
     pub fn devices(&self) -> u64 {
         self.devices
     }
@@ -125,7 +125,7 @@ impl Sum {
         self.examples
     }
 
-    /// How many of their values were clipped.
+    /// The number of their values that were clipped.
     pub fn clipped(&self) -> Clipped {
         Clipped(self.clipped)
     }
@@ -138,7 +138,7 @@ impl Sum {
     /// Adds one update.
     ///
     /// # Errors
-    /// When its values do not fit or are not finite, or the sum has no room for its examples.
+    /// When its values do not fit or are not finite, or the sum cannot hold its examples.
     pub fn add(&mut self, values: Values<'_>, examples: Examples) -> Result<Clipped, Refusal> {
         let clipped = values.check(self.shape.parameters)?;
         let total = room(self.examples, examples.get().into())?;
@@ -152,7 +152,7 @@ impl Sum {
     /// Adds a sum of other updates of the same round.
     ///
     /// # Errors
-    /// When it is for another round or adapter, or there is no room for its examples.
+    /// When it is for another round or adapter, or the sum cannot hold its examples.
     pub fn merge(&mut self, other: &Sum) -> Result<(), Refusal> {
         self.fits(other)?;
         let total = room(self.examples, other.examples)?;
@@ -183,7 +183,7 @@ impl Sum {
         Ok(())
     }
 
-    /// What holds for every sum of updates, and is asked of bytes from elsewhere.
+    /// Returns true if the invariants of every sum of updates hold, which bytes from elsewhere may break.
     pub(super) fn is_sound(&self) -> bool {
         let most = u64::from(CLIP_STEPS.unsigned_abs()).saturating_mul(self.examples);
         self.examples <= MAX_EXAMPLES

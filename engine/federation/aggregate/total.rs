@@ -21,7 +21,7 @@ impl Total {
         Total { shape, devices: 0, examples: 0, sums: vec![0; shape.parameters as usize] }
     }
 
-    /// How many updates are in it.
+    /// The number of updates in it.
     pub fn devices(&self) -> u64 {
         self.devices
     }

@@ -1,7 +1,7 @@
 //! The payload of one sparse update: which values of a flat vector are not zero, and about how large they are.
 //!
 //! In: ascending positions and finite values, and the [`Layout`] (lengths of tensors) that both sides know. Out: documented,
-//! versioned bytes; and back, from bytes of anybody: reading never panics and makes room only for what the bytes can hold. It
+//! versioned bytes; and back, from untrusted bytes: reading never panics and allocates only what the bytes can hold. It
 //! must not know tensors by name, how values were chosen, or how they are added up.
 //!
 //! The format, byte by byte (docs/formats/payload.md says the same with its reasons). Numbers are little-endian, a varint is
@@ -15,7 +15,7 @@
 //! | 8 | layout: the first 8 bytes of SHA-256 over the tensors' lengths |
 //! | varint | number of tensors |
 //! | varint | number of parameters, the sum of their lengths |
-//! | 1 | cut: 0 by tensor, 1 joint: the whole vector counts as one tensor below |
+//! | 1 | split: 0 by tensor, 1 joint: the whole vector counts as one tensor below |
 //! | ... | for each tensor its head, see below |
 //! | ... | one stream of bits: for each tensor its gaps, then its values; zero bits up to a whole byte |
 //! | 8 | checksum: the first 8 bytes of SHA-256 over all before |
@@ -44,12 +44,12 @@ pub use encode::{Payload, encode, payload_bytes};
 pub use fuzz::fuzz;
 pub use layout::Layout;
 
-/// How a payload begins.
+/// The magic bytes of a payload.
 pub const MAGIC: [u8; 4] = *b"HWUP";
 /// The version that this code writes and reads.
 pub const VERSION: u8 = 1;
 
-/// How a value is written.
+/// The encoding of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Values {
     /// Sign and one of 4 levels: 3 bits.
@@ -96,33 +96,33 @@ impl Values {
     }
 }
 
-/// How the flat vector is cut for coding.
+/// The split of the flat vector for coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Cut {
+enum Split {
     /// Each tensor has a head of its own.
     Tensors,
     /// All parameters have one.
     Joint,
 }
 
-impl Cut {
+impl Split {
     /// For each part its first position and its length.
     fn parts(self, layout: &Layout) -> Vec<(u32, u32)> {
         match self {
-            Cut::Tensors => layout.tensors().collect(),
-            Cut::Joint => vec![(0, layout.parameters())],
+            Split::Tensors => layout.tensors().collect(),
+            Split::Joint => vec![(0, layout.parameters())],
         }
     }
 
     fn code(self) -> u8 {
         match self {
-            Cut::Tensors => 0,
-            Cut::Joint => 1,
+            Split::Tensors => 0,
+            Split::Joint => 1,
         }
     }
 
-    fn of_code(code: u8) -> Option<Cut> {
-        [Cut::Tensors, Cut::Joint].into_iter().find(|cut| cut.code() == code)
+    fn of_code(code: u8) -> Option<Split> {
+        [Split::Tensors, Split::Joint].into_iter().find(|cut| cut.code() == code)
     }
 }
 
@@ -136,7 +136,7 @@ pub enum PayloadError {
     /// A version that this code does not read.
     #[error("the payload has version {0}; this program reads {VERSION}")]
     Version(u8),
-    /// Cut, or changed on the way.
+    /// Truncated, or changed on the way.
     #[error("the payload is damaged: {0}")]
     Damaged(&'static str),
     /// Made for another adapter.
@@ -162,7 +162,7 @@ pub enum PayloadError {
     /// Positions that do not ascend, or lie outside.
     #[error("positions must ascend and lie below {parameters}; number {index} does not")]
     Positions {
-        /// Which of the positions.
+        /// The position.
         index: usize,
         /// Parameters of the layout.
         parameters: u32,
@@ -170,9 +170,9 @@ pub enum PayloadError {
     /// As many values as positions are needed.
     #[error("{positions} positions and {values} values")]
     Counts {
-        /// How many positions.
+        /// The number of positions.
         positions: usize,
-        /// How many values.
+        /// The number of values.
         values: usize,
     },
 }
@@ -200,7 +200,7 @@ mod tests {
         let layout = Layout::new(&[4, 8]).unwrap();
         assert_eq!(&bytes[..6], b"HWUP\x01\x03");
         assert_eq!(bytes[6..14], layout.id());
-        // Tensors, parameters, cut by tensor; four values that fill their tensor; two with gaps in mode 0.
+        // Tensors, parameters, split by tensor; four values that fill their tensor; two with gaps in mode 0.
         assert_eq!(&bytes[14..20], [2, 12, 0, 4, 2, 0]);
         let mut next = stream(&bytes[20..bytes.len() - 8]);
         for value in &VALUES[..4] {
@@ -244,14 +244,14 @@ mod tests {
         check(&|b| b[5] = 4, "the payload is damaged: its values are written in an unknown way");
         let other = "the payload is for 2 tensors with 12 parameters in all, or in another order; this adapter has 2 with 12";
         check(&|b| b[6] ^= 1, other);
-        check(&|b| b[16] = 2, "the payload is damaged: it is cut in an unknown way");
+        check(&|b| b[16] = 2, "the payload is damaged: its split is unknown");
         check(&|b| b[17] = 5, "the payload is damaged: a tensor has more values than parameters");
         check(&|b| b[19] = 99, "the payload is damaged: the mode of a tensor's gaps is unknown");
         check(&|b| b[18] = 8, "the payload is damaged: it holds fewer values than it names");
         check(&|b| b.push(0), "the payload is damaged: bytes are left over");
         check(&|b| *b.last_mut().unwrap() |= 0x80, "the payload is damaged: its last bits are not zero");
         check(&|b| b.truncate(30), "the payload is damaged: it holds fewer values than it names");
-        check(&|b| b.truncate(15), "the payload is damaged: its head is cut");
+        check(&|b| b.truncate(15), "the payload is damaged: its head is truncated");
         let mut cut = bytes();
         cut.pop();
         assert_eq!(decode(&layout, &cut), Err(PayloadError::Damaged("its checksum does not fit")));

@@ -1,4 +1,4 @@
-//! What compression kept back, so that nothing of an update is lost but only sent later: error feedback.
+//! The residual of compression, so that nothing of an update is lost but only sent later: error feedback.
 //!
 //! In: one device's delta of a round. Out: a payload, and the residual that waits. Per round: e <- e * decay + delta; the largest
 //! values are sent; e <- e minus exactly what the receiver adds, after quantisation, the clip to plus and minus 8 and the grid
@@ -11,7 +11,7 @@ use super::grid::{CLIP, Steps, clips};
 use super::payload::{Layout, PayloadError, Values, encode};
 use super::top_k::{Amount, ChoiceError, choose};
 
-/// What a residual is multiplied by before a round: 0 forgets it, 1 keeps all of it.
+/// The factor of a residual before a round: 0 forgets it, 1 keeps all of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decay(f32);
 
@@ -25,20 +25,20 @@ impl Decay {
     }
 }
 
-/// How updates are compressed.
+/// The settings of compression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// How much is sent.
+    /// The amount that is sent.
     pub amount: Amount,
-    /// How values are written.
+    /// The encoding of values.
     pub values: Values,
-    /// What the residual is multiplied by.
+    /// The factor of the residual.
     pub decay: Decay,
 }
 
-/// What is sent in a round.
+/// The part of an update that is sent in a round.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
+pub struct Transmission {
     /// The payload.
     pub payload: Vec<u8>,
     /// Values in it.
@@ -73,7 +73,7 @@ pub enum ResidualError {
     Payload(#[from] PayloadError),
 }
 
-/// What waits to be sent, in the adapter's canonical parameter order. Every value is finite.
+/// The values not sent yet, in the adapter's canonical parameter order. Every value is finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Residual(Vec<f32>);
 
@@ -101,7 +101,12 @@ impl Residual {
     ///
     /// # Errors
     /// When the delta has the wrong length or holds NaN or an infinity, or when not even an empty payload fits.
-    pub fn send(&mut self, delta: &[f32], layout: &Layout, plan: Plan) -> Result<Sent, ResidualError> {
+    pub fn send(
+        &mut self,
+        delta: &[f32],
+        layout: &Layout,
+        plan: Plan,
+    ) -> Result<Transmission, ResidualError> {
         let mut next = self.with(delta, plan.decay)?;
         let positions = choose(&next, plan.amount, layout, plan.values)?;
         let values: Vec<f32> =
@@ -115,7 +120,7 @@ impl Residual {
             }
         }
         self.0 = next;
-        Ok(Sent { payload: payload.bytes, nonzeros: positions.len(), clipped })
+        Ok(Transmission { payload: payload.bytes, nonzeros: positions.len(), clipped })
     }
 
     /// Puts back what a receiver refused: the values as it decoded them.
@@ -207,8 +212,8 @@ mod tests {
         let before = residual.clone();
         let mut check = |delta: &[f32], amount: Amount, expected: &str| {
             let plan = Plan { amount, ..plan(1, Values::Levels2) };
-            let told = residual.send(delta, &layout, plan).unwrap_err().to_string();
-            assert_eq!(told, expected);
+            let message = residual.send(delta, &layout, plan).unwrap_err().to_string();
+            assert_eq!(message, expected);
             assert_eq!(residual, before);
         };
         let one = Amount::Values(1);
@@ -216,8 +221,8 @@ mod tests {
         check(&[0.0, f32::NAN], one, "the value at position 1 is not a finite number");
         check(&[0.0, f32::NEG_INFINITY], one, "the value at position 1 is not a finite number");
         check(&[f32::MAX, 0.0], one, "the value at position 0 is not a finite number");
-        let told = "a payload without any value takes 26 bytes, and only 3 are allowed";
-        check(&[0.0, 0.0], Amount::Bytes(3), told);
+        let message = "a payload without any value takes 26 bytes, and only 3 are allowed";
+        check(&[0.0, 0.0], Amount::Bytes(3), message);
         assert!(residual.put_back(&[2], &[1.0]).is_err());
         assert!(residual.put_back(&[0, 1], &[1.0]).is_err());
         assert!(residual.put_back(&[0], &[f32::NAN]).is_err());
@@ -246,7 +251,7 @@ mod tests {
     }
 
     proptest! {
-        /// What arrived and what waits add up to all deltas, but for the rounding of f32.
+        /// The values sent and the residual add up to all deltas, but for the rounding of f32.
         #[test]
         fn nothing_is_lost(
             deltas in proptest::collection::vec(proptest::collection::vec(-3.0..3.0_f32, 50), 1..8),
@@ -278,7 +283,7 @@ mod tests {
             }
         }
 
-        /// What was refused and put back is sent as if for the first time.
+        /// Values that were refused and put back are sent as if for the first time.
         #[test]
         fn what_is_put_back_is_there_again(delta in proptest::collection::vec(-(1 << 20)..(1 << 20_i32), 50), values in how()) {
             let delta: Vec<f32> = delta.iter().map(|d| *d as f32 / 16_777_216.0).collect();

@@ -1,4 +1,4 @@
-//! Which values of an update are sent: the k largest by magnitude.
+//! The values of an update that are sent: the k largest by magnitude.
 //!
 //! In: a flat vector and how much may be sent (a number, a density, or bytes). Out: ascending positions. Of equal magnitudes the
 //! one that stands first goes first, so the choice never depends on how it was found. It must not know what happens to the rest.
@@ -55,7 +55,7 @@ impl WarmUp {
     }
 }
 
-/// How much may be sent.
+/// The amount that is sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
     /// So many values.
@@ -251,8 +251,8 @@ mod tests {
     fn what_cannot_be_chosen_is_told() {
         let layout = Layout::new(&[3]).unwrap();
         let check = |values: &[f32], amount: Amount, expected: &str| {
-            let told = choose(values, amount, &layout, Values::Levels2).unwrap_err().to_string();
-            assert_eq!(told, expected);
+            let message = choose(values, amount, &layout, Values::Levels2).unwrap_err().to_string();
+            assert_eq!(message, expected);
         };
         check(&[1.0], Amount::Values(1), "the update has 1 values, the adapter 3 parameters");
         check(
@@ -299,7 +299,7 @@ mod tests {
                 prop_assert_eq!(&chosen, &largest(&values, k).unwrap());
                 let more = largest(&values, k + 1).unwrap();
                 prop_assert!(more.len() == chosen.len() || size(&more) > budget);
-                // No k is left out that is much larger.
+                // No excluded value is much larger.
                 let most = (k..k + 40).filter(|k| size(&largest(&values, *k).unwrap()) <= budget).map(|k| largest(&values, k).unwrap().len()).max();
                 prop_assert!(most.unwrap_or(0) <= chosen.len() + 4, "{:?} {}", most, k);
             }

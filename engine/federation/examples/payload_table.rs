@@ -3,7 +3,7 @@
 //! `cargo run --release --example payload_table`
 //!
 //! The bound of positions is log2 C(n, k) / k: no code does better on average when every set of k positions is as likely. Supports
-//! are drawn anew from a fixed seed: uniform; and clustered, where one row in eight of 512 parameters holds nearly all values.
+//! are drawn again from a fixed seed: uniform; and clustered, where one row in eight of 512 parameters holds nearly all values.
 #![allow(clippy::print_stdout, clippy::cast_possible_truncation)]
 
 use std::error::Error;
@@ -135,7 +135,7 @@ fn seconds<E>(run: impl Fn() -> Result<(), E>) -> Result<f64, E> {
     Ok(best)
 }
 
-/// How long choosing takes, for a density and for a budget of bytes.
+/// The time of choosing, for a density and for a budget of bytes.
 fn selection() -> Result<(), Box<dyn Error>> {
     let layout = layout(56)?;
     let mut random = Random(3);

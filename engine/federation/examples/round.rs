@@ -110,8 +110,8 @@ fn finish(name: &str, sum: &Sum) -> Result<(), Box<dyn Error>> {
 
 /// Seconds that this thread was on a CPU: what else the machine does is not in them.
 fn cpu() -> Result<f64, Box<dyn Error>> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds: f64 = told.split_whitespace().next().ok_or("no schedstat")?.parse()?;
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds: f64 = stat.split_whitespace().next().ok_or("no schedstat")?.parse()?;
     Ok(nanoseconds / 1e9)
 }
 

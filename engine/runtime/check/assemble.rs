@@ -7,8 +7,8 @@ use super::members::MembersDraft;
 use super::options;
 use super::record::Record;
 use super::unread::is_read;
+use crate::membership::members::Members;
 use crate::plan::{OutPort, Plan, PlanInput, PlanOutput, PlanStage, PortRef, RejectedTo};
-use crate::relations::members::Members;
 
 /// The plan; nothing while a param hides what some stage gives.
 pub(super) fn plan(

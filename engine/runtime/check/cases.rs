@@ -29,7 +29,7 @@ pub const KEYS: [(&str, &str); 5] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Port(usize, OutPort),
-    /// What reaches a stage that may end a pipeline.
+    /// The rows that reach a stage that may end a pipeline.
     Arrivals(usize),
 }
 
@@ -193,7 +193,7 @@ impl Reader<'_, '_> {
         known
     }
 
-    /// Whether what is fed leads to something that is expected.
+    /// Returns true if what is fed leads to something that is expected.
     fn connected(&mut self, fed: &[(usize, OutPort, Span)], looked: &[At]) {
         let mut needed: Vec<usize> = Vec::new();
         let mut used: Vec<(usize, OutPort)> = Vec::new();

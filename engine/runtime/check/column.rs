@@ -1,7 +1,7 @@
 //! Messages about columns: one that upstream does not give, and inputs whose sides disagree.
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use headwater_contract::{Kind, Misfit, Rows, identity};
+use headwater_contract::{Rows, SchemaMismatch, StageFactory, identity};
 
 use super::draft::{Draft, Read};
 use super::flow::Flow;
@@ -46,7 +46,7 @@ fn own_columns(schema: &Schema) -> Vec<&str> {
 pub(super) struct Place<'a, 'p> {
     pub(super) drafts: &'a [Draft<'p>],
     pub(super) flows: &'a [Flow],
-    pub(super) kinds: &'a [Kind],
+    pub(super) kinds: &'a [StageFactory],
     pub(super) members: Option<&'a MembersDraft>,
     pub(super) reader: usize,
 }
@@ -56,7 +56,7 @@ impl Place<'_, '_> {
     pub(super) fn misfit(
         &self,
         draft: &Draft<'_>,
-        misfit: &Misfit,
+        misfit: &SchemaMismatch,
         inputs: &[SchemaRef],
     ) -> Option<Diagnostic> {
         let read = draft.reads.iter().find(|r| r.input == misfit.input)?;
@@ -84,7 +84,13 @@ impl Place<'_, '_> {
         Some(self.remedy(error, misfit, read, &columns))
     }
 
-    fn remedy(&self, error: Diagnostic, misfit: &Misfit, read: &Read, columns: &[&str]) -> Diagnostic {
+    fn remedy(
+        &self,
+        error: Diagnostic,
+        misfit: &SchemaMismatch,
+        read: &Read,
+        columns: &[&str],
+    ) -> Diagnostic {
         let column = misfit.column.as_str();
         if let Some((giver, port)) = self.stage_that_gives(misfit) {
             let name = match port {
@@ -94,7 +100,8 @@ impl Place<'_, '_> {
             let error = error.note(format!("`{}` gives `{column}`", giver.port_name(port)));
             return error.suggest(format!("did you mean `{name}`?"), &read.span, format!("\"{name}\""));
         }
-        let makers: Vec<&str> = self.kinds.iter().filter(|k| makes(**k, column)).map(Kind::name).collect();
+        let makers: Vec<&str> =
+            self.kinds.iter().filter(|k| makes(**k, column)).map(StageFactory::name).collect();
         if !makers.is_empty() {
             let way = format!(
                 "put a stage of type {} between the two",
@@ -113,7 +120,7 @@ impl Place<'_, '_> {
     }
 
     /// Another stage of the pipeline, not below the reader, that gives the column.
-    fn stage_that_gives(&self, misfit: &Misfit) -> Option<(&Draft<'_>, OutPort)> {
+    fn stage_that_gives(&self, misfit: &SchemaMismatch) -> Option<(&Draft<'_>, OutPort)> {
         self.drafts.iter().zip(self.flows).enumerate().find_map(|(at, (draft, flow))| {
             let outputs = flow.outputs.as_ref().filter(|_| at != self.reader)?;
             let port = outputs.iter().position(|schema| {
@@ -124,12 +131,13 @@ impl Place<'_, '_> {
     }
 }
 
-/// Whether stages of that kind add a column to their rows.
-fn makes(kind: Kind, column: &str) -> bool {
+/// Returns true if stages of that kind add a column to their rows.
+fn makes(kind: StageFactory, column: &str) -> bool {
     let Some(signature) = kind.sample().map(|role| role.signature()).filter(|s| !s.inputs.is_empty()) else {
         return false;
     };
-    let needs = signature.inputs.iter().any(|i| i.needs.iter().any(|f| f.name() == column));
+    let flowing = signature.inputs.iter().filter(|input| !input.feedback);
+    let needs = flowing.flat_map(|input| &input.needs).any(|field| field.name() == column);
     !needs
         && signature.outputs.iter().any(|output| {
             let (Rows::Exactly(added) | Rows::Input { plus: added, .. }) = &output.rows;
@@ -153,7 +161,7 @@ pub(super) fn disagreement(drafts: &[Draft<'_>], to: String, sides: [(&Read, &Sc
         .help("one input takes rows of one form: let two stages read them, or bring both to the same columns")
 }
 
-/// What a schema has that another has not, in words.
+/// Returns the columns that one schema has and another has not, in words.
 fn difference(one: &Schema, other: &Schema) -> String {
     let describe = |field: &Field| format!("`{}` ({})", field.name(), type_name(field.data_type()));
     let alone: Vec<String> = one

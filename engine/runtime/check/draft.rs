@@ -1,6 +1,6 @@
 //! Stages as far as they can be understood one by one: id, kind, options, tier, what becomes of rejected rows.
 
-use headwater_contract::{Kind, Role, Signature};
+use headwater_contract::{Role, Signature, StageFactory};
 
 use super::similar::{nearest, one_of};
 use super::{ids, options, tier};
@@ -11,15 +11,15 @@ use crate::plan::{OutPort, Tier};
 /// A stage on its way into a plan.
 pub(super) struct Draft<'p> {
     pub(super) table: &'p StageTable,
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<StageFactory>,
     /// The options, read; nothing when something is wrong with them.
     pub(super) role: Option<Role>,
-    /// What it needs and gives, as far as that can be told in spite of mistakes.
+    /// Its signature, as far as it is known in spite of mistakes.
     pub(super) signature: Option<Signature>,
     pub(super) tier: Option<Tier>,
     pub(super) drops_rejected: bool,
     pub(super) reads: Vec<Read>,
-    /// Stages that were likely meant where a mistake hides what is read: nobody is told that they are unread.
+    /// Stages that were likely meant where a mistake hides what is read: they are not reported as unread.
     pub(super) meant: Vec<usize>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Read {
     pub(super) input: usize,
     /// Index of the stage that is read.
     pub(super) stage: usize,
-    /// Which of its outputs; nothing when that cannot be told.
+    /// The output; nothing when it is unknown.
     pub(super) port: Option<OutPort>,
     /// Where the file says so.
     pub(super) span: Span,
@@ -53,12 +53,12 @@ impl Draft<'_> {
         format!("{}.{name}", self.id())
     }
 
-    /// Whether an input takes what comes back over a cycle.
+    /// Returns true if an input takes what comes back over a cycle.
     pub(super) fn is_feedback(&self, input: usize) -> bool {
         self.signature.as_ref().and_then(|s| s.inputs.get(input)).is_some_and(|i| i.feedback)
     }
 
-    /// What must be known of others before this stage can be: all that it reads, but for feedback.
+    /// The stages that must be known before this one: all that it reads, but for feedback.
     pub(super) fn needs(&self) -> impl Iterator<Item = &Read> {
         self.reads.iter().filter(|read| !self.is_feedback(read.input))
     }
@@ -71,13 +71,13 @@ impl Draft<'_> {
 }
 
 /// Reads every stage by itself.
-pub(super) fn read<'p>(pipeline: &'p Pipeline, kinds: &[Kind]) -> (Vec<Draft<'p>>, Vec<Diagnostic>) {
+pub(super) fn read<'p>(pipeline: &'p Pipeline, kinds: &[StageFactory]) -> (Vec<Draft<'p>>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let drafts = pipeline.stages.iter().map(|table| one(table, kinds, &mut found)).collect();
     (drafts, found)
 }
 
-fn one<'p>(table: &'p StageTable, kinds: &[Kind], found: &mut Vec<Diagnostic>) -> Draft<'p> {
+fn one<'p>(table: &'p StageTable, kinds: &[StageFactory], found: &mut Vec<Diagnostic>) -> Draft<'p> {
     found.extend(ids::wrong_id("stage", &table.id, &table.id_span));
     let kind = match kind(table, kinds) {
         Ok(kind) => kind,
@@ -124,8 +124,8 @@ fn wrong_rejected(entry: &Entry, table: &StageTable) -> Diagnostic {
     ))
 }
 
-fn kind(table: &StageTable, kinds: &[Kind]) -> Result<Option<Kind>, Diagnostic> {
-    let names = || kinds.iter().map(Kind::name);
+fn kind(table: &StageTable, kinds: &[StageFactory]) -> Result<Option<StageFactory>, Diagnostic> {
+    let names = || kinds.iter().map(StageFactory::name);
     let Some(entry) = &table.kind else {
         let error = Diagnostic::at("H0202", format!("the stage `{}` has no type", table.id), &table.id_span);
         let error = error.expected("a line such as `type = \"capture\"` below");

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use headwater_contract::{Input, Kind, Label, Signature};
+use headwater_contract::{Input, Label, Signature, StageFactory};
 
 use super::column;
 use super::draft::{Draft, Read};
 use super::members::MembersDraft;
 use super::tier::{Crossing, Reach};
 use crate::diagnostic::Diagnostic;
+use crate::membership::members::Asks;
 use crate::plan::{OutPort, Tier};
-use crate::relations::members::Asks;
 
-/// What is known of the ports of a stage; nothing where a mistake further up hides it.
+/// The known ports of a stage; nothing where a mistake further up hides them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flow {
     pub(super) inputs: Vec<Option<SchemaRef>>,
@@ -47,7 +47,7 @@ impl Flow {
 pub(super) fn follow(
     drafts: &[Draft<'_>],
     order: &[usize],
-    kinds: &[Kind],
+    kinds: &[StageFactory],
     (reach, members): (Reach, Option<&MembersDraft>),
 ) -> (Vec<Flow>, Vec<Diagnostic>) {
     let mut walk =
@@ -64,7 +64,7 @@ pub(super) fn follow(
 
 struct Walk<'a, 'p> {
     drafts: &'a [Draft<'p>],
-    kinds: &'a [Kind],
+    kinds: &'a [StageFactory],
     reach: Reach,
     members: Option<&'a MembersDraft>,
     flows: Vec<Flow>,
@@ -94,7 +94,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// What comes back to a stage: its columns and label, now that all others are known.
+    /// Checks what comes back to a stage: its columns and label, now that all others are known.
     fn feedback(&mut self, at: usize) {
         let Some(draft) = self.drafts.get(at) else { return };
         let Some(signature) = &draft.signature else { return };
@@ -118,7 +118,7 @@ impl Walk<'_, '_> {
                 self.crossings(draft, &flow, true);
             }
             let Some(flow) = self.flows.get_mut(at) else { continue };
-            // Of rows that ask to forget, the identity alone goes on.
+            // Of rows that ask to forget, the identity alone continues.
             if let (Some(slot), Some(schema), false) = (flow.inputs.get_mut(port), schema, input.forgets()) {
                 *slot = Some(schema);
             }
@@ -139,7 +139,7 @@ impl Walk<'_, '_> {
         Arc::new(Schema::new(given.fields().iter().cloned().chain(joined).collect::<Fields>()))
     }
 
-    /// What changes the members: its columns, and whether they may go where they are joined.
+    /// Checks what changes the members: its columns, and whether they may go where they are joined.
     fn changes(&mut self) {
         let Some((members, read)) = self.members.and_then(|m| Some((m, m.changes.as_ref()?))) else { return };
         let (Some(upstream), Some(port)) = (self.drafts.get(read.stage), read.port) else { return };
@@ -240,7 +240,7 @@ impl Walk<'_, '_> {
         labels?.into_iter().max()
     }
 
-    /// What the stage gives for what it gets.
+    /// Returns the outputs of the stage for its inputs.
     fn give(&mut self, at: usize, draft: &Draft<'_>, signature: &Signature, flow: &mut Flow) {
         let labels: Option<Vec<Label>> = flow.input_labels.iter().copied().collect();
         flow.output_labels = labels
@@ -286,7 +286,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Whether two ports have the same columns: metadata is no part of a port's type.
+/// Returns true if two ports have the same columns: metadata is no part of a port's type.
 fn same(a: &Schema, b: &Schema) -> bool {
     a.fields().len() == b.fields().len()
         && a.fields().iter().zip(b.fields()).all(|(a, b)| {

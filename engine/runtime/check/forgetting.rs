@@ -3,12 +3,12 @@
 //! In: stages with the fate of a forgotten device's share, in order, and where the file says that devices are forgotten. Out:
 //! every stage that mixes what devices give and cannot take a share out again. It must not know how a stage does it.
 
-use headwater_contract::{Contribution, Input};
+use headwater_contract::{Erasure, Input};
 
 use super::draft::Draft;
 use crate::diagnostic::{Diagnostic, Span};
 
-/// The stages that stand in the way, or that nobody forgets anything.
+/// Reports the stages that stand in the way, or that no stage forgets anything.
 pub(super) fn tell(drafts: &[Draft<'_>], order: &[usize], asked: Option<&Span>) -> Vec<Diagnostic> {
     let Some(asked) = asked else { return Vec::new() };
     let mut found = Vec::new();
@@ -17,20 +17,20 @@ pub(super) fn tell(drafts: &[Draft<'_>], order: &[usize], asked: Option<&Span>) 
     let mut any = false;
     for at in order {
         let Some((draft, signature)) = drafts.get(*at).and_then(|d| Some((d, d.signature.as_ref()?))) else {
-            // Nobody is told of a pipeline that is wrong otherwise.
+            // A pipeline that is wrong otherwise gets no such report.
             return Vec::new();
         };
         any |= signature.inputs.iter().any(Input::forgets);
         let feedback = |input: usize| signature.inputs.get(input).is_some_and(|input| input.feedback);
         let mut forward = draft.reads.iter().filter(|read| !feedback(read.input));
         let above = forward.any(|read| corrected.get(read.stage) == Some(&true));
-        let in_the_way = match signature.contribution {
-            Contribution::Mixed(line) => Some(line),
-            Contribution::Corrected(line) if !above => Some(line),
-            Contribution::Apart | Contribution::TakenOut | Contribution::Corrected(_) => None,
+        let in_the_way = match signature.erasure {
+            Erasure::Mixed(line) => Some(line),
+            Erasure::Corrected(line) if !above => Some(line),
+            Erasure::Apart | Erasure::TakenOut | Erasure::Corrected(_) => None,
         };
         if let Some(slot) = corrected.get_mut(*at) {
-            *slot = above || signature.contribution == Contribution::TakenOut;
+            *slot = above || signature.erasure == Erasure::TakenOut;
         }
         found.extend(in_the_way.map(|line| mixes(draft, line, asked)));
     }

@@ -1,4 +1,4 @@
-//! `[pipeline]`: the name, how epochs are cut, how many are in flight.
+//! `[pipeline]`: the name, the rule that closes epochs, the number of epochs in flight.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub const KEYS: [(&str, &str, &str); 7] = [
     ("epoch_bytes", "An epoch is closed before it holds more than this.", "\"64MiB\""),
 ];
 
-/// What `[pipeline]` says, with defaults filled in.
+/// The values of `[pipeline]`, with defaults filled in.
 pub(super) struct Head {
     pub(super) name: String,
     pub(super) epoch: EpochRule,
@@ -201,7 +201,7 @@ fn every(node: &Node, what: &str) -> Read<Duration> {
         return Ok(Duration::from_secs(1));
     }
     match parse_duration(written) {
-        Err(_) => Err(node.error("H0006", "`every` is no time").expected(form)),
+        Err(_) => Err(node.error("H0006", "`every` is not a time").expected(form)),
         Ok(time) if time < Duration::from_millis(1) => {
             Err(node.error("H0006", format!("{what} of no time")).expected("1ms or more"))
         }
@@ -241,7 +241,7 @@ fn bytes(node: &Node) -> Read<Bytes> {
         return Ok(Bytes(64 << 20));
     }
     match Bytes::parse(written) {
-        Err(_) => Err(node.error("H0006", "`epoch_bytes` is no size").expected(form)),
+        Err(_) => Err(node.error("H0006", "`epoch_bytes` is not a size").expected(form)),
         Ok(Bytes(0)) => Err(node.error("H0006", "an epoch of no bytes").expected("1B or more")),
         Ok(bytes) => Ok(bytes),
     }

@@ -2,13 +2,13 @@
 
 use crate::diagnostic::{Diagnostic, Span};
 
-/// Whether a text is an id: `[a-z][a-z0-9_]*`.
+/// Returns true if a text is an id: `[a-z][a-z0-9_]*`.
 pub fn is_id(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// Whether a text can name a pipeline, and so the folder of its state: letters, digits, `-`, `_` and `.` after a first letter
+/// Returns true if a text can name a pipeline, and so the folder of its state: letters, digits, `-`, `_` and `.` after a first letter
 /// or digit, at most 64.
 pub fn is_pipeline_name(text: &str) -> bool {
     text.len() <= 64

@@ -10,8 +10,10 @@ use super::ids::is_id;
 use super::similar::{all_of, nearest, one_of};
 use super::wiring;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::membership::members::{
+    Asks, CONSENT, DEVICE, GROUPS, MemberSource, Mistake, Stated, judge, meant, mistaken,
+};
 use crate::pipeline::{Entry, Node, Pipeline, Value};
-use crate::relations::members::{Asks, CONSENT, DEVICE, GROUPS, Given, Mistake, Stated, judge};
 
 /// The keys of `[members]`, for people: what they mean, their form.
 pub const KEYS: [(&str, &str); 6] = [
@@ -32,13 +34,13 @@ pub const KEYS: [(&str, &str); 6] = [
     ),
 ];
 
-/// What `[members]` says.
+/// The values of `[members]`.
 pub(super) struct MembersDraft {
     span: Span,
     /// The columns that can be joined, those of groups first.
     pub(super) columns: Vec<String>,
     pub(super) groups: usize,
-    pub(super) given: Option<Given>,
+    pub(super) given: Option<MemberSource>,
     pub(super) changes: Option<Read>,
     /// Where it says that devices which withdraw are forgotten.
     pub(super) forget: Option<Span>,
@@ -55,7 +57,7 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
         |entry| names(entry, "[\"gateway\", \"region\"]", &mut found),
     );
     if found.iter().any(|error| error.code == "H0005") {
-        // Where the list is wrong, nobody is told as well that its columns are not there.
+        // Where the list is wrong, its missing columns are not reported as well.
         groups.extend(GROUPS.map(str::to_owned));
     }
     let more = get("columns").map_or_else(Vec::new, |entry| names(entry, "[\"building\"]", &mut found));
@@ -80,7 +82,7 @@ pub(super) fn read(pipeline: &Pipeline, drafts: &mut [Draft<'_>]) -> (Option<Mem
         let (read, meant, wrong) = wiring::output(drafts, "changes", &entry.node);
         draft.changes = read;
         found.extend(wrong);
-        // Nobody is told that what was likely meant is unread.
+        // A column that was likely meant is not reported as unread.
         if let Some(first) = drafts.first_mut() {
             first.meant.extend(meant);
         }
@@ -148,7 +150,7 @@ fn distinct(lists: [Option<&Entry>; 2], found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn read_table(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
+fn read_table(node: &Node, found: &mut Vec<Diagnostic>) -> Option<MemberSource> {
     let Some(path) = node.as_str() else {
         let error = node.error("H0005", format!("`table` is {}", node.type_name()));
         found.push(error.expected("the path of a .csv, .toml or .parquet, such as \"members.csv\""));
@@ -157,11 +159,11 @@ fn read_table(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
     let path = PathBuf::from(path);
     let form = path.extension().and_then(|e| e.to_str());
     if !node.is_unknown() && !matches!(form, Some("csv" | "toml" | "parquet")) {
-        let error = node.error("H0005", "this is no table of members");
+        let error = node.error("H0005", "not a table of members");
         found.push(error.expected("a path that ends in .csv, .toml or .parquet"));
         return None;
     }
-    Some(Given::Table(path))
+    Some(MemberSource::Table(path))
 }
 
 impl MembersDraft {
@@ -170,7 +172,7 @@ impl MembersDraft {
         table: Option<&Entry>,
         devices: Option<&Entry>,
         found: &mut Vec<Diagnostic>,
-    ) -> Option<Given> {
+    ) -> Option<MemberSource> {
         match (table, devices) {
             (None, None) => {
                 let error = Diagnostic::at("H0206", "[members] does not say who they are", &self.span);
@@ -187,7 +189,7 @@ impl MembersDraft {
         }
     }
 
-    fn devices(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<Given> {
+    fn devices(&self, node: &Node, found: &mut Vec<Diagnostic>) -> Option<MemberSource> {
         const FORM: &str = "a table for each device: { gateway = \"harbour\", consent = true }";
         let Value::Table(entries) = &node.value else {
             let error = node.error("H0005", format!("`devices` is {}", node.type_name()));
@@ -209,7 +211,7 @@ impl MembersDraft {
             .collect();
         let (devices, wrong) = judge(&self.columns, self.groups, &stated);
         found.extend(wrong.into_iter().map(of_file));
-        (found.len() == before).then_some(Given::Devices(devices))
+        (found.len() == before).then_some(MemberSource::Devices(devices))
     }
 
     fn cell(&self, cell: &Entry, found: &mut Vec<Diagnostic>) -> Option<(String, String, Span)> {
@@ -237,7 +239,7 @@ impl MembersDraft {
         (!node.is_unknown()).then(|| (key.to_owned(), word, node.span.clone()))
     }
 
-    /// What an input asks for, and the columns that it then has.
+    /// Returns the columns that an input asks for, and those that it then has.
     pub(super) fn asks(&self, port: usize, input: &Input, given: &Schema) -> Option<Asks> {
         if input.feedback {
             return None;
@@ -249,10 +251,16 @@ impl MembersDraft {
         (input.members || !columns.is_empty()).then_some(Asks { columns, devices: input.members })
     }
 
-    /// What is wrong with the columns of what changes the members.
+    /// Returns the errors in the columns of what changes the members.
     pub(super) fn misfit(&self, from: &str, given: &Schema) -> Option<Diagnostic> {
         let read = self.changes.as_ref()?;
         let field = |name: &str| given.field_with_name(name).ok();
+        let names: Vec<&str> = given.fields().iter().map(|field| field.name().as_str()).collect();
+        let near = names.iter().find_map(|name| Some((name, meant(name, &names, &self.columns)?)));
+        if let Some((name, meant)) = near {
+            let what = format!("the column `{}` of `{from}` would be ignored", name.escape_debug());
+            return Some(Diagnostic::at("H0504", what, &read.span).help(mistaken(meant)));
+        }
         let mut any = false;
         for name in self.columns.iter().map(String::as_str).chain([CONSENT]) {
             let Some(field) = field(name) else { continue };
@@ -274,7 +282,7 @@ impl MembersDraft {
         Some(Diagnostic::at("H0308", what, &read.span).expected(one_of(known)))
     }
 
-    /// What is wrong when columns that changes carry are joined to rows that are less private than the changes.
+    /// Returns the error when columns that changes carry are joined to rows that are less private than the changes.
     pub(super) fn lifts(
         &self,
         asks: &Asks,

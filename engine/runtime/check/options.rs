@@ -1,14 +1,14 @@
 //! The options of one stage against the definitions of its kind.
 
 use headwater_contract::options::in_range;
-use headwater_contract::{Kind, OptionSpec, Role, Shape, Signature, Wrong, toml};
+use headwater_contract::{ConfigError, OptionSpec, Role, Shape, Signature, StageFactory, toml};
 
 use super::probe;
 use super::similar::{all_of, nearest};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::pipeline::{Entry, Node, Origin, StageTable, Value};
 
-/// What could be understood of a stage's options.
+/// The understood part of a stage's options.
 #[derive(Default)]
 pub(super) struct Understood {
     pub(super) role: Option<Role>,
@@ -22,23 +22,23 @@ pub(super) fn table(options: &[Entry]) -> toml::Table {
 }
 
 /// Reads the options of a stage.
-pub(super) fn read(stage: &StageTable, kind: Kind) -> Understood {
+pub(super) fn read(stage: &StageTable, kind: StageFactory) -> Understood {
     let specs = kind.options();
-    let stage_options = Given { stage, kind, specs: &specs };
+    let stage_options = OptionReader { stage, kind, specs: &specs };
     let mut given = table(&stage.options);
     let unknown: Vec<&OptionSpec> = specs
         .iter()
         .filter(|spec| stage.options.iter().any(|e| e.key == spec.name && e.node.is_unknown()))
         .collect();
     for spec in &unknown {
-        if let Some(sample) = probe::sample(spec) {
+        if let Some(sample) = probe::sample(kind, spec) {
             given.insert(spec.name.to_owned(), sample);
         }
     }
     match kind.plan(&given) {
         Ok(role) => {
             let mut diagnostics: Vec<Diagnostic> =
-                role.wrongs().iter().map(|w| stage_options.together(w)).collect();
+                role.validate().iter().map(|w| stage_options.together(w)).collect();
             let signature = if diagnostics.is_empty() && unknown.is_empty() {
                 Some(role.signature())
             } else {
@@ -51,28 +51,28 @@ pub(super) fn read(stage: &StageTable, kind: Kind) -> Understood {
             let role = diagnostics.iter().all(|d| !d.is_error()).then_some(role);
             Understood { role, signature, diagnostics }
         }
-        Err(wrongs) => {
-            let names: Vec<String> = wrongs.iter().map(|w| w.option.clone()).collect();
+        Err(errors) => {
+            let names: Vec<String> = errors.iter().map(|w| w.option.clone()).collect();
             let doubtful = stage_options.doubtful(&names, &unknown);
             let signature = probe::signature(kind, &given, &doubtful);
-            let told = wrongs.iter().filter(|w| !stage_options.is_misspelt(w, &names));
-            let diagnostics = told.map(|w| stage_options.wrong(w)).collect();
+            let reported = errors.iter().filter(|w| !stage_options.is_misspelt(w, &names));
+            let diagnostics = reported.map(|w| stage_options.wrong(w)).collect();
             Understood { role: None, signature, diagnostics }
         }
     }
 }
 
 fn diagnostics_options(role: &Role) -> Vec<String> {
-    role.wrongs().into_iter().map(|w| w.option).collect()
+    role.validate().into_iter().map(|w| w.option).collect()
 }
 
-struct Given<'a> {
+struct OptionReader<'a> {
     stage: &'a StageTable,
-    kind: Kind,
+    kind: StageFactory,
     specs: &'a [OptionSpec],
 }
 
-impl Given<'_> {
+impl OptionReader<'_> {
     fn entry(&self, name: &str) -> Option<&Entry> {
         self.stage.options.iter().find(|e| e.key == name)
     }
@@ -92,16 +92,16 @@ impl Given<'_> {
         self.specs.iter().filter(is_doubtful).cloned().collect()
     }
 
-    /// Whether an option seems missing because its name is misspelt, which is told by itself.
-    fn is_misspelt(&self, wrong: &Wrong, wrongs: &[String]) -> bool {
+    /// Returns true if an option seems missing because its name is misspelt, which is reported by itself.
+    fn is_misspelt(&self, wrong: &ConfigError, errors: &[String]) -> bool {
         let specs = || self.specs.iter().map(|s| s.name);
-        let unknown = wrongs.iter().filter(|name| !specs().any(|known| known == **name));
+        let unknown = errors.iter().filter(|name| !specs().any(|known| known == **name));
         self.entry(&wrong.option).is_none()
             && unknown.filter_map(|name| nearest(name, specs())).any(|near| near == wrong.option)
     }
 
-    /// What the kind says about one option.
-    fn wrong(&self, wrong: &Wrong) -> Diagnostic {
+    /// Reports an error of the kind about one option.
+    fn wrong(&self, wrong: &ConfigError) -> Diagnostic {
         let Some(spec) = self.specs.iter().find(|s| s.name == wrong.option) else {
             return self.unknown_option(&wrong.option);
         };
@@ -143,8 +143,8 @@ impl Given<'_> {
             ))
     }
 
-    /// What the kind says about its options together.
-    fn together(&self, wrong: &Wrong) -> Diagnostic {
+    /// Reports errors of the kind about its options together.
+    fn together(&self, wrong: &ConfigError) -> Diagnostic {
         let what = wrong.what.strip_prefix("missing; ");
         let error = match (self.entry(&wrong.option), what) {
             (None, Some(what)) => {
@@ -165,7 +165,7 @@ impl Given<'_> {
         with_help(error, wrong)
     }
 
-    /// A check without the environment cannot tell what the stage gives.
+    /// A check without the environment does not know the outputs of the stage.
     fn undecided(&self, unknown: &[&OptionSpec]) -> Option<Diagnostic> {
         let entry = unknown.iter().find_map(|spec| self.entry(spec.name))?;
         let message = format!("what `{}` gives hangs on a param that has no default", self.stage.id);
@@ -180,7 +180,7 @@ fn wrong_value(spec: &OptionSpec, node: &Node, what: &str) -> Diagnostic {
         return node.error("H0205", format!("`{}` is out of range", spec.name)).expected(expected);
     }
     if let (Shape::Choice(words), Some(word)) = (&spec.shape, node.as_str()) {
-        // What came from outside the file is not repeated.
+        // A value from outside the file is not repeated.
         let shown = if node.is_written() { format!("{word:?}") } else { "this".to_owned() };
         let error = node.error("H0204", format!("`{}` cannot be {shown}", spec.name)).expected(expected);
         return match nearest(word, words.iter().copied()) {
@@ -198,7 +198,7 @@ fn wrong_value(spec: &OptionSpec, node: &Node, what: &str) -> Diagnostic {
     mend_type(error, at, item_shape(&spec.shape, node, at), spec.name)
 }
 
-fn with_help(error: Diagnostic, wrong: &Wrong) -> Diagnostic {
+fn with_help(error: Diagnostic, wrong: &ConfigError) -> Diagnostic {
     match &wrong.help {
         Some(help) => error.help(help.clone()),
         None => error,
@@ -218,11 +218,12 @@ fn wrong_item<'n>(node: &'n Node, shape: &Shape) -> &'n Node {
 
 fn has_form(node: &Node, shape: &Shape) -> bool {
     match (&node.value, shape) {
-        (Value::String(word), Shape::Choice(words)) => words.contains(&word.as_str()),
         (Value::String(text), Shape::Duration) => headwater_contract::units::parse_duration(text).is_ok(),
         (Value::String(text), Shape::Bytes) => headwater_contract::units::Bytes::parse(text).is_ok(),
         (Value::String(_), Shape::Text | Shape::Path) => true,
-        (Value::String(word), Shape::NumberOr(known)) => word == known,
+        (Value::String(word), Shape::Choice(words) | Shape::NumberOr(words)) => {
+            words.contains(&word.as_str())
+        }
         (Value::Integer(_) | Value::Float(_), Shape::NumberOr(_)) => true,
         (Value::Boolean(_), Shape::Switch) => true,
         (Value::Integer(_), Shape::Integer | Shape::Number) | (Value::Float(_), Shape::Number) => true,

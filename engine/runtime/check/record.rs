@@ -6,11 +6,11 @@ use crate::diagnostic::Diagnostic;
 use crate::pipeline::{Pipeline, Value};
 use crate::plan::OutPort;
 
-/// What is recorded.
+/// The recorded ports.
 pub(super) enum Record {
     /// Nothing.
     Nothing,
-    /// What the sources give.
+    /// The outputs of sources.
     Sources,
     /// These ports.
     Ports(Vec<Read>),

@@ -1,17 +1,21 @@
 //! `--set stage.ID.OPTION=VALUE` and `--set pipeline.KEY=VALUE`.
 
-use headwater_contract::{Kind, Shape};
+use headwater_contract::{Shape, StageFactory};
 
 use super::similar::{all_of, nearest};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::pipeline::{Entry, Node, Origin, Pipeline, STAGE_KEYS, StageTable, Value};
 
 /// Puts the values of the command line into the pipeline; a later one of the same path counts.
-pub(super) fn apply(pipeline: &mut Pipeline, kinds: &[Kind], set: &[(String, String)]) -> Vec<Diagnostic> {
+pub(super) fn apply(
+    pipeline: &mut Pipeline,
+    kinds: &[StageFactory],
+    set: &[(String, String)],
+) -> Vec<Diagnostic> {
     set.iter().filter_map(|(path, value)| one(pipeline, kinds, path, value).err()).collect()
 }
 
-fn one(pipeline: &mut Pipeline, kinds: &[Kind], path: &str, value: &str) -> Result<(), Diagnostic> {
+fn one(pipeline: &mut Pipeline, kinds: &[StageFactory], path: &str, value: &str) -> Result<(), Diagnostic> {
     let argument = format!("--set {path}={value}");
     let parts: Vec<&str> = path.split('.').collect();
     match parts.as_slice() {
@@ -65,7 +69,7 @@ fn wiring(argument: &str, path: &str, key: &str) -> Diagnostic {
         .help("who reads whom, and how far rows may go, stands in the file alone: change it there")
 }
 
-fn shape_of(stage: &StageTable, kinds: &[Kind], option: &str) -> Option<Shape> {
+fn shape_of(stage: &StageTable, kinds: &[StageFactory], option: &str) -> Option<Shape> {
     let name = stage.kind.as_ref()?.node.as_str()?;
     let kind = kinds.iter().find(|k| k.name() == name)?;
     kind.options().into_iter().find(|spec| spec.name == option).map(|spec| spec.shape)

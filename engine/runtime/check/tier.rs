@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::pipeline::{Entry, Node};
 use crate::plan::Tier;
 
-/// How far redacted rows may climb: nowhere unless `[privacy] redacted` says so.
+/// The tier to which redacted rows may climb: nowhere unless `[privacy] redacted` says so.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reach {
     redacted: Option<(Tier, Span)>,
@@ -76,7 +76,7 @@ pub(super) struct Crossing<'a> {
 }
 
 impl Reach {
-    /// Whether rows may go there: raw rows never leave their tier, redacted rows climb as far as the file says, updates climb,
+    /// Returns true if rows may go there: raw rows never leave their tier, redacted rows climb as far as the file says, updates climb,
     /// public rows go anywhere.
     pub(super) fn judge(&self, crossing: &Crossing<'_>) -> Option<Diagnostic> {
         let Crossing { label, from, to, .. } = *crossing;

@@ -1,11 +1,11 @@
-//! Outputs that somebody must read, and nobody does.
+//! Outputs that a stage must read, and none does.
 
 use super::draft::{Draft, Read};
 use super::ids::is_id;
 use crate::diagnostic::Diagnostic;
 use crate::plan::OutPort;
 
-/// How many mistakes found so far hide what a stage reads: each may be what leaves an output unread.
+/// Returns the number of mistakes found so far that hide what a stage reads: each may be what leaves an output unread.
 pub(super) fn lost(found: &[Diagnostic]) -> usize {
     let hides = |d: &&Diagnostic| match d.code {
         "H0301" => d.suggestion.is_none(),
@@ -39,12 +39,12 @@ pub(super) fn tell(drafts: &[Draft<'_>], changes: Option<&Read>, lost: usize) ->
 fn unread(draft: &Draft<'_>, port: OutPort) -> Diagnostic {
     let name = draft.port_name(port);
     let read_as = if port == OutPort::Out(0) { draft.id() } else { &name };
-    Diagnostic::at("H0310", format!("nobody reads `{name}`"), &draft.table.id_span)
+    Diagnostic::at("H0310", format!("no stage reads `{name}`"), &draft.table.id_span)
         .label("its rows would be lost")
         .help(format!("let a stage read them, such as a store: `from = \"{read_as}\"`"))
 }
 
-/// Whether any stage reads a port.
+/// Returns true if any stage reads a port.
 pub(super) fn is_read(drafts: &[Draft<'_>], stage: usize, port: OutPort) -> bool {
     drafts.iter().flat_map(|d| &d.reads).any(|r| r.stage == stage && r.port == Some(port))
 }

@@ -82,7 +82,7 @@ impl Wiring<'_, '_> {
         }
     }
 
-    /// What comes back: `feedback = "stage.port"` feeds the first input that is made for it.
+    /// Connects a cycle: `feedback = "stage.port"` feeds the first input that is made for it.
     fn feedback(&mut self, draft: &Draft<'_>) -> Vec<Read> {
         let (Some(entry), Some(signature)) = (&draft.table.feedback, &draft.signature) else {
             return Vec::new();
@@ -132,7 +132,7 @@ impl Wiring<'_, '_> {
                 Err(names) => self.found.push(no_input(draft, part, &names)),
             }
         }
-        // A misspelt name is told by itself.
+        // A misspelt name is reported by itself.
         if connected.len() == parts.len() {
             self.unconnected(draft, &connected, &entry.key_span);
         }

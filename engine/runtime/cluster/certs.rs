@@ -15,22 +15,22 @@ use rcgen::{
 };
 
 use super::hosts::{Address, Host, Hosts};
-use super::{door, join, tls};
+use super::{join, listener, tls};
 
 const DAY: u64 = 24 * 60 * 60;
-/// How long the authority lasts.
+/// The validity of the authority: as long as a gateway may serve.
 const AUTHORITY_DAYS: u64 = 3650;
-/// A certificate that ends sooner is told.
+/// A certificate that ends in fewer days is reported: enough time to renew it on every machine.
 const SOON: u64 = 30;
-/// How long an address may take to answer.
+/// The time that an address may take to answer: the check calls all of them, one after the other.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// One line about one thing.
+/// A finding, shown as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it would do.
+    /// True if it would do.
     pub fine: bool,
-    /// What it is about, and what is wrong with it.
+    /// The subject and its problem.
     pub what: String,
 }
 
@@ -43,7 +43,7 @@ fn wrong(what: String) -> Finding {
 }
 
 /// Makes what is missing: the authority, and a certificate and a key for every process. With `renew`, certificates that are
-/// there are made anew; the authority stays.
+/// there are made again; the authority stays.
 ///
 /// # Errors
 /// A file cannot be read or written.
@@ -55,14 +55,14 @@ pub fn make(hosts: &Hosts, days: u64, renew: bool) -> Result<Vec<Finding>, Strin
     let issuer = authority(hosts, &mut made)?;
     for host in &hosts.processes {
         let there = host.certificate.exists() && host.key.exists();
-        // One that has ended, or that another authority signed, is of no use to anybody.
+        // One that has ended, or that another authority signed, is of no use.
         let serves = there && tls::ends(hosts, host).is_ok();
         if !serves || renew {
             certificate(host, lasting(days), &issuer)?;
         }
         let word = match (there, serves && !renew) {
             (_, true) => "kept",
-            (true, false) => "made anew",
+            (true, false) => "made again",
             (false, false) => "made",
         };
         let until = tls::ends(hosts, host).map(date)?;
@@ -71,7 +71,7 @@ pub fn make(hosts: &Hosts, days: u64, renew: bool) -> Result<Vec<Finding>, Strin
     Ok(made)
 }
 
-/// Where the authority's key lies: only who makes certificates needs it.
+/// Returns the path of the authority's key, which only the making of certificates needs.
 fn key_of_authority(hosts: &Hosts) -> PathBuf {
     hosts.authority.with_extension("key")
 }
@@ -204,7 +204,7 @@ fn check_certificate(hosts: &Hosts, host: &Host) -> Finding {
             let what =
                 format!("{}: `{}`, until {} ({days} days)", host.certificate.display(), host.name, date(end));
             if days < SOON {
-                fine(format!("{what}; soon: headwater cluster certs --renew"))
+                fine(format!("{what}; soon: headwater cluster certs HOSTS --renew"))
             } else {
                 fine(what)
             }
@@ -224,12 +224,12 @@ fn check_key(hosts: &Hosts, host: &Host, needed: bool) -> Finding {
     }
 }
 
-/// Whether this process could listen.
+/// Returns true if this process could listen.
 fn check_own(host: &Host) -> Finding {
     let bound = match &host.address {
         Address::Tcp(address) => std::net::TcpListener::bind(address).map(drop),
         Address::Unix(path) => match path.parent().filter(|folder| folder.is_dir()) {
-            Some(_) => door::is_left_behind(path).map(drop),
+            Some(_) => listener::is_stale_socket(path).map(drop),
             None => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "its folder is not there")),
         },
     };
@@ -239,7 +239,7 @@ fn check_own(host: &Host) -> Finding {
     }
 }
 
-/// Whether another process listens now. That it does not is no mistake: it may not have been started.
+/// Returns true if another process listens now. That it does not is no mistake: it may not have been started.
 fn check_other(host: &Host) -> Finding {
     let reached = match &host.address {
         Address::Tcp(address) => join::connect(address, ANSWER).map(drop),

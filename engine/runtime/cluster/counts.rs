@@ -1,4 +1,4 @@
-//! Counters of a process on their way home.
+//! Counters of a process on their way to the coordinator.
 //!
 //! In: counts, or bytes. Out: bytes, or counts; and the sum over processes.
 
@@ -13,18 +13,18 @@ impl Counts {
         put_len(out, self.stages.len());
         for stage in &self.stages {
             let cpu = u64::try_from(stage.cpu.as_nanos()).unwrap_or(u64::MAX);
-            for number in [stage.rows_in, stage.rows_out, stage.rejected, cpu, stage.queued] {
+            for number in [stage.rows_in, stage.rows_out, stage.rejected, cpu, stage.queued, stage.held] {
                 put_u64(out, number);
             }
-            put_len(out, stage.figures.len());
-            for (name, n) in &stage.figures {
+            put_len(out, stage.metrics.len());
+            for (name, n) in &stage.metrics {
                 put_text(out, name);
                 put_u64(out, *n);
             }
         }
     }
 
-    /// Epochs are counted at home alone: none come with it.
+    /// Epochs are counted on the coordinator alone: none come with it.
     pub(super) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let stages = fields.list(|fields| {
             Some(StageCounts {
@@ -33,7 +33,8 @@ impl Counts {
                 rejected: fields.u64()?,
                 cpu: Duration::from_nanos(fields.u64()?),
                 queued: fields.u64()?,
-                figures: fields
+                held: fields.u64()?,
+                metrics: fields
                     .list(|fields| Some((Cow::Owned(fields.text()?.to_owned()), fields.u64()?)))?
                     .into_iter()
                     .collect(),

@@ -1,4 +1,4 @@
-//! Frames: what processes say to each other beside the dataflow (docs/formats/cluster.md).
+//! Frames: the messages of processes beside the dataflow (docs/formats/cluster.md).
 //!
 //! In: a kind and a body, or bytes from a connection. Out: a frame with magic, version, length and checksum, or the reason why the
 //! bytes are none. It must not know what a body means.
@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
-/// What every frame begins with.
+/// The first bytes of every frame.
 const MAGIC: [u8; 4] = *b"HWCL";
 /// The version of the frames and of all messages in them.
 pub(super) const VERSION: u8 = 1;
@@ -16,7 +16,7 @@ pub(super) const VERSION: u8 = 1;
 const HEAD: usize = 10;
 /// Bytes of the checksum behind the body.
 const CHECK: usize = 8;
-/// The largest body that is read or written.
+/// The largest body that is read or written: a bound on what a stranger can make this process allocate.
 pub(super) const LIMIT: usize = 1 << 20;
 
 /// One frame.
@@ -46,7 +46,7 @@ impl fmt::Display for Unread {
             Unread::Closed => f.write_str("the connection was closed"),
             Unread::Silent => f.write_str("nothing came in time"),
             Unread::Io(error) => write!(f, "{error}"),
-            Unread::NotOurs => f.write_str("what came is no frame of a cluster"),
+            Unread::NotOurs => f.write_str("not a frame of a cluster"),
             Unread::Version(found) => {
                 write!(f, "it speaks version {found} of the frames, and this program version {VERSION}")
             }
@@ -82,7 +82,7 @@ impl Frame {
         out
     }
 
-    /// Reads one frame. A length is believed only up to the limit, and before anything is made room for.
+    /// Reads one frame. A length is believed only up to the limit, and before anything is allocated.
     pub(super) fn read(reader: &mut impl Read) -> Result<Self, Unread> {
         let mut all = vec![0; HEAD];
         fill(reader, &mut all, true)?;
@@ -140,7 +140,7 @@ fn fill(reader: &mut impl Read, mut buffer: &mut [u8], may_end: bool) -> Result<
     Ok(())
 }
 
-/// The first bytes of SHA-256: they tell damage, not malice.
+/// The first bytes of SHA-256: they detect damage, not malice.
 fn checksum(bytes: &[u8]) -> [u8; CHECK] {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     digest.first_chunk::<CHECK>().copied().unwrap_or_default()
@@ -166,7 +166,7 @@ mod tests {
         check(&|b| b.clear(), "was closed");
         check(&|b| b.truncate(5), "unexpected end of file");
         check(&|b| b.truncate(20), "unexpected end of file");
-        check(&|b| b[0] = b'G', "no frame of a cluster");
+        check(&|b| b[0] = b'G', "not a frame of a cluster");
         check(&|b| b[4] = 9, "version 9 of the frames, and this program version 1");
         check(
             &|b| b[6..10].copy_from_slice(&u32::MAX.to_le_bytes()),

@@ -1,14 +1,14 @@
-//! What a fuzzer calls to read what comes over a connection. In: bytes, of which the first says how they are used. Out: nothing, or a
+//! The fuzz targets of what comes over a connection. In: bytes, of which the first says how they are used. Out: nothing, or a
 //! panic if a promise is broken.
 
+use super::data_channel::fuzz_heads;
 use super::frame::Frame;
-use super::link::fuzz_heads;
 use super::message::Message;
-use crate::commit::Portion;
+use crate::commit::StatePartitions;
 use crate::digest::SinkDigest;
-use crate::parcel;
+use crate::exchange;
 
-/// What a fuzzer calls: any bytes in, a panic out if reading them breaks a promise.
+/// The fuzz target: any bytes in, a panic out if reading them breaks a promise.
 ///
 /// # Panics
 /// If a message that was read does not come back when written again.
@@ -17,15 +17,15 @@ pub fn fuzz(bytes: &[u8]) {
     match choice % 6 {
         0 => drop(Frame::read(&mut { rest }).map(|frame| Message::of(&frame))),
         1 => {
-            let frame = Frame { kind: choice / 6 % 18, body: rest.to_vec() };
+            let frame = Frame { kind: choice / 6 % 20, body: rest.to_vec() };
             let Some(message) = Message::of(&frame) else { return };
             let back = Message::of(&message.frame());
             assert!(back == Some(message), "what was read and written does not come back");
         }
         2 => fuzz_heads(rest),
-        3 => drop(Portion::decode(rest)),
-        4 => drop(parcel::decode(rest)),
-        _ => drop(SinkDigest::default().merge(rest)),
+        3 => drop(StatePartitions::decode(rest)),
+        4 => drop(exchange::decode(rest)),
+        _ => drop(SinkDigest::decode(rest)),
     }
 }
 

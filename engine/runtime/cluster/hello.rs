@@ -1,4 +1,4 @@
-//! The hello on a fresh connection: who calls, for what, in which generation, and whether both are about to run the same.
+//! The hello on a fresh connection: who calls, for what, in which attempt, and whether both are about to run the same.
 //!
 //! In: a connection on which TLS has done its part. Out: whose it is, or why it is refused. The one that was called speaks first, with
 //! a nonce that the hello gives back: what was recorded on another connection is good for nothing. It must not know what
@@ -8,35 +8,35 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::facts::Facts;
+use super::fingerprint::Fingerprint;
 use super::frame::Frame;
 use super::hosts::Hosts;
 use super::message::{Answer, Hello, Message, Nonce, Purpose, Verdict};
 use super::stream::{Deadline, Wire};
 use super::tls::Tls;
 
-/// What this process says of itself, and whom it knows.
+/// This process and its cluster.
 pub(super) struct Local {
     pub(super) hosts: Arc<Hosts>,
     pub(super) index: usize,
-    pub(super) facts: Facts,
+    pub(super) fingerprint: Fingerprint,
     pub(super) mixed_cpus: bool,
-    /// The epoch that the run begins with: home's word.
+    /// The epoch that the run begins with: the coordinator's word.
     pub(super) begin: u64,
     /// Nothing on sockets of this machine.
     pub(super) tls: Option<Tls>,
-    /// Drawn by home, told to the others.
-    pub(super) generation: OnceLock<Nonce>,
-    /// Whether everybody was there: nobody joins any more.
+    /// Drawn by the coordinator, sent to the peers.
+    pub(super) attempt: OnceLock<Nonce>,
+    /// True if the cluster is complete: no process joins any more.
     pub(super) complete: AtomicBool,
-    /// Processes whose link to this one stands.
+    /// Processes whose data channel to this one stands.
     pub(super) linked: Mutex<BTreeSet<usize>>,
 }
 
 /// Why a caller is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is none of the cluster, or has no business here: it is sent away, and nothing else happens.
+    /// It does not belong to the cluster, or has no business here: it is refused, and nothing else happens.
     Stranger(String),
     /// It is too early for it.
     Early(String),
@@ -51,7 +51,7 @@ pub(super) fn nonce() -> Result<Nonce, String> {
     Ok(nonce)
 }
 
-/// Hears out whoever called.
+/// Receives the hello of a caller.
 pub(super) fn receive(
     wire: &mut Wire,
     local: &Local,
@@ -63,7 +63,7 @@ pub(super) fn receive(
     greeting.write(&mut wire.until(deadline)).map_err(|e| stranger(e.to_string()))?;
     let frame = Frame::read(&mut wire.until(deadline)).map_err(|e| stranger(e.to_string()))?;
     let Some(Message::Hello(hello)) = Message::of(&frame) else {
-        return Err(stranger("what came is no hello".into()));
+        return Err(stranger("not a hello".into()));
     };
     let judged = wire_carries(wire, local, &hello).and_then(|()| judge(local, &hello, nonce));
     let verdict = match &judged {
@@ -71,10 +71,10 @@ pub(super) fn receive(
         Err(Refusal::Early(why)) => Verdict::Later(why.clone()),
         Err(Refusal::Stranger(why) | Refusal::Differs(why)) => Verdict::Refused(why.clone()),
     };
-    // Only who is welcome hears which generation this is.
+    // Only a welcome caller gets the attempt number.
     let welcome = verdict == Verdict::Welcome;
-    let generation = local.generation.get().copied().filter(|_| welcome).unwrap_or_default();
-    let answer = Answer { verdict, from: local.index, generation, echo: hello.nonce, begin: local.begin };
+    let attempt = local.attempt.get().copied().filter(|_| welcome).unwrap_or_default();
+    let answer = Answer { verdict, from: local.index, attempt, echo: hello.nonce, begin: local.begin };
     let sent = Message::Answer(answer).frame().write(&mut wire.until(deadline));
     judged?;
     sent.map_err(|e| {
@@ -100,7 +100,7 @@ fn judge(local: &Local, hello: &Hello, nonce: Nonce) -> Result<(), Refusal> {
         return stranger("its hello was made for another connection: a replay".into());
     }
     let Some(host) = local.hosts.processes.get(hello.from) else {
-        return stranger(format!("process {} is none of this cluster", hello.from));
+        return stranger(format!("process {} is not part of this cluster", hello.from));
     };
     let called = local.hosts.called(hello.from);
     if hello.name != host.name {
@@ -113,37 +113,39 @@ fn judge(local: &Local, hello: &Hello, nonce: Nonce) -> Result<(), Refusal> {
         ));
     }
     match hello.purpose {
-        Purpose::Line => judge_line(local, hello, &called),
-        Purpose::Link => judge_link(local, hello, &called),
+        Purpose::Control => judge_line(local, hello, &called),
+        Purpose::Data => judge_link(local, hello, &called),
     }
 }
 
-/// Lines go to home, before the generation begins.
+/// Judges a control channel: it goes to the coordinator, before the attempt begins.
 fn judge_line(local: &Local, hello: &Hello, called: &str) -> Result<(), Refusal> {
     if local.index != 0 || hello.from == 0 {
-        return Err(Refusal::Stranger(format!("{called} wants a line, which only home has with the others")));
+        return Err(Refusal::Stranger(format!(
+            "{called} wants a control channel, which only the coordinator has with its peers"
+        )));
     }
-    if hello.generation != Nonce::default() {
-        return Err(Refusal::Stranger(format!("{called} belongs to another generation")));
+    if hello.attempt != Nonce::default() {
+        return Err(Refusal::Stranger(format!("{called} belongs to another attempt")));
     }
     if local.complete.load(SeqCst) {
-        return Err(Refusal::Stranger(format!("{called} comes when the generation has begun")));
+        return Err(Refusal::Stranger(format!("{called} comes when the attempt has begun")));
     }
     let (here, there) = (local.hosts.called(0), local.hosts.called(hello.from));
-    let differences = local.facts.differences(&here, &hello.facts, &there, local.mixed_cpus);
+    let differences = local.fingerprint.differences(&here, &hello.fingerprint, &there, local.mixed_cpus);
     if differences.is_empty() {
         return Ok(());
     }
     Err(Refusal::Differs(format!("{called} would run something else\n  {}", differences.join("\n  "))))
 }
 
-/// Links are made once the generation is known, each from the later process to the earlier one.
+/// Judges a data channel: it is made once the attempt is known, each from the later process to the earlier one.
 fn judge_link(local: &Local, hello: &Hello, called: &str) -> Result<(), Refusal> {
-    let Some(generation) = local.generation.get() else {
-        return Err(Refusal::Early("this process does not know its generation yet".into()));
+    let Some(attempt) = local.attempt.get() else {
+        return Err(Refusal::Early("this process does not know its attempt yet".into()));
     };
-    if hello.generation != *generation {
-        return Err(Refusal::Stranger(format!("{called} belongs to another generation")));
+    if hello.attempt != *attempt {
+        return Err(Refusal::Stranger(format!("{called} belongs to another attempt")));
     }
     if hello.from <= local.index {
         return Err(Refusal::Stranger(format!("{called} is to be called, and calls")));
@@ -154,7 +156,7 @@ fn judge_link(local: &Local, hello: &Hello, called: &str) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Says hello to another process; its answer.
+/// Sends the hello to another process, and returns its answer.
 pub(super) fn say(
     wire: &mut Wire,
     local: &Local,
@@ -162,18 +164,18 @@ pub(super) fn say(
     purpose: Purpose,
     deadline: Deadline,
 ) -> Result<Answer, String> {
-    let told = |e: &dyn std::fmt::Display| e.to_string();
-    let frame = Frame::read(&mut wire.until(deadline)).map_err(|e| told(&e))?;
+    let failed = |e: &dyn std::fmt::Display| e.to_string();
+    let frame = Frame::read(&mut wire.until(deadline)).map_err(|e| failed(&e))?;
     let Some(Message::Greeting(echo)) = Message::of(&frame) else { return Err("it gave no greeting".into()) };
     let mine = nonce()?;
-    let (generation, facts) = match purpose {
-        Purpose::Line => (Nonce::default(), local.facts.clone()),
-        Purpose::Link => (local.generation.get().copied().unwrap_or_default(), Facts::default()),
+    let (attempt, fingerprint) = match purpose {
+        Purpose::Control => (Nonce::default(), local.fingerprint.clone()),
+        Purpose::Data => (local.attempt.get().copied().unwrap_or_default(), Fingerprint::default()),
     };
     let name = local.hosts.processes.get(local.index).map(|host| host.name.clone()).unwrap_or_default();
-    let hello = Hello { purpose, from: local.index, to, name, generation, echo, nonce: mine, facts };
-    Message::Hello(hello).frame().write(&mut wire.until(deadline)).map_err(|e| told(&e))?;
-    let frame = Frame::read(&mut wire.until(deadline)).map_err(|e| told(&e))?;
+    let hello = Hello { purpose, from: local.index, to, name, attempt, echo, nonce: mine, fingerprint };
+    Message::Hello(hello).frame().write(&mut wire.until(deadline)).map_err(|e| failed(&e))?;
+    let frame = Frame::read(&mut wire.until(deadline)).map_err(|e| failed(&e))?;
     let Some(Message::Answer(answer)) = Message::of(&frame) else { return Err("it gave no answer".into()) };
     if answer.echo != mine {
         return Err("its answer was made for another connection".into());
@@ -181,8 +183,8 @@ pub(super) fn say(
     if answer.from != to {
         return Err(format!("process {} answers at its address: its hosts are others", answer.from));
     }
-    if purpose == Purpose::Link && answer.verdict == Verdict::Welcome && answer.generation != generation {
-        return Err("it belongs to another generation".into());
+    if purpose == Purpose::Data && answer.verdict == Verdict::Welcome && answer.attempt != attempt {
+        return Err("it belongs to another attempt".into());
     }
     Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! hosts.toml: which processes a cluster has, where they are, and what proves who they are.
 //!
 //! In: the text of a file. Out: hosts that fit together, or all mistakes with their lines. It reads no other file: certificates
-//! are named here and looked at elsewhere.
+//! are named here and checked elsewhere.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::check::similar::{nearest, one_of};
 
 /// Processes that one cluster may have.
 pub const MOST: usize = 64;
-/// How long processes wait for each other at the start, if the file does not say.
+/// The default time for which processes wait for each other at the start: enough to start them by hand.
 const WAIT: Duration = Duration::from_mins(1);
 
 /// Where a process listens.
@@ -39,7 +39,7 @@ impl fmt::Display for Address {
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// What its certificate says.
+    /// The name in its certificate.
     pub name: String,
     /// Where it listens.
     pub address: Address,
@@ -49,7 +49,7 @@ pub struct Host {
     pub key: PathBuf,
 }
 
-/// The processes of a cluster; the first is home.
+/// The processes of a cluster; the first is the coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hosts {
     /// In the order of the file.
@@ -58,7 +58,7 @@ pub struct Hosts {
     pub workers: usize,
     /// The certificate that all others are signed with.
     pub authority: PathBuf,
-    /// How long processes wait for each other at the start.
+    /// The time for which processes wait for each other at the start.
     pub wait: Duration,
 }
 
@@ -107,8 +107,8 @@ impl Hosts {
         text
     }
 
-    /// How messages call a process.
-    pub(super) fn called(&self, index: usize) -> String {
+    /// Returns the name of a process in messages.
+    pub fn called(&self, index: usize) -> String {
         let name = self.processes.get(index).map_or("?", |host| host.name.as_str());
         format!("process {index} (`{name}`)")
     }
@@ -137,7 +137,7 @@ impl<'t> Reader<'t> {
             Ok(table) => table.into_inner(),
             Err(error) => {
                 let at = error.span().map_or(0, |span| span.start);
-                self.mistake(at, format!("this is no TOML: {}", error.message()));
+                self.mistake(at, format!("invalid TOML: {}", error.message()));
                 return None;
             }
         };
@@ -163,7 +163,7 @@ impl<'t> Reader<'t> {
         Some(Hosts { processes, workers, authority, wait })
     }
 
-    /// What is wrong with processes beside each other.
+    /// Checks processes against each other.
     fn together(&mut self, read: &[(Host, usize, usize)]) {
         let Some((first, first_workers, _)) = read.first() else { return };
         for (index, (host, workers, at)) in read.iter().enumerate() {
@@ -189,7 +189,7 @@ impl<'t> Reader<'t> {
     fn process(&mut self, value: &Value<'t>) -> Option<(Host, usize, usize)> {
         let at = value.span().start;
         let DeValue::Table(table) = value.get_ref() else {
-            self.mistake(at, "a process that is no table; expected `[[process]]`");
+            self.mistake(at, "a process that is not a table; expected `[[process]]`");
             return None;
         };
         self.unknown(table, &PROCESS_KEYS);
@@ -232,7 +232,7 @@ impl<'t> Reader<'t> {
         if let DeValue::String(word) = value.get_ref() {
             return Some(word.to_string());
         }
-        self.mistake(value.span().start, format!("`{key}` is no text"));
+        self.mistake(value.span().start, format!("`{key}` is not text"));
         None
     }
 
@@ -258,7 +258,7 @@ impl<'t> Reader<'t> {
         if port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
             return Some(Address::Tcp(word.to_owned()));
         }
-        let what = format!("`{word}` is no address; expected HOST:PORT, or unix:PATH on one machine");
+        let what = format!("`{word}` is not an address; expected HOST:PORT, or unix:PATH on one machine");
         self.mistake(value.span().start, what);
         None
     }
@@ -270,7 +270,7 @@ impl<'t> Reader<'t> {
         };
         let fits = number.filter(|n| (1..=256).contains(n));
         if fits.is_none() {
-            self.mistake(value.span().start, "`workers` is no whole number from 1 to 256");
+            self.mistake(value.span().start, "`workers` is not a whole number from 1 to 256");
         }
         fits
     }
@@ -318,17 +318,17 @@ mod tests {
     #[test]
     fn all_mistakes_are_told_with_their_lines() {
         let check = |text: &str, expected: &[&str]| {
-            let told = read(text).unwrap_err();
-            assert_eq!(told.lines().collect::<Vec<_>>(), expected, "{text}");
+            let message = read(text).unwrap_err();
+            assert_eq!(message.lines().collect::<Vec<_>>(), expected, "{text}");
         };
-        check("[[process", &["hosts.toml:1: this is no TOML: unclosed array table, expected `]]`"]);
+        check("[[process", &["hosts.toml:1: invalid TOML: unclosed array table, expected `]]`"]);
         check("", &["hosts.toml:1: no process; expected two or more tables `[[process]]`"]);
         check(
             "wiat = '1s'\n[[process]]\nname = 'Home'\naddress = 'a'\n[[process]]\nadress = 'a:1'\n",
             &[
                 "hosts.toml:1: `wiat` is not known here; did you mean `wait`?",
                 "hosts.toml:3: `Home` cannot be a name; expected small letters, digits and `-`, such as `gateway-2`",
-                "hosts.toml:4: `a` is no address; expected HOST:PORT, or unix:PATH on one machine",
+                "hosts.toml:4: `a` is not an address; expected HOST:PORT, or unix:PATH on one machine",
                 "hosts.toml:6: `adress` is not known here; did you mean `address`?",
                 "hosts.toml:5: a process without `name`",
                 "hosts.toml:5: a process without `address`",
@@ -346,9 +346,9 @@ mod tests {
         check(
             "wait = 3\n[[process]]\nname = 'a'\naddress = 'a:0'\nworkers = 0\n",
             &[
-                "hosts.toml:1: `wait` is no text",
-                "hosts.toml:4: `a:0` is no address; expected HOST:PORT, or unix:PATH on one machine",
-                "hosts.toml:5: `workers` is no whole number from 1 to 256",
+                "hosts.toml:1: `wait` is not text",
+                "hosts.toml:4: `a:0` is not an address; expected HOST:PORT, or unix:PATH on one machine",
+                "hosts.toml:5: `workers` is not a whole number from 1 to 256",
             ],
         );
     }

@@ -1,7 +1,8 @@
-//! How the processes of a cluster meet: each opens its door, all call home, and when everybody is there each calls those before it.
+//! The connection of a cluster: each process opens its listener, all call the coordinator, and when all are there each calls those before
+//! it.
 //!
-//! In: hosts, and what this process is about to run. Out: a line to home (at home: to all), and a link to every other process; or
-//! why not, said in every process. It must not know what flows.
+//! In: hosts, and what this process is about to run. Out: a control channel to the coordinator (on the coordinator: to all), and a data
+//! channel to every other process; or why not, said in every process. It must not know what flows.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
@@ -9,55 +10,55 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use super::door::{Arrival, Door, PATIENCE};
 use super::frame::Frame;
 use super::hello::{self, Local};
 use super::hosts::Address;
+use super::listener::{Arrival, Listener, PATIENCE};
 use super::message::{Answer, Message, Purpose, Verdict};
 use super::stream::{Deadline, Wire};
 
-/// How long the links between all processes may take once everybody is there, at least: a machine that took long to start them is slow.
+/// The least time for the data channels between all processes, once every process is there: a machine that started slowly is slow.
 const MEETING: Duration = Duration::from_secs(15);
-/// Between two calls of somebody who does not answer: at first, and at most.
+/// The pause between two calls of a process that does not answer: at first, and at most. It doubles, so that a slow start floods no one.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// After so long the process says whom it waits for.
-const TELL: Duration = Duration::from_secs(2);
-/// How often a process that waits looks around.
-const LOOK: Duration = Duration::from_millis(50);
+/// The time after which a process logs for which processes it waits: a usual start takes less.
+const LOG_AFTER: Duration = Duration::from_secs(2);
+/// The poll interval of a process that waits.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Whether something else makes waiting useless: why.
+/// Returns the reason why waiting is useless, if there is one.
 pub(super) type Hopeless<'a> = &'a dyn Fn() -> Option<String>;
 
-/// What a process has when everybody has met.
+/// The connections of a process when the cluster is complete.
 pub(super) struct Met {
-    /// By process: at home all others, elsewhere home.
-    pub(super) lines: Vec<Option<Wire>>,
+    /// By process: on the coordinator all others, elsewhere the coordinator.
+    pub(super) control: Vec<Option<Wire>>,
     /// By process: all others.
-    pub(super) links: Vec<Option<Wire>>,
+    pub(super) data_channels: Vec<Option<Wire>>,
     /// The epoch that the run begins with.
     pub(super) begin: u64,
 }
 
-fn nobody(processes: usize) -> Vec<Option<Wire>> {
+fn no_connections(processes: usize) -> Vec<Option<Wire>> {
     (0..processes).map(|_| None).collect()
 }
 
 /// Meets the others, and begins with them.
 pub(super) fn meet(local: &Arc<Local>, hopeless: Hopeless<'_>) -> Result<Met, String> {
     let processes = local.hosts.processes.len();
-    let mut lines = nobody(processes);
+    let mut control = no_connections(processes);
     let met = if local.index == 0 {
-        local.generation.set(hello::nonce()?).unwrap_or(());
-        at_home(local, &mut lines, hopeless)
+        local.attempt.set(hello::nonce()?).unwrap_or(());
+        meet_as_coordinator(local, &mut control, hopeless)
     } else {
-        away(local, &mut lines, hopeless)
+        meet_as_peer(local, &mut control, hopeless)
     };
     match met {
-        Ok((links, begin)) => Ok(Met { lines, links, begin }),
+        Ok((data_channels, begin)) => Ok(Met { control, data_channels, begin }),
         Err(why) => {
             if local.index == 0 {
-                say_all(&mut lines, &Message::End(why.clone())).unwrap_or(());
+                send_all(&mut control, &Message::End(why.clone())).unwrap_or(());
             }
             Err(why)
         }
@@ -66,58 +67,66 @@ pub(super) fn meet(local: &Arc<Local>, hopeless: Hopeless<'_>) -> Result<Met, St
 
 type Linked = (Vec<Option<Wire>>, u64);
 
-fn at_home(local: &Arc<Local>, lines: &mut [Option<Wire>], hopeless: Hopeless<'_>) -> Result<Linked, String> {
-    let door = Door::open(local)?;
+fn meet_as_coordinator(
+    local: &Arc<Local>,
+    control: &mut [Option<Wire>],
+    hopeless: Hopeless<'_>,
+) -> Result<Linked, String> {
+    let listener = Listener::open(local)?;
     let waiting = Waiting { local, deadline: Deadline::after(local.hosts.wait), hopeless };
-    waiting.fill(&door, Purpose::Line, lines, 1)?;
+    waiting.fill(&listener, Purpose::Control, control, 1)?;
     local.complete.store(true, SeqCst);
-    say_all(lines, &Message::Meet)?;
-    let mut links = nobody(lines.len());
+    send_all(control, &Message::Meet)?;
+    let mut data_channels = no_connections(control.len());
     let waiting = Waiting { local, deadline: Deadline::after(MEETING.max(local.hosts.wait)), hopeless };
-    waiting.fill(&door, Purpose::Link, &mut links, 1)?;
-    for (index, line) in lines.iter_mut().enumerate() {
+    waiting.fill(&listener, Purpose::Data, &mut data_channels, 1)?;
+    for (index, line) in control.iter_mut().enumerate() {
         if let Some(line) = line {
             waiting.expect(line, index, &Message::Met)?;
         }
     }
-    drop(door);
-    say_all(lines, &Message::Begin)?;
-    Ok((links, local.begin))
+    drop(listener);
+    send_all(control, &Message::Begin)?;
+    Ok((data_channels, local.begin))
 }
 
-fn away(local: &Arc<Local>, lines: &mut [Option<Wire>], hopeless: Hopeless<'_>) -> Result<Linked, String> {
-    let processes = lines.len();
+fn meet_as_peer(
+    local: &Arc<Local>,
+    control: &mut [Option<Wire>],
+    hopeless: Hopeless<'_>,
+) -> Result<Linked, String> {
+    let processes = control.len();
     let last = local.index + 1 >= processes;
-    let door = if last { None } else { Some(Door::open(local)?) };
+    let listener = if last { None } else { Some(Listener::open(local)?) };
     let waiting = Waiting { local, deadline: Deadline::after(local.hosts.wait), hopeless };
-    let (mut line, answer) = waiting.call(0, Purpose::Line)?;
-    local.generation.set(answer.generation).unwrap_or(());
+    let (mut line, answer) = waiting.call(0, Purpose::Control)?;
+    local.attempt.set(answer.attempt).unwrap_or(());
     waiting.expect(&mut line, 0, &Message::Meet)?;
     let waiting = Waiting { local, deadline: Deadline::after(MEETING.max(local.hosts.wait)), hopeless };
-    let mut links = nobody(processes);
-    for (to, link) in links.iter_mut().enumerate().take(local.index) {
-        *link = Some(waiting.call(to, Purpose::Link)?.0);
+    let mut data_channels = no_connections(processes);
+    for (to, data_channel) in data_channels.iter_mut().enumerate().take(local.index) {
+        *data_channel = Some(waiting.call(to, Purpose::Data)?.0);
     }
-    if let Some(door) = door {
-        waiting.fill(&door, Purpose::Link, &mut links, local.index + 1)?;
+    if let Some(listener) = listener {
+        waiting.fill(&listener, Purpose::Data, &mut data_channels, local.index + 1)?;
     }
-    let told = |e: std::io::Error| format!("{}: {e}", local.hosts.called(0));
-    Message::Met.frame().write(&mut line.until(waiting.deadline)).map_err(told)?;
+    let failed = |e: std::io::Error| format!("{}: {e}", local.hosts.called(0));
+    Message::Met.frame().write(&mut line.until(waiting.deadline)).map_err(failed)?;
     waiting.expect(&mut line, 0, &Message::Begin)?;
-    if let Some(place) = lines.first_mut() {
+    if let Some(place) = control.first_mut() {
         *place = Some(line);
     }
-    Ok((links, answer.begin))
+    Ok((data_channels, answer.begin))
 }
 
-fn say_all(lines: &mut [Option<Wire>], message: &Message) -> Result<(), String> {
+fn send_all(control: &mut [Option<Wire>], message: &Message) -> Result<(), String> {
     let frame = message.frame();
-    let mut told = Ok(());
-    for line in lines.iter_mut().flatten() {
+    let mut failed = Ok(());
+    for line in control.iter_mut().flatten() {
         let said = frame.write(&mut line.until(Deadline::after(PATIENCE)));
-        told = told.and(said.map_err(|e| format!("a process went away before the run began: {e}")));
+        failed = failed.and(said.map_err(|e| format!("a process was lost before the run began: {e}")));
     }
-    told
+    failed
 }
 
 struct Waiting<'a> {
@@ -127,19 +136,19 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn look_around(&self) -> Result<(), String> {
+    fn check_hopeless(&self) -> Result<(), String> {
         (self.hopeless)().map_or(Ok(()), Err)
     }
 
-    /// Waits at the door until every process from `first` on has come for this purpose.
+    /// Waits at the listener until every process from `first` on has come for this purpose.
     fn fill(
         &self,
-        door: &Door,
+        listener: &Listener,
         purpose: Purpose,
         places: &mut [Option<Wire>],
         first: usize,
     ) -> Result<(), String> {
-        let mut tell = Some(Deadline::after(TELL));
+        let mut tell = Some(Deadline::after(LOG_AFTER));
         loop {
             let missing: Vec<usize> =
                 places.iter().enumerate().skip(first).filter(|(_, w)| w.is_none()).map(|(i, _)| i).collect();
@@ -154,10 +163,10 @@ impl Waiting<'_> {
                 tracing::info!(target: "headwater_progress", "waiting for {}", names());
                 tell = None;
             }
-            self.look_around()?;
-            match door.arrivals.recv_timeout(LOOK) {
+            self.check_hopeless()?;
+            match listener.arrivals.recv_timeout(POLL_INTERVAL) {
                 Ok(Arrival::Came(what, index, wire)) if what == purpose => {
-                    // A process that calls home again has lost its first line: the new one counts.
+                    // A process that calls to the coordinator again has lost its first control channel: the new one counts.
                     if let Some(place) = places.get_mut(index) {
                         *place = Some(wire);
                     }
@@ -175,17 +184,17 @@ impl Waiting<'_> {
         match Message::of(&frame) {
             Some(message) if message == *expected => Ok(()),
             Some(Message::End(why)) => Err(why),
-            _ => Err(format!("{called} said something that nobody expected")),
+            _ => Err(format!("{called} sent an unexpected message")),
         }
     }
 
     /// Calls another process until it answers.
     fn call(&self, to: usize, purpose: Purpose) -> Result<(Wire, Answer), String> {
         let called = self.local.hosts.called(to);
-        let mut last = "nobody listens there".to_owned();
-        let (mut tell, mut pause) = (Some(Deadline::after(TELL)), PAUSE);
+        let mut last = "no process listens there".to_owned();
+        let (mut tell, mut pause) = (Some(Deadline::after(LOG_AFTER)), PAUSE);
         while self.deadline.left().is_some() {
-            self.look_around()?;
+            self.check_hopeless()?;
             match self.attempt(to, purpose) {
                 Ok((wire, answer)) => match answer.verdict {
                     Verdict::Welcome => return Ok((wire, answer)),

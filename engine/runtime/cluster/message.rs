@@ -1,30 +1,31 @@
-//! What processes say to each other: the hello on a fresh connection, and all that goes over the line to home.
+//! Messages between processes: the hello on a fresh connection, and all that goes over the control channel to the coordinator.
 //!
-//! In: messages, or frames. Out: frames, or messages; what is none is `None`. It must not know who may say what when.
+//! In: messages, or frames. Out: frames, or messages; bytes that are not a message are `None`. It must not know which message is allowed
+//! when.
 
 use headwater_contract::RowId;
 use headwater_contract::units::Epoch;
 
-use super::facts::Facts;
+use super::fingerprint::Fingerprint;
 use super::frame::Frame;
 use super::wire::{Fields, put_bytes, put_len, put_text, put_u64};
-use crate::instance::{Cause, Failure, Suspect};
+use crate::instance::{Cause, Failure, PoisonRow};
 use crate::metrics::Counts;
 use crate::plan::{OutPort, PortRef};
 
-/// Sixteen bytes that nobody can guess.
+/// Sixteen random bytes.
 pub(super) type Nonce = [u8; 16];
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The line of a process to home.
-    Line,
+    /// The control channel of a process to the coordinator.
+    Control,
     /// The dataflow between two processes.
-    Link,
+    Data,
 }
 
-/// Who calls, and what for.
+/// The hello of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) purpose: Purpose,
@@ -33,17 +34,17 @@ pub(super) struct Hello {
     pub(super) to: usize,
     /// The name of the one that calls.
     pub(super) name: String,
-    /// The generation that it belongs to; zeros where it has none yet.
-    pub(super) generation: Nonce,
+    /// The attempt that it belongs to; zeros where it has none yet.
+    pub(super) attempt: Nonce,
     /// The nonce of the greeting: a hello that was recorded has another.
     pub(super) echo: Nonce,
     /// To be given back in the answer.
     pub(super) nonce: Nonce,
-    /// On the line to home: what must be equal everywhere.
-    pub(super) facts: Facts,
+    /// On the control channel to the coordinator: what must be equal everywhere.
+    pub(super) fingerprint: Fingerprint,
 }
 
-/// What is said to a hello.
+/// The verdict on a hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Welcome,
@@ -58,7 +59,7 @@ pub(super) struct Answer {
     pub(super) verdict: Verdict,
     /// The index of the one that answers.
     pub(super) from: usize,
-    pub(super) generation: Nonce,
+    pub(super) attempt: Nonce,
     /// The hello's nonce.
     pub(super) echo: Nonce,
     /// The epoch that the run begins with.
@@ -72,42 +73,47 @@ pub(super) enum Message {
     Greeting(Nonce),
     Hello(Hello),
     Answer(Answer),
-    /// Home: everybody is there, connect to each other.
+    /// From the coordinator: all processes are there, connect to each other.
     Meet,
-    /// To home: my connections stand.
+    /// To the coordinator: my connections stand.
     Met,
-    /// Home: all connections stand, begin.
+    /// From the coordinator: all connections stand, begin.
     Begin,
     /// I am alive, and have counted so much.
     Beat(Counts),
-    /// To home: this ended the run here.
+    /// To the coordinator: this ended the run here.
     Failed(Failure),
-    /// To home: somebody wants the run to stop.
+    /// To the coordinator: stop the run.
     Stop,
-    /// To home: a piece of something that is put together there.
+    /// To the coordinator: a piece of something that is put together there.
     Part {
         of: String,
         bytes: Vec<u8>,
     },
-    /// To home: my part of the run is over; all pieces were sent.
+    /// To the coordinator: what was noted since the last beat.
+    Noted {
+        of: String,
+        bytes: Vec<u8>,
+    },
+    /// To the coordinator: my part of the run is over; all pieces were sent.
     Done(Counts),
-    /// Home: the run ends early, and this is why.
+    /// From the coordinator: the run ends early, and this is why.
     End(String),
-    /// Home: the run is over.
+    /// From the coordinator: the run is over.
     Bye,
-    /// Home: a piece of what a process begins with.
-    Portion {
+    /// From the coordinator: a piece of what a process begins with.
+    StatePartitions {
         last: bool,
         bytes: Vec<u8>,
     },
-    /// Home: this epoch is left open; the run is over when all before it have taken effect.
+    /// From the coordinator: this epoch is left open; the run is over when all before it have taken effect.
     LeftOpen(Epoch),
-    /// To home, before what ended the run there: what another life can do about it.
+    /// To the coordinator, before what ended the run there: what another attempt can do about it.
     Cause(Cause),
-    /// Home: somebody looks at these ports, and at no others.
-    Look(Vec<PortRef>),
-    /// To home: rows that left by a port, as an Arrow IPC stream, and how many passed unseen.
-    Seen {
+    /// From the coordinator: tap these ports, and no others.
+    Tap(Vec<PortRef>),
+    /// To the coordinator: rows that left by a port, as an Arrow IPC stream, and how many passed unseen.
+    TapRows {
         port: PortRef,
         missed: u64,
         bytes: Vec<u8>,
@@ -156,7 +162,7 @@ impl Message {
                 12
             }
             Message::Bye => 13,
-            Message::Portion { last, bytes } => {
+            Message::StatePartitions { last, bytes } => {
                 body.push(u8::from(*last));
                 put_bytes(&mut body, bytes);
                 14
@@ -169,16 +175,21 @@ impl Message {
                 put_cause(&mut body, cause);
                 16
             }
-            Message::Look(ports) => {
+            Message::Tap(ports) => {
                 put_len(&mut body, ports.len());
                 ports.iter().for_each(|port| put_port(&mut body, *port));
                 17
             }
-            Message::Seen { port, missed, bytes } => {
+            Message::TapRows { port, missed, bytes } => {
                 put_port(&mut body, *port);
                 put_u64(&mut body, *missed);
                 put_bytes(&mut body, bytes);
                 18
+            }
+            Message::Noted { of, bytes } => {
+                put_text(&mut body, of);
+                put_bytes(&mut body, bytes);
+                19
             }
         };
         Frame { kind, body }
@@ -200,15 +211,16 @@ impl Message {
             11 => Message::Done(Counts::decode(&mut fields)?),
             12 => Message::End(fields.text()?.to_owned()),
             13 => Message::Bye,
-            14 => Message::Portion { last: flag(&mut fields)?, bytes: fields.bytes()?.to_vec() },
+            14 => Message::StatePartitions { last: flag(&mut fields)?, bytes: fields.bytes()?.to_vec() },
             15 => Message::LeftOpen(Epoch(fields.u64()?)),
             16 => Message::Cause(cause(&mut fields)?),
-            17 => Message::Look(fields.list(port)?),
-            18 => Message::Seen {
+            17 => Message::Tap(fields.list(port)?),
+            18 => Message::TapRows {
                 port: port(&mut fields)?,
                 missed: fields.u64()?,
                 bytes: fields.bytes()?.to_vec(),
             },
+            19 => Message::Noted { of: fields.text()?.to_owned(), bytes: fields.bytes()?.to_vec() },
             _ => return None,
         };
         fields.end().map(|()| message)
@@ -243,22 +255,22 @@ fn flag(fields: &mut Fields<'_>) -> Option<bool> {
 
 fn put_hello(body: &mut Vec<u8>, hello: &Hello) {
     body.push(match hello.purpose {
-        Purpose::Line => 0,
-        Purpose::Link => 1,
+        Purpose::Control => 0,
+        Purpose::Data => 1,
     });
     put_len(body, hello.from);
     put_len(body, hello.to);
     put_text(body, &hello.name);
-    for nonce in [hello.generation, hello.echo, hello.nonce] {
+    for nonce in [hello.attempt, hello.echo, hello.nonce] {
         body.extend_from_slice(&nonce);
     }
-    hello.facts.encode(body);
+    hello.fingerprint.encode(body);
 }
 
 fn hello(fields: &mut Fields<'_>) -> Option<Hello> {
     let purpose = match fields.u8()? {
-        0 => Purpose::Line,
-        1 => Purpose::Link,
+        0 => Purpose::Control,
+        1 => Purpose::Data,
         _ => return None,
     };
     Some(Hello {
@@ -266,10 +278,10 @@ fn hello(fields: &mut Fields<'_>) -> Option<Hello> {
         from: fields.index()?,
         to: fields.index()?,
         name: fields.text()?.to_owned(),
-        generation: fields.array()?,
+        attempt: fields.array()?,
         echo: fields.array()?,
         nonce: fields.array()?,
-        facts: Facts::decode(fields)?,
+        fingerprint: Fingerprint::decode(fields)?,
     })
 }
 
@@ -282,7 +294,7 @@ fn put_answer(body: &mut Vec<u8>, answer: &Answer) {
     body.push(verdict);
     put_text(body, why);
     put_len(body, answer.from);
-    body.extend_from_slice(&answer.generation);
+    body.extend_from_slice(&answer.attempt);
     body.extend_from_slice(&answer.echo);
     put_u64(body, answer.begin);
 }
@@ -299,7 +311,7 @@ fn answer(fields: &mut Fields<'_>) -> Option<Answer> {
     Some(Answer {
         verdict,
         from: fields.index()?,
-        generation: fields.array()?,
+        attempt: fields.array()?,
         echo: fields.array()?,
         begin: fields.u64()?,
     })
@@ -313,7 +325,7 @@ fn put_failure(body: &mut Vec<u8>, failure: &Failure) {
     put_row(body, failure.row.as_ref());
 }
 
-/// Whether there is a row, and which.
+/// Returns true if there is a row, and which.
 fn put_row(body: &mut Vec<u8>, row: Option<&RowId>) {
     body.push(u8::from(row.is_some()));
     if let Some(row) = row {
@@ -336,15 +348,15 @@ fn row(fields: &mut Fields<'_>) -> Option<Option<RowId>> {
 fn put_cause(body: &mut Vec<u8>, cause: &Cause) {
     match cause {
         Cause::Lasting => body.push(0),
-        Cause::Panic(suspect) => {
-            let Suspect { stage, epoch, row } = &**suspect;
+        Cause::Panic(poison_row) => {
+            let PoisonRow { stage, epoch, row } = &**poison_row;
             body.push(1);
             put_text(body, stage);
             put_u64(body, epoch.0);
             put_len(body, row.as_ref().map_or(0, |(port, _)| *port));
             put_row(body, row.as_ref().map(|(_, row)| row));
         }
-        Cause::Room => body.push(2),
+        Cause::DiskSpace => body.push(2),
     }
 }
 
@@ -357,9 +369,9 @@ fn cause(fields: &mut Fields<'_>) -> Option<Cause> {
             if row.is_none() && port != 0 {
                 return None;
             }
-            Cause::Panic(Box::new(Suspect { stage, epoch, row }))
+            Cause::Panic(Box::new(PoisonRow { stage, epoch, row }))
         }
-        2 => Cause::Room,
+        2 => Cause::DiskSpace,
         _ => return None,
     })
 }

@@ -68,7 +68,7 @@ impl Wire {
         }
     }
 
-    /// Whether the other end has proved that it carries a name. A socket of this machine takes the word of its user.
+    /// Returns true if the other end has proved that it carries a name. A socket of this machine takes the word of its user.
     pub(super) fn carries(&self, name: &str) -> Result<(), String> {
         match self {
             Wire::Unix(_) => Ok(()),

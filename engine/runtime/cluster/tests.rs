@@ -1,4 +1,4 @@
-//! Who does not belong to a cluster is sent away, and who does and goes wrong is named.
+//! Strangers to a cluster are refused, and a process of it that fails is named.
 
 mod format;
 
@@ -23,7 +23,7 @@ fn deadline() -> Deadline {
     Deadline::after(TIME)
 }
 
-/// Three processes of this machine over TLS: home, west, east.
+/// Three processes of this machine over TLS: the coordinator, west, east.
 fn hosts(folder: &Path) -> Hosts {
     let ports: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let mut text = "wait = '20s'\n".to_owned();
@@ -41,11 +41,11 @@ fn local(hosts: &Hosts, index: usize) -> Arc<Local> {
     Arc::new(Local {
         hosts: Arc::new(hosts.clone()),
         index,
-        facts: Facts::default(),
+        fingerprint: Fingerprint::default(),
         mixed_cpus: false,
         begin: 0,
         tls,
-        generation: OnceLock::new(),
+        attempt: OnceLock::new(),
         complete: AtomicBool::new(false),
         linked: Mutex::default(),
     })
@@ -54,12 +54,12 @@ fn local(hosts: &Hosts, index: usize) -> Arc<Local> {
 fn joining(hosts: &Hosts, index: usize) -> JoinHandle<Result<Member, Failure>> {
     let hosts = hosts.clone();
     std::thread::spawn(move || {
-        let facts = Facts::default();
-        Member::join(Setup { hosts, index, facts, mixed_cpus: false, begin: 0, hopeless: &|| None })
+        let fingerprint = Fingerprint::default();
+        Member::join(Setup { hosts, index, fingerprint, mixed_cpus: false, begin: 0, hopeless: &|| None })
     })
 }
 
-/// What was logged, by all tests of this program.
+/// The log of all tests of this program.
 static LOG: LazyLock<Arc<Mutex<Vec<u8>>>> = LazyLock::new(|| {
     let log = Arc::<Mutex<Vec<u8>>>::default();
     let of_writer = log.clone();
@@ -95,7 +95,7 @@ fn call(hosts: &Hosts) -> std::net::TcpStream {
     }
 }
 
-/// A connection to home with the certificate that a host has.
+/// A connection to the coordinator with the certificate that a host has.
 fn secured(hosts: &Hosts, of: &Hosts, host: &Host) -> Result<Wire, String> {
     let tls = Tls::load(of, host)?;
     Ok(Wire::Tls(Box::new(tls.call(call(hosts), "home", deadline())?)))
@@ -114,10 +114,10 @@ fn hello_of(from: usize, name: &str, purpose: Purpose, echo: Nonce) -> Frame {
         from,
         to: 0,
         name: name.into(),
-        generation: if purpose == Purpose::Link { nonce().unwrap() } else { Nonce::default() },
+        attempt: if purpose == Purpose::Data { nonce().unwrap() } else { Nonce::default() },
         echo,
         nonce: nonce().unwrap(),
-        facts: Facts::default(),
+        fingerprint: Fingerprint::default(),
     };
     Message::Hello(hello).frame()
 }
@@ -126,7 +126,7 @@ fn hello_of(from: usize, name: &str, purpose: Purpose, echo: Nonce) -> Frame {
 fn is_sent_away(wire: &mut Wire) {
     let mut rest = Vec::new();
     let _ = wire.until(deadline()).read_to_end(&mut rest);
-    assert!(deadline().left().is_some() && rest.len() < 4096, "it was not sent away");
+    assert!(deadline().left().is_some() && rest.len() < 4096, "it was not refused");
 }
 
 fn garbage(hosts: &Hosts) {
@@ -136,7 +136,7 @@ fn garbage(hosts: &Hosts) {
     let _ = tcp.read_to_end(&mut rest);
 }
 
-/// Somebody without a certificate.
+/// A caller without a certificate.
 fn stranger(hosts: &Hosts) {
     let mut roots = rustls::RootCertStore::empty();
     let pem = std::fs::read(&hosts.authority).unwrap();
@@ -151,21 +151,21 @@ fn stranger(hosts: &Hosts) {
     let mut tcp = call(hosts);
     let mut rest = Vec::new();
     let _ = rustls::Stream::new(&mut tls, &mut tcp).read_to_end(&mut rest);
-    assert!(rest.is_empty(), "somebody without a certificate was greeted");
+    assert!(rest.is_empty(), "a caller without a certificate was greeted");
 }
 
-/// Somebody whose certificate is of another authority, or has ended.
+/// A caller whose certificate is of another authority, or has ended.
 fn unbelieved(hosts: &Hosts, of: &Hosts, host: &Host) {
-    // The caller must believe home, so that it is home that refuses.
+    // The caller must believe the coordinator, so that it is the coordinator that refuses.
     let believing = Hosts { authority: hosts.authority.clone(), ..of.clone() };
     let mut wire = secured(hosts, &believing, host).unwrap();
-    let told = Frame::read(&mut wire.until(deadline())).unwrap_err().to_string();
-    assert!(told.contains("alert") || told.contains("closed"), "{told}");
+    let message = Frame::read(&mut wire.until(deadline())).unwrap_err().to_string();
+    assert!(message.contains("alert") || message.contains("closed"), "{message}");
 }
 
 fn oversized(hosts: &Hosts) {
     let mut wire = secured(hosts, hosts, &hosts.processes[1]).unwrap();
-    let mut frame = hello_of(1, "west", Purpose::Line, greeting(&mut wire)).encode();
+    let mut frame = hello_of(1, "west", Purpose::Control, greeting(&mut wire)).encode();
     frame[6..10].copy_from_slice(&u32::MAX.to_le_bytes());
     let _ = wire.write_all(&frame);
     is_sent_away(&mut wire);
@@ -174,7 +174,7 @@ fn oversized(hosts: &Hosts) {
 /// A hello of one connection, sent on another.
 fn replayed(hosts: &Hosts) {
     let mut first = secured(hosts, hosts, &hosts.processes[1]).unwrap();
-    let recorded = hello_of(1, "west", Purpose::Line, greeting(&mut first));
+    let recorded = hello_of(1, "west", Purpose::Control, greeting(&mut first));
     let mut second = secured(hosts, hosts, &hosts.processes[1]).unwrap();
     greeting(&mut second);
     recorded.write(&mut second).unwrap();
@@ -215,11 +215,11 @@ fn who_does_not_belong_here_is_sent_away_and_the_cluster_begins() {
     let (hosts, others) = (hosts(place.path()), hosts(foreign.path()));
     certs::make(&hosts, 1, false).unwrap();
     certs::make(&others, 1, false).unwrap();
-    let home = joining(&hosts, 0);
+    let coordinator = joining(&hosts, 0);
     // They stay until the end, and say nothing.
     let silent: Vec<_> = (0..5).map(|_| call(&hosts)).collect();
     let mut half = secured(&hosts, &hosts, &hosts.processes[1]).unwrap();
-    let mut half_said = hello_of(1, "west", Purpose::Line, greeting(&mut half)).encode();
+    let mut half_said = hello_of(1, "west", Purpose::Control, greeting(&mut half)).encode();
     half_said.truncate(30);
     half.write_all(&half_said).unwrap();
 
@@ -230,14 +230,14 @@ fn who_does_not_belong_here_is_sent_away_and_the_cluster_begins() {
     oversized(&hosts);
     replayed(&hosts);
     noise(&hosts);
-    says(&hosts, 2, "east", Purpose::Line);
-    says(&hosts, 1, "east", Purpose::Line);
-    says(&hosts, 0, "home", Purpose::Line);
-    says(&hosts, 7, "west", Purpose::Line);
-    says(&hosts, 1, "west", Purpose::Link);
+    says(&hosts, 2, "east", Purpose::Control);
+    says(&hosts, 1, "east", Purpose::Control);
+    says(&hosts, 0, "home", Purpose::Control);
+    says(&hosts, 7, "west", Purpose::Control);
+    says(&hosts, 1, "west", Purpose::Data);
 
     let (west, east) = (joining(&hosts, 1), joining(&hosts, 2));
-    let members: Vec<Member> = [home, west, east].map(|joined| joined.join().unwrap().unwrap()).into();
+    let members: Vec<Member> = [coordinator, west, east].map(|joined| joined.join().unwrap().unwrap()).into();
     for expected in [
         "InvalidContentType",
         "peer sent no certificates",
@@ -245,15 +245,15 @@ fn who_does_not_belong_here_is_sent_away_and_the_cluster_begins() {
         "certificate expired",
         "a frame of 4294967295 bytes, where at most",
         "a replay",
-        "no frame of a cluster",
+        "not a frame of a cluster",
         "it calls itself `east`, and its certificate does not",
         "process 1 (`west`) calls itself `east`",
-        "process 7 is none of this cluster",
-        "process 1 (`west`) belongs to another generation",
+        "process 7 is not part of this cluster",
+        "process 1 (`west`) belongs to another attempt",
     ] {
         assert!(logged(expected), "{expected}:\n{}", String::from_utf8_lossy(&LOG.lock().unwrap()));
     }
-    // The door is closed by now.
+    // The listener is closed by now.
     let Address::Tcp(address) = &hosts.processes[0].address else { panic!("no address") };
     assert!(std::net::TcpStream::connect(address).is_err());
     everybody_is_heard(members);
@@ -263,7 +263,7 @@ fn who_does_not_belong_here_is_sent_away_and_the_cluster_begins() {
 
 fn everybody_is_heard(members: Vec<Member>) {
     let mut members = members.into_iter();
-    let home = members.next().unwrap();
+    let coordinator = members.next().unwrap();
     let others: Vec<_> = members
         .map(|member| {
             std::thread::spawn(move || {
@@ -272,42 +272,43 @@ fn everybody_is_heard(members: Vec<Member>) {
             })
         })
         .collect();
-    let parts = home.gather().unwrap();
-    let told: Vec<_> = parts.iter().map(|((index, of), bytes)| (*index, of.as_str(), bytes.len())).collect();
-    assert_eq!(told, [(1, "part", LIMIT + 1), (2, "part", LIMIT + 2)]);
-    home.bye();
+    let parts = coordinator.gather().unwrap();
+    let message: Vec<_> =
+        parts.iter().map(|((index, of), bytes)| (*index, of.as_str(), bytes.len())).collect();
+    assert_eq!(message, [(1, "part", LIMIT + 1), (2, "part", LIMIT + 2)]);
+    coordinator.bye();
     others.into_iter().for_each(|other| other.join().unwrap());
-    assert!(home.failure().is_none());
+    assert!(coordinator.failure().is_none());
 }
 
-/// A process that meets the others and then does what it is told.
+/// A process that meets the others and then runs a closure.
 fn goes_wrong(does: impl FnOnce(Wire) + Send + 'static) -> String {
     let place = tempfile::tempdir().unwrap();
     let hosts = Hosts::local(place.path(), 3, 1);
-    let (home, east) = (joining(&hosts, 0), joining(&hosts, 2));
+    let (coordinator, east) = (joining(&hosts, 0), joining(&hosts, 2));
     let west = local(&hosts, 1);
     let wrong = std::thread::spawn(move || {
         let mut met = join::meet(&west, &|| None).unwrap();
-        does(met.lines[0].take().unwrap());
+        does(met.control[0].take().unwrap());
     });
-    let (home, east) = (home.join().unwrap().unwrap(), east.join().unwrap().unwrap());
-    let told = home.gather().unwrap_err().to_string();
+    let (coordinator, east) = (coordinator.join().unwrap().unwrap(), east.join().unwrap().unwrap());
+    let message = coordinator.gather().unwrap_err().to_string();
     let elsewhere = east.give(Vec::new(), Counts::default()).unwrap_err().to_string();
-    assert_eq!(elsewhere, told, "all processes tell the same");
-    drop((home, east));
+    assert_eq!(elsewhere, message, "all processes report the same");
+    drop((coordinator, east));
     wrong.join().unwrap();
-    told
+    message
 }
 
 #[test]
 fn a_process_that_goes_wrong_is_named_everywhere() {
     let check = |expected: &str, does: fn(Wire)| {
-        let told = goes_wrong(does);
-        assert!(told.starts_with("[cluster]: process 1 (`process-1`): "), "{told}");
-        assert!(told.contains(expected), "{told}, expected {expected}");
+        let message = goes_wrong(does);
+        assert!(message.starts_with("[cluster]: process 1 (`process-1`): "), "{message}");
+        assert!(message.contains(expected), "{message}, expected {expected}");
     };
-    check("went away without a word", drop);
-    check("no frame of a cluster", |mut line| {
+    check("was lost: it closed the connection without a message", drop);
+    check("not a frame of a cluster", |mut line| {
         line.write_all(&[9; 64]).unwrap();
         let _ = line.read_to_end(&mut Vec::new());
     });
@@ -317,7 +318,7 @@ fn a_process_that_goes_wrong_is_named_everywhere() {
         line.write_all(&frame).unwrap();
         let _ = line.read_to_end(&mut Vec::new());
     });
-    check("said something that nobody expected", |mut line| {
+    check("sent an unexpected message", |mut line| {
         Message::Bye.frame().write(&mut line).unwrap();
         let _ = line.read_to_end(&mut Vec::new());
     });
@@ -354,20 +355,20 @@ fn certificates_are_made_and_looked_at() {
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(wrong(&certs::check(&hosts, Some(0)))[0].contains("others may read it (mode 644)"));
     std::fs::copy(&hosts.processes[1].certificate, &hosts.processes[2].certificate).unwrap();
-    let told = wrong(&certs::check(&hosts, Some(1)));
-    assert!(told.len() == 1 && told[0].contains("not valid for name"), "{told:?}");
-    // A name that is another's is made anew, and so is all that an authority did not sign.
+    let message = wrong(&certs::check(&hosts, Some(1)));
+    assert!(message.len() == 1 && message[0].contains("not valid for name"), "{message:?}");
+    // A name that is another's is made again, and so is all that an authority did not sign.
     let made = |hosts: &_| -> Vec<String> {
         certs::make(hosts, 90, false).unwrap().into_iter().map(|found| found.what).collect()
     };
-    assert!(made(&hosts).iter().any(|what| what.starts_with("made anew ")));
+    assert!(made(&hosts).iter().any(|what| what.starts_with("made again ")));
     let key_of_authority = hosts.authority.with_extension("key");
     let before = std::fs::read(&key_of_authority).unwrap();
     std::fs::remove_file(&hosts.authority).unwrap();
     assert!(certs::make(&hosts, 90, false).unwrap_err().contains("which it belongs to"));
     assert_eq!(std::fs::read(&key_of_authority).unwrap(), before, "no key is ever overwritten");
     std::fs::remove_file(&key_of_authority).unwrap();
-    assert_eq!(made(&hosts).iter().filter(|what| what.starts_with("made anew ")).count(), 3);
+    assert_eq!(made(&hosts).iter().filter(|what| what.starts_with("made again ")).count(), 3);
     std::fs::remove_file(hosts.authority.with_extension("key")).unwrap();
     assert!(certs::make(&hosts, 90, true).unwrap_err().contains("only where the key of"));
 }

@@ -24,10 +24,10 @@ use super::stream::Deadline;
 
 /// Bytes that are encrypted at a time: what a write holds in memory twice.
 const PIECE: usize = 1 << 18;
-/// Bytes that are read from the network at a time.
+/// Bytes that are read from the network at a time: a few TLS records.
 const READ: usize = 1 << 16;
 
-/// How this process proves its name, and whom it believes.
+/// The certificate of this process, and the authority that it trusts.
 #[derive(Clone)]
 pub(super) struct Tls {
     server: Arc<ServerConfig>,
@@ -45,13 +45,13 @@ fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, 
         Ok(found) if found.is_empty() => Err(format!("{}: no certificate is in it", path.display())),
         Ok(found) => Ok(found),
         Err(_) if !path.exists() => {
-            Err(format!("{} is not there; `headwater cluster certs` makes it", path.display()))
+            Err(format!("{} is not there; `headwater cluster certs HOSTS` makes it", path.display()))
         }
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
-/// A key that nobody but its owner may read.
+/// A key that only its owner may read.
 fn private_key(path: &std::path::Path) -> Result<PrivateKeyDer<'static>, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let mode = std::fs::metadata(path).map_err(|e| failed(&e))?.permissions().mode() & 0o777;
@@ -105,7 +105,7 @@ impl Tls {
         TlsStream::shake(connection.into(), tcp, deadline)
     }
 
-    /// Shakes hands with whoever called.
+    /// Shakes hands with a caller.
     pub(super) fn answer(&self, tcp: TcpStream, deadline: Deadline) -> Result<TlsStream, String> {
         let connection = ServerConnection::new(self.server.clone()).map_err(|e| e.to_string())?;
         TlsStream::shake(connection.into(), tcp, deadline)
@@ -128,7 +128,7 @@ pub(super) fn ends(hosts: &Hosts, host: &Host) -> Result<u64, String> {
         .map_err(|e| failed(&e))?;
     let at = |time| verifier.verify_server_cert(own, rest, &name, &[], time);
     at(UnixTime::now()).map_err(|e| failed(&e))?;
-    // The verifier tells the end of a certificate to whoever asks at a time behind it.
+    // The verifier reports the end of a certificate when it is asked for a time behind it.
     let far = UNIX_EPOCH + Duration::from_secs(1 << 40);
     let far = UnixTime::since_unix_epoch(far.duration_since(UNIX_EPOCH).unwrap_or_default());
     match at(far) {
@@ -169,7 +169,7 @@ impl Shared {
 
 impl TlsStream {
     fn shake(mut connection: Connection, tcp: TcpStream, deadline: Deadline) -> Result<Self, String> {
-        let told = |error: io::Error| match error.kind() {
+        let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 "it was silent during the handshake".to_owned()
             }
@@ -178,18 +178,18 @@ impl TlsStream {
         let mut socket = &tcp;
         while connection.is_handshaking() || connection.wants_write() {
             while connection.wants_write() {
-                deadline.give_to(|time| tcp.set_write_timeout(time)).map_err(told)?;
-                connection.write_tls(&mut socket).map_err(told)?;
+                deadline.give_to(|time| tcp.set_write_timeout(time)).map_err(failed)?;
+                connection.write_tls(&mut socket).map_err(failed)?;
             }
             if !connection.is_handshaking() {
                 break;
             }
-            deadline.give_to(|time| tcp.set_read_timeout(time)).map_err(told)?;
-            if connection.read_tls(&mut socket).map_err(told)? == 0 {
+            deadline.give_to(|time| tcp.set_read_timeout(time)).map_err(failed)?;
+            if connection.read_tls(&mut socket).map_err(failed)? == 0 {
                 return Err("it closed the connection during the handshake".into());
             }
             if let Err(error) = connection.process_new_packets() {
-                // The other end is told why, if it still listens.
+                // The other end receives the reason, if it still listens.
                 let _ = connection.write_tls(&mut socket);
                 return Err(match error {
                     rustls::Error::AlertReceived(alert) => {
@@ -204,7 +204,7 @@ impl TlsStream {
         Ok(TlsStream { shared, plain: Vec::new(), at: 0, raw: vec![0; READ] })
     }
 
-    /// Whether the certificate of the other end carries a name.
+    /// Checks that the certificate of the other end carries a name.
     pub(super) fn carries(&self, name: &str) -> Result<(), String> {
         let connection = self.shared.connection();
         let own = connection.peer_certificates().and_then(|chain| chain.first());

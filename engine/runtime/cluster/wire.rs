@@ -1,7 +1,7 @@
 //! Numbers, texts and bytes as the messages of a cluster hold them.
 //!
 //! In: values, or bytes from anywhere. Out: little-endian bytes with lengths before them, or the values they stand for. Reading
-//! never panics and makes room for nothing that is not there. It must not know what the values mean.
+//! never panics and allocates nothing for values that are not there. It must not know what the values mean.
 
 /// Appends a number.
 pub(crate) fn put_u64(out: &mut Vec<u8>, number: u64) {
@@ -39,10 +39,6 @@ impl<'a> Fields<'a> {
         self.array().map(u8::from_le_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
@@ -63,7 +59,7 @@ impl<'a> Fields<'a> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
-    /// As many values as the length before them says. Room is made for each as it comes.
+    /// As many values as the length before them says. Memory is allocated for each as it comes.
     pub(crate) fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.u64()?;
         let mut values = Vec::new();

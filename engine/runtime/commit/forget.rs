@@ -1,19 +1,19 @@
 //! Rows that ask stages to forget a device.
 //!
-//! In: a plan, what its last life left, a device's name. Out: the same, with a row under way to every input that takes names of
+//! In: a plan, what its last attempt left, a device's name. Out: the same, with a row under way to every input that takes names of
 //! devices to forget; and the row itself, for members whose consent is withdrawn. It must not know what a stage does with it.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array};
-use headwater_contract::{Contribution, Owner, Result, StageError, identity};
+use headwater_contract::{Erasure, Owner, Result, StageError, identity};
 
 use super::record::Record;
 use super::restore::Restored;
-use super::{KeptChange, LEFT_OUT, StateFolder};
+use super::{EXCLUDED, KeptChange, StateFolder};
 use crate::plan::Plan;
 
-/// Who names the device, where a source would stand.
+/// The name that stands for the source in rows that ask to forget.
 pub(crate) const FORGET: &str = "[forget]";
 
 /// Puts a row of the device on the way to each such input; gives the stages that take out its share of what is mixed.
@@ -24,7 +24,7 @@ pub(super) fn ask(plan: &Plan, restored: &mut Restored, device: &str) -> Result<
         for input in stage.signature.inputs.iter().filter(|input| input.forgets()) {
             restored.put_back(format!("{}.{}", stage.id, input.name), named(device, epoch)?);
         }
-        asked.extend((stage.signature.contribution == Contribution::TakenOut).then(|| stage.id.clone()));
+        asked.extend((stage.signature.erasure == Erasure::TakenOut).then(|| stage.id.clone()));
     }
     Ok(asked)
 }
@@ -46,22 +46,20 @@ pub(crate) fn named(device: &str, epoch: u64) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns)?)
 }
 
-/// Writes down, as the first thing that is kept, that a device's rows are left out.
-pub(super) fn leave_out(plan: &Plan, folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+/// Writes down, as the first thing that is kept, that a device's rows are excluded.
+pub(super) fn exclude(plan: &Plan, folder: &mut dyn StateFolder, device: &str) -> Result<()> {
     if folder.record()?.is_some() {
-        return Err(
-            StageError::new("something is kept of the pipeline already").expected("an empty state folder")
-        );
+        return Err(StageError::new("the state folder is not empty").expected("an empty state folder"));
     }
-    // Who is left out is still known when all rows about a device have become unreadable.
+    // The owner is everyone: an exclusion stays readable when all rows about the device have become unreadable.
     let row = Some((Owner::everyone(), named(device, 0)?));
-    let change = KeptChange { table: LEFT_OUT.into(), key: device.as_bytes().to_vec(), row };
+    let change = KeptChange { table: EXCLUDED.into(), key: device.as_bytes().to_vec(), row };
     folder.commit(&Record::at_the_beginning(plan).encode()?, vec![change])
 }
 
 /// The device's rows are taken in again.
-pub(super) fn let_in(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
+pub(super) fn end_exclusion(folder: &mut dyn StateFolder, device: &str) -> Result<()> {
     let Some(record) = folder.record()? else { return Ok(()) };
-    let change = KeptChange { table: LEFT_OUT.into(), key: device.as_bytes().to_vec(), row: None };
+    let change = KeptChange { table: EXCLUDED.into(), key: device.as_bytes().to_vec(), row: None };
     folder.commit(&record, vec![change])
 }

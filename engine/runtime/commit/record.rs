@@ -12,16 +12,16 @@ use crate::plan::{Plan, PlanStage};
 
 const VERSION: u32 = 1;
 
-/// What a later life begins with, besides rows.
+/// The record of a commit: all that a later attempt begins with, besides rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// By id: what is kept, and what it hangs on.
     pub stages: BTreeMap<String, Shape>,
-    /// How far the intake had come.
+    /// The progress of the intake.
     pub intake: Progress,
 }
 
-/// What the state of a stage hangs on: equal, and it is kept.
+/// The properties on which the state of a stage depends: where they are equal, the state is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// The stage's kind.
@@ -61,7 +61,7 @@ impl Record {
                 let version = version.map_or("none".into(), |version| version.to_string());
                 return Err(StageError::new(format!("the state folder's version is {version}"))
                     .expected(format!("version {VERSION}"))
-                    .help("run the program that wrote it, or begin anew: run --fresh"));
+                    .help("run the program that wrote it, or start from scratch: run --fresh"));
             }
         }
         serde_json::from_value::<Versioned<Record>>(found)
@@ -71,14 +71,14 @@ impl Record {
 }
 
 impl Record {
-    /// What is kept of a plan before its first epoch is committed.
+    /// Returns the record of a plan before its first epoch is committed.
     pub(crate) fn at_the_beginning(plan: &Plan) -> Self {
         let live = plan.stages.iter().any(PlanStage::is_endless);
         Record { stages: shapes(plan), intake: Progress::at_the_beginning(live) }
     }
 }
 
-/// What is kept of a plan's stages: states, and the positions of sources.
+/// Returns the shapes of a plan's stages: of states, and of the positions of sources.
 pub(crate) fn shapes(plan: &Plan) -> BTreeMap<String, Shape> {
     plan.stages.iter().filter_map(|stage| Some((stage.id.clone(), shape(stage)?))).collect()
 }
@@ -99,7 +99,7 @@ fn shape(stage: &PlanStage) -> Option<Shape> {
 }
 
 impl Shape {
-    /// How another one differs, in words.
+    /// Returns the difference to another shape, in words.
     pub(crate) fn difference(&self, now: &Shape) -> Option<String> {
         if self.kind != now.kind {
             return Some(format!("it was a `{}`, and is a `{}` now", self.kind, now.kind));
@@ -125,7 +125,7 @@ mod tests {
     const KEPT: &str = r#"{"version":1,"record":{"stages":{"mic":{"kind":"capture","version":0,"options":{}},
         "train":{"kind":"train","version":1,"options":{"r":"8"}}},"intake":{"epoch":7,
         "round":{"round":2,"epochs":1,"rows":12,"until":86400000000},"watermark":null,"turn":null,"finish":"No",
-        "sources":{"mic":{"position":[9],"rows":0,"rejects":0}},"live":false}}}"#;
+        "sources":{"mic":{"position":[9],"behind":[]}},"live":false}}}"#;
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
@@ -135,8 +135,8 @@ mod tests {
         let plain: String = KEPT.split_whitespace().collect();
         assert_eq!(String::from_utf8(record.encode().unwrap()).unwrap(), plain);
         let newer = KEPT.replacen("\"version\":1", "\"version\":2", 1);
-        let told = Record::decode(newer.as_bytes()).unwrap_err().to_string();
-        assert!(told.contains("version is 2") && told.contains("--fresh"), "{told}");
+        let message = Record::decode(newer.as_bytes()).unwrap_err().to_string();
+        assert!(message.contains("version is 2") && message.contains("--fresh"), "{message}");
         for wrong in ["", "[]", "{\"version\":1}"] {
             assert!(Record::decode(wrong.as_bytes()).is_err(), "{wrong}");
         }

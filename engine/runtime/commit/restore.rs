@@ -1,4 +1,4 @@
-//! What a later life begins with.
+//! The restored state with which a later attempt begins.
 //!
 //! In: a plan and its state folder. Out: the states of its stages, rows for its cycles, how far the intake had come; or every
 //! stage whose state does not fit the plan, by name.
@@ -12,21 +12,22 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Position, Result, Routing, StateTable};
 
-use super::panics::{self, PANICS, Suspected};
-use super::portion::Portion;
+use super::panics::{self, PANICS, PoisonRows};
 use super::record::{Record, Shape, shapes};
-use super::{BACK, KeptChange, KeptRow, LEFT_OUT, Logged, MEMBERS, StateFolder, of_folder};
+use super::state_partitions::StatePartitions;
+use super::{DIGESTS, EXCLUDED, IN_FLIGHT, KeptChange, KeptRow, Logged, MEMBERS, StateFolder, of_folder};
+use crate::digest::SinkDigest;
+use crate::exchange::Router;
 use crate::instance::Failure;
 use crate::intake::{Closing, Port, Progress, Replayed, without_key};
-use crate::parcel::Router;
 use crate::plan::{Plan, PlanStage};
 
-/// What a life begins with; of the first life nothing.
+/// The restored state of an attempt; empty in the first attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Restored {
-    /// The first epoch, where home alone knows how far the intake had come.
+    /// The first epoch, where the coordinator alone knows how far the intake had come.
     first: Option<Epoch>,
-    /// How far the intake had come.
+    /// The progress of the intake.
     intake: Option<Progress>,
     /// Epochs of live input that were closed and not committed.
     replayed: Vec<Replayed>,
@@ -35,32 +36,40 @@ pub(crate) struct Restored {
     /// By feedback input: rows that were under way.
     back: BTreeMap<String, Vec<RecordBatch>>,
     back_keys: BTreeSet<Vec<u8>>,
-    /// What changed the members.
+    /// The changes of the members.
     pub(crate) members: Vec<KeptRow>,
     /// Devices whose rows sources give in vain.
-    pub(crate) left_out: BTreeSet<String>,
-    /// Notes of panics of earlier lives.
+    pub(crate) excluded: BTreeSet<String>,
+    /// Notes of panics of earlier attempts.
     pub(crate) panics: Vec<KeptRow>,
-    /// Whether this life takes in nothing.
+    /// By sink: the sum over the rows that earlier attempts committed.
+    digests: BTreeMap<String, SinkDigest>,
+    /// True if this attempt takes in nothing.
     pub(crate) closes_only: bool,
 }
 
 impl Restored {
-    /// The first epoch of this life.
+    /// The first epoch of this attempt.
     pub(crate) fn first_epoch(&self) -> Epoch {
         self.first.or_else(|| self.intake.as_ref().map(Progress::next_epoch)).unwrap_or_default()
     }
 
-    /// What a process has that is not home.
-    pub(crate) fn elsewhere(first: Epoch, portion: Portion) -> Self {
-        let back = portion.edges.into_iter().map(|edge| (edge, Vec::new())).collect();
-        let mut states = portion.states;
+    /// Creates the restored state of a peer.
+    pub(crate) fn elsewhere(first: Epoch, partitions: StatePartitions) -> Self {
+        let back = partitions.edges.into_iter().map(|edge| (edge, Vec::new())).collect();
+        let mut states = partitions.states;
         let panics = states.remove(PANICS).unwrap_or_default();
         Restored { first: Some(first), states, back, panics, ..Restored::default() }
     }
 
-    /// What the process with these workers begins with, of `workers` in all.
-    pub(crate) fn portion(&self, plan: &Plan, of: &Range<u64>, workers: u64, commits: bool) -> Portion {
+    /// Returns the partitions of the process with these workers, of `workers` in all.
+    pub(crate) fn partitions(
+        &self,
+        plan: &Plan,
+        of: &Range<u64>,
+        workers: u64,
+        commits: bool,
+    ) -> StatePartitions {
         let stages = plan.stages.iter().filter(|stage| stage.signature.stateful());
         let stages = stages.filter_map(|stage| Some((stage, self.states.get(&stage.id)?)));
         let there = |stage: &PlanStage, rows: &[KeptRow]| {
@@ -70,10 +79,15 @@ impl Restored {
         };
         let states = stages.map(|(stage, rows)| (stage.id.clone(), there(stage, rows)));
         let states = states.chain([(PANICS.to_owned(), self.panics.clone())]).collect();
-        Portion { commits, edges: self.back.keys().cloned().collect(), states }
+        StatePartitions {
+            commits,
+            edges: self.back.keys().cloned().collect(),
+            states,
+            notes: BTreeMap::new(),
+        }
     }
 
-    /// What a source asked to be remembered.
+    /// Returns the rows that a source asked to be remembered.
     pub(crate) fn saved(&self, source: &str) -> StateTable {
         let committed = self.states.get(source).into_iter().flatten();
         let committed = committed.map(|kept| (kept.key.clone(), kept.row.clone()));
@@ -89,8 +103,13 @@ impl Restored {
         StateTable::of(rows.iter().filter(here).map(|kept| (kept.key.clone(), kept.row.clone())))
     }
 
-    /// What is known of a stage's panics.
-    pub(crate) fn suspected(&self, stage: &PlanStage) -> Suspected {
+    /// The digest of a sink after the rows that earlier attempts committed.
+    pub(crate) fn digest(&self, sink: &str) -> SinkDigest {
+        self.digests.get(sink).cloned().unwrap_or_default()
+    }
+
+    /// The noted panics of a stage.
+    pub(crate) fn poison_rows(&self, stage: &PlanStage) -> PoisonRows {
         panics::by_stage(&self.panics).remove(&stage.id).unwrap_or_default()
     }
 
@@ -99,7 +118,7 @@ impl Restored {
         self.back.entry(edge).or_default().push(row);
     }
 
-    /// Nothing is taken in but what an earlier life closed, and of that nothing of the device.
+    /// Nothing is taken in but what an earlier attempt closed, and of that nothing of the device.
     pub(super) fn takes_nothing_of(&mut self, device: &str) -> Result<()> {
         self.closes_only = true;
         for (port, rows) in self.replayed.iter_mut().flat_map(|replayed| &mut replayed.rows) {
@@ -110,27 +129,27 @@ impl Restored {
         Ok(())
     }
 
-    /// Rows that a source gives, without those of devices that are left out.
+    /// Rows that a source gives, without those of devices that are excluded.
     pub(crate) fn taken_in(&self, rows: RecordBatch) -> Result<RecordBatch> {
-        if self.left_out.is_empty() {
+        if self.excluded.is_empty() {
             Ok(rows)
         } else {
-            without(&rows, |device| self.left_out.contains(device))
+            without(&rows, |device| self.excluded.contains(device))
         }
     }
 
-    /// How many rows about a device stages keep.
+    /// Returns the number of rows about a device that stages keep.
     pub(crate) fn rows_about(&self, device: &str) -> u64 {
         let rows = self.states.values().flatten();
         rows.filter(|kept| kept.owner.of_device() == Some(device)).count() as u64
     }
 
-    /// Whether an earlier life came to the end of its input.
+    /// Returns true if an earlier attempt came to the end of its input.
     pub(crate) fn is_finished(&self) -> bool {
         self.intake.as_ref().is_some_and(Progress::is_finished)
     }
 
-    /// How far the intake had come, and what was closed after that.
+    /// Returns the progress of the intake, and the epochs that were closed after that.
     pub(crate) fn intake(&self) -> Option<(Progress, Vec<Replayed>)> {
         self.intake.clone().map(|progress| (progress, self.replayed.clone()))
     }
@@ -140,13 +159,19 @@ impl Restored {
         self.back_keys.clone()
     }
 
+    /// By source id: the position up to which earlier attempts committed.
+    pub(crate) fn committed_positions(&self) -> impl Iterator<Item = (String, Position)> {
+        self.intake.iter().flat_map(Progress::positions)
+    }
+
     /// Where a source begins.
     pub(crate) fn position(&self, id: &str) -> Option<Position> {
         let last = self.replayed.last().map(|replayed| &replayed.closed.after);
         last.or(self.intake.as_ref())?.source(id).position()
     }
 
-    /// The rows that were under way to a feedback input, if there were any: they are at home, and elsewhere there are none of them.
+    /// The rows that were under way to a feedback input, if there were any: they are on the coordinator, and elsewhere there are none of
+    /// them.
     pub(crate) fn back(&self, edge: &str) -> Option<&[RecordBatch]> {
         self.back.get(edge).map(Vec::as_slice)
     }
@@ -204,7 +229,7 @@ pub(crate) fn restore(
     read(plan, folder, record).map_err(failed)
 }
 
-/// What there is before the first commit: live input that was logged.
+/// Restores from before the first commit: live input that was logged.
 fn before_the_first(folder: &mut dyn StateFolder) -> Result<Restored> {
     let replayed = replayed(folder.logged(None)?)?;
     let intake = (!replayed.is_empty()).then(Progress::default);
@@ -217,7 +242,7 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
     for stage in plan.stages.iter().filter(keeps) {
         restored.states.insert(stage.id.clone(), folder.rows(&stage.id)?);
     }
-    let mut back = folder.rows(BACK)?;
+    let mut back = folder.rows(IN_FLIGHT)?;
     back.sort_by(|a, b| a.key.cmp(&b.key));
     for kept in back {
         let edge = edge_of(&kept.key);
@@ -225,9 +250,13 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
         restored.back_keys.insert(kept.key);
     }
     restored.members = folder.rows(MEMBERS)?;
-    let left_out = folder.rows(LEFT_OUT)?;
-    restored.left_out = left_out.iter().map(|kept| String::from_utf8_lossy(&kept.key).into_owned()).collect();
+    let excluded = folder.rows(EXCLUDED)?;
+    restored.excluded = excluded.iter().map(|kept| String::from_utf8_lossy(&kept.key).into_owned()).collect();
     restored.panics = folder.rows(PANICS)?;
+    for kept in folder.rows(DIGESTS)? {
+        let sink = String::from_utf8_lossy(&kept.key).into_owned();
+        restored.digests.insert(sink, SinkDigest::of_row(&kept.row)?);
+    }
     if record.intake.live {
         restored.replayed = replayed(folder.logged(record.intake.committed())?)?;
     }
@@ -235,7 +264,7 @@ fn read(plan: &Plan, folder: &mut dyn StateFolder, record: Record) -> Result<Res
     Ok(restored)
 }
 
-/// The epochs of the log that were closed. Rows behind the last mark were of an epoch that never took effect.
+/// The epochs of the log that were closed. Rows behind the last barrier were of an epoch that never took effect.
 fn replayed(logged: Vec<Logged>) -> Result<Vec<Replayed>> {
     let mut epochs = Vec::new();
     let mut rows = VecDeque::new();
@@ -261,7 +290,9 @@ fn misfit(id: &str, kept: &Shape, now: Option<&Shape>) -> Option<Failure> {
         None => "a state is kept of it, but the pipeline has no such stage with a state any more".to_owned(),
         Some(now) => format!("its state does not fit: {}", kept.difference(now)?),
     };
-    let what = format!("{what}; `--drop-state {id}` begins it anew, `--fresh` begins everything anew");
+    let what = format!(
+        "{what}; `--drop-state {id}` restarts it from scratch, `--fresh` restarts everything from scratch"
+    );
     Some(Failure::new(id, what))
 }
 
@@ -278,15 +309,27 @@ fn drop_states(folder: &mut dyn StateFolder, record: &mut Record, dropped: &[Str
         record.intake.forget_source(id);
         let rows = folder.rows(id)?.into_iter();
         changes.extend(rows.map(|kept| KeptChange { table: id.clone(), key: kept.key, row: None }));
-        let ours = |kept: &KeptRow| edge_of(&kept.key).split('.').next() == Some(id);
-        let back = folder.rows(BACK)?.into_iter().filter(ours);
-        changes.extend(back.map(|kept| KeptChange { table: BACK.into(), key: kept.key, row: None }));
+        changes.push(KeptChange { table: DIGESTS.into(), key: id.clone().into_bytes(), row: None });
+        let back = folder.rows(IN_FLIGHT)?.into_iter().filter(|kept| is_under_way_to(id, kept));
+        changes.extend(back.map(|kept| KeptChange { table: IN_FLIGHT.into(), key: kept.key, row: None }));
     }
     folder.commit(&record.encode()?, changes)
 }
 
+/// Returns the number of rows that are under way over cycles to a stage.
+///
+/// # Errors
+/// They cannot be read.
+pub fn under_way(folder: &mut dyn StateFolder, id: &str) -> Result<u64> {
+    Ok(folder.rows(IN_FLIGHT)?.iter().filter(|kept| is_under_way_to(id, kept)).count() as u64)
+}
+
+fn is_under_way_to(id: &str, kept: &KeptRow) -> bool {
+    edge_of(&kept.key).split('.').next() == Some(id)
+}
+
 /// The key of a row that is under way: the feedback input that it goes to, and its place.
-pub(crate) fn back_key(edge: &str, place: u64) -> Vec<u8> {
+pub(crate) fn in_flight_key(edge: &str, place: u64) -> Vec<u8> {
     [edge.as_bytes(), &[0], &place.to_be_bytes()].concat()
 }
 

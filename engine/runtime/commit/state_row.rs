@@ -1,6 +1,6 @@
-//! A change of a stage's state on its way home.
+//! A change of a stage's state on its way to the coordinator.
 //!
-//! In: what an instance saved. Out: the same at home, as a change of the stage's table. Between the threads of a process
+//! In: what an instance saved. Out: the same on the coordinator, as a change of the stage's table. Between the threads of a process
 //! nothing is copied; between processes a row travels as an Arrow IPC stream. It must not know when anything is committed.
 
 use arrow::array::RecordBatch;
@@ -10,7 +10,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::KeptChange;
-use crate::parcel::{decode_batch, encode_batch};
+use crate::exchange::{decode_batch, encode_batch};
 
 /// One row put into a stage's state, or taken out of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,13 +20,15 @@ pub(crate) struct StateRow {
     row: Option<Owned>,
 }
 
-/// Whose state changed.
+/// The table whose rows changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Table {
     /// That of the stage at this index of the plan.
     Stage(u64),
     /// The members.
     Members,
+    /// The digest of the sink at this index of the plan: no state of its own, but the sum over rows that arrived in one process.
+    Digest(u64),
 }
 
 /// A row, the value by which it is routed, and the device under whose key it is sealed.
@@ -81,6 +83,6 @@ impl<'de> Deserialize<'de> for Wire {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
         decode_batch(&bytes)
             .map(Wire)
-            .ok_or_else(|| D::Error::custom("a row of a state that is no Arrow IPC stream"))
+            .ok_or_else(|| D::Error::custom("a state row is not an Arrow IPC stream"))
     }
 }

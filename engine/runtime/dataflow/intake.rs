@@ -1,10 +1,10 @@
 //! The intake as an operator: the only one that opens epochs.
 //!
-//! In: what the [`Intake`] cuts, and the frontier of the pipeline's ends. Out: rows and rejects of every source, and the
-//! marks. A new epoch is opened only while fewer than `window` are in flight; the frontier comes back on an input that is
+//! In: events of the [`Intake`], and the frontier of the pipeline's ends. Out: rows and rejects of every source, and the
+//! barriers. A new epoch is opened only while fewer than `window` are in flight; the frontier comes back on an input that is
 //! disconnected from the outputs, so that it never holds them back.
 
-mod room;
+mod disk_space;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray
 use headwater_contract::identity;
 use headwater_contract::signature::{REJECTED_BY, REJECTED_CODE, REJECTED_REASON};
 use headwater_contract::state::Change;
-use headwater_contract::{Mark, Role, StageError};
+use headwater_contract::{Barrier, Escaped, Role, StageError};
 use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -23,38 +23,38 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
 use timely::progress::frontier::Antichain;
 
-use room::Room;
+use disk_space::DiskSpace;
 
-use super::{Rows, WireMark};
-use crate::commit::{self, KeptChange};
+use super::{Rows, WireBarrier};
+use crate::commit::{self, Commits, KeptChange};
+use crate::exchange::ExchangeBatch;
 use crate::instance::Failure;
-use crate::intake::{self, Closing, Cut, Inlet, InletContext, Intake, Port, SourceReject};
+use crate::intake::{self, Closing, Inlet, InletContext, Intake, IntakeEvent, Port, SourceReject};
 use crate::metrics::{CpuShare, StageMetrics};
 use crate::offload::Wake;
-use crate::parcel::Parcels;
 use crate::plan::{OutPort, PlanStage};
 use crate::run::Shared;
 
-/// Cuts that the intake makes before it lets other operators work.
+/// The number of intake events that are taken before other operators work: enough to amortise scheduling, few enough for fairness.
 const BUDGET: usize = 64;
 
 /// The streams that the intake gives.
-pub(super) struct Taken<'s> {
+pub(super) struct IntakeStreams<'s> {
     /// By the source's index in the plan: its rows and its rejects.
     pub(super) sources: HashMap<usize, (Rows<'s>, Rows<'s>)>,
-    /// A mark for each worker.
-    pub(super) marks: Stream<'s, u64, Vec<(u64, WireMark)>>,
+    /// A barrier for each worker.
+    pub(super) barriers: Stream<'s, u64, Vec<(u64, WireBarrier)>>,
 }
 
-type RowsOut = OutputBuilder<u64, NoopBuilder<Parcels>>;
-type MarksOut = OutputBuilder<u64, CapacityContainerBuilder<Vec<(u64, WireMark)>>>;
+type RowsOut = OutputBuilder<u64, NoopBuilder<ExchangeBatch>>;
+type BarriersOut = OutputBuilder<u64, CapacityContainerBuilder<Vec<(u64, WireBarrier)>>>;
 
 /// One source's outputs: rows, rejects.
 struct SourceOut {
     index: usize,
     rows: RowsOut,
     /// Rows of the open epoch that go out together.
-    next: Parcels,
+    next: ExchangeBatch,
     rejected: RowsOut,
 }
 
@@ -63,19 +63,19 @@ pub(super) fn wire<'s>(
     shared: &Arc<Shared>,
     ack: Rows<'s>,
     cpu: CpuShare,
-) -> Taken<'s> {
+) -> IntakeStreams<'s> {
     let mut builder = OperatorBuilder::new("intake".into(), scope);
-    let (marks_out, marks) = builder.new_output::<Vec<(u64, WireMark)>>();
+    let (marks_out, barriers) = builder.new_output::<Vec<(u64, WireBarrier)>>();
     let mut sources = HashMap::new();
     let mut outs = Vec::new();
     for (index, stage) in shared.plan.stages.iter().enumerate() {
         if stage.is_source() {
-            let (rows, rows_stream) = builder.new_output::<Parcels>();
-            let (rejected, rejected_stream) = builder.new_output::<Parcels>();
+            let (rows, rows_stream) = builder.new_output::<ExchangeBatch>();
+            let (rejected, rejected_stream) = builder.new_output::<ExchangeBatch>();
             outs.push(SourceOut {
                 index,
                 rows: OutputBuilder::from(rows),
-                next: Parcels::default(),
+                next: ExchangeBatch::default(),
                 rejected: OutputBuilder::from(rejected),
             });
             sources.insert(index, (rows_stream, rejected_stream));
@@ -85,11 +85,11 @@ pub(super) fn wire<'s>(
     let info = builder.operator_info();
     let wake = scope.worker().sync_activator_for(info.address.to_vec());
     let again = scope.activator_for(info.address);
-    let home = scope.worker().index() == 0;
+    let is_coordinator = scope.worker().index() == 0;
     let workers = scope.worker().peers() as u64;
     let shared = shared.clone();
     builder.build(move |mut capabilities| {
-        let mut taking = home.then(|| {
+        let mut taking = is_coordinator.then(|| {
             let wake: Wake = Arc::new(move || wake.activate().unwrap_or(()));
             shared.intake_is_woken_by(wake.clone());
             let inlets = start_sources(&shared, &wake);
@@ -105,13 +105,23 @@ pub(super) fn wire<'s>(
             if shared.restored.closes_only {
                 intake = intake.ending_a_round();
             }
-            // Nothing comes of the epochs of an earlier life: the window begins with this one's first.
+            // Nothing comes of the epochs of an earlier attempt: the window begins with this one's first.
             let first = shared.restored.first_epoch();
             shared.options.metrics.committed(first.0);
             capabilities.iter_mut().for_each(|capability| capability.downgrade(&first.0));
             let log = shared.commits.is_some() && intake.has_live();
-            let (marks, room) = (OutputBuilder::from(marks_out), Room::default());
-            Taking { intake, capabilities, marks, outs, workers, shared, log, room, kept: Vec::new() }
+            let (barriers, disk_space) = (OutputBuilder::from(marks_out), DiskSpace::default());
+            IntakeOperator {
+                intake,
+                capabilities,
+                barriers,
+                outs,
+                workers,
+                shared,
+                log,
+                disk_space,
+                kept: Vec::new(),
+            }
         });
         move |frontiers| {
             acked.for_each(|_, _| {});
@@ -136,7 +146,7 @@ pub(super) fn wire<'s>(
             }
         }
     });
-    Taken { sources, marks }
+    IntakeStreams { sources, barriers }
 }
 
 fn start_sources(shared: &Shared, wake: &Wake) -> Vec<Inlet> {
@@ -149,10 +159,11 @@ fn start_sources(shared: &Shared, wake: &Wake) -> Vec<Inlet> {
             let cx = InletContext {
                 id: stage.id.clone(),
                 index,
-                pace: config.pace(),
+                boundedness: config.boundedness(),
                 metrics: shared.options.metrics.clone(),
                 stopping: shared.options.stopping.clone(),
                 wake: wake.clone(),
+                committed: shared.commits.as_ref().map(Commits::acknowledged).unwrap_or_default(),
             };
             intake::start(source, cx)
                 .map_err(|e| {
@@ -170,31 +181,31 @@ enum Next {
     Never,
 }
 
-/// The intake at work on home.
-struct Taking {
+/// The intake at work on the coordinator.
+struct IntakeOperator {
     intake: Intake,
-    /// First the marks', then rows' and rejects' of every source.
+    /// First the barriers', then rows' and rejects' of every source.
     capabilities: Vec<Capability<u64>>,
-    marks: MarksOut,
+    barriers: BarriersOut,
     outs: Vec<SourceOut>,
     workers: u64,
     shared: Arc<Shared>,
-    /// Whether what is taken in is noted before its epoch is closed.
+    /// True if what is taken in is noted before its epoch is closed.
     log: bool,
-    room: Room,
-    /// What sources want remembered with the next commit.
+    disk_space: DiskSpace,
+    /// The rows that sources want remembered with the next commit.
     kept: Vec<KeptChange>,
 }
 
-impl Taking {
+impl IntakeOperator {
     /// Takes in what is there. Nothing stays behind: what was taken in is sent.
     fn take(&mut self, done: u64) -> Next {
-        let next = self.cut(done);
+        let next = self.drive(done);
         self.send();
         next
     }
 
-    fn cut(&mut self, done: u64) -> Next {
+    fn drive(&mut self, done: u64) -> Next {
         for _ in 0..BUDGET {
             let epoch = self.intake.epoch().0;
             if epoch.saturating_sub(done) >= self.shared.plan.window {
@@ -205,27 +216,27 @@ impl Taking {
                 };
             }
             if self.intake.would_open_an_epoch()
-                && let Some(time) = self.room.lacks(&self.shared.options)
+                && let Some(time) = self.disk_space.lacks(&self.shared.options)
             {
                 return Next::Later(time);
             }
             let log = self.log && !self.intake.is_replaying();
-            match self.intake.cut() {
-                Cut::Rows(source, rows) => self.add(source, rows, log),
-                Cut::Rejected(source, reject) => self.reject(source, &reject, log),
-                Cut::RejectedRows(source, rows) => self.send_rejected(source, rows),
-                Cut::Kept(source, change) => self.keep(source, change, log),
-                Cut::Close(mark) => {
-                    if let Err(error) = self.note_end(&mark, log) {
+            match self.intake.next_event() {
+                IntakeEvent::Rows(source, rows) => self.add(source, rows, log),
+                IntakeEvent::Rejected(source, reject) => self.reject(source, &reject, log),
+                IntakeEvent::RejectedRows(source, rows) => self.send_rejected(source, rows),
+                IntakeEvent::Kept(source, change) => self.keep(source, change, log),
+                IntakeEvent::Close(barrier) => {
+                    if let Err(error) = self.note_end(&barrier, log) {
                         self.fail(&error);
                         return Next::Never;
                     }
-                    self.close(&mark);
+                    self.close(&barrier);
                 }
-                Cut::Wait(None) => return Next::WhenWoken,
-                Cut::Wait(Some(time)) => return Next::Later(time),
-                Cut::End => return Next::Never,
-                Cut::Failed(failure) => {
+                IntakeEvent::Wait(None) => return Next::WhenWoken,
+                IntakeEvent::Wait(Some(time)) => return Next::Later(time),
+                IntakeEvent::End => return Next::Never,
+                IntakeEvent::Failed(failure) => {
                     self.shared.fail(failure);
                     return Next::Never;
                 }
@@ -234,18 +245,18 @@ impl Taking {
         Next::Again
     }
 
-    /// What of live input is noted before its epoch is closed, and what a commit of the epoch needs.
-    fn note_end(&mut self, mark: &Mark, log: bool) -> Result<(), StageError> {
-        let Some(commits) = self.shared.commits.as_ref().filter(|_| log || mark.checkpoint) else {
+    /// Notes what live input needs before its epoch is closed, and what a commit of the epoch needs.
+    fn note_end(&mut self, barrier: &Barrier, log: bool) -> Result<(), StageError> {
+        let Some(commits) = self.shared.commits.as_ref().filter(|_| log || barrier.checkpoint) else {
             return Ok(());
         };
         let progress = self.intake.progress();
         if log {
-            let closing = Closing::of(mark, progress.clone()).encode()?;
-            commits.with(|folder| folder.log_mark(mark.epoch, &closing))?;
+            let closing = Closing::of(barrier, progress.clone()).encode()?;
+            commits.with(|folder| folder.log_barrier(barrier.epoch, &closing))?;
         }
-        if mark.checkpoint {
-            commits.closed(mark.epoch, progress, std::mem::take(&mut self.kept));
+        if barrier.checkpoint {
+            commits.closed(barrier.epoch, progress, std::mem::take(&mut self.kept));
         }
         Ok(())
     }
@@ -284,7 +295,7 @@ impl Taking {
             Err(error) => return self.fail(&error),
         };
         if let Some(metrics) = self.metrics_of(source).filter(|_| rows.num_rows() < given) {
-            metrics.add_figure("forgotten_rows", (given - rows.num_rows()) as u64);
+            metrics.add_metric("forgotten_rows", (given - rows.num_rows()) as u64);
         }
         if log {
             self.note_rows(&Port::Rows(self.id_of(source)), &rows);
@@ -327,17 +338,17 @@ impl Taking {
         let capability = self.capabilities.get(2 + 2 * source);
         if let (Some(out), Some(capability)) = (self.outs.get_mut(source), capability) {
             let mut rejected = out.rejected.activate();
-            rejected.session_with_builder(capability).give_container(&mut Parcels::of(rows));
+            rejected.session_with_builder(capability).give_container(&mut ExchangeBatch::of(rows));
         }
     }
 
     fn reject(&mut self, source: usize, reject: &SourceReject, log: bool) {
         let Some(out) = self.outs.get(source) else { return };
         let Some(stage) = self.shared.plan.stages.get(out.index) else { return };
-        if self.shared.restored.left_out.contains(&*reject.id.device) {
+        if self.shared.restored.excluded.contains(&*reject.id.device) {
             return;
         }
-        tracing::warn!(stage = stage.id, device = %reject.id.device, seq = reject.id.seq, code = reject.code, reason = reject.reason, "set aside");
+        tracing::warn!(stage = stage.id, device = %Escaped(&reject.id.device), seq = reject.id.seq, code = reject.code, reason = reject.reason, "rejected");
         match source_reject_row(stage, reject) {
             Ok(row) => {
                 if log {
@@ -352,22 +363,22 @@ impl Taking {
         }
     }
 
-    fn close(&mut self, mark: &Mark) {
+    fn close(&mut self, barrier: &Barrier) {
         self.send();
         let metrics = &self.shared.options.metrics;
-        metrics.opened(mark.epoch.0 + 1);
+        metrics.opened(barrier.epoch.0 + 1);
         metrics.taken_in(self.intake.bytes_since());
-        if mark.round_end {
+        if barrier.round_end {
             metrics.round_ended();
         }
-        let Mark { epoch, round, watermark, checkpoint, round_end, end_of_input } = mark.clone();
-        let wire: WireMark = (epoch.0, round.0, watermark.map(|w| w.0), checkpoint, round_end, end_of_input);
+        let wire = WireBarrier::from(barrier);
         if let Some(capability) = self.capabilities.first() {
-            let mut for_all: Vec<(u64, WireMark)> = (0..self.workers).map(|worker| (worker, wire)).collect();
-            self.marks.activate().session(capability).give_container(&mut for_all);
+            let mut for_all: Vec<(u64, WireBarrier)> =
+                (0..self.workers).map(|worker| (worker, wire)).collect();
+            self.barriers.activate().session(capability).give_container(&mut for_all);
         }
         for capability in &mut self.capabilities {
-            capability.downgrade(&(epoch.0 + 1));
+            capability.downgrade(&(barrier.epoch.0 + 1));
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The outputs of one stage on one worker.
 //!
-//! In: what the stage made of one call or of many. Out: parcels on its streams, and what was counted on the way. What is
-//! given together travels as one parcel. It must not know what a stage is or when an epoch ends.
+//! In: results of one call of the stage or of many. Out: exchange batches on its streams, and what was counted on the way. What is
+//! given together travels as one exchange batch. It must not know what a stage is or when an epoch ends.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use headwater_contract::state::Change;
 use headwater_contract::units::Epoch;
-use headwater_contract::{Port, StageError, identity};
+use headwater_contract::{Escaped, Port, StageError, identity};
 use timely::container::{Accountable, CapacityContainerBuilder, NoopBuilder};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -16,17 +16,18 @@ use timely::dataflow::operators::{Capability, InputCapability};
 
 use super::{Rows, StateRows};
 use crate::commit::{StateRow, Table};
-use crate::instance::{Failure, Made, rejected_rows};
+use crate::digest::SinkDigest;
+use crate::exchange::ExchangeBatch;
+use crate::instance::{Failure, StageOutput, rejected_rows};
 use crate::metrics::StageMetrics;
 use crate::offload::Pool;
-use crate::parcel::Parcels;
 use crate::plan::{OutPort, PlanStage};
 use crate::run::Shared;
 
-type Output = OutputBuilder<u64, NoopBuilder<Parcels>>;
+type Output = OutputBuilder<u64, NoopBuilder<ExchangeBatch>>;
 type StateOutput = OutputBuilder<u64, CapacityContainerBuilder<Vec<StateRow>>>;
 
-/// Which of a stage's streams an output handle feeds.
+/// The stream of a stage that an output handle feeds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Port(Port),
@@ -39,13 +40,13 @@ pub(super) enum Slot {
 struct Outgoing {
     slot: Slot,
     output: Output,
-    next: Parcels,
+    next: ExchangeBatch,
 }
 
 /// The open outputs of one stage on one worker.
 pub(super) struct Outputs {
     streams: Vec<Outgoing>,
-    /// Opened last: what changes in the state goes home by it.
+    /// Opened last: what changes in the state goes to the coordinator by it.
     state: Option<StateOutput>,
     shared: Arc<Shared>,
     index: usize,
@@ -54,8 +55,8 @@ pub(super) struct Outputs {
     counted: Vec<bool>,
 }
 
-/// A right to send at an epoch: that of the input at hand, or those held for a mark.
-pub(super) enum Right<'a> {
+/// The capability to send at an epoch: that of the input at hand, or those held for a barrier.
+pub(super) enum OutputCapability<'a> {
     Input(&'a InputCapability<u64>),
     Held(&'a [Capability<u64>]),
 }
@@ -67,8 +68,12 @@ impl Outputs {
     }
 
     pub(super) fn open<'s>(&mut self, builder: &mut OperatorBuilder<'s, u64>, slot: Slot) -> Rows<'s> {
-        let (output, stream) = builder.new_output::<Parcels>();
-        self.streams.push(Outgoing { slot, output: OutputBuilder::from(output), next: Parcels::default() });
+        let (output, stream) = builder.new_output::<ExchangeBatch>();
+        self.streams.push(Outgoing {
+            slot,
+            output: OutputBuilder::from(output),
+            next: ExchangeBatch::default(),
+        });
         stream
     }
 
@@ -79,24 +84,29 @@ impl Outputs {
         stream
     }
 
-    /// How many streams are open.
+    /// Returns the number of open streams.
     pub(super) fn len(&self) -> usize {
         self.streams.len() + usize::from(self.state.is_some())
     }
 
-    /// Takes the batches of a parcel and counts them; nothing if it is broken, which ends the run.
-    pub(super) fn take_in(&self, port: Port, parcels: &mut Parcels) -> Option<Vec<RecordBatch>> {
-        let Ok(batches) = parcels.open() else {
+    /// Takes the batches of an exchange batch and counts them; nothing if it is broken, which ends the run.
+    pub(super) fn take_in(
+        &self,
+        epoch: Epoch,
+        port: Port,
+        exchanged: &mut ExchangeBatch,
+    ) -> Option<Vec<RecordBatch>> {
+        let Ok(batches) = exchanged.open() else {
             self.fail("a batch from another worker could not be read".into());
             return None;
         };
         for batch in &batches {
-            self.count_in(port, batch);
+            self.count_in(epoch, port, batch);
         }
         Some(batches)
     }
 
-    /// The first epoch of this life.
+    /// The first epoch of this attempt.
     pub(super) fn first_epoch(&self) -> Epoch {
         self.shared.restored.first_epoch()
     }
@@ -106,7 +116,7 @@ impl Outputs {
         self.shared.pools.get(self.index).and_then(Option::as_ref)
     }
 
-    /// What ends the run when an epoch of this stage cannot be worked on.
+    /// Returns the failure that ends the run when an epoch of this stage cannot be worked on.
     pub(super) fn failure(&self, epoch: Epoch, error: &StageError) -> Failure {
         Failure::new(self.id(), error.to_string()).at(epoch, None).because(error)
     }
@@ -132,16 +142,19 @@ impl Outputs {
         self.shared.options.metrics.stage(self.index).map(add);
     }
 
-    fn count_in(&self, port: Port, batch: &RecordBatch) {
+    fn count_in(&self, epoch: Epoch, port: Port, batch: &RecordBatch) {
         if !self.counted.get(port).copied().unwrap_or(true) {
             return;
         }
         self.metrics(|m| m.add_in(batch.num_rows()));
-        if self.digested
-            && let Some(Ok(mut digest)) = self.shared.digests.get(self.index).map(std::sync::Mutex::lock)
-            && let Err(error) = digest.add(batch)
-        {
-            self.fail(error.to_string());
+        if !self.digested {
+            return;
+        }
+        // Rows are hashed outside the lock, which all workers share.
+        match (SinkDigest::of(batch), self.shared.digests.get(self.index).map(std::sync::Mutex::lock)) {
+            (Ok(rows), Some(Ok(mut digest))) => digest.add(epoch, &rows),
+            (Ok(_), _) => {}
+            (Err(error), _) => self.fail(error.to_string()),
         }
     }
 
@@ -151,7 +164,7 @@ impl Outputs {
     }
 
     /// Sends what a stage made, and empties it.
-    pub(super) fn give(&mut self, made: &mut Made, right: &Right<'_>) {
+    pub(super) fn give(&mut self, made: &mut StageOutput, capability: &OutputCapability<'_>) {
         let mut rows = 0;
         for (port, batch) in made.sent.drain(..) {
             rows += batch.num_rows();
@@ -162,7 +175,7 @@ impl Outputs {
             self.metrics(|m| m.add_rejected(rejected.row.num_rows()));
             let Some(stage) = self.stage() else { continue };
             if let Some(id) = identity::row_id(&rejected.row, 0) {
-                tracing::warn!(stage = stage.id, device = %id.device, seq = id.seq, code = rejected.code, reason = rejected.reason, "row set aside");
+                tracing::warn!(stage = stage.id, device = %Escaped(&id.device), seq = id.seq, code = rejected.code, reason = rejected.reason, "row rejected");
             }
             match rejected_rows(stage, &rejected) {
                 Ok(rows) => {
@@ -174,15 +187,18 @@ impl Outputs {
         }
         self.metrics(|m| {
             m.add_out(rows);
-            made.figures.drain(..).for_each(|(figure, n)| m.add_figure(figure, n));
+            m.add_held(std::mem::take(&mut made.held));
+            made.metrics.drain(..).for_each(|(metric, n)| m.add_metric(metric, n));
         });
-        self.send(right);
-        self.send_changes(std::mem::take(&mut made.changes), right);
+        self.send(capability);
+        self.send_changes(std::mem::take(&mut made.changes), capability);
     }
 
-    /// Sends changes of the state home. They come with the end of an epoch, which holds rights.
-    fn send_changes(&mut self, changes: Vec<Change>, right: &Right<'_>) {
-        let (Some(output), Right::Held(capabilities)) = (&mut self.state, right) else { return };
+    /// Sends changes of the state to the coordinator. They come with the end of an epoch, which holds capabilities.
+    fn send_changes(&mut self, changes: Vec<Change>, capability: &OutputCapability<'_>) {
+        let (Some(output), OutputCapability::Held(capabilities)) = (&mut self.state, capability) else {
+            return;
+        };
         let Some(capability) = capabilities.get(self.streams.len()).filter(|_| !changes.is_empty()) else {
             return;
         };
@@ -198,28 +214,30 @@ impl Outputs {
         }
     }
 
-    fn send(&mut self, right: &Right<'_>) {
+    fn send(&mut self, capability: &OutputCapability<'_>) {
         for (at, Outgoing { output, next, .. }) in self.streams.iter_mut().enumerate() {
             if next.is_empty() {
                 continue;
             }
             let mut output = output.activate();
-            match right {
-                Right::Input(capability) => output.session_with_builder(capability).give_container(next),
-                Right::Held(capabilities) => {
+            match capability {
+                OutputCapability::Input(capability) => {
+                    output.session_with_builder(capability).give_container(next);
+                }
+                OutputCapability::Held(capabilities) => {
                     if let Some(capability) = capabilities.get(at) {
                         output.session_with_builder(capability).give_container(next);
                     }
                 }
             }
-            // The room that comes back may be that of an older parcel: it is cleared, never sent again.
+            // The allocation that comes back may be that of an older exchange batch: it is cleared, never sent again.
             next.clear();
         }
     }
 }
 
-/// A right to send at an epoch for each output, from a capability for that epoch or an earlier one.
-pub(super) fn rights(
+/// A capability to send at an epoch for each output, from one for that epoch or an earlier one.
+pub(super) fn capabilities(
     capability: &InputCapability<u64>,
     epoch: Epoch,
     outputs: usize,

@@ -1,4 +1,4 @@
-//! Rejected rows that nobody reads: home keeps them, and an epoch ends only when they are durable.
+//! Rejected rows that no stage reads: the coordinator keeps them, and an epoch ends only when they are durable.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,8 +11,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Rows;
 use super::stage::Route;
+use crate::exchange::ExchangeBatch;
 use crate::instance::Failure;
-use crate::parcel::Parcels;
 use crate::run::{Quarantine, Shared};
 
 /// Keeps the rejected rows of all stages; gives the frontier up to which they are durable.
@@ -20,14 +20,14 @@ pub(super) fn wire<'s>(scope: Scope<'s, u64>, shared: &Arc<Shared>, rejected: Ve
     let mut builder = OperatorBuilder::new("quarantine".into(), scope);
     let mut inputs: Vec<_> =
         rejected.into_iter().map(|rows| builder.new_input(rows, Route(Routing::Gather))).collect();
-    let (_output, end) = builder.new_output::<Parcels>();
+    let (_output, end) = builder.new_output::<ExchangeBatch>();
     let shared = shared.clone();
     builder.build(move |capabilities| {
         drop(capabilities);
         move |_| {
             let batches = inputs.iter_mut().flat_map(|input| {
                 let mut batches = Vec::new();
-                input.for_each(|_, parcels| batches.extend(parcels.open().unwrap_or_default()));
+                input.for_each(|_, exchanged| batches.extend(exchanged.open().unwrap_or_default()));
                 batches
             });
             // The frontier passes this operator only after it returns: by then the rows are durable.
@@ -49,12 +49,12 @@ fn keep(shared: &Shared, batches: impl Iterator<Item = RecordBatch>) -> Result<(
     for batch in batches {
         let stage = text_column(&batch, REJECTED_BY).ok().and_then(|by| by.iter().flatten().next());
         let stage = by.insert(stage.unwrap_or_default().to_owned());
-        told(stage, quarantine, |kept| kept.keep(stage, &batch))?;
+        report(stage, quarantine, |kept| kept.keep(stage, &batch))?;
     }
-    by.map_or(Ok(()), |stage| told(&stage, quarantine, |kept| kept.sync()))
+    by.map_or(Ok(()), |stage| report(&stage, quarantine, |kept| kept.sync()))
 }
 
-fn told(
+fn report(
     stage: &str,
     quarantine: &Mutex<dyn Quarantine>,
     work: impl FnOnce(&mut dyn Quarantine) -> Result<(), StageError>,

@@ -1,31 +1,30 @@
-//! Ports that are recorded: home keeps their rows epoch by epoch, and an epoch ends only when they are kept.
+//! Recorded ports: the coordinator keeps their rows epoch by epoch, and an epoch ends only when they are kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use headwater_contract::units::{Epoch, Micros, Round};
-use headwater_contract::{Mark, Order, Routing, StageError, identity};
+use headwater_contract::{Barrier, Order, Routing, StageError, identity};
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::stage::Route;
-use super::{Marks, Rows, WireMark};
+use super::{Barriers, Rows, WireBarrier};
+use crate::exchange::ExchangeBatch;
 use crate::instance::Failure;
-use crate::parcel::Parcels;
 use crate::run::{Recorder, Shared};
 
-/// Who tells of a recording that failed.
+/// The name of the recording in failures, where a stage's id would stand.
 const NAME: &str = "recording";
 
-/// What waits for the end of its epoch, at home.
+/// The rows that wait for the end of their epoch, on the coordinator.
 #[derive(Default)]
 struct Waiting {
     rows: BTreeMap<u64, Vec<(usize, RecordBatch)>>,
-    marks: VecDeque<WireMark>,
+    barriers: VecDeque<WireBarrier>,
     orders: Vec<Order>,
-    /// What follows the input is no part of it: how many ends of rounds do is for the plan that plays it.
+    /// True after the end of the input: the round ends that follow are not recorded, since their number depends on the plan that replays.
     over: bool,
 }
 
@@ -34,14 +33,14 @@ pub(super) fn wire<'s>(
     scope: Scope<'s, u64>,
     shared: &Arc<Shared>,
     ports: Vec<(Rows<'s>, Order)>,
-    marks: Marks<'s>,
+    barriers: Barriers<'s>,
 ) -> Rows<'s> {
     let mut builder = OperatorBuilder::new(NAME.into(), scope);
     let orders = ports.iter().map(|(_, order)| *order).collect();
     let mut inputs: Vec<_> =
         ports.into_iter().map(|(rows, _)| builder.new_input(rows, Route(Routing::Gather))).collect();
-    let mut marks = builder.new_input(marks, Pipeline);
-    let (_output, end) = builder.new_output::<Parcels>();
+    let mut barriers = builder.new_input(barriers, Pipeline);
+    let (_output, end) = builder.new_output::<ExchangeBatch>();
     let recorder = shared.options.recorder.clone().filter(|_| scope.worker().index() == 0);
     let shared = shared.clone();
     builder.build(move |capabilities| {
@@ -49,9 +48,9 @@ pub(super) fn wire<'s>(
         let mut waiting = Waiting { orders, ..Waiting::default() };
         move |frontiers| {
             for (port, input) in inputs.iter_mut().enumerate() {
-                input.for_each(|capability, parcels| {
+                input.for_each(|capability, exchanged| {
                     let epoch = capability.least().copied().unwrap_or_default();
-                    match parcels.open() {
+                    match exchanged.open() {
                         Ok(batches) if recorder.is_some() => waiting.hold(epoch, port, batches),
                         Ok(_) => {}
                         Err(_) => shared
@@ -59,9 +58,9 @@ pub(super) fn wire<'s>(
                     }
                 });
             }
-            marks.for_each(|_, come| {
+            barriers.for_each(|_, come| {
                 if recorder.is_some() {
-                    waiting.marks.extend(come.drain(..));
+                    waiting.barriers.extend(come.drain(..));
                 }
             });
             let Some(recorder) = &recorder else { return };
@@ -88,29 +87,22 @@ impl Waiting {
 
     /// Keeps every epoch that is complete, in order.
     fn keep(&mut self, frontier: Option<u64>, recorder: &Mutex<dyn Recorder>) -> Result<(), StageError> {
-        let complete = |mark: &&WireMark| frontier.is_none_or(|f| f > mark.0);
-        while let Some(mark) = self.marks.front().filter(complete).copied() {
-            self.marks.pop_front();
-            let rows = self.rows.remove(&mark.0).unwrap_or_default();
+        let complete = |barrier: &&WireBarrier| frontier.is_none_or(|f| f > barrier.epoch);
+        while let Some(barrier) = self.barriers.front().filter(complete).copied() {
+            self.barriers.pop_front();
+            let rows = self.rows.remove(&barrier.epoch).unwrap_or_default();
             if self.over {
                 continue;
             }
-            let (epoch, round, watermark, checkpoint, round_end, end_of_input) = mark;
-            let mark = Mark {
-                epoch: Epoch(epoch),
-                round: Round(round),
-                watermark: watermark.map(Micros),
-                checkpoint,
-                round_end,
-                end_of_input,
-            };
-            self.over = end_of_input;
-            let mut recorder =
-                recorder.lock().map_err(|_| StageError::new("a thread died while it held the recording"))?;
+            let barrier = Barrier::from(barrier);
+            self.over = barrier.end_of_input;
+            let mut recorder = recorder
+                .lock()
+                .map_err(|_| StageError::new("the recorder's lock is poisoned: another thread panicked"))?;
             for (port, batch) in self.in_order(rows)? {
                 recorder.rows(port, &batch)?;
             }
-            recorder.closed(&mark)?;
+            recorder.closed(&barrier)?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! A stage as an operator.
 //!
-//! In: parcels by port, and for a stage that hears them a mark for every epoch. Out: the stage's outputs, its rejected
+//! In: exchange batches by port, and for a stage that takes them a barrier for every epoch. Out: the stage's outputs, its rejected
 //! rows, and for a sink the frontier up to which it has taken effect. A stage without state works [`at_once`] or on
-//! [`threads`] and hears no marks; one with state, or with sorted input, works by [`epochs`], on the worker or on a [`lane`].
+//! [`threads`] and takes no barriers; one with state, or with sorted input, works by [`epochs`], on the worker or on a
+//! [`dedicated_thread`].
 
 mod at_once;
+mod dedicated_thread;
 mod epochs;
-mod lane;
 mod open;
 mod threads;
 
@@ -23,34 +24,34 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::worker::Worker;
 
 use super::outputs::{Outputs, Slot};
-use super::{Marks, Rows, StateRows, WireMark};
+use super::{Barriers, Rows, StateRows, WireBarrier};
+use crate::exchange::{ExchangeBatch, Router};
 use crate::instance::{Builder, Failure, Instance};
 use crate::metrics::CpuShare;
 use crate::offload::Wake;
-use crate::parcel::{Parcels, Router};
 use crate::plan::{OutPort, PlanStage, RejectedTo};
 use crate::run::Shared;
 
 /// A stage's streams.
 pub(super) struct Wired<'s> {
-    /// The outputs that somebody reads or that are recorded.
+    /// The outputs that a stage reads or that are recorded.
     pub(super) outputs: Vec<(OutPort, Rows<'s>)>,
     /// Rejected rows, if they go anywhere.
     pub(super) rejected: Option<Rows<'s>>,
     /// For a sink: its frontier.
     pub(super) end: Option<Rows<'s>>,
-    /// What changes in its state, if that is committed.
+    /// The changes of its state, if that is committed.
     pub(super) state: Option<StateRows<'s>>,
 }
 
-type Puller = Box<dyn Pull<Message<u64, Parcels>>>;
-type Input = InputHandleCore<u64, Parcels, Puller>;
+type Puller = Box<dyn Pull<Message<u64, ExchangeBatch>>>;
+type Input = InputHandleCore<u64, ExchangeBatch, Puller>;
 
 /// The pact that an input's routing asks for, chosen when the dataflow is wired.
 pub(crate) struct Route(pub(crate) Routing);
 
-impl ParallelizationContract<u64, Parcels> for Route {
-    type Pusher = Box<dyn timely::communication::Push<Message<u64, Parcels>>>;
+impl ParallelizationContract<u64, ExchangeBatch> for Route {
+    type Pusher = Box<dyn timely::communication::Push<Message<u64, ExchangeBatch>>>;
     type Puller = Puller;
     fn connect(
         self,
@@ -75,18 +76,19 @@ pub(super) fn wire<'s>(
     shared: &Arc<Shared>,
     index: usize,
     inputs: Vec<(Rows<'s>, Routing)>,
-    marks: Marks<'s>,
+    barriers: Barriers<'s>,
     cpu: CpuShare,
 ) -> Wired<'s> {
     let Some(stage) = shared.plan.stages.get(index) else {
         return Wired { outputs: Vec::new(), rejected: None, end: None, state: None };
     };
     let gathered = inputs.iter().any(|(_, routing)| *routing == Routing::Gather);
-    let home = scope.worker().index() == 0;
-    let here = !gathered || home;
+    let is_coordinator = scope.worker().index() == 0;
+    let here = !gathered || is_coordinator;
     let mut builder = OperatorBuilder::new(stage.id.clone(), scope);
-    // Every worker hears the same rows of a broadcast: home counts them for all.
-    let counted = inputs.iter().map(|(_, routing)| home || *routing != Routing::Broadcast).collect();
+    // Every worker gets the same rows of a broadcast: the coordinator counts them for all.
+    let counted =
+        inputs.iter().map(|(_, routing)| is_coordinator || *routing != Routing::Broadcast).collect();
     let mut handles: Vec<Input> = inputs
         .into_iter()
         .map(|(rows, routing)| {
@@ -94,7 +96,7 @@ pub(super) fn wire<'s>(
             builder.new_input(rows, Route(routing))
         })
         .collect();
-    let mut mark_handle = hears_marks(stage).then(|| builder.new_input(marks, Pipeline));
+    let mut barrier_handle = takes_barriers(stage).then(|| builder.new_input(barriers, Pipeline));
 
     let mut outputs = Outputs::new(stage, shared, index, counted);
     let mut wired = Wired { outputs: Vec::new(), rejected: None, end: None, state: None };
@@ -125,17 +127,17 @@ pub(super) fn wire<'s>(
             // The clock of a thread's CPU costs a system call: it is read only when the stage was at work.
             let mut worked = false;
             for (port, handle) in handles.iter_mut().enumerate() {
-                handle.for_each(|capability, parcels| {
+                handle.for_each(|capability, exchanged| {
                     worked = true;
                     if let Some(running) = &mut running {
-                        running.arrive(port, &capability, parcels);
+                        running.arrive(port, &capability, exchanged);
                     }
                 });
             }
-            if let Some(handle) = &mut mark_handle {
-                handle.for_each(|capability, marks| {
+            if let Some(handle) = &mut barrier_handle {
+                handle.for_each(|capability, barriers| {
                     if let Some(running) = &mut running {
-                        running.mark(&capability, marks);
+                        running.barrier(&capability, barriers);
                     }
                 });
             }
@@ -153,12 +155,12 @@ pub(super) fn wire<'s>(
 /// A stage at work on one worker.
 trait Running {
     /// Rows came.
-    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, parcels: &mut Parcels);
+    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, exchanged: &mut ExchangeBatch);
 
-    /// Marks came.
-    fn mark(&mut self, _: &InputCapability<u64>, _: &mut Vec<WireMark>) {}
+    /// Barriers came.
+    fn barrier(&mut self, _: &InputCapability<u64>, _: &mut Vec<WireBarrier>) {}
 
-    /// All that was there has been given; no row of an epoch below the frontier will come. Whether there was work to do.
+    /// All that was there has been given; no row of an epoch below the frontier will come. Returns true if there was work to do.
     fn settle(&mut self, _frontier: Option<u64>) -> bool {
         false
     }
@@ -175,17 +177,17 @@ fn start(
     wake: Wake,
     outputs: Outputs,
 ) -> Option<Box<dyn Running>> {
-    if let Work::Rows(_) = stage.signature.work {
+    if let Work::Pool(_) = stage.signature.work {
         return Some(Box::new(threads::Threads::new(wake, outputs)));
     }
     let saved = shared.restored.table(stage, worker, workers);
-    let builder = Builder::new(&shared.plan, index, &shared.options.site)?
+    let builder = Builder::new(&shared.plan, index, &shared.options.host)?
         .with_saved(saved)
-        .with_suspected(shared.restored.suspected(stage));
+        .with_poison_rows(shared.restored.poison_rows(stage));
     let back = stage.signature.inputs.iter().map(|input| input.feedback).collect();
-    if stage.signature.work == Work::Lane {
-        return match lane::Lane::start(builder, stage, back, wake, outputs) {
-            Ok(lane) => Some(Box::new(lane)),
+    if stage.signature.work == Work::Thread {
+        return match dedicated_thread::DedicatedThread::start(builder, stage, back, wake, outputs) {
+            Ok(dedicated_thread) => Some(Box::new(dedicated_thread)),
             Err(error) => {
                 let what = format!("no thread could be started: {error}");
                 shared.fail(Failure::new(stage.id.clone(), what));
@@ -200,7 +202,7 @@ fn start(
             return None;
         }
     };
-    Some(if hears_marks(stage) {
+    Some(if takes_barriers(stage) {
         Box::new(epochs::Epochs::new(instance, stage.signature.order, back, outputs))
     } else {
         Box::new(at_once::AtOnce::new(instance, outputs))
@@ -208,11 +210,11 @@ fn start(
 }
 
 /// Only what has an end of an epoch to act on needs to know where it is.
-fn hears_marks(stage: &PlanStage) -> bool {
+fn takes_barriers(stage: &PlanStage) -> bool {
     let sorted = stage.signature.order == Order::Sorted;
     match stage.signature.work {
         Work::Inline => stage.signature.stateful() || sorted,
-        Work::Lane => true,
-        Work::Rows(_) => false,
+        Work::Thread => true,
+        Work::Pool(_) => false,
     }
 }

@@ -5,7 +5,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use super::position::clamp;
 use super::{Diagnostic, Mark, Place, Severity};
 
-/// Whether the drawing is coloured.
+/// True if the drawing is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     /// Plain text: not a terminal.

@@ -1,4 +1,4 @@
-//! Between a source's thread and the intake: a bounded channel, and waking only when somebody sleeps.
+//! Between a source's thread and the intake: a bounded channel, and waking only when the other side sleeps.
 //!
 //! In: what a source sends, on its own thread. Out: items in order, at most so many and so many bytes ahead. It must not
 //! know epochs.
@@ -7,15 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError, bounded};
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::state::Change;
 use headwater_contract::units::Micros;
-use headwater_contract::{EpochEnd, Feed, FeedSink, Pace, Position, RowId, Source};
+use headwater_contract::{Boundedness, EpochEnd, Feed, FeedSink, Position, RowId, Source};
 
-use super::SourceProgress;
+use super::row_keys::{self, RowKeySet};
 use super::size::size_of_rows;
+use super::{Acknowledged, SourceProgress};
 use crate::caught::quietly;
 use crate::instance::Failure;
 use crate::metrics::{Metrics, thread_cpu};
@@ -25,13 +28,13 @@ use crate::offload::Wake;
 const AHEAD: usize = 64;
 /// Bytes that a source may be ahead of the intake; a single larger batch passes all the same.
 const AHEAD_BYTES: u64 = 8 << 20;
-/// How often a source that waits for room looks whether the run is stopping.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which a source that waits for space polls the stop flag: only a full channel waits, so that it may be short.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Something a source could not make into rows.
 #[derive(Clone, Debug)]
 pub struct SourceReject {
-    /// What names it.
+    /// Its identity.
     pub id: RowId,
     /// When it was captured.
     pub captured_at: Micros,
@@ -41,7 +44,14 @@ pub struct SourceReject {
     pub reason: String,
 }
 
-/// Rows and what the cuts depend on, measured on the source's thread rather than on the worker's.
+impl SourceReject {
+    /// Bytes that it takes, about.
+    pub(super) fn bytes(&self) -> u64 {
+        (size_of::<SourceReject>() + self.reason.len()) as u64
+    }
+}
+
+/// Rows and what ends of epochs depend on, measured on the source's thread rather than on the worker's.
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) rows: RecordBatch,
@@ -58,7 +68,7 @@ impl Measured {
 
     /// The first rows and the rest.
     pub(super) fn split(self, at: usize) -> (Measured, Option<Measured>) {
-        // Slicing costs an allocation for each column: it is left out when all rows are meant, as they nearly always are.
+        // Slicing costs an allocation for each column: it is skipped when all rows are meant, as they nearly always are.
         if at >= self.rows.num_rows() {
             return (self, None);
         }
@@ -92,58 +102,57 @@ impl Item {
 /// The intake's end of a source thread.
 pub struct Inlet {
     pub(super) id: String,
-    /// How far it has been taken in.
+    /// The progress of its input.
     pub(super) taken: SourceProgress,
-    /// Rows and rejects that come again and were taken in by an earlier life.
-    pub(super) rows_taken: u64,
-    pub(super) rejects_taken: u64,
+    /// Rows and rejects that an earlier attempt took in behind the position, and that have not come again.
+    pub(super) again: RowKeySet,
     pub(super) items: Receiver<Item>,
     pub(super) ahead: Arc<Ahead>,
-    pub(super) pace: Pace,
-    /// Whether the source says where epochs end, and what it said last.
+    pub(super) boundedness: Boundedness,
+    /// True if the source declares where epochs end; and its last end.
     pub(super) cuts: bool,
     pub(super) closed: Option<EpochEnd>,
     pub(super) ended: bool,
 }
 
 impl Inlet {
-    pub(super) fn new(id: &str, items: Receiver<Item>, ahead: Arc<Ahead>, pace: Pace) -> Self {
+    pub(super) fn new(id: &str, items: Receiver<Item>, ahead: Arc<Ahead>, boundedness: Boundedness) -> Self {
         let id = id.to_owned();
         Inlet {
             id,
             taken: SourceProgress::default(),
-            rows_taken: 0,
-            rejects_taken: 0,
+            again: RowKeySet::default(),
             items,
             ahead,
-            pace,
+            boundedness,
             cuts: false,
             closed: None,
             ended: false,
         }
     }
 
-    /// Goes on from where an earlier life came to. What a live source gave behind its position does not come again.
+    /// Continues from where an earlier attempt came to. What a live source gave behind its position does not come again.
     pub(super) fn resume(&mut self, from: SourceProgress) {
-        if self.pace != Pace::Live {
-            (self.rows_taken, self.rejects_taken) = (from.rows, from.rejects);
+        if self.boundedness != Boundedness::Live {
+            self.again = from.behind.clone();
         }
-        self.taken = from;
+        self.taken = from.resumed();
     }
 
-    /// What of a batch was not taken in by an earlier life.
-    pub(super) fn without_taken(&mut self, given: Measured) -> Measured {
-        let rows = given.rows.num_rows() as u64;
-        let known = self.rows_taken.min(rows);
-        if known == 0 {
-            return given;
+    /// Returns the rows of a batch that no earlier attempt took in.
+    pub(super) fn without_taken(&mut self, given: Measured) -> Result<Measured, ArrowError> {
+        let Some(ids) = IdentityColumns::of(&given.rows).ok().filter(|_| !self.again.is_empty()) else {
+            return Ok(given);
+        };
+        let is_new: BooleanArray =
+            row_keys::keys(&ids).into_iter().map(|key| Some(!self.again.remove(key))).collect();
+        if is_new.true_count() == is_new.len() {
+            return Ok(given);
         }
-        self.rows_taken -= known;
-        let rest = usize::try_from(known).unwrap_or(usize::MAX);
-        Measured::of(given.rows.slice(rest, given.rows.num_rows().saturating_sub(rest)))
+        Ok(Measured::of(filter_record_batch(&given.rows, &is_new)?))
     }
 
-    /// The next item. When there is none the source is told to wake the intake, and a last look follows, so that an item
+    /// Returns the next item. When there is none the source is asked to wake the intake, and a last poll follows, so that an item
     /// that came in between is not missed.
     pub(super) fn try_take(&self) -> Result<Item, TryRecvError> {
         let taken = self.items.try_recv().or_else(|none| {
@@ -157,31 +166,33 @@ impl Inlet {
     }
 }
 
-/// What lies between a source and the intake.
+/// The budget between a source and the intake.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     held: Mutex<Held>,
     room: Condvar,
-    /// Whether the intake found nothing and must be woken.
+    /// True if the intake found nothing and must be woken.
     waiting: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Held {
     bytes: u64,
-    /// Whether the source waits for room: telling it costs a system call.
+    /// True if the source waits for space: waking it costs a system call.
     awaited: bool,
 }
 
 impl Ahead {
-    /// Waits for room at most for a while; whether these bytes may go.
+    /// Waits for space at most for a while. Returns true if these bytes may go.
     fn enter(&self, bytes: u64) -> bool {
         let Ok(held) = self.held.lock() else { return false };
         let full = |held: &mut Held| {
             held.awaited = held.bytes > 0 && held.bytes.saturating_add(bytes) > AHEAD_BYTES;
             held.awaited
         };
-        let Ok((mut held, waited)) = self.room.wait_timeout_while(held, LOOK, full) else { return false };
+        let Ok((mut held, waited)) = self.room.wait_timeout_while(held, POLL_INTERVAL, full) else {
+            return false;
+        };
         if waited.timed_out() {
             return false;
         }
@@ -198,20 +209,22 @@ impl Ahead {
     }
 }
 
-/// What a source thread needs besides the source.
+/// The context of a source thread.
 pub struct InletContext {
     /// The stage's id.
     pub id: String,
     /// Its index in the plan.
     pub index: usize,
     /// Recorded or live.
-    pub pace: Pace,
+    pub boundedness: Boundedness,
     /// The run's counters.
     pub metrics: Arc<Metrics>,
     /// Set when nothing more is to be taken in.
     pub stopping: Arc<AtomicBool>,
     /// Wakes the intake.
     pub wake: Wake,
+    /// The committed positions of sources.
+    pub committed: Arc<Acknowledged>,
 }
 
 /// Starts a source on a thread of its own.
@@ -220,11 +233,12 @@ pub struct InletContext {
 /// The operating system gives no thread.
 pub fn start(source: Box<dyn Source>, cx: InletContext) -> std::io::Result<Inlet> {
     let (items, inlet) = bounded(AHEAD);
-    let (id, pace, ahead, cuts) = (cx.id.clone(), cx.pace, Arc::new(Ahead::default()), source.cuts());
+    let (id, boundedness, ahead, cuts) =
+        (cx.id.clone(), cx.boundedness, Arc::new(Ahead::default()), source.cuts());
     let of_thread = ahead.clone();
     let thread = std::thread::Builder::new().name(format!("hw-{}", cx.id));
     thread.spawn(move || drive(source, items, of_thread, &cx))?;
-    Ok(Inlet { cuts, ..Inlet::new(&id, inlet, ahead, pace) })
+    Ok(Inlet { cuts, ..Inlet::new(&id, inlet, ahead, boundedness) })
 }
 
 fn drive(source: Box<dyn Source>, items: Sender<Item>, ahead: Arc<Ahead>, cx: &InletContext) {
@@ -264,7 +278,7 @@ impl ThreadFeed<'_> {
             if !entered {
                 continue;
             }
-            match self.items.send_timeout(item, LOOK) {
+            match self.items.send_timeout(item, POLL_INTERVAL) {
                 Ok(()) => break,
                 Err(SendTimeoutError::Timeout(back)) => item = back,
                 Err(SendTimeoutError::Disconnected(_)) => return false,
@@ -303,9 +317,9 @@ impl FeedSink for ThreadFeed<'_> {
     fn stopping(&self) -> bool {
         self.cx.stopping.load(Relaxed)
     }
-    fn count(&mut self, figure: &'static str, n: u64) {
+    fn count(&mut self, metric: &'static str, n: u64) {
         if let Some(stage) = self.cx.metrics.stage(self.cx.index) {
-            stage.add_figure(figure, n);
+            stage.add_metric(metric, n);
         }
     }
     fn remember(&mut self, change: Change) -> bool {
@@ -318,11 +332,11 @@ impl FeedSink for ThreadFeed<'_> {
             if self.cx.stopping.load(Relaxed) {
                 return false;
             }
-            std::thread::sleep(LOOK.min(time));
+            std::thread::sleep(POLL_INTERVAL.min(time));
         }
         true
     }
     fn committed(&self) -> Option<Position> {
-        None
+        self.cx.committed.of(&self.cx.id)
     }
 }

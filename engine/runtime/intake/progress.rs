@@ -1,22 +1,24 @@
-//! How far the intake has come: what a later life goes on from.
+//! The progress of the intake, from which a later attempt continues.
 //!
-//! In: what was cut. Out: numbers that go into the record of a commit, and bytes of a closed epoch for the log of live input.
+//! In: closed epochs. Out: numbers that go into the record of a commit, and bytes of a closed epoch for the log of live input.
 //! It must not know where they are kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use headwater_contract::units::{Epoch, Micros, Round};
-use headwater_contract::{Mark, Position, Result, StageError};
+use headwater_contract::{Barrier, Position, Result, StageError};
 use serde::{Deserialize, Serialize};
 
-/// What follows the last row of the input.
+use super::row_keys::RowKeySet;
+
+/// The barriers that follow the last row of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Finish {
     /// It has not come.
     #[default]
     No,
-    /// The mark that says so.
+    /// The barrier that says so.
     EndOfInput,
     /// So many more ends of rounds.
     Rounds(u32),
@@ -24,24 +26,37 @@ pub(super) enum Finish {
     End,
 }
 
-/// How far one source has been taken in: its last position, and what was taken behind it.
+/// The progress of one source: its last position, and the rows that were taken in behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceProgress {
     /// Behind the last batch that was taken in whole.
     position: Option<Vec<u8>>,
-    /// Rows that were taken in behind the position.
-    pub(super) rows: u64,
-    /// Rejects that were taken in behind the position.
-    pub(super) rejects: u64,
+    /// Rows and rejects that were taken in behind the position. They are known by their identities, not by their number: by the next
+    /// attempt the source may have new rows before them, or may have lost them.
+    pub(super) behind: RowKeySet,
+    /// Behind the last batch of which nothing waits: that of a live source has its position as soon as it is begun.
+    #[serde(skip)]
+    whole: Option<Vec<u8>>,
 }
 
 impl SourceProgress {
-    /// A batch was taken in to its end; `left` of its rows, counted behind the new position, were taken in an earlier life.
-    pub(super) fn reached(&mut self, position: Position, left: u64) {
-        *self = SourceProgress { position: Some(position.0), rows: left, rejects: 0 };
+    /// A batch was taken in to its end. `behind` the new position: what an earlier attempt took in and the source has not given again.
+    pub(super) fn reached(&mut self, position: Position, behind: RowKeySet) {
+        let whole = Some(position.0.clone());
+        *self = SourceProgress { position: Some(position.0), behind, whole };
     }
 
-    /// Where the source begins in a later life.
+    /// The same in a later attempt: nothing of it waits, what was taken in is committed or logged.
+    pub(super) fn resumed(self) -> Self {
+        SourceProgress { whole: self.position.clone(), ..self }
+    }
+
+    /// A batch that does not come again was begun: a later attempt continues behind it.
+    pub(super) fn began(&mut self, position: Position) {
+        (self.position, self.behind) = (Some(position.0), RowKeySet::default());
+    }
+
+    /// Where the source begins in a later attempt.
     pub(crate) fn position(&self) -> Option<Position> {
         self.position.clone().map(Position)
     }
@@ -56,7 +71,7 @@ pub(super) struct RoundProgress {
     pub(super) until: Option<i64>,
 }
 
-/// How far the intake had come when it closed an epoch.
+/// The progress of the intake when it closed an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The epoch that is opened next.
@@ -67,7 +82,7 @@ pub struct Progress {
     pub(super) turn: Option<String>,
     pub(super) finish: Finish,
     pub(super) sources: BTreeMap<String, SourceProgress>,
-    /// Whether some source is live: its rows are in the log until they are committed.
+    /// True if some source is live: its rows are in the log until they are committed.
     pub(crate) live: bool,
 }
 
@@ -87,17 +102,27 @@ impl Progress {
         self.epoch.checked_sub(1).map(Epoch)
     }
 
-    /// How far a source has been taken in.
+    /// By source id: where sources begin in a later attempt.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (String, Position)> {
+        self.sources.iter().filter_map(|(id, source)| Some((id.clone(), source.position()?)))
+    }
+
+    /// By source id: the positions before which everything has been taken in.
+    pub(crate) fn whole(&self) -> impl Iterator<Item = (&String, Position)> {
+        self.sources.iter().filter_map(|(id, source)| Some((id, Position(source.whole.clone()?))))
+    }
+
+    /// Returns the progress of a source.
     pub(crate) fn source(&self, id: &str) -> SourceProgress {
         self.sources.get(id).cloned().unwrap_or_default()
     }
 
-    /// Begins a source anew.
+    /// Restarts a source from scratch.
     pub(crate) fn forget_source(&mut self, id: &str) {
         self.sources.remove(id);
     }
 
-    /// Whether everything that there was has been taken in, and all marks that follow it have been sent.
+    /// Returns true if everything that there was has been taken in, and all barriers that follow it have been sent.
     pub(crate) fn is_finished(&self) -> bool {
         matches!(self.finish, Finish::Rounds(0) | Finish::End)
     }
@@ -106,7 +131,7 @@ impl Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} epochs, {} rounds", self.epoch, self.round.round)?;
-        f.write_str(if self.is_finished() { ", to the end of the input" } else { "; the input goes on" })
+        f.write_str(if self.is_finished() { ", to the end of the input" } else { "; the input continues" })
     }
 }
 
@@ -117,25 +142,25 @@ pub struct Closing {
     watermark: Option<i64>,
     round_end: bool,
     end_of_input: bool,
-    /// How far the intake had come.
+    /// The progress of the intake.
     pub(crate) after: Progress,
 }
 
 impl Closing {
-    /// What is noted of a mark.
-    pub(crate) fn of(mark: &Mark, after: Progress) -> Self {
+    /// Creates the note of a barrier.
+    pub(crate) fn of(barrier: &Barrier, after: Progress) -> Self {
         Closing {
-            round: mark.round.0,
-            watermark: mark.watermark.map(|watermark| watermark.0),
-            round_end: mark.round_end,
-            end_of_input: mark.end_of_input,
+            round: barrier.round.0,
+            watermark: barrier.watermark.map(|watermark| watermark.0),
+            round_end: barrier.round_end,
+            end_of_input: barrier.end_of_input,
             after,
         }
     }
 
-    /// The mark again; committed, so that it need not be replayed once more.
-    pub(super) fn mark(&self) -> Mark {
-        Mark {
+    /// The barrier again; committed, so that it need not be replayed once more.
+    pub(super) fn barrier(&self) -> Barrier {
+        Barrier {
             epoch: self.after.committed().unwrap_or_default(),
             round: Round(self.round),
             watermark: self.watermark.map(Micros),
@@ -186,17 +211,33 @@ mod tests {
     /// As a log of this version holds it.
     const KEPT: &str = r#"{"version":1,"closing":{"round":2,"watermark":5000000,"round_end":true,"end_of_input":false,
         "after":{"epoch":8,"round":{"round":3,"epochs":0,"rows":0,"until":null},"watermark":5000000,"turn":"mic",
-        "finish":{"Rounds":1},"sources":{"door":{"position":null,"rows":0,"rejects":0},"mic":{"position":[1,2,3],"rows":4,"rejects":1}},
+        "finish":{"Rounds":1},"sources":{"door":{"position":null,"behind":[]},"mic":{"position":[1,2,3],"behind":[[9,0,4,7],[9,1,4,4]]}},
         "live":true}}}"#;
+
+    #[test]
+    fn what_is_begun_is_not_whole() {
+        let mut source = SourceProgress::default();
+        let at = |n: u8| Position(vec![n]);
+        let positions = |source: &SourceProgress| (source.position(), source.whole.clone().map(Position));
+        source.reached(at(1), RowKeySet::default());
+        assert_eq!(positions(&source), (Some(at(1)), Some(at(1))));
+        source.began(at(2));
+        assert_eq!(positions(&source), (Some(at(2)), Some(at(1))));
+        source.reached(at(2), RowKeySet::default());
+        assert_eq!(positions(&source), (Some(at(2)), Some(at(2))));
+    }
 
     #[test]
     fn the_end_of_an_epoch_is_read_as_it_was_written() {
         let closing = Closing::decode(KEPT.as_bytes()).unwrap();
-        let mark = closing.mark();
-        assert_eq!((mark.epoch, mark.round, mark.watermark), (Epoch(7), Round(2), Some(Micros(5_000_000))));
-        assert!(mark.round_end && !mark.end_of_input && mark.checkpoint);
+        let barrier = closing.barrier();
+        assert_eq!(
+            (barrier.epoch, barrier.round, barrier.watermark),
+            (Epoch(7), Round(2), Some(Micros(5_000_000)))
+        );
+        assert!(barrier.round_end && !barrier.end_of_input && barrier.checkpoint);
         let mic = closing.after.source("mic");
-        assert_eq!((mic.position(), mic.rows, mic.rejects), (Some(Position(vec![1, 2, 3])), 4, 1));
+        assert_eq!((mic.position(), mic.behind.is_empty()), (Some(Position(vec![1, 2, 3])), false));
         assert_eq!(closing.after.finish, Finish::Rounds(1));
         let plain: String = KEPT.split_whitespace().collect();
         assert_eq!(String::from_utf8(closing.encode().unwrap()).unwrap(), plain);

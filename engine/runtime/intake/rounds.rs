@@ -24,13 +24,13 @@ impl Rounds {
         Rounds { rule, round: Round(0), epochs: 0, rows: 0, until: None }
     }
 
-    /// Goes on in the round that an earlier life had open.
+    /// Continues in the round that an earlier attempt had open.
     pub(super) fn resume(&mut self, from: RoundProgress) {
         let RoundProgress { round, epochs, rows, until } = from;
         *self = Rounds { rule: self.rule, round: Round(round), epochs, rows, until };
     }
 
-    /// How far the open round has come.
+    /// Returns the progress of the open round.
     pub(super) fn progress(&self) -> RoundProgress {
         RoundProgress { round: self.round.0, epochs: self.epochs, rows: self.rows, until: self.until }
     }

@@ -1,12 +1,12 @@
 //! How many bytes rows are, whatever buffers they are slices of.
 //!
-//! In: a batch. Out: its bytes. Cuts depend on them, so that they may never depend on how rows were batched.
+//! In: a batch. Out: its bytes. Ends of epochs depend on them, so that they may never depend on how rows were batched.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 /// Bytes of the rows themselves, whatever buffers they are slices of. The sum over slices is that of the whole, so that
-/// batches do not move cuts: bitmaps count a byte a row, and offsets one for each row.
+/// batches do not move ends of epochs: bitmaps count a byte a row, and offsets one for each row.
 pub(super) fn size_of_rows(rows: &RecordBatch) -> u64 {
     rows.columns().iter().map(size_of).sum()
 }

@@ -1,8 +1,10 @@
-//! The cutting of epochs, through inlets that are filled by hand.
+//! The closing of epochs, through inlets that are filled by hand.
 
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
-mod given;
+mod position;
+mod recorded;
+mod resumed;
 
 use std::sync::Arc;
 
@@ -19,20 +21,20 @@ use crate::plan::RoundRule;
 /// A source that has already given everything.
 struct Script {
     items: Vec<Item>,
-    pace: Pace,
+    boundedness: Boundedness,
 }
 
 fn recorded(batches: Vec<RecordBatch>) -> Script {
     let items =
         batches.into_iter().map(|batch| Item::Rows(Measured::of(batch), Position::default())).collect();
-    Script { items, pace: Pace::Recorded }
+    Script { items, boundedness: Boundedness::Bounded }
 }
 
-/// The inlet of a source that has ended, or, with the sender kept, of one that goes on.
+/// The inlet of a source that has ended, or, with the sender kept, of one that continues.
 fn inlet(script: Script) -> (Inlet, Sender<Item>) {
     let (sender, items) = bounded(script.items.len() + 1);
     script.items.into_iter().for_each(|item| sender.try_send(item).unwrap());
-    (Inlet::new("s", items, Arc::default(), script.pace), sender)
+    (Inlet::new("s", items, Arc::default(), script.boundedness), sender)
 }
 
 /// Rows captured at these seconds, with payloads of this length; seq counts from `first`.
@@ -68,12 +70,12 @@ fn batched(seconds: &[i64], weight: usize, sizes: &[usize]) -> Vec<RecordBatch> 
     batches
 }
 
-/// What an intake made of its inlets: for each epoch the seqs of rows and of rejects, and its mark.
+/// The epochs that an intake made of its inlets: for each epoch the seqs of rows and of rejects, and its barrier.
 #[derive(Debug, Default, PartialEq)]
 struct Cuts {
     epochs: Vec<Vec<u64>>,
     rejects: Vec<Vec<u64>>,
-    marks: Vec<Mark>,
+    barriers: Vec<Barrier>,
     failed: Option<Failure>,
 }
 
@@ -102,28 +104,28 @@ fn drain(intake: &mut Intake) -> Cuts {
     let mut cuts = Cuts::default();
     let (mut rows, mut rejects) = (Vec::new(), Vec::new());
     for _ in 0..100_000 {
-        match intake.cut() {
-            Cut::Rows(_, batch) => {
+        match intake.next_event() {
+            IntakeEvent::Rows(_, batch) => {
                 assert!(batch.num_rows() > 0, "no empty batch is passed on");
                 let ids = IdentityColumns::of(&batch).unwrap();
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
-            Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
-            Cut::Kept(..) => panic!("nothing was to be remembered"),
-            Cut::RejectedRows(_, batch) => {
+            IntakeEvent::Rejected(_, reject) => rejects.push(reject.id.seq),
+            IntakeEvent::Kept(..) => panic!("nothing was to be remembered"),
+            IntakeEvent::RejectedRows(_, batch) => {
                 let ids = IdentityColumns::of(&batch).unwrap();
                 rejects.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
-            Cut::Close(mark) => {
+            IntakeEvent::Close(barrier) => {
                 cuts.epochs.push(std::mem::take(&mut rows));
                 cuts.rejects.push(std::mem::take(&mut rejects));
-                cuts.marks.push(mark);
+                cuts.barriers.push(barrier);
             }
-            Cut::Wait(time) => assert!(time.is_some(), "it waits to be woken, and nobody will"),
-            Cut::Failed(failure) => cuts.failed = Some(failure),
-            Cut::End => {
+            IntakeEvent::Wait(time) => assert!(time.is_some(), "it waits to be woken, and nothing wakes it"),
+            IntakeEvent::Failed(failure) => cuts.failed = Some(failure),
+            IntakeEvent::End => {
                 assert!(rows.is_empty() && rejects.is_empty(), "rows of an epoch without mark");
-                assert!(matches!(intake.cut(), Cut::End), "after the end nothing comes");
+                assert!(matches!(intake.next_event(), IntakeEvent::End), "after the end nothing comes");
                 return cuts;
             }
         }
@@ -162,9 +164,10 @@ fn rounds_end_with_epochs_and_after_the_input() {
         let plan = Plan { round, flush, ..plan(EpochRule::Rows(2), MUCH) };
         let inlets = vec![inlet(recorded(batched(&seconds, 1, &[3]))).0];
         let cuts = drain(&mut Intake::new(inlets, &plan, Arc::default()));
-        let marks: Vec<_> = cuts.marks.iter().map(|m| (m.round.0, m.round_end, m.end_of_input)).collect();
-        assert_eq!(marks, expected, "{round:?}, {flush} more");
-        assert!(cuts.marks.iter().enumerate().all(|(at, mark)| mark.epoch.0 == at as u64));
+        let barriers: Vec<_> =
+            cuts.barriers.iter().map(|m| (m.round.0, m.round_end, m.end_of_input)).collect();
+        assert_eq!(barriers, expected, "{round:?}, {flush} more");
+        assert!(cuts.barriers.iter().enumerate().all(|(at, barrier)| barrier.epoch.0 == at as u64));
     };
     let open = (0, false, false);
     check(None, 0, &[open, open, open, open, (0, true, true)]);
@@ -243,14 +246,14 @@ fn sources_take_turns() {
     assert_eq!(cuts.epochs, [vec![0, 1, 100, 2], vec![3, 101, 4, 5], vec![]]);
 }
 
-/// A recorded source that has nothing yet is waited for: another one that has more may not go on in its place.
+/// A recorded source that has nothing yet is waited for: another one that has more may not continue in its place.
 #[test]
 fn a_slow_recorded_source_keeps_its_turn() {
     let (first, sender) = inlet(recorded(vec![]));
     let (second, _) = inlet(recorded(vec![rows(100, &[0], 1)]));
     let mut intake = Intake::new(vec![first, second], &plan(EpochRule::Rows(1), MUCH), Arc::default());
     for _ in 0..5 {
-        assert!(matches!(intake.cut(), Cut::Wait(None)));
+        assert!(matches!(intake.next_event(), IntakeEvent::Wait(None)));
     }
     sender.send(Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default())).unwrap();
     drop(sender);
@@ -263,12 +266,35 @@ fn reject(seq: u64) -> Item {
 }
 
 #[test]
-fn rejects_belong_to_the_open_epoch_and_count_as_rows() {
-    let rows_of = |seq| Item::Rows(Measured::of(rows(seq, &[0], 1)), Position::default());
-    let items = vec![reject(1000), rows_of(0), rows_of(1), reject(1001), reject(1002)];
-    let cuts = cut(EpochRule::Rows(2), MUCH, vec![Script { items, pace: Pace::Recorded }]);
-    assert_eq!(cuts.epochs, [vec![0], vec![1], vec![], vec![]]);
-    assert_eq!(cuts.rejects, [vec![1000], vec![1001], vec![1002], vec![]]);
+fn rejects_belong_to_the_open_epoch_and_make_none() {
+    // Numbers from 1000 on are rejected.
+    let check = |given: &[u64], epochs: &[&[u64]], rejects: &[&[u64]], rounds: &[u64]| {
+        let item = |n: &u64| match n {
+            1000.. => reject(*n),
+            _ => Item::Rows(Measured::of(rows(*n, &[0], 1)), Position::default()),
+        };
+        let items = given.iter().map(item).collect();
+        let plan = Plan { round: Some(RoundRule::Rows(3)), ..plan(EpochRule::Rows(2), MUCH) };
+        let inlets = vec![inlet(Script { items, boundedness: Boundedness::Bounded }).0];
+        let cuts = drain(&mut Intake::new(inlets, &plan, Arc::default()));
+        assert_eq!(cuts.epochs, epochs, "{given:?}");
+        assert_eq!(cuts.rejects, rejects, "{given:?}");
+        let ended: Vec<u64> = cuts.barriers.iter().filter(|m| m.round_end).map(|m| m.epoch.0).collect();
+        assert_eq!(ended, rounds, "{given:?}");
+    };
+    check(&[1000, 0, 1, 1001, 1002], &[&[0, 1], &[]], &[&[1000], &[1001, 1002]], &[1]);
+    check(&[0, 1000, 1001, 1002, 1], &[&[0, 1], &[]], &[&[1000, 1001, 1002], &[]], &[1]);
+    check(&[1000, 1001, 1002, 1003, 1004], &[&[]], &[&[1000, 1001, 1002, 1003, 1004]], &[0]);
+    check(&[0, 1, 1000, 1001, 2, 1002], &[&[0, 1], &[2], &[]], &[&[], &[1000, 1001, 1002], &[]], &[1, 2]);
+}
+
+/// A flood of what is rejected does not stay in one epoch for ever.
+#[test]
+fn rejects_are_bounded_by_bytes() {
+    let items = (1000..1100).map(reject).collect();
+    let cuts = cut(EpochRule::Rows(2), 4096, vec![Script { items, boundedness: Boundedness::Bounded }]);
+    assert!(cuts.rejects.len() > 2 && cuts.rejects.iter().all(|rejects| rejects.len() < 90), "{cuts:?}");
+    assert_eq!(cuts.rejects.concat(), (1000..1100).collect::<Vec<_>>());
 }
 
 #[test]
@@ -276,10 +302,10 @@ fn a_failure_comes_after_what_was_given_before_it() {
     let failure = Failure::new("s", "broken");
     let items =
         vec![Item::Rows(Measured::of(rows(0, &[0], 1)), Position::default()), Item::Failed(failure.clone())];
-    let (inlet, _) = inlet(Script { items, pace: Pace::Recorded });
+    let (inlet, _) = inlet(Script { items, boundedness: Boundedness::Bounded });
     let mut intake = Intake::new(vec![inlet], &plan(EpochRule::Rows(9), MUCH), Arc::default());
-    assert!(matches!(intake.cut(), Cut::Rows(0, _)));
-    assert!(matches!(intake.cut(), Cut::Failed(told) if told == failure));
+    assert!(matches!(intake.next_event(), IntakeEvent::Rows(0, _)));
+    assert!(matches!(intake.next_event(), IntakeEvent::Failed(epochs) if epochs == failure));
 }
 
 #[test]
@@ -289,26 +315,51 @@ fn stopping_closes_the_open_epoch_and_takes_no_more() {
     let mut intake = Intake::new(vec![inlet(script).0], &plan(EpochRule::Rows(8), MUCH), stopping.clone());
     let mut taken = 0;
     while taken < 11 {
-        if let Cut::Rows(_, batch) = intake.cut() {
+        if let IntakeEvent::Rows(_, batch) = intake.next_event() {
             taken += batch.num_rows();
         }
     }
     stopping.store(true, Relaxed);
-    let Cut::Close(mark) = intake.cut() else { panic!("the open epoch is closed") };
-    assert_eq!((mark.epoch, mark.end_of_input, mark.round_end), (Epoch(1), false, false));
-    assert!(matches!(intake.cut(), Cut::End));
+    let IntakeEvent::Close(barrier) = intake.next_event() else { panic!("the open epoch is closed") };
+    assert_eq!((barrier.epoch, barrier.end_of_input, barrier.round_end), (Epoch(1), false, false));
+    assert!(matches!(intake.next_event(), IntakeEvent::End));
 }
 
 #[test]
 fn live_input_waits_without_holding_others_up() {
-    let live = |items| Script { items, pace: Pace::Live };
+    let live = |items| Script { items, boundedness: Boundedness::Live };
     let (first, _first) = inlet(live(vec![]));
     let (second, _second) =
         inlet(live(vec![Item::Rows(Measured::of(rows(0, &[0, 1], 1)), Position::default())]));
     let mut intake = Intake::new(vec![first, second], &plan(EpochRule::Rows(5), MUCH), Arc::default());
-    assert!(matches!(intake.cut(), Cut::Rows(1, _)));
+    assert!(matches!(intake.next_event(), IntakeEvent::Rows(1, _)));
     // Two rows wait for three more, but not for ever.
-    assert!(matches!(intake.cut(), Cut::Wait(Some(time)) if time <= LINGER));
+    assert!(matches!(intake.next_event(), IntakeEvent::Wait(Some(time)) if time <= LINGER));
+}
+
+/// Rows that a stage holds back are let go by a barrier when live input is quiet, and by one alone.
+#[test]
+fn quiet_live_input_gives_a_mark_for_what_is_held() {
+    let hold = Duration::from_millis(10);
+    let given = Item::Rows(Measured::of(rows(0, &[7], 1)), Position::default());
+    let (inlet, _sender) = inlet(Script { items: vec![given], boundedness: Boundedness::Live });
+    let mut intake = Intake::new(vec![inlet], &plan(EpochRule::Rows(1), MUCH), Arc::default());
+    intake.quiet = Quiet::new(Some(hold));
+    let (mut barriers, mut waits) = (Vec::new(), 0);
+    loop {
+        match intake.next_event() {
+            IntakeEvent::Close(barrier) => barriers.push(barrier),
+            IntakeEvent::Wait(None) => break,
+            IntakeEvent::Wait(Some(time)) => {
+                waits += 1;
+                std::thread::sleep(time);
+            }
+            _ => {}
+        }
+    }
+    assert!(waits > 0 && barriers.len() == 2, "{barriers:?}");
+    let over = Micros(7_000_000 + i64::try_from(hold.as_micros()).unwrap());
+    assert!(barriers[1].watermark > Some(over) && !barriers[1].round_end, "{barriers:?}");
 }
 
 /// A source of items behind their positions, from one of these on: a position is the number of items before it.
@@ -322,38 +373,41 @@ fn from_position(items: &[Item], progress: &SourceProgress) -> Script {
         Item::Failed(failure) => Item::Failed(failure.clone()),
         Item::Kept(change) => Item::Kept(change.clone()),
     };
-    Script { items: items.iter().skip(given).map(again).collect(), pace: Pace::Recorded }
+    Script { items: items.iter().skip(given).map(again).collect(), boundedness: Boundedness::Bounded }
 }
 
-/// Rows, rejects and mark of an epoch.
-type Whole = (Vec<u64>, Vec<u64>, Mark);
+/// Rows, rejects and barrier of an epoch.
+type Whole = (Vec<u64>, Vec<u64>, Barrier);
 
-/// Cuts until so many marks have come, or to the end; gives the epochs with their marks, and how far it came.
-fn some(intake: &mut Intake, marks: usize) -> (Vec<Whole>, Progress) {
-    let (mut told, mut rows, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
+/// Runs until so many barriers have come, or to the end; returns the epochs with their barriers, and the progress.
+fn some(intake: &mut Intake, barriers: usize) -> (Vec<Whole>, Progress) {
+    let (mut epochs, mut rows, mut rejects) = (Vec::new(), Vec::new(), Vec::new());
     let mut progress = intake.progress();
-    while told.len() < marks {
-        match intake.cut() {
-            Cut::Rows(_, batch) => {
+    while epochs.len() < barriers {
+        match intake.next_event() {
+            IntakeEvent::Rows(_, batch) => {
                 let ids = IdentityColumns::of(&batch).unwrap();
                 rows.extend((0..ids.len()).map(|row| ids.seq(row)));
             }
-            Cut::Rejected(_, reject) => rejects.push(reject.id.seq),
-            Cut::Close(mark) => {
-                told.push((std::mem::take(&mut rows), std::mem::take(&mut rejects), mark));
+            IntakeEvent::Rejected(_, reject) => rejects.push(reject.id.seq),
+            IntakeEvent::Close(barrier) => {
+                epochs.push((std::mem::take(&mut rows), std::mem::take(&mut rejects), barrier));
                 progress = intake.progress();
             }
-            Cut::End => break,
-            Cut::Wait(_) | Cut::RejectedRows(..) | Cut::Kept(..) | Cut::Failed(_) => {}
+            IntakeEvent::End => break,
+            IntakeEvent::Wait(_)
+            | IntakeEvent::RejectedRows(..)
+            | IntakeEvent::Kept(..)
+            | IntakeEvent::Failed(_) => {}
         }
     }
-    (told, progress)
+    (epochs, progress)
 }
 
 proptest! {
-    /// A life that goes on after any mark cuts the rest as the first one would have, whatever the batches were.
+    /// An attempt that continues after any barrier closes the rest as the first one would have, whatever the batches were.
     #[test]
-    fn a_later_life_cuts_the_rest_the_same_way(
+    fn a_later_attempt_closes_the_same_epochs(
         sizes in prop::collection::vec(0usize..9, 1..12),
         limit in 1u64..9,
         flush in 0u32..3,
@@ -389,17 +443,17 @@ proptest! {
         };
         let (whole, end) = some(&mut begin(None), usize::MAX);
         prop_assert!(end.is_finished());
-        prop_assert!(whole.iter().all(|(.., mark)| mark.checkpoint));
-        for marks in 1..=whole.len() {
-            let (first, progress) = some(&mut begin(None), marks);
+        prop_assert!(whole.iter().all(|(.., barrier)| barrier.checkpoint));
+        for barriers in 1..=whole.len() {
+            let (first, progress) = some(&mut begin(None), barriers);
             let (rest, _) = some(&mut begin(Some(progress)), usize::MAX);
-            prop_assert_eq!(&[first, rest].concat(), &whole, "cut off after {} marks", marks);
+            prop_assert_eq!(&[first, rest].concat(), &whole, "cut off after {} barriers", barriers);
         }
     }
 
-    /// Cuts of one recorded source depend on its rows alone: not on its batches, and every row has one epoch.
+    /// Epochs of one recorded source depend on its rows alone: not on its batches, and every row has one epoch.
     #[test]
-    fn batches_do_not_move_cuts(
+    fn batches_do_not_move_ends_of_epochs(
         seconds in prop::collection::vec(-50i64..200, 0..60),
         first in prop::collection::vec(1usize..12, 1..5),
         second in prop::collection::vec(1usize..70, 1..5),
@@ -414,12 +468,12 @@ proptest! {
         prop_assert_eq!(one.epochs.concat(), (0..seconds.len() as u64).collect::<Vec<_>>());
         prop_assert_eq!(&one, &other);
 
-        let epochs: Vec<u64> = one.marks.iter().map(|m| m.epoch.0).collect();
-        prop_assert_eq!(epochs, (0..one.marks.len() as u64).collect::<Vec<_>>());
-        let (last, before) = one.marks.split_last().unwrap();
+        let epochs: Vec<u64> = one.barriers.iter().map(|m| m.epoch.0).collect();
+        prop_assert_eq!(epochs, (0..one.barriers.len() as u64).collect::<Vec<_>>());
+        let (last, before) = one.barriers.split_last().unwrap();
         prop_assert!(last.end_of_input && last.round_end && one.epochs.last().unwrap().is_empty());
         prop_assert!(before.iter().all(|m| !m.end_of_input && !m.round_end));
-        prop_assert!(one.marks.windows(2).all(|m| m[0].watermark <= m[1].watermark));
+        prop_assert!(one.barriers.windows(2).all(|m| m[0].watermark <= m[1].watermark));
         let highest = seconds.iter().max().map(|s| Micros(s * 1_000_000));
         prop_assert_eq!(last.watermark, highest);
         let row = size_of_rows(&rows(0, &[0], weight));

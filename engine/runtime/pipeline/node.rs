@@ -16,14 +16,14 @@ pub enum Origin {
     Argument(String),
 }
 
-/// What the first `${x}` in a string stands for.
+/// The meaning of the first `${x}` in a string.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamUse {
     /// Where `${x}` is written.
     pub at: Span,
     /// Where the param gets its value, and what to say there.
     pub from: Option<(Place, String)>,
-    /// Whether the value is known: a check reads no environment.
+    /// True if the value is known: a check reads no environment.
     pub known: bool,
 }
 
@@ -95,12 +95,12 @@ impl Node {
         }
     }
 
-    /// Whether it is a text in which a `${x}` still stands.
+    /// Returns true if it is a text in which a `${x}` still stands.
     pub fn is_template(&self) -> bool {
         self.as_str().is_some_and(|text| text.contains("${"))
     }
 
-    /// What it is, with its article: "a string".
+    /// Returns its type, with the article: "a string".
     pub fn type_name(&self) -> &'static str {
         match &self.value {
             Value::String(_) => "a string",
@@ -129,7 +129,7 @@ impl Node {
         }
     }
 
-    /// Whether the value, or a part of it, hangs on a param whose value is not known.
+    /// Returns true if the value, or a part of it, hangs on a param whose value is not known.
     pub fn is_unknown(&self) -> bool {
         let here = matches!(&self.origin, Origin::Params(used) if !used.known);
         here || match &self.value {
@@ -146,8 +146,8 @@ impl Node {
             Value::Table(table) => table.iter().map(|e| &e.node).collect(),
             _ => Vec::new(),
         };
-        let told = parts.into_iter().map(Node::telling_origin).find(|o| **o != Origin::File);
-        if self.origin == Origin::File { told.unwrap_or(&Origin::File) } else { &self.origin }
+        let origin = parts.into_iter().map(Node::telling_origin).find(|o| **o != Origin::File);
+        if self.origin == Origin::File { origin.unwrap_or(&Origin::File) } else { &self.origin }
     }
 
     /// An error about this value: at the value, at the `${x}` that gave it, or at the argument that gave it.
@@ -169,7 +169,7 @@ impl Node {
         }
     }
 
-    /// Whether it is written in the file as it is.
+    /// Returns true if it is written in the file as it is.
     pub fn is_written(&self) -> bool {
         *self.telling_origin() == Origin::File
     }

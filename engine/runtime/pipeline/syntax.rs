@@ -5,7 +5,7 @@ use toml::de::Error;
 use super::node::{Entry, Node, Value};
 use crate::diagnostic::{Diagnostic, Span};
 
-/// Lines that are told. Who has more of them has no pipeline file before him, or one mistake that confuses all behind it.
+/// Lines that are reported. With more of them the file is not a pipeline file, or one mistake confuses all behind it.
 const MOST: usize = 20;
 
 /// One diagnostic for each line that cannot be read: what follows on the same line is confusion.
@@ -22,7 +22,7 @@ pub(super) fn diagnose(errors: &[Error], text: &str, tables: &[Entry]) -> Vec<Di
             break;
         }
         if message.starts_with("duplicate key") {
-            // The keys of a table that stands twice would all be told again.
+            // The keys of a table that stands twice would all be reported again.
             if !doubled.iter().any(|table| table.contains(&span.start)) {
                 if is_header(text, &span) {
                     doubled.push(span.start..table_end(text, span.end));
@@ -36,7 +36,7 @@ pub(super) fn diagnose(errors: &[Error], text: &str, tables: &[Entry]) -> Vec<Di
     found
 }
 
-/// Whether two bytes are on one line.
+/// Returns true if two bytes are on one line.
 pub(super) fn same_line(text: &str, a: usize, b: usize) -> bool {
     let (low, high) = (a.min(b).min(text.len()), a.max(b).min(text.len()));
     !text.as_bytes().get(low..high).unwrap_or_default().contains(&b'\n')
@@ -95,7 +95,7 @@ fn last_key_before(table: &[Entry], name: &str, at: usize) -> Option<Span> {
     inner.chain(here).max_by_key(|span| span.start)
 }
 
-/// A line that is no TOML; what people write most often gets an answer of its own.
+/// Explains invalid TOML; frequent mistakes get an answer of their own.
 fn unreadable(text: &str, span: Span, message: &str) -> Diagnostic {
     let (start, line) = line_of(text, span.start);
     let body = line.split(" #").next().unwrap_or_default().trim_end();
@@ -119,7 +119,7 @@ fn unreadable(text: &str, span: Span, message: &str) -> Diagnostic {
         Some((what, expected)) => (what, Some(expected)),
         None => (message, None),
     };
-    let error = Diagnostic::at("H0001", format!("this is no TOML: {what}"), &span);
+    let error = Diagnostic::at("H0001", format!("invalid TOML: {what}"), &span);
     match expected {
         Some(expected) if !expected.is_empty() => error.expected(expected),
         _ => error,

@@ -1,4 +1,4 @@
-//! Live rows into a new file, and the old files away. In: the log. Out: the same tables, from fewer bytes, in one step.
+//! Compaction: copies live rows to a new file and removes the old files. In: the log. Out: the same tables, in fewer bytes, in one step.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::frames::{FrameReader, Owner};
 use crate::log_files::{self, Place, Writing};
 use crate::{Error, Result};
 
-/// Bytes of rows that are gathered for one frame.
+/// Bytes of rows that are collected for one frame.
 const FRAME_BYTES: usize = 4 << 20;
-/// Files, one for each life of the process, that are worth a compaction by their number.
+/// Number of files, one for each attempt, above which a compaction runs.
 const MANY_FILES: u64 = 32;
 
-/// A row of the index: its table, its key, where it stands.
+/// A row of the index: its table, key and place.
 type LiveRow<'i> = (&'i str, &'i Vec<u8>, &'i Row);
 
 /// Rows of one table and owner that wait to be written.
 type Waiting = BTreeMap<(String, Owner), Vec<(Vec<u8>, RecordBatch)>>;
 
 impl CommitLog {
-    /// Compacts when the dead bytes outweigh the live ones. A full disk puts it off.
+    /// Compacts when the dead bytes outweigh the live ones. A full disk postpones it.
     pub(super) fn compact_if_worth(&mut self) -> Result {
         let size = self.size();
         let heavy = size.bytes > self.compact_above && size.bytes > 2 * size.live_bytes + FEW_BYTES;
@@ -33,7 +33,7 @@ impl CommitLog {
             return Ok(());
         }
         match self.compact() {
-            Err(Error::NoRoom { .. }) => {
+            Err(Error::DiskFull { .. }) => {
                 self.compact_above = size.bytes + size.bytes / 4;
                 Ok(())
             }
@@ -41,7 +41,7 @@ impl CommitLog {
         }
     }
 
-    /// Writes what is live into a new file, which takes the place of all others in one step.
+    /// Writes the live rows to a new file, which replaces all others in one step.
     pub fn compact(&mut self) -> Result {
         let all: Vec<u64> = self.keystore.logs().map(|(number, ..)| number).collect();
         let (index, folder, disk) = (&self.index, &self.folder, &*self.disk);
@@ -91,7 +91,7 @@ fn rewrite(
         }
     }
     write(fresh, folder, writing, &contents(folder, waiting)?)?;
-    // The note comes last: rows without one are none that somebody committed.
+    // The note comes last: rows without a note are not committed.
     let note = index.note.iter().map(|note| (Owner::Log, Content::Note(note.into()))).collect::<Vec<_>>();
     write(fresh, folder, writing, &note)
 }

@@ -1,4 +1,4 @@
-//! What a part of a frame says, and its bytes. In: a content. Out: bytes, and back; what does not fit is nothing.
+//! The content of a part of a frame. In: a content. Out: bytes, and back; bytes that do not fit give `None`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -18,16 +18,16 @@ const PUT: u8 = 2;
 const DELETE: u8 = 3;
 const DROP: u8 = 4;
 
-/// What a part says.
+/// The content of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content<'a> {
     /// The note of a commit.
     Note(Cow<'a, [u8]>),
     /// Rows of one table, one device and one schema: as many as keys, as an IPC stream.
     Put { table: String, keys: Vec<Vec<u8>>, rows: Cow<'a, [u8]> },
-    /// Rows that are no more.
+    /// Keys of deleted rows.
     Delete { table: String, keys: Vec<Vec<u8>> },
-    /// A table that is no more.
+    /// The name of a deleted table.
     Drop(String),
 }
 

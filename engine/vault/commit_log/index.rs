@@ -1,5 +1,5 @@
-//! Where the live rows of each table stand. In: the parts of frames, in their order. Out: a place for each key. It knows
-//! nothing of files.
+//! The places of the live rows of each table. In: the parts of frames, in their order. Out: a place for each key. It must not
+//! know files.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::content::Content;
 use crate::frames::{Owner, Part};
 use crate::log_files::Place;
 
-/// Where a row stands.
+/// The place of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) place: Place,
@@ -28,12 +28,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Bytes of what is live, about.
+    /// Approximate bytes of the live rows and the note.
     pub(super) fn live_bytes(&self) -> u64 {
         self.row_bytes + self.note.as_ref().map_or(0, |note| note.len() as u64)
     }
 
-    /// Takes the parts of a frame in, in their order, each with its number and bytes. Nothing if one is no content.
+    /// Applies the parts of a frame in order, each with its number and bytes. Returns `None` if one is not a valid content.
     pub(super) fn apply<'p>(
         &mut self,
         place: Place,
@@ -61,7 +61,7 @@ impl Index {
         Some(())
     }
 
-    /// Takes all rows of an owner out; returns how many there were.
+    /// Removes all rows of an owner; returns their number.
     pub(super) fn forget(&mut self, owner: Owner) -> u64 {
         let (mut rows, mut bytes) = (0, 0);
         for table in self.tables.values_mut() {

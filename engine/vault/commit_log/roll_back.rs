@@ -1,5 +1,5 @@
-//! A damaged log goes back to the last step before the damage. In: a folder. Out: what is wrong, and the note of that step; then a log that
-//! opens again and gives it. Nothing is thrown away: damaged files, and those behind them, stay beside the log under another name.
+//! Rolls a damaged log back to the last step before the damage. In: a folder. Out: the problem and the note of that step; then a log that
+//! opens at that step. Nothing is deleted: damaged files, and those behind them, are kept beside the log under another name.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::log_files::{self, LogFiles};
 use crate::root_key::KeyProvider;
 use crate::{Error, Result};
 
-/// What is wrong with a log whose keystore is whole.
+/// The rollback of a damaged log whose keystore is whole.
 #[derive(Debug)]
-pub struct Setback {
+pub struct Rollback {
     /// The first damage.
     pub problem: Error,
-    /// The note of the last step before it; nothing if none is whole, and the log cannot be rolled back.
+    /// The note of the last step before it; `None` if no step is whole, so that the log cannot be rolled back.
     pub note: Option<Vec<u8>>,
-    /// Where files are now that were moved aside.
+    /// The new paths of files that were moved aside.
     pub moved_to: Vec<PathBuf>,
 }
 
-/// The damage, and what is whole before it.
+/// The damage, and the whole part before it.
 struct Damage {
     problem: Error,
     note: Option<Vec<u8>>,
@@ -36,16 +36,16 @@ struct Damage {
 }
 
 impl CommitLog {
-    /// The setback that a damaged log would take; nothing if it is whole. Nothing is changed.
-    pub fn setback(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Setback>> {
+    /// Returns the rollback that a damaged log needs, or `None` if it is whole. Changes nothing.
+    pub fn planned_rollback(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Rollback>> {
         let disk = disk::real();
         let keystore = Keystore::open(&disk, folder, provider)?;
-        let damage = look(&*disk, folder, &keystore)?;
-        Ok(damage.map(|Damage { problem, note, .. }| Setback { problem, note, moved_to: Vec::new() }))
+        let damage = find_damage(&*disk, folder, &keystore)?;
+        Ok(damage.map(|Damage { problem, note, .. }| Rollback { problem, note, moved_to: Vec::new() }))
     }
 
-    /// Rolls a damaged log back to the last whole step. One that is whole, or of which no step is, is left alone.
-    pub fn roll_back(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Setback>> {
+    /// Rolls a damaged log back to the last whole step. A log that is whole, or that has no whole step, is not changed.
+    pub fn roll_back(folder: &Path, provider: &dyn KeyProvider) -> Result<Option<Rollback>> {
         CommitLog::roll_back_on(folder, provider, &disk::real())
     }
 
@@ -54,26 +54,26 @@ impl CommitLog {
         folder: &Path,
         provider: &dyn KeyProvider,
         disk: &Arc<dyn Disk>,
-    ) -> Result<Option<Setback>> {
+    ) -> Result<Option<Rollback>> {
         let _lock = FolderLock::take(&**disk, folder)?;
         let mut keystore = Keystore::open(disk, folder, provider)?;
-        let Some(Damage { problem, note, kept, files }) = look(&**disk, folder, &keystore)? else {
+        let Some(Damage { problem, note, kept, files }) = find_damage(&**disk, folder, &keystore)? else {
             return Ok(None);
         };
         let mut moved_to = Vec::new();
         if note.is_some() {
             for number in &files {
-                moved_to.extend(durable::set_aside(&**disk, &log_files::path_of(folder, *number))?);
+                moved_to.extend(durable::move_aside(&**disk, &log_files::path_of(folder, *number))?);
             }
             LogFiles::new(disk, folder).start(&mut keystore, &files, &mut |writing| {
                 kept.iter().try_for_each(|frame| writing.carry(frame).map(drop))
             })?;
         }
-        Ok(Some(Setback { problem, note, moved_to }))
+        Ok(Some(Rollback { problem, note, moved_to }))
     }
 }
 
-fn look(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Damage>> {
+fn find_damage(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Damage>> {
     let mut note = None;
     let mut logs = keystore.logs();
     while let Some((number, key, closed)) = logs.next() {
@@ -87,19 +87,14 @@ fn look(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Da
             note = frames.iter().rev().find_map(note_of).or(note);
             continue;
         };
-        let last = (0..frames.len()).rfind(|n| frames.get(*n).is_some_and(|frame| ends_a_step(*n, frame)));
+        // A note ends a step: frames behind the last one are not committed.
+        let last = frames.iter().rposition(|frame| note_of(frame).is_some());
         frames.truncate(last.map_or(0, |last| last + 1));
         note = frames.last().and_then(note_of).or(note);
         let files = std::iter::once(number).chain(logs.map(|(number, ..)| number)).collect();
         return Ok(Some(Damage { problem, note, kept: frames, files }));
     }
     Ok(None)
-}
-
-/// Whether what was committed is whole up to a frame of a file. A note that stands alone at the head of a file may be that of a compaction
-/// whose rows follow, as they once did: it is not relied on.
-fn ends_a_step(number: usize, frame: &Frame) -> bool {
-    note_of(frame).is_some() && !(number == 0 && frame.parts.len() == 1)
 }
 
 fn note_of(frame: &Frame) -> Option<Vec<u8>> {

@@ -5,9 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
-use super::{Disk, DiskReader, DiskWriter, LockGuard, Locked};
+use super::{Disk, DiskReader, DiskWriter, LockGuard, LockOutcome};
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +58,7 @@ impl Disk for RealDisk {
         File::open(folder)?.sync_all()
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Locked> {
+    fn lock(&self, path: &Path) -> io::Result<LockOutcome> {
         let options =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let mut file = options?;
@@ -69,13 +67,13 @@ impl Disk for RealDisk {
                 file.set_len(0)?;
                 file.rewind()?;
                 file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-                Ok(Locked::Ours(Box::new(Guard { _file: file })))
+                Ok(LockOutcome::Acquired(Box::new(Guard { _file: file })))
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut owner = String::new();
-                // Its owner may not have written it yet, or may not be a process of ours.
+                // The owner may not have written it yet, or may be another program.
                 let _ = file.take(32).read_to_string(&mut owner);
-                Ok(Locked::Theirs(owner.trim().parse().ok()))
+                Ok(LockOutcome::Busy(owner.trim().parse().ok()))
             }
             Err(e) => Err(e.into()),
         }
@@ -106,6 +104,10 @@ impl DiskReader for Reader {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         FileExt::read_at(&self.0, buffer, offset)
     }
+
+    fn mode(&self) -> io::Result<Option<u32>> {
+        self.0.metadata().map(|m| Some(m.mode() & 0o777))
+    }
 }
 
 #[derive(Debug)]
@@ -114,13 +116,3 @@ struct Guard {
 }
 
 impl LockGuard for Guard {}
-
-/// A small file with its permission bits, which are asked of the open file, so that it cannot be exchanged between the
-/// look and the read.
-pub(crate) fn read_private(path: &Path) -> io::Result<(u32, Zeroizing<Vec<u8>>)> {
-    let file = File::open(path)?;
-    let mode = file.metadata()?.mode() & 0o777;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(128));
-    file.take(4096).read_to_end(&mut bytes)?;
-    Ok((mode, bytes))
-}

@@ -1,28 +1,27 @@
-//! A disk in memory for tests, as bad as a disk may be. What was appended and not synced may be lost on a power cut,
-//! sector by sector; names whose folder was not synced may be lost, each by itself and so in any order; a failed sync
-//! loses what it should have kept, and the next one does not say so. Calls may fail or write short, and the power may go
-//! at any call. Everything follows from the seed.
+//! A disk in memory for tests that injects faults. A power cut may lose unsynced bytes, sector by sector, and names
+//! whose folder was not synced, in any order. A failed sync loses the bytes it should have kept, and the next sync does not
+//! report it. Calls may fail or write short, and the power may fail at any call. The seed determines everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskReader, DiskWriter, LockGuard, Locked};
+use super::{Disk, DiskReader, DiskWriter, LockGuard, LockOutcome};
 
-/// What a disk writes whole or not at all.
+/// Bytes that a disk writes whole or not at all.
 pub(crate) const SECTOR: usize = 512;
 
-/// What goes wrong at a call.
+/// A fault at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The power goes: the call may have had its effect, or part of it; every later one fails.
+    /// The power fails: the call may have taken effect, wholly or in part; every later call fails.
     PowerCut,
-    /// The disk says that it failed (EIO).
+    /// The disk reports an I/O error (EIO).
     Io,
     /// The disk is full (ENOSPC).
-    NoRoom,
-    /// An append takes only part of its bytes. Other calls are not hurt.
+    DiskFull,
+    /// An append writes only part of its bytes. Other calls are not affected.
     Short,
 }
 
@@ -35,11 +34,11 @@ struct Node {
     bytes: Vec<u8>,
     /// Bytes from the start that a sync has kept.
     durable: usize,
-    /// Bytes from here to `durable` were lost by a failed sync, and a later one did not say so.
+    /// The range of bytes that a failed sync lost; a later sync does not report it.
     lost: Option<(usize, usize)>,
 }
 
-/// One change of names, of one call: each path points at a file afterwards, or at nothing.
+/// The changes of names of one call: the new entry of each path, or `None`.
 type Renaming = Vec<(PathBuf, Option<Entry>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ struct State {
     reads: u64,
     faults: BTreeMap<u64, Fault>,
     read_faults: BTreeSet<u64>,
-    room: Option<usize>,
+    free: Option<usize>,
     dead: bool,
     nodes: Vec<Node>,
     names: BTreeMap<PathBuf, Entry>,
@@ -65,28 +64,28 @@ struct State {
 }
 
 impl SimulatedDisk {
-    /// An empty disk whose accidents follow from a seed.
+    /// Creates an empty disk whose faults are determined by a seed.
     pub fn new(seed: u64) -> SimulatedDisk {
         SimulatedDisk(Arc::new(Mutex::new(State { random: seed, ..State::default() })))
     }
 
-    /// Lets something go wrong at the n-th call from now on that changes the disk, from 0.
+    /// Injects a fault at the n-th call from now on that changes the disk, from 0.
     pub fn fault_at(&self, call: u64, fault: Fault) {
         let mut state = self.state();
         let call = state.changes + call;
         state.faults.insert(call, fault);
     }
 
-    /// Lets the n-th call from now on that reads fail, from 0.
+    /// Makes the n-th read from now on fail, from 0.
     pub fn fail_read_at(&self, call: u64) {
         let mut state = self.state();
         let call = state.reads + call;
         state.read_faults.insert(call);
     }
 
-    /// Leaves room for this many more bytes; `None` for as many as come.
-    pub fn leave_room(&self, bytes: Option<usize>) {
-        self.state().room = bytes;
+    /// Limits the disk space to this many more bytes; `None` for no limit.
+    pub fn leave_space(&self, bytes: Option<usize>) {
+        self.state().free = bytes;
     }
 
     /// Calls so far that changed the disk.
@@ -94,12 +93,12 @@ impl SimulatedDisk {
         self.state().changes
     }
 
-    /// Whether the power went.
+    /// Returns true after a power cut.
     pub fn is_dead(&self) -> bool {
         self.state().dead
     }
 
-    /// The disk after a power cut and a restart: what was durable, and of the rest what chance has kept.
+    /// The disk after a power cut and a restart: the durable bytes, and a random part of the rest.
     pub fn after_power_cut(&self) -> SimulatedDisk {
         let mut state = self.state();
         let pending = std::mem::take(&mut state.pending);
@@ -155,7 +154,7 @@ impl SimulatedDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call that changes names: it is counted, and may fail.
+    /// Runs a call that changes names: it is counted, and may fail.
     fn change<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state();
         match state.next_change()? {
@@ -168,11 +167,11 @@ impl SimulatedDisk {
                 Err(no_power())
             }
             Some(Fault::Io) => Err(io_error()),
-            Some(Fault::NoRoom) => Err(no_room()),
+            Some(Fault::DiskFull) => Err(disk_full()),
         }
     }
 
-    fn look<T>(&self, act: impl FnOnce(&State) -> io::Result<T>) -> io::Result<T> {
+    fn read<T>(&self, act: impl FnOnce(&State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state();
         let call = state.reads;
         state.reads += 1;
@@ -234,15 +233,15 @@ impl State {
         self.pending.push(renaming);
     }
 
-    /// Takes bytes in as far as there is room.
-    fn take_room(&mut self, bytes: usize) -> usize {
-        let Some(room) = &mut self.room else { return bytes };
-        let taken = bytes.min(*room);
-        *room -= taken;
+    /// Takes disk space for bytes; returns the number that fits.
+    fn take_space(&mut self, bytes: usize) -> usize {
+        let Some(free) = &mut self.free else { return bytes };
+        let taken = bytes.min(*free);
+        *free -= taken;
         taken
     }
 
-    /// A file after the power went: the synced bytes, and each sector of the others or zeros, up to some length.
+    /// A file after a power cut: the synced bytes, and each sector of the others or zeros, up to some length.
     fn after_cut(&mut self, mut node: Node) -> Node {
         let length = node.durable + self.up_to(node.bytes.len().saturating_sub(node.durable));
         node.bytes.truncate(length);
@@ -285,23 +284,23 @@ impl Disk for SimulatedDisk {
     }
 
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn DiskWriter>> {
-        match self.look(|state| Ok(state.file(path).ok()))? {
+        match self.read(|state| Ok(state.file(path).ok()))? {
             Some(node) => Ok(Box::new(File { disk: self.clone(), node })),
             None => self.create(path),
         }
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>> {
-        let node = self.look(|state| state.file(path))?;
+        let node = self.read(|state| state.file(path))?;
         Ok(Box::new(File { disk: self.clone(), node }))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.look(|state| Ok(is_top(path) || state.names.contains_key(path)))
+        self.read(|state| Ok(is_top(path) || state.names.contains_key(path)))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.look(|state| {
+        self.read(|state| {
             if !is_top(folder) && !state.names.contains_key(folder) {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -341,7 +340,7 @@ impl Disk for SimulatedDisk {
         self.change(|state| {
             let (mut durable, mut pending) = (std::mem::take(&mut state.durable_names), Vec::new());
             for renaming in std::mem::take(&mut state.pending) {
-                // The names of other folders that the same call changed are still open.
+                // Names in other folders that the same call changed stay pending.
                 let (ours, others): (Renaming, Renaming) =
                     renaming.into_iter().partition(|(path, _)| path.parent().is_none_or(|p| p == folder));
                 apply(&mut durable, &ours);
@@ -354,14 +353,14 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Locked> {
-        let taken = self.look(|state| Ok(state.locks.contains(path)))?;
+    fn lock(&self, path: &Path) -> io::Result<LockOutcome> {
+        let taken = self.read(|state| Ok(state.locks.contains(path)))?;
         if taken {
-            return Ok(Locked::Theirs(Some(std::process::id())));
+            return Ok(LockOutcome::Busy(Some(std::process::id())));
         }
         self.create(path)?;
         self.state().locks.insert(path.to_owned());
-        Ok(Locked::Ours(Box::new(Guard { disk: self.clone(), path: path.to_owned() })))
+        Ok(LockOutcome::Acquired(Box::new(Guard { disk: self.clone(), path: path.to_owned() })))
     }
 }
 
@@ -376,11 +375,11 @@ impl DiskWriter for File {
         let mut state = self.disk.state();
         let fault = state.next_change()?;
         let wanted = match fault {
-            Some(Fault::Io | Fault::NoRoom | Fault::PowerCut) => state.up_to(bytes.len()),
+            Some(Fault::Io | Fault::DiskFull | Fault::PowerCut) => state.up_to(bytes.len()),
             Some(Fault::Short) => state.up_to(bytes.len().saturating_sub(1)).max(1),
             None => bytes.len(),
         };
-        let taken = state.take_room(wanted);
+        let taken = state.take_space(wanted);
         if let Some(node) = state.nodes.get_mut(self.node) {
             node.bytes.extend(bytes.iter().take(taken));
         }
@@ -390,8 +389,8 @@ impl DiskWriter for File {
                 Err(no_power())
             }
             Some(Fault::Io) => Err(io_error()),
-            Some(Fault::NoRoom) => Err(no_room()),
-            _ if taken == 0 && !bytes.is_empty() => Err(no_room()),
+            Some(Fault::DiskFull) => Err(disk_full()),
+            _ if taken == 0 && !bytes.is_empty() => Err(disk_full()),
             _ => Ok(taken),
         }
     }
@@ -402,9 +401,9 @@ impl DiskWriter for File {
         let kept = match fault {
             None | Some(Fault::Short) => true,
             Some(Fault::PowerCut) => state.chance(2),
-            Some(Fault::Io | Fault::NoRoom) => false,
+            Some(Fault::Io | Fault::DiskFull) => false,
         };
-        let failed = matches!(fault, Some(Fault::Io | Fault::NoRoom));
+        let failed = matches!(fault, Some(Fault::Io | Fault::DiskFull));
         if let Some(node) = state.nodes.get_mut(self.node) {
             if failed && node.durable < node.bytes.len() {
                 node.lost = Some((node.lost.map_or(node.durable, |(from, _)| from), node.bytes.len()));
@@ -419,7 +418,7 @@ impl DiskWriter for File {
                 Err(no_power())
             }
             Some(Fault::Io) => Err(io_error()),
-            Some(Fault::NoRoom) => Err(no_room()),
+            Some(Fault::DiskFull) => Err(disk_full()),
             None | Some(Fault::Short) => Ok(()),
         }
     }
@@ -427,11 +426,11 @@ impl DiskWriter for File {
 
 impl DiskReader for File {
     fn length(&self) -> io::Result<u64> {
-        self.disk.look(|state| Ok(state.nodes.get(self.node).map_or(0, |node| node.bytes.len() as u64)))
+        self.disk.read(|state| Ok(state.nodes.get(self.node).map_or(0, |node| node.bytes.len() as u64)))
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.disk.look(|state| {
+        self.disk.read(|state| {
             let from = usize::try_from(offset).unwrap_or(usize::MAX);
             let bytes =
                 state.nodes.get(self.node).and_then(|node| node.bytes.get(from..)).unwrap_or_default();
@@ -464,7 +463,7 @@ fn apply(names: &mut BTreeMap<PathBuf, Entry>, renaming: &Renaming) {
     }
 }
 
-/// Whether all folders above a path are there.
+/// Returns true if all folders above a path exist.
 fn reachable(names: &BTreeMap<PathBuf, Entry>, path: &Path) -> bool {
     path.ancestors().skip(1).all(|folder| is_top(folder) || names.get(folder) == Some(&Entry::Folder))
 }
@@ -486,6 +485,6 @@ fn io_error() -> io::Error {
     io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error())
 }
 
-fn no_room() -> io::Error {
+fn disk_full() -> io::Error {
     io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error())
 }

@@ -1,12 +1,12 @@
-//! Gives the frames of a file in order, or one of them. What a crash can leave at the end is told apart from damage: a
+//! Reads the frames of a file in order, or one of them. A tail that a crash can leave is distinguished from damage: a
 //! frame that the file ends within, or of which the disk kept only some sectors, was never acknowledged, unless a later
 //! frame says so.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    FileKeys, Frame, HEADER_BYTES, LEAD_BYTES, OWN, Owner, PART_HEAD_BYTES, Part, ReadPart, TornTail,
-    VERSION, header, nonce, part_head,
+    FILE_KEY, FileKeys, Frame, HEADER_BYTES, LEAD_BYTES, Owner, PART_HEAD_BYTES, Part, ReadPart, TornTail,
+    header, nonce, part_head,
 };
 use crate::disk::{Disk, DiskReader};
 use crate::durable;
@@ -15,10 +15,10 @@ use crate::secret::{self, Key, TAG_BYTES};
 use crate::wire::Fields;
 use crate::{Error, Result};
 
-/// What a disk writes whole or not at all: what it did not write of a new file reads as zeros.
+/// Bytes that a disk writes whole or not at all. Unwritten sectors of a new file read as zeros.
 const SECTOR: u64 = 512;
-/// Bytes that are looked through at once for a frame behind a torn one.
-const LOOK_BYTES: usize = 1 << 20;
+/// Bytes searched at once for a frame behind a torn one.
+const SCAN_BYTES: usize = 1 << 20;
 
 /// A file that is being read.
 pub(crate) struct FrameReader<'k> {
@@ -33,17 +33,17 @@ pub(crate) struct FrameReader<'k> {
     torn: Option<TornTail>,
 }
 
-/// How far a frame could be read.
-enum Look {
+/// The outcome of reading a frame.
+enum FrameOutcome {
     Whole(Frame, u64),
-    /// A crash may have left it.
+    /// Incomplete, as a crash can leave it.
     Torn,
     Damaged(&'static str),
 }
 
 impl<'k> FrameReader<'k> {
-    /// Opens a file. With `closed`, its durable bytes once its writer had ended, nothing behind them counts, and nothing
-    /// before may be missing.
+    /// Opens a file. `closed` is the number of durable bytes once the writer has ended: bytes behind them are ignored, and
+    /// none before may be missing.
     pub(crate) fn open(
         disk: &dyn Disk,
         path: &Path,
@@ -52,15 +52,15 @@ impl<'k> FrameReader<'k> {
     ) -> Result<FrameReader<'k>> {
         let file = disk.open(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::damaged(path, "the keystore has its key, but the file is gone")
+                Error::damaged(path, "the keystore has its key, but the file does not exist")
             }
             _ => Error::io("open", path)(e),
         })?;
-        let there = file.length().map_err(Error::io("look at", path))?;
+        let there = file.length().map_err(Error::io("inspect", path))?;
         let header = durable::read_part(&*file, path, 0, HEADER_BYTES)?;
-        let header = header::checked(path, &header, &VERSION, number)?;
+        let header = header::checked(path, &header, number)?;
         if let Some(closed) = closed.filter(|closed| *closed > there) {
-            let what = format!("{closed} bytes of it were acknowledged, but only {there} are there");
+            let what = format!("{closed} bytes were acknowledged, but the file has only {there}");
             return Err(Error::damaged(path, what));
         }
         Ok(FrameReader {
@@ -76,70 +76,76 @@ impl<'k> FrameReader<'k> {
         })
     }
 
-    /// What was cut, once there is no next frame.
+    /// The torn tail, known once there is no next frame.
     pub(crate) fn torn(&self) -> Option<&TornTail> {
         self.torn.as_ref()
     }
 
-    /// Bytes up to the end of the last frame that was given.
+    /// Bytes up to the end of the last frame returned.
     pub(crate) fn at(&self) -> u64 {
         self.at
     }
 
-    /// The next frame; nothing at the end.
+    /// Returns the next frame, or `None` at the end.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>> {
         if self.at == self.length || self.torn.is_some() {
             return Ok(None);
         }
-        match self.look(self.at, self.sequence)? {
-            Look::Whole(frame, end) => {
+        match self.read_at(self.at, self.sequence)? {
+            FrameOutcome::Whole(frame, end) => {
                 (self.at, self.sequence) = (end, self.sequence + 1);
                 Ok(Some(frame))
             }
-            Look::Torn if self.closed.is_none() && !self.is_acknowledged_later()? => {
+            FrameOutcome::Torn if self.closed.is_none() && !self.is_acknowledged_later()? => {
                 let bytes = self.length - self.at;
                 self.torn = Some(TornTail { path: self.path.clone(), at: self.at, bytes });
                 Ok(None)
             }
-            Look::Torn => Err(self.damage("parts of it were never written, though it was acknowledged")),
-            Look::Damaged(what) => Err(self.damage(what)),
+            FrameOutcome::Torn => {
+                Err(self.damage("parts of it were never written, though it was acknowledged"))
+            }
+            FrameOutcome::Damaged(what) => Err(self.damage(what)),
         }
     }
 
-    /// The frame at a place where one was found before.
+    /// Reads the frame at a known place.
     pub(crate) fn frame_at(&self, at: u64, sequence: u64) -> Result<Frame> {
-        match self.look(at, sequence)? {
-            Look::Whole(frame, _) => Ok(frame),
-            Look::Torn | Look::Damaged(_) => {
+        match self.read_at(at, sequence)? {
+            FrameOutcome::Whole(frame, _) => Ok(frame),
+            FrameOutcome::Torn | FrameOutcome::Damaged(_) => {
                 let what = format!("frame {sequence} at byte {at}: its content was changed");
                 Err(Error::damaged(&self.path, what))
             }
         }
     }
 
-    fn look(&self, at: u64, sequence: u64) -> Result<Look> {
+    fn read_at(&self, at: u64, sequence: u64) -> Result<FrameOutcome> {
         let left = self.length.saturating_sub(at);
         if left < LEAD_BYTES as u64 {
-            return Ok(Look::Torn);
+            return Ok(FrameOutcome::Torn);
         }
         let lead = durable::read_part(&*self.file, &self.path, at, LEAD_BYTES)?;
         let Some((length, found, durable)) = self.opened_lead(&lead).filter(|(_, s, _)| *s == sequence)
         else {
             let torn = a_sector_is_zero(&lead, at);
-            return Ok(if torn { Look::Torn } else { Look::Damaged("its length or place was changed") });
+            return Ok(if torn {
+                FrameOutcome::Torn
+            } else {
+                FrameOutcome::Damaged("its length or place was changed")
+            });
         };
         if left - (LEAD_BYTES as u64) < u64::from(length) {
-            return Ok(Look::Torn);
+            return Ok(FrameOutcome::Torn);
         }
         let body_at = at + LEAD_BYTES as u64;
         let body = durable::read_part(&*self.file, &self.path, body_at, length as usize)?;
         match self.open_parts(&lead, found, &body) {
             Some(parts) => {
                 let frame = Frame { at, sequence, durable, parts };
-                Ok(Look::Whole(frame, body_at + u64::from(length)))
+                Ok(FrameOutcome::Whole(frame, body_at + u64::from(length)))
             }
-            None if a_sector_is_zero(&body, body_at) => Ok(Look::Torn),
-            None => Ok(Look::Damaged("its content was changed")),
+            None if a_sector_is_zero(&body, body_at) => Ok(FrameOutcome::Torn),
+            None => Ok(FrameOutcome::Damaged("its content was changed")),
         }
     }
 
@@ -167,12 +173,12 @@ impl<'k> FrameReader<'k> {
         fields.end().filter(|()| whole).map(|()| parts)
     }
 
-    /// Nothing when the part was changed; no content when its key is gone.
+    /// Returns `None` if the part was changed, `Some(None)` if its key was deleted.
     #[allow(clippy::option_option, reason = "changed and forgotten are two things")]
     fn open_part(&self, sequence: u64, number: u32, name: KeyName, sealed: &[u8]) -> Option<Option<Part>> {
         let device = self.keystore.device_of(name);
         let (owner, key) = match device {
-            _ if name == OWN => (Owner::Log, self.keys.own.clone()),
+            _ if name == FILE_KEY => (Owner::Log, self.keys.own.clone()),
             Some(tag) => (Owner::Device(tag), self.keystore.rows_key(tag, &self.keys.own)?.1),
             None => return Some(None),
         };
@@ -181,13 +187,13 @@ impl<'k> FrameReader<'k> {
         Some(Some(Part { owner, plain }))
     }
 
-    /// Whether a frame behind the torn one at hand was written when that one was durable.
+    /// Returns true if a later frame says that the torn one was durable.
     fn is_acknowledged_later(&self) -> Result<bool> {
         let later = self.find_later(|durable, torn| durable > torn)?;
         Ok(later.is_some())
     }
 
-    /// Goes on behind a damaged frame: to the next one that can be found, or to the end. Gives the bytes left out.
+    /// Skips a damaged frame: to the next frame that can be found, or to the end. Returns the number of skipped bytes.
     pub(crate) fn skip_damage(&mut self) -> Result<u64> {
         let from = self.at;
         let next = self.find_later(|_, _| true)?;
@@ -195,12 +201,12 @@ impl<'k> FrameReader<'k> {
         Ok(self.at - from)
     }
 
-    /// The place and the sequence of the first later frame of which the number of durable ones, and the sequence of the
-    /// frame at hand, are as wanted.
+    /// Finds the first later frame for which `wanted(its durable count, the current sequence)` holds; returns its place and
+    /// sequence.
     fn find_later(&self, wanted: impl Fn(u64, u64) -> bool) -> Result<Option<(u64, u64)>> {
         let mut from = self.at + 1;
         while from < self.length {
-            let bytes = durable::read_part(&*self.file, &self.path, from, LOOK_BYTES + LEAD_BYTES - 1)?;
+            let bytes = durable::read_part(&*self.file, &self.path, from, SCAN_BYTES + LEAD_BYTES - 1)?;
             for (lead, at) in bytes.windows(LEAD_BYTES).zip(from..) {
                 if !self.is_plausible(lead) {
                     continue;
@@ -211,12 +217,12 @@ impl<'k> FrameReader<'k> {
                     return Ok(Some((at, sequence)));
                 }
             }
-            from += LOOK_BYTES as u64;
+            from += SCAN_BYTES as u64;
         }
         Ok(None)
     }
 
-    /// Whether it is worth a MAC: the numbers of a later frame.
+    /// Returns true if the numbers fit a later frame, so that computing the MAC is worthwhile.
     fn is_plausible(&self, lead: &[u8]) -> bool {
         let mut fields = Fields(lead);
         let (_, sequence, durable) = (fields.u32(), fields.u64(), fields.u64());
@@ -229,7 +235,7 @@ impl<'k> FrameReader<'k> {
     }
 }
 
-/// Whether what lies in some sector is all zeros, as it does where the disk did not write.
+/// Returns true if some sector is all zeros, as it is where the disk did not write.
 fn a_sector_is_zero(bytes: &[u8], at: u64) -> bool {
     let first = usize::try_from(SECTOR - at % SECTOR).unwrap_or(bytes.len()).min(bytes.len());
     let (head, rest) = bytes.split_at_checked(first).unwrap_or((bytes, &[]));

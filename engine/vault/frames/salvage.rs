@@ -1,5 +1,5 @@
-//! The frames of a file that may be damaged. In: a file. Out: its whole frames in order, up to each damage and behind it, and what was wrong
-//! first. It must not know what a repair makes of them.
+//! The frames of a file that may be damaged. In: a file. Out: its whole frames in order, before and behind each damage, and the first
+//! problem. It must not know how a repair uses them.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use crate::disk::Disk;
 use crate::keystore::Keystore;
 use crate::secret::Key;
 
-/// A file of which what is whole is read.
+/// Reads the whole frames of a file that may be damaged.
 pub(crate) struct Salvage<'k> {
-    /// Nothing for a file that cannot even be opened.
+    /// `None` if the file cannot be opened.
     reader: Option<FrameReader<'k>>,
     problem: Option<Error>,
-    /// Whether the reader stands before a damaged frame.
+    /// True while the reader stands before a damaged frame.
     damaged: bool,
 }
 
 impl<'k> Salvage<'k> {
-    /// Opens a file as [`FrameReader::open`] does. Only a disk that does not read is an error.
+    /// Opens a file as [`FrameReader::open`] does. Only an I/O error is returned; damage becomes the problem.
     pub(crate) fn open(
         disk: &dyn Disk,
         path: &Path,
@@ -30,7 +30,7 @@ impl<'k> Salvage<'k> {
         let mut problem = None;
         let opened = FrameReader::open(disk, path, (number, key, closed), keystore).or_else(|error| {
             problem = Some(error);
-            // It may be shorter than what was acknowledged: what is there may still be whole.
+            // The file may be shorter than what was acknowledged: its frames may still be whole.
             FrameReader::open(disk, path, (number, key, None), keystore)
         });
         let reader = match opened {
@@ -40,7 +40,7 @@ impl<'k> Salvage<'k> {
         Ok(Salvage { reader, problem, damaged: false })
     }
 
-    /// The next whole frame; nothing before a damaged one, and at the end.
+    /// Returns the next whole frame, or `None` at a damaged one and at the end.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>> {
         let Some(reader) = self.reader.as_mut().filter(|_| !self.damaged) else { return Ok(None) };
         match reader.next_frame() {
@@ -54,15 +54,15 @@ impl<'k> Salvage<'k> {
         }
     }
 
-    /// Goes on behind the damage, if there is one.
-    pub(crate) fn go_on(&mut self) -> Result<bool> {
+    /// Resumes behind the damage; returns false if there is none.
+    pub(crate) fn resume(&mut self) -> Result<bool> {
         let Some(reader) = self.reader.as_mut().filter(|_| self.damaged) else { return Ok(false) };
         reader.skip_damage()?;
         self.damaged = false;
         Ok(true)
     }
 
-    /// What was wrong first.
+    /// Returns the first problem.
     pub(crate) fn into_problem(self) -> Option<Error> {
         self.problem
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{
-    FileKeys, HEADER_BYTES, LEAD_BYTES, OWN, Owner, PART_HEAD_BYTES, Part, VERSION, header, nonce, part_head,
+    FILE_KEY, FileKeys, HEADER_BYTES, LEAD_BYTES, Owner, PART_HEAD_BYTES, Part, header, nonce, part_head,
 };
 use crate::disk::{Disk, DiskWriter};
 use crate::durable;
@@ -29,9 +29,9 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Makes the file, in the place of what a failed try has left. `key` must be used for no other file; `number` is its number in the keystore.
+    /// Creates the file, replacing one that a failed attempt left. `key` must be used for no other file; `number` is its number in the keystore.
     pub(crate) fn create(disk: &dyn Disk, path: &Path, number: u64, key: &Key) -> Result<FrameWriter> {
-        let header = header::fresh(&VERSION, number)?;
+        let header = header::fresh(number)?;
         let mut file = durable::create(disk, path)?;
         durable::append(&mut *file, path, &header)?;
         let keys = FileKeys::of(key, header);
@@ -52,13 +52,15 @@ impl FrameWriter {
     pub(crate) fn append(&mut self, keystore: &Keystore, parts: &[Part]) -> Result<(u64, Vec<u64>)> {
         let body = 4 + parts.iter().map(|p| PART_HEAD_BYTES + p.plain.len() + TAG_BYTES).sum::<usize>();
         let too_large = || {
-            Error::BadRows(format!("{body} bytes at once are too many for one frame; give them in pieces"))
+            Error::BadRows(format!(
+                "a frame of {body} bytes is too large: the limit is 4 GiB; write fewer rows at once"
+            ))
         };
         let length = body + TAG_BYTES;
         let length = u32::try_from(length).ok().filter(|_| length < MOST_BYTES).ok_or_else(too_large)?;
         let count = u32::try_from(parts.len()).map_err(|_| too_large())?;
         let sequence = self.sequence;
-        // The nonces are spent from here on, whatever the disk says.
+        // The nonces are used from here on, even if the write fails.
         self.sequence += 1;
         let mut frame = Vec::with_capacity(LEAD_BYTES + body + TAG_BYTES);
         let lead = self.keys.lead(length, sequence, self.durable);
@@ -102,7 +104,7 @@ impl FrameWriter {
 
     fn key_of(&mut self, keystore: &Keystore, owner: Owner) -> Result<(KeyName, Key)> {
         let tag = match owner {
-            Owner::Log => return Ok((OWN, self.keys.own.clone())),
+            Owner::Log => return Ok((FILE_KEY, self.keys.own.clone())),
             Owner::Device(tag) => tag,
         };
         if let Some((name, key)) =

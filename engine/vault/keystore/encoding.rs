@@ -1,4 +1,4 @@
-//! The bytes of a keystore. In: a keystore. Out: its file, and back, of versions 1 and 2. It knows nothing of what the
+//! The bytes of a keystore. In: a keystore. Out: its file, and back. It must not know what the
 //! keys are for.
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,8 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    DEVICE, Derived, Device, DeviceTag, FRAMES, Keystore, LOG_FILE, LogFile, SEGMENT, Segment, TAG_KEY,
-    name_of,
+    DEVICE, Derived, Device, DeviceTag, Keystore, LOG_FILE, LogFile, SEGMENT, Segment, TAG_KEY, name_of,
 };
 use crate::disk::Disk;
 use crate::root_key::{KeyId, KeyProvider};
@@ -45,12 +44,6 @@ impl Keystore {
             out.extend(segment.device.0);
             put_bytes(&mut out, &segment.wrapped)?;
         }
-        for (number, key) in &self.frames {
-            let purpose = self.purpose(FRAMES, &number.to_le_bytes());
-            out.push(FRAMES);
-            out.extend(number.to_le_bytes());
-            put_bytes(&mut out, &self.keys.logs.wrap(&purpose, key.expose())?)?;
-        }
         for (number, file) in &self.logs {
             let mut plain = Zeroizing::new(file.key.expose().to_vec());
             plain.extend(file.closed.unwrap_or(OPEN).to_le_bytes());
@@ -75,11 +68,11 @@ impl Keystore {
             return Err(Error::foreign(&path, KIND, "it does not begin with HWKEYST1"));
         }
         let version = fields.u16().unwrap_or(0);
-        if !(1..=VERSION).contains(&version) {
-            let found = format!("its version is {version}, this program reads 1 to {VERSION}");
+        if version != VERSION {
+            let found = format!("its version is {version}, this program reads {VERSION}");
             return Err(Error::foreign(&path, KIND, found));
         }
-        // The checksum needs no key: damage is told apart from a wrong key.
+        // The checksum needs no key: damage is distinguished from a wrong key.
         let short = || Error::damaged(&path, "it is shorter than its header");
         let (rest, check) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or_else(short)?;
         if secret::prefix::<CHECK_BYTES>(&secret::digest(&[rest])) != *check {
@@ -89,19 +82,18 @@ impl Keystore {
         let store = fields.array().ok_or_else(short)?;
         let next = fields.u64().ok_or_else(short)?;
         let header = bytes.len() - fields.0.len();
-        let key = provider.root_key()?;
-        if key.id() != root {
+        let Some(key) = provider.root_key_of(root)? else {
             return Err(Error::WrongKey {
                 needed: root.to_string(),
-                provided: key.id().to_string(),
+                provided: provider.root_key()?.id().to_string(),
                 provided_by: provider.origin(),
                 path,
             });
-        }
+        };
         let keys = Derived::of(key.key(), &store);
         let (body, mac) = rest.split_last_chunk::<MAC_BYTES>().ok_or_else(short)?;
         if !secret::equal(&keys.whole.authenticate(&[body]), mac) {
-            return Err(Error::damaged(&path, "its seal does not fit: it was changed by other hands"));
+            return Err(Error::damaged(&path, "its MAC does not match: it was changed without the root key"));
         }
         let mut keystore = Keystore {
             disk: Arc::clone(disk),
@@ -109,13 +101,12 @@ impl Keystore {
             root,
             store,
             keys,
-            // Version 1 has none of its own: there the root key gives it.
-            tags: key.key().derive("tags", &store),
+            // Replaced by the tag key entry: without one, reading the entries fails.
+            tags: Key::from_bytes([0; KEY_BYTES]),
             next,
             devices: BTreeMap::new(),
             key_names: HashMap::new(),
             segments: BTreeMap::new(),
-            frames: BTreeMap::new(),
             logs: BTreeMap::new(),
             fresh_devices: false,
         };
@@ -126,6 +117,7 @@ impl Keystore {
     }
 
     fn read_entries(&mut self, mut fields: Fields<'_>) -> Option<()> {
+        let mut tags = None;
         while let Some(kind) = fields.u8() {
             match kind {
                 DEVICE => {
@@ -143,12 +135,6 @@ impl Keystore {
                     let device = DeviceTag(fields.array()?);
                     self.segments.insert(number, Segment { device, wrapped: fields.bytes()?.to_vec() });
                 }
-                FRAMES => {
-                    let number = fields.u64()?;
-                    let purpose = self.purpose(FRAMES, &number.to_le_bytes());
-                    let plain = self.keys.logs.unwrap(&purpose, fields.bytes()?)?;
-                    self.frames.insert(number, Key::from_bytes(Fields(&plain).array::<KEY_BYTES>()?));
-                }
                 LOG_FILE => {
                     let number = fields.u64()?;
                     let purpose = self.purpose(LOG_FILE, &number.to_le_bytes());
@@ -160,11 +146,12 @@ impl Keystore {
                 }
                 TAG_KEY => {
                     let plain = self.keys.wrap.unwrap(&self.purpose(TAG_KEY, b""), fields.bytes()?)?;
-                    self.tags = Key::from_bytes(Fields(&plain).array()?);
+                    tags = Some(Key::from_bytes(Fields(&plain).array()?));
                 }
                 _ => return None,
             }
         }
+        self.tags = tags?;
         fields.end()
     }
 }

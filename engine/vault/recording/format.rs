@@ -1,4 +1,4 @@
-//! The first part of each frame of a recording, as bytes and back. Reading never panics: what is no part of a recording is
+//! The first part of each frame of a recording, as bytes and back. Reading never panics: bytes that are not a part of a recording give
 //! `None`.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const WATERMARK: u8 = 1;
 const ROUND_END: u8 = 2;
 const END_OF_INPUT: u8 = 4;
 
-/// What the head says beside the columns: those stand in parts of their own.
+/// The head of a recording without the columns, which are in parts of their own.
 #[derive(Debug, PartialEq)]
 pub(super) struct Head {
     pub(super) pipeline: String,
@@ -33,11 +33,11 @@ pub(super) struct Head {
     pub(super) ports: Vec<(String, String)>,
 }
 
-/// What the first part of a frame says.
+/// The first part of a frame.
 #[derive(Debug, PartialEq)]
 pub(super) enum First {
     Head(Head),
-    /// It begins as a recording does, and is of another version.
+    /// A recording of another version.
     Version(u16),
     /// Rows of a port, after so many rows.
     Rows(u32, u64),
@@ -143,7 +143,7 @@ fn read_head(plain: &[u8]) -> Option<First> {
     }))
 }
 
-/// Reads any bytes as a first part and, where they are one, writes them again: what a fuzzer calls.
+/// Reads any bytes as a first part and, where they are one, writes them again: the entry point of a fuzzer.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let again = match read(bytes) {
         Some(First::Rows(port, before)) => rows(port, before),
@@ -196,7 +196,7 @@ mod tests {
         for cut in 0..written.len() {
             assert_eq!(read(&written[..cut]), None, "cut at {cut}");
         }
-        // Behind the version, a changed byte is noticed by the checksum.
+        // Behind the version, the checksum detects a changed byte.
         for at in 11..written.len() {
             let mut changed = written.to_vec();
             changed[at] ^= 1;

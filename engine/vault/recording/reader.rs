@@ -1,11 +1,11 @@
-//! Reads a recording frame by frame: what is in memory is one frame, however long the recording is.
+//! Reads a recording frame by frame: only one frame is in memory, however long the recording is.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{self, First};
-use super::{Recorded, RecordedEnd, RecordedPort, RecordedTotals, RecordingHead};
+use super::{RecordedEnd, RecordedPort, RecordedTotals, RecordingEntry, RecordingHead};
 use crate::batches;
 use crate::disk::{self, Disk};
 use crate::frames::{Frame, FrameReader};
@@ -17,24 +17,24 @@ use crate::{Error, Result};
 
 const KIND: &str = "recording of Headwater";
 
-/// What becomes of a recording that was never ended.
+/// The policy for a recording that was never ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unfinished {
-    /// It is refused, with the place where it breaks off.
+pub enum UnfinishedPolicy {
+    /// It is an error that names the place where it breaks off.
     #[default]
     Refused,
     /// It is read up to the end of its last complete epoch.
     CompleteEpochs,
 }
 
-/// Where a recording breaks off that was never ended, and what of it is complete.
+/// The place where an unfinished recording breaks off, and its complete part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokenOff {
+pub struct Truncation {
     /// The file that was being written.
     pub path: PathBuf,
     /// Its whole frames.
     pub frames: u64,
-    /// Where they end.
+    /// The end of those frames, in bytes.
     pub at: u64,
     /// Complete epochs of the whole recording.
     pub epochs: u64,
@@ -42,15 +42,15 @@ pub struct BrokenOff {
     pub last: Option<RecordedEnd>,
 }
 
-impl BrokenOff {
-    /// The place and what is complete, in words.
-    pub fn told(&self) -> String {
+impl Truncation {
+    /// Describes the place and the complete part for a message.
+    pub fn describe(&self) -> String {
         let complete = match self.last {
             Some(last) => format!("epoch {} is the last complete one", last.epoch),
             None => "no epoch is complete".to_owned(),
         };
         format!(
-            "it breaks off after frame {} at byte {} without its end ({complete}): its run was killed, or still goes on",
+            "it breaks off after frame {} at byte {} without its end ({complete}): its run was killed, or is still active",
             self.frames, self.at
         )
     }
@@ -62,7 +62,7 @@ pub struct Recording {
     folder: PathBuf,
     keystore: Keystore,
     head: RecordingHead,
-    broken_off: Option<BrokenOff>,
+    truncation: Option<Truncation>,
 }
 
 impl Recording {
@@ -73,21 +73,21 @@ impl Recording {
 
     /// As [`Recording::open`], on another disk.
     pub fn open_on(folder: &Path, provider: &dyn KeyProvider, disk: Arc<dyn Disk>) -> Result<Recording> {
-        let found = Recording::find_on(folder, provider, disk, Unfinished::Refused)?;
+        let found = Recording::find_on(folder, provider, disk, UnfinishedPolicy::Refused)?;
         found.ok_or_else(|| absent(folder))
     }
 
     /// Opens the recording in `folder`, and of one that was never ended its complete epochs.
     pub fn open_complete(folder: &Path, provider: &dyn KeyProvider) -> Result<Recording> {
-        let found = Recording::find_on(folder, provider, disk::real(), Unfinished::CompleteEpochs)?;
+        let found = Recording::find_on(folder, provider, disk::real(), UnfinishedPolicy::CompleteEpochs)?;
         found.ok_or_else(|| absent(folder))
     }
 
-    /// The recording in `folder`; nothing if what lies there is something else, such as a store.
+    /// Opens the recording in `folder`; returns `None` if the folder holds something else, such as a store.
     pub fn find(
         folder: &Path,
         provider: &dyn KeyProvider,
-        unfinished: Unfinished,
+        unfinished: UnfinishedPolicy,
     ) -> Result<Option<Recording>> {
         Recording::find_on(folder, provider, disk::real(), unfinished)
     }
@@ -96,7 +96,7 @@ impl Recording {
         folder: &Path,
         provider: &dyn KeyProvider,
         disk: Arc<dyn Disk>,
-        unfinished: Unfinished,
+        unfinished: UnfinishedPolicy,
     ) -> Result<Option<Recording>> {
         let keystore = Keystore::open(&disk, folder, provider)?;
         let Some((number, ..)) = keystore.logs().next() else { return Ok(None) };
@@ -123,26 +123,26 @@ impl Recording {
         });
         let ports = ports.collect::<Option<_>>().ok_or_else(|| strange(&path, &first))?;
         let head = RecordingHead { pipeline: head.pipeline, facts: head.facts, ports };
-        let broken_off = broken_off(&*disk, folder, &keystore)?;
-        match broken_off {
-            Some(place) if unfinished == Unfinished::Refused => {
-                Err(Error::damaged(&place.path, place.told()))
+        let truncation = truncation(&*disk, folder, &keystore)?;
+        match truncation {
+            Some(place) if unfinished == UnfinishedPolicy::Refused => {
+                Err(Error::damaged(&place.path, place.describe()))
             }
-            broken_off => Ok(Some(Recording { disk, folder: folder.to_owned(), keystore, head, broken_off })),
+            truncation => Ok(Some(Recording { disk, folder: folder.to_owned(), keystore, head, truncation })),
         }
     }
 
-    /// Where it breaks off, of one that was never ended.
-    pub fn broken_off(&self) -> Option<&BrokenOff> {
-        self.broken_off.as_ref()
+    /// The place where an unfinished recording breaks off.
+    pub fn truncation(&self) -> Option<&Truncation> {
+        self.truncation.as_ref()
     }
 
-    /// What it is of.
+    /// The pipeline, facts and ports of the recording.
     pub fn head(&self) -> &RecordingHead {
         &self.head
     }
 
-    /// All that was recorded, in order. The first error ends it; without one it is all there.
+    /// All entries, in order. The first error ends the iteration; without one the recording is complete.
     pub fn entries(&self) -> RecordingEntries<'_> {
         RecordingEntries {
             recording: self,
@@ -160,12 +160,12 @@ fn absent(folder: &Path) -> Error {
     Error::foreign(folder, KIND, "its first frame is not that of a recording")
 }
 
-/// A writer that ended closed every file; one that was killed, or is still at work, did not.
-fn broken_off(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<BrokenOff>> {
+/// A writer that ended closed every file; one that was killed or is still active did not.
+fn truncation(disk: &dyn Disk, folder: &Path, keystore: &Keystore) -> Result<Option<Truncation>> {
     if keystore.logs().all(|(.., closed)| closed.is_some()) {
         return Ok(None);
     }
-    let mut place = BrokenOff { path: folder.to_owned(), frames: 0, at: 0, epochs: 0, last: None };
+    let mut place = Truncation { path: folder.to_owned(), frames: 0, at: 0, epochs: 0, last: None };
     for (number, key, closed) in keystore.logs() {
         let path = log_files::path_of(folder, number);
         let mut reader = FrameReader::open(disk, &path, (number, key, closed), keystore)?;
@@ -212,7 +212,7 @@ enum State {
     Failed,
 }
 
-/// What a recording holds, in order.
+/// The entries of a recording, in order.
 pub struct RecordingEntries<'r> {
     recording: &'r Recording,
     files: VecDeque<(u64, &'r Key, Option<u64>)>,
@@ -224,12 +224,12 @@ pub struct RecordingEntries<'r> {
 }
 
 impl RecordingEntries<'_> {
-    /// What was read so far.
+    /// The totals read so far.
     pub fn totals(&self) -> RecordedTotals {
         self.totals
     }
 
-    /// How many parts were passed over because their devices were forgotten.
+    /// The number of parts skipped because their devices were forgotten.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -249,8 +249,8 @@ impl RecordingEntries<'_> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<Recorded>> {
-        let complete = self.recording.broken_off.as_ref().map(|place| place.epochs);
+    fn step(&mut self) -> Result<Option<RecordingEntry>> {
+        let complete = self.recording.truncation.as_ref().map(|place| place.epochs);
         if complete == Some(self.totals.ends) {
             return Ok(None);
         }
@@ -266,7 +266,7 @@ impl RecordingEntries<'_> {
                 First::Rows(port, before) => return self.rows(&path, &frame, (port, before)).map(Some),
                 First::End(end) => {
                     self.totals.ends += 1;
-                    return Ok(Some(Recorded::End(end)));
+                    return Ok(Some(RecordingEntry::End(end)));
                 }
                 First::Totals(totals) if self.forgotten > 0 || totals == self.totals => {
                     self.state = State::Ended;
@@ -283,7 +283,7 @@ impl RecordingEntries<'_> {
         ))
     }
 
-    fn rows(&mut self, path: &Path, frame: &Frame, (port, before): (u32, u64)) -> Result<Recorded> {
+    fn rows(&mut self, path: &Path, frame: &Frame, (port, before): (u32, u64)) -> Result<RecordingEntry> {
         let port = usize::try_from(port).ok().filter(|port| *port < self.recording.head.ports.len());
         let port = port.ok_or_else(|| strange(path, frame))?;
         self.forgotten += frame.parts.iter().filter(|part| part.content.is_none()).count() as u64;
@@ -292,12 +292,12 @@ impl RecordingEntries<'_> {
         }
         let rows = batches::take(frame, path)?.remove(&0);
         self.totals.rows += rows.as_ref().map_or(0, |rows| rows.num_rows() as u64);
-        Ok(Recorded::Rows { port, rows })
+        Ok(RecordingEntry::Rows { port, rows })
     }
 }
 
 impl Iterator for RecordingEntries<'_> {
-    type Item = Result<Recorded>;
+    type Item = Result<RecordingEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.state == State::Failed {

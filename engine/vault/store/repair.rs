@@ -1,5 +1,5 @@
-//! What is damaged is moved aside, and the rest is a whole store again. In: a folder. Out: each thing that was done, and
-//! what it cost. Nothing is thrown away: damaged files stay beside the store, under another name.
+//! Repairs a store: damaged files are moved aside, and the rest is a whole store again. In: a folder. Out: each repair and
+//! its cost. Nothing is deleted: damaged files are kept beside the store, under another name.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,31 +18,27 @@ use crate::{Error, Result};
 
 /// One file that was repaired.
 #[derive(Debug)]
-pub struct Repaired {
+pub struct Repair {
     /// The file.
     pub path: PathBuf,
-    /// Where its damaged bytes are now; nothing if there were none.
+    /// The new path of its damaged bytes; `None` if the file did not exist.
     pub moved_to: Option<PathBuf>,
-    /// What was wrong.
+    /// The problem.
     pub problem: Error,
-    /// Rows that are lost, where that is known.
+    /// Lost rows, if their number is known.
     pub lost_rows: Option<u64>,
     /// Frames of the log that could be kept.
     pub kept_frames: u64,
 }
 
 impl Store {
-    /// Moves aside what is damaged, so that the store opens and verifies again. A store that is whole is left alone.
-    pub fn repair(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<Repaired>> {
+    /// Moves damaged files aside, so that the store opens and verifies again. A whole store is not changed.
+    pub fn repair(folder: &Path, provider: &dyn KeyProvider) -> Result<Vec<Repair>> {
         Store::repair_on(folder, provider, &disk::real())
     }
 
     /// As [`Store::repair`], on another disk.
-    pub fn repair_on(
-        folder: &Path,
-        provider: &dyn KeyProvider,
-        disk: &Arc<dyn Disk>,
-    ) -> Result<Vec<Repaired>> {
+    pub fn repair_on(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>) -> Result<Vec<Repair>> {
         let _lock = FolderLock::take(&**disk, folder)?;
         let mut keystore = Keystore::open(disk, folder, provider)?;
         let mut repaired = segments(&**disk, folder, &mut keystore)?;
@@ -55,7 +51,7 @@ impl Store {
     }
 }
 
-fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<Vec<Repaired>> {
+fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<Vec<Repair>> {
     let mut repaired = Vec::new();
     for (number, tag) in keystore.segments().collect::<Vec<_>>() {
         let path = store_folder::segment_path(folder, number, tag);
@@ -67,9 +63,9 @@ fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<V
         if matches!(problem, Error::Io { .. }) {
             return Err(problem);
         }
-        let moved_to = durable::set_aside(disk, &path)?;
+        let moved_to = durable::move_aside(disk, &path)?;
         keystore.remove_segment(number);
-        repaired.push(Repaired { path, moved_to, problem, lost_rows: Some(seal.rows), kept_frames: 0 });
+        repaired.push(Repair { path, moved_to, problem, lost_rows: Some(seal.rows), kept_frames: 0 });
     }
     if !repaired.is_empty() {
         keystore.save()?;
@@ -80,22 +76,22 @@ fn segments(disk: &dyn Disk, folder: &Path, keystore: &mut Keystore) -> Result<V
     Ok(repaired)
 }
 
-/// A damaged file of the log: the frames that are whole go to a new one.
+/// Repairs a damaged file of the log: its whole frames are copied to a new one.
 fn log_file(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     keystore: &mut Keystore,
     file: (u64, &Key, Option<u64>),
-) -> Result<Option<Repaired>> {
+) -> Result<Option<Repair>> {
     let path = log_files::path_of(folder, file.0);
     let (frames, problem) = whole_frames(&**disk, &path, file, keystore)?;
     let Some(problem) = problem else { return Ok(None) };
-    let moved_to = durable::set_aside(&**disk, &path)?;
+    let moved_to = durable::move_aside(&**disk, &path)?;
     LogFiles::new(disk, folder).start(keystore, &[file.0], &mut |writing| {
         frames.iter().try_for_each(|frame| writing.carry(frame).map(|_| ()))
     })?;
     let kept_frames = frames.len() as u64;
-    Ok(Some(Repaired { path, moved_to, problem, lost_rows: None, kept_frames }))
+    Ok(Some(Repair { path, moved_to, problem, lost_rows: None, kept_frames }))
 }
 
 fn whole_frames(
@@ -110,7 +106,7 @@ fn whole_frames(
         while let Some(frame) = salvage.next_frame()? {
             frames.push(frame);
         }
-        if !salvage.go_on()? {
+        if !salvage.resume()? {
             return Ok((frames, salvage.into_problem()));
         }
     }

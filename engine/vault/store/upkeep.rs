@@ -1,5 +1,5 @@
-//! What keeps a store in order: small segments joined, old ones let go, devices forgotten. In: a store open for writing.
-//! Out: what was done. Each is one durable step: a crash leaves the store before it or after it.
+//! Upkeep of a store: joins small segments, removes old ones, forgets devices. In: a store open for writing.
+//! Out: counts of what was done. Each is one durable step: a crash leaves the store before it or after it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +14,14 @@ use crate::segment::{self, SegmentReader};
 use crate::store_folder::{SegmentInfo, StoreFolder};
 use crate::{Error, Result};
 
-/// Rows of a segment above which it is left alone.
+/// Rows of a segment from which it is not joined.
 const FULL_ROWS: u64 = 64 * 1024;
+/// Small segments of a device and day at which they are joined while a pipeline runs.
+const MANY: usize = 32;
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 
-/// What a store keeps; what is over is let go, the oldest first. Only sealed segments count and go, each whole.
+/// The retention of a store: segments above a limit are removed, the oldest first. Only sealed segments count, each as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
     /// The age of the newest row of a segment, measured from the newest row of the store: no clock is asked.
@@ -28,9 +32,9 @@ pub struct Keep {
     pub from: Option<u64>,
 }
 
-/// What was let go or forgotten.
+/// Counts of what was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
+pub struct Removal {
     /// Segments.
     pub segments: u64,
     /// Rows, in segments and in the log.
@@ -39,9 +43,9 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// What a compaction did.
+/// The result of a compaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Compacted {
+pub struct Compaction {
     /// Segments before.
     pub before: u64,
     /// Segments after.
@@ -50,15 +54,31 @@ pub struct Compacted {
 
 impl Store {
     /// Seals what is in the log and joins the small segments of each device.
-    pub fn compact(&mut self) -> Result<Compacted> {
+    pub fn compact(&mut self) -> Result<Compaction> {
         self.seal()?;
+        self.join_small(2, |info| (info.device.clone(), 0))
+    }
+
+    /// Joins the small segments of a device that were captured on one day, where they are many: frequent seals leave them. Days stay
+    /// separate, so that retention, which removes whole segments, can remove each day in time.
+    pub fn tidy(&mut self) -> Result<Compaction> {
+        self.join_small(MANY, |info| (info.device.clone(), info.newest.unwrap_or_default().div_euclid(DAY)))
+    }
+
+    /// Joins small segments of one name, where there are at least so many.
+    fn join_small(
+        &mut self,
+        least: usize,
+        name: impl Fn(&SegmentInfo) -> (String, i64),
+    ) -> Result<Compaction> {
         let segments = self.segments()?;
         let before = segments.len() as u64;
-        let mut by_device: BTreeMap<String, Vec<SegmentInfo>> = BTreeMap::new();
-        for info in segments.into_iter().filter(|info| info.rows < FULL_ROWS) {
-            by_device.entry(info.device.clone()).or_default().push(info);
+        let mut by_name: BTreeMap<(String, i64), Vec<SegmentInfo>> = BTreeMap::new();
+        let joins = |info: &SegmentInfo| info.rows < FULL_ROWS && !self.damaged.contains_key(&info.number);
+        for info in segments.into_iter().filter(joins) {
+            by_name.entry(name(&info)).or_default().push(info);
         }
-        for small in by_device.into_values() {
+        for small in by_name.into_values().filter(|small| small.len() >= least) {
             let mut group: Vec<SegmentInfo> = Vec::new();
             for info in small {
                 if group.iter().map(|g| g.rows).sum::<u64>() + info.rows > FULL_ROWS {
@@ -68,7 +88,7 @@ impl Store {
             }
             self.join(&group)?;
         }
-        Ok(Compacted { before, after: self.segments()?.len() as u64 })
+        Ok(Compaction { before, after: self.segments()?.len() as u64 })
     }
 
     fn join(&mut self, group: &[SegmentInfo]) -> Result {
@@ -89,8 +109,8 @@ impl Store {
         self.exchange(&runs, &old, &[])
     }
 
-    /// Lets go what is older or more than is to be kept.
-    pub fn retain(&mut self, keep: Keep) -> Result<Removed> {
+    /// Removes segments beyond the retention.
+    pub fn retain(&mut self, keep: Keep) -> Result<Removal> {
         self.log.check_usable()?;
         let mut segments = Vec::new();
         for info in self.segments()? {
@@ -100,7 +120,7 @@ impl Store {
         let newest = segments.iter().map(|(newest, _)| *newest).chain(of_rows).max().unwrap_or(i64::MIN);
         segments.sort_by_key(|(newest, info)| (*newest, info.number));
         let mut bytes: u64 = segments.iter().map(|(_, info)| info.bytes).sum();
-        let oldest = keep.days.map(|days| newest.saturating_sub(i64::from(days) * 86_400_000_000));
+        let oldest = keep.days.map(|days| newest.saturating_sub(i64::from(days) * DAY));
         let mut gone = Vec::new();
         for (at, info) in segments {
             let too_old = oldest.is_some_and(|oldest| at < oldest);
@@ -111,19 +131,19 @@ impl Store {
             }
         }
         if gone.is_empty() {
-            return Ok(Removed::default());
+            return Ok(Removal::default());
         }
         let old = self.tags_of(&gone);
         self.exchange(&[], &old, &[])?;
         Ok(removed(&gone))
     }
 
-    /// Deletes a device's key: its rows cannot be read from then on, whatever copies of the files there are. Its segments
+    /// Deletes a device's key: its rows cannot be read from then on, even from copies of the files. Its segments
     /// are removed too.
-    pub fn forget(&mut self, device: &str) -> Result<Removed> {
+    pub fn forget(&mut self, device: &str) -> Result<Removal> {
         self.log.check_usable()?;
         let gone: Vec<_> = self.segments()?.into_iter().filter(|info| info.device == device).collect();
-        let Some(old) = self.keystore.forget(device) else { return Ok(Removed::default()) };
+        let Some(old) = self.keystore.forget(device) else { return Ok(Removal::default()) };
         self.keystore.save().map_err(|error| self.log.poison(error))?;
         let mut removed = removed(&gone);
         let before = self.pending_rows;
@@ -135,14 +155,9 @@ impl Store {
         Ok(removed)
     }
 
-    /// What is sealed from now on is in segments of this number and higher ones.
+    /// The lowest number of the segments that are sealed from now on.
     pub fn next_segment(&self) -> u64 {
         self.keystore.next()
-    }
-
-    /// How many segments there are.
-    pub fn segment_count(&self) -> usize {
-        self.keystore.segments().count()
     }
 
     /// All segments, by device and number.
@@ -150,7 +165,7 @@ impl Store {
         StoreFolder::unchecked(&*self.disk, &self.folder, &self.keystore).segments()
     }
 
-    /// When the newest row of a segment was captured. The keystore of version 1 did not say: then the rows do.
+    /// The capture time of the newest row of a segment: from the keystore, else from the rows.
     fn newest(&self, info: &SegmentInfo) -> Result<i64> {
         if let Some(newest) = info.newest {
             return Ok(newest);
@@ -169,8 +184,8 @@ impl Store {
     }
 }
 
-fn removed(infos: &[SegmentInfo]) -> Removed {
-    Removed {
+fn removed(infos: &[SegmentInfo]) -> Removal {
+    Removal {
         segments: infos.len() as u64,
         rows: infos.iter().map(|info| info.rows).sum(),
         bytes: infos.iter().map(|info| info.bytes).sum(),

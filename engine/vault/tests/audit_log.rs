@@ -14,7 +14,7 @@ mod root;
 use std::path::Path;
 use std::sync::Arc;
 
-use headwater_vault::{AuditCheck, AuditLog, Deed, Fault, SimulatedDisk};
+use headwater_vault::{AuditAction, AuditCheck, AuditLog, Fault, SimulatedDisk};
 use root::Root;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ const FILE: &str = "/state/audit.log";
 fn record(disk: &SimulatedDisk, root: u8, rows: u64) -> bool {
     let root = Root(root);
     let log = AuditLog::at(Path::new("/state"), &root, Arc::new(disk.clone()));
-    log.record(Deed::Export, &[("path", json!("store")), ("rows", json!(rows))]).is_ok()
+    log.record(AuditAction::Export, &[("path", json!("store")), ("rows", json!(rows))]).is_ok()
 }
 
 fn check(disk: &SimulatedDisk, root: u8) -> AuditCheck {
@@ -73,14 +73,14 @@ fn a_crash_costs_at_most_the_line_in_flight() {
     for at in 0..40 {
         let disk = SimulatedDisk::new(at);
         disk.fault_at(at, Fault::PowerCut);
-        let told = (0..3).take_while(|rows| record(&disk, 1, *rows)).count();
+        let acknowledged = (0..3).take_while(|rows| record(&disk, 1, *rows)).count();
         let after = disk.after_power_cut();
         assert!(record(&after, 1, 9));
         let found = check(&after, 1);
         assert!(found.problems.is_empty(), "call {at}: {:?}", found.problems);
         assert!(
-            (told + 1..=told + 2).contains(&found.lines.len()),
-            "call {at}: {} of {told}",
+            (acknowledged + 1..=acknowledged + 2).contains(&found.lines.len()),
+            "call {at}: {} of {acknowledged}",
             found.lines.len()
         );
         assert!(found.torn <= 1);

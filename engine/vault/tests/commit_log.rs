@@ -21,11 +21,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use headwater_vault::{CommitLog, Error, Fault, SimulatedDisk, StateChange};
+use headwater_vault::{CommitLog, CommitLogView, Disk, Error, Fault, SimulatedDisk, StateChange};
 use model::{Change, FOLDER, KEY, Model, frames, open, row, small_log, state_change, used};
 use proptest::prelude::*;
 
-/// One step of a life.
+/// One step of an attempt.
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<Change>),
@@ -92,12 +92,12 @@ fn live(disk: &SimulatedDisk, from: Model, steps: &[Step]) -> (Model, Model, boo
     (model.clone(), model, true)
 }
 
-/// The disk that the next life finds.
+/// The disk of the next attempt.
 fn next_disk(disk: &SimulatedDisk, cut: bool) -> SimulatedDisk {
     if cut { disk.after_power_cut() } else { disk.after_kill() }
 }
 
-/// Lets the power go at every call, and at every call of the recovery from that, and looks whether the tables are those
+/// Cuts the power at every call, and at every call of the recovery, and checks that the tables are those
 /// of the last acknowledged step or of the one in flight.
 fn crash_everywhere(seed: u64, steps: &[Step]) {
     let mut crash_at = 0;
@@ -123,14 +123,17 @@ fn crash_everywhere(seed: u64, steps: &[Step]) {
             again.fault_at(recovery, Fault::PowerCut);
             let opened = open(&again);
             let survived = opened.is_ok();
-            // What a life has seen must not be lost by the next crash.
-            let seen = opened.ok().map(|log| is_right(&log, "recovered"));
+            // The state that an attempt has read must survive the next crash.
+            let recovered = opened.ok().map(|log| is_right(&log, "recovered"));
             let last = next_disk(&again, true);
             let mut log = open(&last).unwrap();
             let found = is_right(&log, "recovered twice");
-            assert!(seen.is_none_or(|seen| seen == found), "power cut at call {crash_at}, then {recovery}");
+            assert!(
+                recovered.is_none_or(|recovered| recovered == found),
+                "power cut at call {crash_at}, then {recovery}"
+            );
             if survived {
-                // And it goes on.
+                // The log continues.
                 log.commit(b"on", vec![state_change(&(0, 1, None, Some(99)))]).unwrap();
                 assert_eq!(Model::of(&log), found.after(b"on", &[(0, 1, None, Some(99))]));
                 break;
@@ -170,10 +173,10 @@ proptest! {
         }
     }
 
-    /// Faults after which the process goes on, or is killed and starts again over the same memory of the system.
+    /// Faults after which the process continues, or is killed and restarted over the same system memory.
     #[test]
     fn a_fault_at_any_call_loses_nothing(seed: u64, steps in steps(), cut: bool) {
-        for fault in [Fault::Io, Fault::NoRoom, Fault::Short] {
+        for fault in [Fault::Io, Fault::DiskFull, Fault::Short] {
             for at in 0..200 {
                 let disk = SimulatedDisk::new(seed.wrapping_add(at));
                 disk.fault_at(at, fault);
@@ -185,9 +188,9 @@ proptest! {
                 drop(log);
                 // Also when the power goes after a kill: what was read back was made durable.
                 let killed = next_disk(&disk, false);
-                let seen = Model::of(&open(&killed).unwrap());
+                let recovered = Model::of(&open(&killed).unwrap());
                 let last = Model::of(&open(&killed.after_power_cut()).unwrap());
-                prop_assert_eq!(seen, last, "{:?} at call {}", fault, at);
+                prop_assert_eq!(recovered, last, "{:?} at call {}", fault, at);
                 if whole {
                     break;
                 }
@@ -332,14 +335,17 @@ fn a_full_disk_is_told_and_waited_for() {
     let mut model = Model::default();
     for value in 0..40u64 {
         let changes = [(0, (value % 6) as u8, Some((value % 3) as u8), Some(value))];
-        disk.leave_room(Some(usize::try_from(value).unwrap() * 37));
+        disk.leave_space(Some(usize::try_from(value).unwrap() * 37));
         loop {
             match log.commit(b"n", changes.iter().map(state_change).collect()) {
                 Ok(()) => break,
                 Err(error) => {
-                    assert!(error.is_no_room() && error.to_string().contains("the disk is full"), "{error}");
+                    assert!(
+                        error.is_disk_full() && error.to_string().contains("the disk is full"),
+                        "{error}"
+                    );
                     assert_eq!(Model::of(&log), model, "nothing has changed");
-                    disk.leave_room(None);
+                    disk.leave_space(None);
                 }
             }
         }
@@ -359,7 +365,7 @@ fn after_a_failed_sync_nothing_more_is_taken() {
     let before = disk.changes();
     commit(&mut log).unwrap();
     assert_eq!(disk.changes() - before, 2);
-    for fault in [Fault::Io, Fault::NoRoom] {
+    for fault in [Fault::Io, Fault::DiskFull] {
         let disk = SimulatedDisk::new(1);
         let mut log = open(&disk).unwrap();
         commit(&mut log).unwrap();
@@ -385,12 +391,40 @@ fn names_keys_and_rows_do_not_show() {
         row: Some(row(3)),
     };
     log.commit(b"the-note", vec![change]).unwrap();
-    let looked: BTreeSet<_> = disk.files().into_iter().collect();
-    assert_eq!(looked.len(), 3, "keystore, lock and one file: {looked:?}");
-    for path in looked {
+    let files: BTreeSet<_> = disk.files().into_iter().collect();
+    assert_eq!(files.len(), 3, "keystore, lock and one file: {files:?}");
+    for path in files {
         let bytes = disk.bytes(&path).unwrap();
         for word in [&b"the-table"[..], b"the-key", b"ada", b"state number", b"the-note"] {
             assert!(!bytes.windows(word.len()).any(|w| w == word), "{}", path.display());
         }
     }
+}
+
+#[test]
+fn a_view_shows_the_last_commit_beside_the_writer_and_writes_nothing() {
+    let disk = SimulatedDisk::new(8);
+    small_log(&disk);
+    let handle: Arc<dyn Disk> = Arc::new(disk.clone());
+    let mut log = open(&disk).unwrap();
+    for value in 0..30u8 {
+        log.commit(&[value], vec![state_change(&(0, value % 4, Some(0), Some(value.into())))]).unwrap();
+        if value % 10 == 9 {
+            log.compact().unwrap();
+        }
+        let before = disk.changes();
+        let view = CommitLogView::open(Path::new(FOLDER), &KEY, &handle).unwrap();
+        assert_eq!(view.note(), Some([value].as_slice()));
+        for table in ["table-0", "table-1"] {
+            assert_eq!(view.rows(table).unwrap(), log.rows(table).unwrap(), "after {value}");
+        }
+        assert_eq!(view.size(), log.size(), "after {value}");
+        assert_eq!(disk.changes(), before);
+    }
+    // A frame that is being written is none yet.
+    let file = frames(&disk).pop().unwrap();
+    let bytes = disk.bytes(&file).unwrap();
+    disk.put(&file, [&bytes[..], &bytes[42..60]].concat());
+    let view = CommitLogView::open(Path::new(FOLDER), &KEY, &handle).unwrap();
+    assert_eq!(view.note(), Some([29].as_slice()));
 }

@@ -43,13 +43,13 @@ fn file_ending(folder: &Path, end: &str) -> PathBuf {
     names.into_iter().find(|p| p.to_string_lossy().ends_with(end)).unwrap()
 }
 
-/// Writes a file anew. Overwriting one in place makes some file systems wait for the disk each time.
+/// Writes a file from scratch. Overwriting one in place makes some file systems wait for the disk each time.
 fn put(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
     fs::remove_file(path)?;
     fs::write(path, bytes)
 }
 
-/// Flips and cuts `file` everywhere; `check` is told what was done.
+/// Flips and cuts `file` everywhere; `check` gets a description of the damage.
 fn damage_everywhere(file: &Path, mut check: impl FnMut(&str)) {
     let whole = fs::read(file).unwrap();
     for at in 0..whole.len() {
@@ -74,7 +74,7 @@ fn a_damaged_segment_gives_no_rows() {
     let file = file_ending(&path, ".parquet");
     damage_everywhere(&file, |what| {
         let reader = StoreReader::open(&path, &key);
-        // Opening looks only at what it needs; rows come only from a file that was compared whole.
+        // Opening reads only what it needs; rows come only from a file that was verified as a whole.
         let rows = reader.and_then(|r| {
             let damaged = r.segments().iter().find(|s| s.path == file).unwrap().clone();
             r.read(&damaged).map(Iterator::count)
@@ -136,7 +136,7 @@ fn frame_log(disk: &SimulatedDisk) -> Result<FrameLog, Error> {
     FrameLog::open_on(Path::new("/log"), &Root(1), Arc::new(disk.clone()))
 }
 
-/// How many frames are read, which must be the first ones, and whether a tail is cut.
+/// Returns the number of frames read, which must be the first ones, and the number of torn tails.
 fn frames(disk: &SimulatedDisk) -> Result<(usize, usize), Error> {
     let content = frame_log(disk)?.content()?;
     let count = content.batches.len();
@@ -191,7 +191,7 @@ fn frames_cannot_be_swapped_dropped_repeated_or_moved() {
         damaged.put(&file, [&whole[..42], &body].concat());
         assert!(matches!(frames(&damaged), Err(Error::Damaged { .. })), "{what}");
     }
-    // A second life has another file; the first one's bytes do not pass for it.
+    // A second attempt has another file; the bytes of the first one are not accepted for it.
     let mut log = frame_log(&disk).unwrap();
     log.append(&of_device("a", 3..4)).unwrap();
     log.sync().unwrap();
@@ -223,13 +223,13 @@ fn a_tail_of_zeros_is_cut_and_reported() {
 fn a_log_reads_over_many_lives_and_can_be_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("quarantine"), KeyFile::at(folder.path().join("root.key")));
-    for life in 0..3 {
+    for attempt in 0..3 {
         let mut log = FrameLog::open(&path, &key).unwrap();
-        log.append(&of_device("a", life..life + 1)).unwrap();
+        log.append(&of_device("a", attempt..attempt + 1)).unwrap();
         log.sync().unwrap();
-        assert_eq!(content(&log.content().unwrap().batches), expected((0..=life).map(|n| ("a", n))));
+        assert_eq!(content(&log.content().unwrap().batches), expected((0..=attempt).map(|n| ("a", n))));
     }
-    // The last frame of a life stands again in the next one's file: of the first life's file nothing is left.
+    // The last frame of an attempt is written again to the next file: the first attempt's file is empty and removed.
     assert_eq!(fs::read_dir(&path).unwrap().count(), 2 + 2, "two files, keystore and lock");
     let mut log = FrameLog::open(&path, &key).unwrap();
     log.replace(&[of_device("a", 1..2)]).unwrap();

@@ -1,4 +1,4 @@
-//! What sources gave comes back in order until it is released, and never after.
+//! Input of sources is read back in order until it is released, and never after.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,18 +26,18 @@ fn open(disk: &SimulatedDisk) -> Result<IntakeLog, Error> {
     IntakeLog::open_with(Path::new(FOLDER), &Root(5), Arc::new(disk.clone()), options)
 }
 
-/// What is taken in at an epoch: rows of two devices, mixed, and a mark.
+/// The input of an epoch: rows of two devices, mixed, and a barrier.
 fn epoch(number: u64) -> [Intake; 2] {
     let rows = rows::rows(&[("hall", number * 3), ("loft", number), ("hall", number * 3 + 1)]);
     let position = format!("position {number}").into_bytes();
     let batch = IntakeContent::Batch { source: "mic".into(), rows: Some(rows), position };
-    let mark = IntakeContent::Mark(format!("mark {number}").into_bytes());
-    [Intake { epoch: number, content: batch }, Intake { epoch: number, content: mark }]
+    let barrier = IntakeContent::Barrier(format!("barrier {number}").into_bytes());
+    [Intake { epoch: number, content: batch }, Intake { epoch: number, content: barrier }]
 }
 
 fn put(log: &mut IntakeLog, intake: &Intake) -> Result<(), Error> {
     match &intake.content {
-        IntakeContent::Mark(mark) => log.mark(intake.epoch, mark),
+        IntakeContent::Barrier(barrier) => log.barrier(intake.epoch, barrier),
         IntakeContent::Batch { source, rows, position } => {
             log.append(intake.epoch, source, rows.as_ref().unwrap(), position)
         }
@@ -58,16 +58,16 @@ fn frames(disk: &SimulatedDisk) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_taken_in_comes_back_in_order_over_many_lives() {
+fn input_is_read_back_in_order_over_many_attempts() {
     let disk = SimulatedDisk::new(1);
-    for life in 0..4 {
+    for attempt in 0..4 {
         let mut log = open(&disk).unwrap();
-        assert_eq!(log.content(None).unwrap(), all(0..life * 3));
-        for number in life * 3..life * 3 + 3 {
+        assert_eq!(log.content(None).unwrap(), all(0..attempt * 3));
+        for number in attempt * 3..attempt * 3 + 3 {
             take_in(&mut log, number).unwrap();
         }
-        assert_eq!(log.content(None).unwrap(), all(0..life * 3 + 3));
-        assert_eq!(log.content(Some(1)).unwrap(), all(2..life * 3 + 3));
+        assert_eq!(log.content(None).unwrap(), all(0..attempt * 3 + 3));
+        assert_eq!(log.content(Some(1)).unwrap(), all(2..attempt * 3 + 3));
     }
 }
 
@@ -78,7 +78,7 @@ fn released_epochs_leave_neither_files_nor_keys() {
     for number in 0..6 {
         take_in(&mut log, number).unwrap();
     }
-    // Somebody keeps copies of everything.
+    // Copies of all files are kept.
     let copies: Vec<_> =
         disk.files().into_iter().map(|path| (path.clone(), disk.bytes(&path).unwrap())).collect();
     let files = frames(&disk);
@@ -92,17 +92,17 @@ fn released_epochs_leave_neither_files_nor_keys() {
     take_in(&mut log, 6).unwrap();
     drop(log);
     assert_eq!(open(&disk).unwrap().content(None).unwrap(), all(6..7));
-    // The copies of the files beside the keystore as it is now: nobody can open them, and they are taken for leftovers.
+    // Copies of the files beside the current keystore cannot be opened, and are treated as leftovers.
     for (path, bytes) in copies.iter().filter(|(path, _)| files.contains(path)) {
         disk.put(path, bytes.clone());
-        for word in [&b"said sentence"[..], b"hall", b"position", b"mark"] {
+        for word in [&b"said sentence"[..], b"hall", b"position", b"barrier"] {
             assert!(!bytes.windows(word.len()).any(|w| w == word), "{}", path.display());
         }
     }
     let log = open(&disk).unwrap();
     assert_eq!(log.content(None).unwrap(), all(6..7));
     assert!(files.iter().all(|file| !frames(&disk).contains(file)));
-    // The old keystore would open them; it is what a copy must not hold.
+    // The old keystore would open them: a copy must not include it.
     drop(log);
     for (path, bytes) in copies {
         disk.put(&path, bytes);
@@ -114,7 +114,7 @@ fn released_epochs_leave_neither_files_nor_keys() {
 }
 
 #[test]
-fn a_forgotten_device_is_left_out_and_the_others_stay_in_order() {
+fn a_forgotten_device_is_skipped_and_the_others_stay_in_order() {
     let disk = SimulatedDisk::new(1);
     let mut log = open(&disk).unwrap();
     take_in(&mut log, 1).unwrap();
@@ -122,7 +122,7 @@ fn a_forgotten_device_is_left_out_and_the_others_stay_in_order() {
     assert!(!log.forget("hall").unwrap());
     let rows_of = |log: &IntakeLog| match log.content(None).unwrap().remove(0).content {
         IntakeContent::Batch { rows, .. } => rows,
-        IntakeContent::Mark(_) => panic!("a batch comes first"),
+        IntakeContent::Barrier(_) => panic!("a batch comes first"),
     };
     assert_eq!(rows_of(&log).unwrap(), rows::rows(&[("loft", 1)]));
     log.forget("loft").unwrap();
@@ -132,8 +132,8 @@ fn a_forgotten_device_is_left_out_and_the_others_stay_in_order() {
     assert_eq!((rows_of(&log), log.content(None).unwrap().len()), (None, 2));
 }
 
-/// What a life did: epochs that were synced, and whether one more may be there, in part.
-fn live(disk: &SimulatedDisk, from: u64, to: u64) -> (u64, u64) {
+/// Runs an attempt; returns the number of synced epochs and the first epoch that is not released.
+fn run(disk: &SimulatedDisk, from: u64, to: u64) -> (u64, u64) {
     let Ok(mut log) = open(disk) else { return (from, 0) };
     let mut released = 0;
     for number in from..to {
@@ -150,7 +150,7 @@ fn live(disk: &SimulatedDisk, from: u64, to: u64) -> (u64, u64) {
     (to, released)
 }
 
-/// Synced epochs are there, in order, unless they were released; then perhaps the beginning of one more.
+/// Checks that synced epochs are there in order unless released, followed at most by the beginning of one more.
 fn check(found: &[Intake], synced: u64, released: u64, what: &str) {
     let found: Vec<_> = found.iter().filter(|intake| intake.epoch >= released).cloned().collect();
     let whole = all(released..synced + 1);
@@ -160,22 +160,22 @@ fn check(found: &[Intake], synced: u64, released: u64, what: &str) {
 
 #[test]
 fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
-    for fault in [Fault::PowerCut, Fault::Io, Fault::NoRoom, Fault::Short] {
+    for fault in [Fault::PowerCut, Fault::Io, Fault::DiskFull, Fault::Short] {
         for seed in 0..2 {
             for at in 0.. {
                 let disk = SimulatedDisk::new(seed * 1000 + at);
                 disk.fault_at(at, fault);
-                let (synced, released) = live(&disk, 0, 7);
+                let (synced, released) = run(&disk, 0, 7);
                 let what = format!("{fault:?} at call {at}, seed {seed}");
                 let next = if fault == Fault::PowerCut { disk.after_power_cut() } else { disk.after_kill() };
                 for recovery in 0.. {
                     let again = next.after_kill();
                     again.fault_at(recovery, Fault::PowerCut);
-                    let seen = open(&again).map(|log| log.content(None).unwrap());
+                    let recovered = open(&again).map(|log| log.content(None).unwrap());
                     let cut = open(&again.after_power_cut()).unwrap().content(None).unwrap();
                     check(&cut, synced, released, &what);
-                    if let Ok(seen) = seen {
-                        assert_eq!(seen, cut, "{what}: what was read back was durable");
+                    if let Ok(recovered) = recovered {
+                        assert_eq!(recovered, cut, "{what}: what was read back was durable");
                         break;
                     }
                 }
@@ -189,21 +189,25 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
 
 #[test]
 fn a_full_disk_between_two_syncs_loses_and_doubles_nothing() {
-    for room in (0..12_000).step_by(97) {
-        let disk = SimulatedDisk::new(room);
+    for space in (0..12_000).step_by(97) {
+        let disk = SimulatedDisk::new(space);
         let mut log = open(&disk).unwrap();
-        disk.leave_room(Some(room as usize));
+        disk.leave_space(Some(space as usize));
         for intake in all(0..6) {
             while let Err(error) = put(&mut log, &intake) {
-                assert!(error.is_no_room(), "{error}");
-                disk.leave_room(None);
+                assert!(error.is_disk_full(), "{error}");
+                disk.leave_space(None);
             }
-            if matches!(intake.content, IntakeContent::Mark(_)) && intake.epoch % 2 == 1 {
+            if matches!(intake.content, IntakeContent::Barrier(_)) && intake.epoch % 2 == 1 {
                 log.sync().unwrap();
             }
         }
-        assert_eq!(log.content(None).unwrap(), all(0..6), "room {room}");
+        assert_eq!(log.content(None).unwrap(), all(0..6), "{space} bytes of space");
         drop(log);
-        assert_eq!(open(&disk.after_power_cut()).unwrap().content(None).unwrap(), all(0..6), "room {room}");
+        assert_eq!(
+            open(&disk.after_power_cut()).unwrap().content(None).unwrap(),
+            all(0..6),
+            "{space} bytes of space"
+        );
     }
 }

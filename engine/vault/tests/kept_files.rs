@@ -1,6 +1,5 @@
-//! Kept files are read by every later version. Those in tests/golden/vault are of version 1 and cannot be written any more:
-//! root key, keystore, segments, log. Those in tests/golden/vault-2 are of version 2: `HEADWATER_BLESS=1` writes them anew,
-//! which only a new format version should need.
+//! Kept files are read by every later version. Those in tests/golden/vault-2 are of version 2: `HEADWATER_BLESS=1` writes them
+//! again, which only a new format version should need.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use headwater_vault::{
-    AuditLog, CommitLog, Deed, FrameLog, Intake, IntakeContent, IntakeLog, Key, KeyFile, Overwrite, RootKey,
+    AuditAction, AuditLog, CommitLog, FrameLog, Intake, IntakeContent, IntakeLog, Key, KeyFile, RootKey,
     StateChange, Store, StoreOptions, StoreReader, backup, real_disk, verify,
 };
 use rows::{content, expected, of_device, rows};
@@ -40,9 +39,6 @@ fn copy_of(name: &str) -> (tempfile::TempDir, KeyFile) {
     let own = tempfile::tempdir().unwrap();
     copy(&kept(name), own.path());
     let key = KeyFile::at(own.path().join("root.key"));
-    if !key.path().exists() {
-        fs::copy(kept("vault").join("root.key"), key.path()).unwrap();
-    }
     fs::set_permissions(key.path(), fs::Permissions::from_mode(0o600)).unwrap();
     (own, key)
 }
@@ -60,52 +56,33 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn files_of_version_1_are_read_and_taken_over() {
-    let (own, key) = copy_of("vault");
-    let read = key.read().unwrap();
-    assert_eq!((read.id(), read.key(), read.made()), (root().id(), root().key(), root().made()));
-    let text = fs::read_to_string(own.path().join("root.backup.txt")).unwrap();
-    assert_eq!(backup::read(&text).unwrap().key(), root().key());
-    let store = own.path().join("store");
-    let found = verify(&store, &key).unwrap();
-    assert!(found.problems.is_empty(), "{:?}", found.problems);
-    assert_eq!((found.segments, found.rows, found.unsealed_rows), (3, 5, 2));
-    let batches: Vec<_> = StoreReader::open(&store, &key).unwrap().rows().map(Result::unwrap).collect();
-    let order = [
-        ("hall", 0),
-        ("hall", 1),
-        ("kitchen", 0),
-        ("kitchen", 1),
-        ("kitchen", 2),
-        ("kitchen", 3),
-        ("kitchen", 4),
-    ];
-    assert_eq!(content(&batches), expected(order));
-    assert_eq!(batches[0], rows(&[("hall", 0), ("hall", 1)]));
-    // Whoever writes to it takes the old log over, once.
-    for _ in 0..2 {
-        let store = Store::open(&store, &key, StoreOptions::default()).unwrap();
-        assert_eq!(store.unsealed_rows(), 2);
+fn files_of_another_version_are_refused() {
+    for (file, store) in [("store/keystore", true), ("store/00000003.frames", true), ("root.key", false)] {
+        let (own, key) = copy_of("vault-2");
+        let path = own.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        let version = if store { 1 } else { 2 };
+        bytes[8] = version;
+        fs::write(&path, bytes).unwrap();
+        let error = StoreReader::open(&own.path().join("store"), &key).err().unwrap().to_string();
+        let expected = format!("its version is {version}, this program reads {}", 3 - version);
+        assert!(error.contains(&expected), "{file}: {error}");
     }
-    assert!(!store.join("log/keystore").exists() && !store.join("log/00000001.frames").exists());
-    let taken: Vec<_> = StoreReader::open(&store, &key).unwrap().rows().map(Result::unwrap).collect();
-    assert_eq!(content(&taken), expected(order));
-    assert!(verify(&store, &key).unwrap().problems.is_empty());
 }
 
-/// Files of version 2: a store, a commit log, an intake log and a log of frames, each over two lives.
+/// Files of version 2: a store, a commit log, an intake log and a log of frames, each over two attempts.
 fn bless(folder: &Path) {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).unwrap();
-    let own = tempfile::tempdir().unwrap();
-    let key = KeyFile::at(own.path().join("root.key"));
-    key.install(&root(), Overwrite::Force).unwrap();
+    let key = KeyFile::at(folder.join("root.key"));
+    key.install(&root()).unwrap();
+    fs::write(folder.join("root.backup.txt"), &*backup::write(&root())).unwrap();
     let mut store = Store::open(&folder.join("store"), &key, StoreOptions::default()).unwrap();
     store.append(&rows(&[("hall", 0), ("kitchen", 0), ("hall", 1)])).unwrap();
     store.seal().unwrap();
     store.append(&rows(&[("kitchen", 1), ("hall", 2)])).unwrap();
     store.commit().unwrap();
-    for life in 0..2 {
+    for attempt in 0..2 {
         let mut state = CommitLog::open(&folder.join("state"), &key, real_disk()).unwrap();
         let change = |table: &str, key: u8, device: Option<&str>, row| StateChange {
             table: table.into(),
@@ -116,25 +93,25 @@ fn bless(folder: &Path) {
         let changes = vec![
             change(
                 "train",
-                life,
+                attempt,
                 Some("hall"),
-                Some(of_device("hall", u64::from(life)..u64::from(life) + 1)),
+                Some(of_device("hall", u64::from(attempt)..u64::from(attempt) + 1)),
             ),
-            change("intake", 0, None, Some(of_device("any", u64::from(life)..u64::from(life) + 1))),
+            change("intake", 0, None, Some(of_device("any", u64::from(attempt)..u64::from(attempt) + 1))),
         ];
         state.commit(b"first", changes).unwrap();
-        state.commit(format!("life {life}").as_bytes(), vec![change("train", 9, None, None)]).unwrap();
+        state.commit(format!("life {attempt}").as_bytes(), vec![change("train", 9, None, None)]).unwrap();
         let mut intake = IntakeLog::open(&folder.join("intake"), &key, real_disk()).unwrap();
         intake
-            .append(u64::from(life), "mic", &rows(&[("hall", 1), ("loft", 2), ("hall", 3)]), b"here")
+            .append(u64::from(attempt), "mic", &rows(&[("hall", 1), ("loft", 2), ("hall", 3)]), b"here")
             .unwrap();
-        intake.mark(u64::from(life), b"mark").unwrap();
+        intake.barrier(u64::from(attempt), b"mark").unwrap();
         intake.sync().unwrap();
         let mut log = FrameLog::open(&folder.join("quarantine"), &key).unwrap();
-        log.append(&rows(&[("hall", u64::from(life)), ("loft", 7)])).unwrap();
+        log.append(&rows(&[("hall", u64::from(attempt)), ("loft", 7)])).unwrap();
         log.sync().unwrap();
         let audit = AuditLog::at(folder, &key, real_disk());
-        audit.record(Deed::Export, &[("rows", serde_json::json!(life))]).unwrap();
+        audit.record(AuditAction::Export, &[("rows", serde_json::json!(attempt))]).unwrap();
     }
     for folder in ["store", "state", "intake", "quarantine"].map(|name| folder.join(name)) {
         fs::remove_file(folder.join("lock")).unwrap();
@@ -149,6 +126,10 @@ fn files_of_version_2_are_read() {
     }
     let (own, key) = copy_of("vault-2");
     let at = |name: &str| own.path().join(name);
+    let read = key.read().unwrap();
+    assert_eq!((read.id(), read.key(), read.made()), (root().id(), root().key(), root().made()));
+    let text = fs::read_to_string(at("root.backup.txt")).unwrap();
+    assert_eq!(backup::read(&text).unwrap().key(), root().key());
     let found = verify(&at("store"), &key).unwrap();
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     assert_eq!((found.segments, found.rows, found.unsealed_rows), (2, 3, 2));
@@ -161,8 +142,12 @@ fn files_of_version_2_are_read() {
     let state = CommitLog::open(&at("state"), &key, real_disk()).unwrap();
     assert_eq!(state.note(), Some(&b"life 1"[..]));
     assert_eq!(state.tables().collect::<Vec<_>>(), ["intake", "train"]);
-    let train = [0u8, 1].map(|life| {
-        (vec![life], Some("hall".to_owned()), of_device("hall", u64::from(life)..u64::from(life) + 1))
+    let train = [0u8, 1].map(|attempt| {
+        (
+            vec![attempt],
+            Some("hall".to_owned()),
+            of_device("hall", u64::from(attempt)..u64::from(attempt) + 1),
+        )
     });
     assert_eq!(state.rows("train").unwrap(), train);
     assert_eq!(state.rows("intake").unwrap(), [(vec![0], None, of_device("any", 1..2))]);
@@ -171,12 +156,12 @@ fn files_of_version_2_are_read() {
     let expected_intake = [0, 1].into_iter().flat_map(|epoch| {
         let rows = Some(rows(&[("hall", 1), ("loft", 2), ("hall", 3)]));
         let batch = IntakeContent::Batch { source: "mic".into(), rows, position: b"here".to_vec() };
-        [batch, IntakeContent::Mark(b"mark".to_vec())].map(|content| Intake { epoch, content })
+        [batch, IntakeContent::Barrier(b"mark".to_vec())].map(|content| Intake { epoch, content })
     });
     assert_eq!(intake, expected_intake.collect::<Vec<_>>());
 
     let log = FrameLog::read(&at("quarantine"), &key).unwrap();
-    assert_eq!(log.batches, [0, 1].map(|life| rows(&[("hall", life), ("loft", 7)])));
+    assert_eq!(log.batches, [0, 1].map(|attempt| rows(&[("hall", attempt), ("loft", 7)])));
     let audit = AuditLog::at(own.path(), &key, real_disk()).check().unwrap();
     assert_eq!((audit.lines.len(), audit.problems.len(), audit.other_keys), (2, 0, 0));
 }

@@ -17,8 +17,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use headwater_vault::{
-    Error, KeyFile, Recorded, RecordedEnd, RecordedPort, Recording, RecordingHead, RecordingWriter,
-    Unfinished, real_disk,
+    Error, KeyFile, RecordedEnd, RecordedPort, Recording, RecordingEntry, RecordingHead, RecordingWriter,
+    UnfinishedPolicy, real_disk,
 };
 use rows::rows;
 
@@ -45,10 +45,10 @@ fn end(epoch: u64) -> RecordedEnd {
     RecordedEnd { epoch, round: epoch / 2, watermark, round_end: epoch == 1, end_of_input: epoch == 2 }
 }
 
-fn expected() -> Vec<Recorded> {
+fn expected() -> Vec<RecordingEntry> {
     let epoch = |(epoch, of): (u64, &[(&str, u64); 2])| {
-        let rows = |port| Recorded::Rows { port, rows: Some(rows(of)) };
-        [rows(0), rows(1), Recorded::End(end(epoch))]
+        let rows = |port| RecordingEntry::Rows { port, rows: Some(rows(of)) };
+        [rows(0), rows(1), RecordingEntry::End(end(epoch))]
     };
     (0..).zip(&EPOCHS).flat_map(epoch).collect()
 }
@@ -64,7 +64,7 @@ fn begin(folder: &Path, key: &KeyFile) -> RecordingWriter {
     writer
 }
 
-fn read(folder: &Path, key: &KeyFile) -> Result<Vec<Recorded>, Error> {
+fn read(folder: &Path, key: &KeyFile) -> Result<Vec<RecordingEntry>, Error> {
     Recording::open(folder, key)?.entries().collect()
 }
 
@@ -108,8 +108,8 @@ fn every_shorter_file_is_refused_with_the_place() {
     let whole = fs::read(own.frames()).unwrap();
     for length in (0..100).chain((100..whole.len()).step_by(11)).chain([whole.len() - 1]) {
         fs::write(own.frames(), &whole[..length]).unwrap();
-        let told = read(&own.folder(), &own.key()).unwrap_err().to_string();
-        assert!(told.contains("00000001.frames"), "{length}: {told}");
+        let message = read(&own.folder(), &own.key()).unwrap_err().to_string();
+        assert!(message.contains("00000001.frames"), "{length}: {message}");
     }
     fs::remove_file(own.frames()).unwrap();
     assert!(read(&own.folder(), &own.key()).is_err());
@@ -136,9 +136,9 @@ fn every_changed_byte_is_refused_with_the_place() {
 fn one_that_was_not_ended_is_refused_with_the_place() {
     let own = Own::new();
     drop(begin(&own.folder(), &own.key()));
-    let told = read(&own.folder(), &own.key()).unwrap_err().to_string();
-    assert!(told.contains("00000001.frames") && told.contains("after frame 10 at byte"), "{told}");
-    assert!(told.contains("epoch 2 is the last complete one"), "{told}");
+    let message = read(&own.folder(), &own.key()).unwrap_err().to_string();
+    assert!(message.contains("00000001.frames") && message.contains("after frame 10 at byte"), "{message}");
+    assert!(message.contains("epoch 2 is the last complete one"), "{message}");
     let whole = fs::read(own.frames()).unwrap();
     for length in (42..whole.len()).step_by(7) {
         fs::write(own.frames(), &whole[..length]).unwrap();
@@ -151,13 +151,13 @@ fn one_that_was_not_ended_is_refused_with_the_place() {
 fn complete_epochs_of_one_that_was_not_ended_can_be_read() {
     let own = Own::new();
     drop(begin(&own.folder(), &own.key()));
-    let complete = || -> Result<Vec<Recorded>, Error> {
+    let complete = || -> Result<Vec<RecordingEntry>, Error> {
         Recording::open_complete(&own.folder(), &own.key())?.entries().collect()
     };
     assert_eq!(complete().unwrap(), expected());
     let whole = fs::read(own.frames()).unwrap();
     let mut seen = std::collections::BTreeSet::new();
-    let mut is_whole_epochs = |read: &[Recorded], of: &str| {
+    let mut is_whole_epochs = |read: &[RecordingEntry], of: &str| {
         assert!(read.len().is_multiple_of(3) && expected().starts_with(read), "{of}: {} entries", read.len());
         seen.insert(read.len() / 3);
     };
@@ -166,7 +166,7 @@ fn complete_epochs_of_one_that_was_not_ended_can_be_read() {
         if let Ok(read) = complete() {
             is_whole_epochs(&read, &format!("cut at {length}"));
             let recording = Recording::open_complete(&own.folder(), &own.key()).unwrap();
-            let place = recording.broken_off().unwrap();
+            let place = recording.truncation().unwrap();
             assert_eq!((place.epochs as usize, place.last.is_some()), (read.len() / 3, !read.is_empty()));
         }
     }
@@ -182,7 +182,7 @@ fn complete_epochs_of_one_that_was_not_ended_can_be_read() {
     let ended = Own::new();
     begin(&ended.folder(), &ended.key()).finish().unwrap();
     let recording = Recording::open_complete(&ended.folder(), &ended.key()).unwrap();
-    assert!(recording.broken_off().is_none(), "one that was ended is read to its end");
+    assert!(recording.truncation().is_none(), "one that was ended is read to its end");
     assert_eq!(recording.entries().collect::<Result<Vec<_>, _>>().unwrap(), expected());
 }
 
@@ -196,8 +196,8 @@ fn a_forgotten_device_is_gone_and_the_rest_is_provable() {
     let mut entries = recording.entries();
     let kept: Vec<Option<u64>> = (&mut entries)
         .filter_map(|entry| match entry.unwrap() {
-            Recorded::Rows { rows, .. } => Some(rows.map(|rows| rows.num_rows() as u64)),
-            Recorded::End(_) => None,
+            RecordingEntry::Rows { rows, .. } => Some(rows.map(|rows| rows.num_rows() as u64)),
+            RecordingEntry::End(_) => None,
         })
         .collect();
     assert_eq!(kept, [Some(1), Some(1), Some(1), Some(1), None, None]);
@@ -208,17 +208,17 @@ fn a_forgotten_device_is_gone_and_the_rest_is_provable() {
 fn what_is_no_recording_is_told_apart() {
     let own = Own::new();
     assert!(matches!(
-        Recording::find(&own.folder(), &own.key(), Unfinished::Refused),
+        Recording::find(&own.folder(), &own.key(), UnfinishedPolicy::Refused),
         Err(Error::Absent { .. })
     ));
     let mut log = headwater_vault::FrameLog::open(&own.folder(), &own.key()).unwrap();
     log.append(&rows(&[("hall", 0)])).unwrap();
     log.sync().unwrap();
-    assert!(Recording::find(&own.folder(), &own.key(), Unfinished::Refused).unwrap().is_none());
+    assert!(Recording::find(&own.folder(), &own.key(), UnfinishedPolicy::Refused).unwrap().is_none());
     assert!(matches!(Recording::open(&own.folder(), &own.key()), Err(Error::Foreign { .. })));
 }
 
-/// The kept recording of version 1. `HEADWATER_BLESS=1` writes it anew, which only a new format version should need.
+/// The kept recording of version 1. `HEADWATER_BLESS=1` writes it again, which only a new format version should need.
 #[test]
 fn a_kept_recording_is_read() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/recording");

@@ -1,5 +1,5 @@
 //! A store as its users see it: each row once, durable when committed, read back as it was written, over
-//! many lives of the process and after crashes at any step.
+//! many attempts and after crashes at any step.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use headwater_vault::{Appended, Error, KeyFile, Level, Store, StoreOptions, StoreReader, verify, widen};
+use headwater_vault::{AppendCounts, Error, KeyFile, Level, Store, StoreOptions, StoreReader, verify, widen};
 use rows::{content, expected, of_device, rows};
 
 struct Fixture {
@@ -62,13 +62,13 @@ fn a_second_run_over_the_same_rows_stores_nothing() {
     let fixture = Fixture::new();
     let batch = rows(&[("kitchen", 2), ("hall", 1), ("kitchen", 0), ("kitchen", 2), ("hall", 0)]);
     let mut store = fixture.open(100);
-    assert_eq!(store.append(&batch).unwrap(), Appended { new: 4, already_stored: 1 });
-    assert_eq!(store.append(&batch).unwrap(), Appended { new: 0, already_stored: 5 });
+    assert_eq!(store.append(&batch).unwrap(), AppendCounts { new: 4, already_stored: 1 });
+    assert_eq!(store.append(&batch).unwrap(), AppendCounts { new: 0, already_stored: 5 });
     assert_eq!(store.seal().unwrap(), 4);
-    assert_eq!(store.totals(), Appended { new: 4, already_stored: 6 });
+    assert_eq!(store.totals(), AppendCounts { new: 4, already_stored: 6 });
     drop(store);
     let mut again = fixture.open(100);
-    assert_eq!(again.append(&batch).unwrap(), Appended { new: 0, already_stored: 5 });
+    assert_eq!(again.append(&batch).unwrap(), AppendCounts { new: 0, already_stored: 5 });
     assert_eq!(again.seal().unwrap(), 0);
     let sorted = expected([("hall", 0), ("hall", 1), ("kitchen", 0), ("kitchen", 2)]);
     assert_eq!(fixture.content(), sorted);
@@ -86,7 +86,7 @@ fn committed_rows_survive_without_being_sealed() {
     assert_eq!(fixture.content(), expected((0..3).map(|n| ("a", n))));
     let mut store = fixture.open(100);
     assert_eq!(store.unsealed_rows(), 3);
-    assert_eq!(store.append(&of_device("a", 0..5)).unwrap(), Appended { new: 2, already_stored: 3 });
+    assert_eq!(store.append(&of_device("a", 0..5)).unwrap(), AppendCounts { new: 2, already_stored: 3 });
     store.commit().unwrap();
     drop(store);
     assert_eq!(fixture.content(), expected((0..5).map(|n| ("a", n))));
@@ -170,7 +170,7 @@ fn rows_without_an_identity_are_refused_by_name() {
         let error = store.append(&batch).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    assert_eq!(store.append(&batch).unwrap().new, 2, "the store goes on");
+    assert_eq!(store.append(&batch).unwrap().new, 2, "the store continues");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn names_and_rows_do_not_show_in_the_files() {
     store.append(&of_device("bedroom-of-ada", 0..20)).unwrap();
     store.commit().unwrap();
     let mut seen = 0;
-    let mut look = |folder: &Path| {
+    let mut inspect = |folder: &Path| {
         for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()) {
             assert!(!entry.to_string_lossy().contains("ada"));
             let bytes = fs::read(&entry).unwrap();
@@ -190,9 +190,9 @@ fn names_and_rows_do_not_show_in_the_files() {
             seen += 1;
         }
     };
-    look(&fixture.path());
+    inspect(&fixture.path());
     store.seal().unwrap();
-    look(&fixture.path());
+    inspect(&fixture.path());
     assert_eq!(seen, 3 + 3, "keystore, lock and a file of the log; then a segment");
 }
 
@@ -272,7 +272,7 @@ fn a_lost_keystore_is_not_replaced_by_an_empty_one() {
     drop(store);
     fs::remove_file(fixture.path().join("keystore")).unwrap();
     let error = Store::open(&fixture.path(), &fixture.key, StoreOptions::default()).err().unwrap();
-    assert!(error.to_string().contains("bring the keystore back"), "{error}");
+    assert!(error.to_string().contains("restore the keystore"), "{error}");
     assert_eq!(fixture.files("parquet").len(), 1);
 }
 
@@ -315,7 +315,7 @@ fn a_crash_at_any_step_of_sealing_loses_and_doubles_nothing() {
         assert_eq!(sorted(fixture.content()), all, "{step}: read as it was left");
         let mut store = fixture.open(100);
         let appended = store.append(&rows(&[("a", 0), ("b", 0), ("a", 1)])).unwrap();
-        assert_eq!(appended, Appended { new: 0, already_stored: 3 }, "{step}");
+        assert_eq!(appended, AppendCounts { new: 0, already_stored: 3 }, "{step}");
         store.seal().unwrap();
         drop(store);
         assert_eq!(fixture.content(), all, "{step}: after a restart");
@@ -344,4 +344,72 @@ fn copy_folder(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+#[test]
+fn many_small_segments_of_a_day_are_joined_and_days_stay_apart() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open(1);
+    let day = 86_400_000_000;
+    // Rows are captured at their seq in microseconds. Forty of one day, thirty-one of the next.
+    for seq in (0..40).chain(day..day + 31) {
+        store.append(&rows(&[("hall", seq)])).unwrap();
+    }
+    store.append(&rows(&[("loft", 0)])).unwrap();
+    let before = fixture.content();
+    let joined = store.tidy().unwrap();
+    assert_eq!((joined.before, joined.after), (72, 1 + 31 + 1));
+    assert_eq!(
+        store.tidy().unwrap(),
+        headwater_vault::Compaction { before: 33, after: 33 },
+        "nothing is left to do"
+    );
+    store.append(&rows(&[("hall", day + 31)])).unwrap();
+    assert_eq!(store.tidy().unwrap().after, 3);
+    let sorted = |mut rows: Vec<_>| {
+        rows.sort();
+        rows
+    };
+    let after = sorted(fixture.content());
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(sorted(before).iter().all(|row| after.contains(row)));
+    assert!(verify(&fixture.path(), &fixture.key).unwrap().problems.is_empty());
+}
+
+#[test]
+fn a_damaged_segment_is_told_left_alone_and_comes_back_from_a_copy() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open(1);
+    for seq in 0..40 {
+        store.append(&rows(&[("hall", seq)])).unwrap();
+    }
+    drop(store);
+    let file = fixture.files("parquet").remove(5);
+    let whole = fs::read(&file).unwrap();
+    for damage in [whole[..100].to_vec(), Vec::new()] {
+        fs::write(&file, damage).unwrap();
+        let mut store = fixture.open(1 << 10);
+        let messages: Vec<_> = store.damaged().map(ToString::to_string).collect();
+        assert!(messages.len() == 1 && messages[0].contains(&*file.to_string_lossy()), "{messages:?}");
+        let found: Vec<_> = fixture.reader().rows().collect();
+        assert_eq!(
+            (found.iter().filter(|b| b.is_ok()).count(), found.iter().filter(|b| b.is_err()).count()),
+            (39, 1)
+        );
+        // Unknown rows are stored: no row is lost for a file that may never be restored.
+        let again = store.append(&rows(&[("hall", 5), ("hall", 6)])).unwrap();
+        assert_eq!(again, AppendCounts { new: 1, already_stored: 1 });
+    }
+    fs::write(&file, &whole).unwrap();
+    let mut store = fixture.open(1);
+    assert_eq!(store.damaged().count(), 0);
+    assert_eq!(store.append(&rows(&[("hall", 5)])).unwrap().new, 0);
+    assert_eq!(fixture.content().len(), 40);
+    fs::remove_file(&file).unwrap();
+    let mut store = {
+        drop(store);
+        fixture.open(1)
+    };
+    assert_eq!(store.tidy().unwrap().after, 2, "the others are joined without it");
+    assert_eq!(store.forget("hall").unwrap().rows, 40, "a device is forgotten with what is gone already");
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use headwater_contract::testing::StageOutput;
 use headwater_federation::aggregate::format;
 
-use super::life::{Rows, Told, live};
+use super::attempts::{Adapters, Rows, live};
 use super::*;
 
 /// A and B of two maps, as they train in alternate rounds.
@@ -43,8 +44,8 @@ fn ask(device: &str) -> RecordBatch {
 }
 
 /// The bits of the last adapter of each factor.
-fn factors(told: &Told) -> BTreeMap<usize, Vec<u32>> {
-    told.adapters().into_iter().map(|(_, bits)| (bits.len(), bits)).collect()
+fn factors(output: &StageOutput) -> BTreeMap<usize, Vec<u32>> {
+    output.adapters().into_iter().map(|(_, bits)| (bits.len(), bits)).collect()
 }
 
 /// Sums by round and layout, as encoded bytes, after all corrections that followed.
@@ -80,36 +81,41 @@ fn flat_the_adapter_is_as_if_the_device_had_never_been() {
         // Asked for in epoch 4: updates of round 4 are in, and are taken out at once; those of round 5 count again.
         epochs[4].push((1, ask("b")));
         epochs[5] = vec![(0, round(5, "b"))];
-        let (told, _) = live(&config, &epochs);
+        let (output, _) = live(&config, &epochs);
         let (expected, _) = live(&config, &rounds(6, "b"));
-        assert_eq!(factors(&told), factors(&expected), "{rule}");
-        assert_eq!(sums(&told.rows(0)), sums(&expected.rows(0)), "{rule}");
-        assert_eq!(told.figure("forgotten_updates"), 5, "{rule}");
+        assert_eq!(factors(&output), factors(&expected), "{rule}");
+        assert_eq!(sums(output.of_port(0)), sums(expected.of_port(0)), "{rule}");
+        assert_eq!(output.metric("forgotten_updates"), 5, "{rule}");
         let (lived, _) = live(&config, &rounds(6, ""));
         assert_ne!(factors(&lived), factors(&expected), "{rule}");
-        // Nobody's updates change nothing, and a second time neither.
+        // Forgetting an unknown device changes nothing, and so does a second request.
         let mut again = epochs.clone();
         again[5].push((1, ask("b")));
-        again[5].push((1, ask("nobody")));
+        again[5].push((1, ask("stranger")));
         let (again, _) = live(&config, &again);
-        assert_eq!(again.adapters(), told.adapters(), "{rule}");
+        assert_eq!(again.adapters(), output.adapters(), "{rule}");
     }
 }
 
 /// The same through tiers: what the lowest sends in each epoch goes to the next.
-fn climb(lowest: &Aggregate, upper: &[Aggregate], epochs: &[Rows], mangle: impl Fn(&mut Vec<Rows>)) -> Told {
+fn climb(
+    lowest: &Aggregate,
+    upper: &[Aggregate],
+    epochs: &[Rows],
+    mangle: impl Fn(&mut Vec<Rows>),
+) -> StageOutput {
     let (_, mut sent) = live(lowest, epochs);
-    let mut told = None;
+    let mut output = None;
     for (at, tier) in upper.iter().enumerate() {
-        let mut given: Vec<Rows> =
+        let mut incoming: Vec<Rows> =
             sent.iter().map(|rows| rows.iter().map(|row| (0, with_region(row))).collect()).collect();
         if at + 1 == upper.len() {
-            mangle(&mut given);
+            mangle(&mut incoming);
         }
-        let (here, next) = live(tier, &given);
-        (told, sent) = (Some(here), next);
+        let (here, next) = live(tier, &incoming);
+        (output, sent) = (Some(here), next);
     }
-    told.unwrap()
+    output.unwrap()
 }
 
 /// The row with the region of its gateway.
@@ -139,17 +145,17 @@ fn corrections_climb_two_and_three_tiers_and_count_once() {
         let (expected, _) = live(&flat, &rounds(6, "c"));
         let two = climb(&near, std::slice::from_ref(&root), &epochs, |_| {});
         assert_eq!(factors(&two), factors(&expected), "{rule}");
-        assert_eq!(two.figure("corrections"), 4, "{rule}");
-        assert_eq!(sums(&two.rows(0)), sums(&expected.rows(0)), "{rule}");
+        assert_eq!(two.metric("corrections"), 4, "{rule}");
+        assert_eq!(sums(two.of_port(0)), sums(expected.of_port(0)), "{rule}");
         let three = climb(&near, &[region, root.clone()], &epochs, |_| {});
         assert_eq!(factors(&three), factors(&expected), "{rule}");
         // Every row of epoch 4 comes once more in epoch 5.
-        let twice = climb(&near, &[root], &epochs, |given| {
-            let again = given[4].clone();
-            given[5].extend(again);
+        let twice = climb(&near, &[root], &epochs, |incoming| {
+            let again = incoming[4].clone();
+            incoming[5].extend(again);
         });
         assert_eq!(factors(&twice), factors(&expected), "{rule}");
-        assert_eq!(twice.codes.iter().filter(|code| **code == "duplicate").count(), 4, "{rule}");
+        assert_eq!(twice.codes().iter().filter(|code| **code == "duplicate").count(), 4, "{rule}");
     }
 }
 
@@ -162,13 +168,13 @@ fn a_median_without_a_device_is_made_again() {
         let mut epochs = rounds(6, "");
         epochs[4].push((1, ask("d")));
         epochs[5] = vec![(0, round(5, "d"))];
-        let (told, _) = live(&config, &epochs);
+        let (output, _) = live(&config, &epochs);
         let (expected, _) = live(&config, &rounds(6, "d"));
         let mut bits = factors(&expected);
         if bits.is_empty() {
             bits = BTreeMap::from([(8, vec![0; 8]), (10, vec![0; 10])]);
         }
-        assert_eq!(factors(&told), bits, "{rule}");
+        assert_eq!(factors(&output), bits, "{rule}");
         assert_ne!(factors(&live(&config, &rounds(6, "")).0), bits, "{rule}");
     }
 }
@@ -183,8 +189,8 @@ fn a_correction_that_cannot_be_is_rejected() {
     let correction = correction.unwrap().clone();
     let [other, sum] = [0, 1].map(|at: usize| sent[0][at].clone());
     let check = |options: &str, rows: Vec<Rows>, expected: &[&str]| {
-        let (told, _) = live(&config(options), &rows);
-        assert_eq!(told.codes, expected, "{options}");
+        let (output, _) = live(&config(options), &rows);
+        assert_eq!(output.codes(), expected, "{options}");
     };
     // Of a round that was never closed; of a sum that does not hold it.
     check("", vec![vec![(0, correction.clone())]], &["not_contained"]);

@@ -1,14 +1,14 @@
 //! Adapters that are judged by what devices measured: the timeline of `evaluate.rs`, row by row.
 
-use super::life::{Rows, live};
+use super::attempts::{Adapters, Rows, live};
 use super::*;
 
-/// device, tokens, nats under the base, the start, the own adapter.
-type Measured<'a> = (&'a str, u64, f64, f64, f64);
+/// device, tokens, nats under the base, the start, the personal adapter.
+type Measurement<'a> = (&'a str, u64, f64, f64, f64);
 
-fn evaluation(round: u64, rows: &[Measured<'_>]) -> RecordBatch {
+fn evaluation(round: u64, rows: &[Measurement<'_>]) -> RecordBatch {
     let number = |name: &str| Field::new(name, DataType::Float64, false);
-    let numbers = |of: fn(&Measured<'_>) -> f64| -> ArrayRef {
+    let numbers = |of: fn(&Measurement<'_>) -> f64| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(rows.iter().map(of)))
     };
     let devices: Vec<&str> = rows.iter().map(|row| row.0).collect();
@@ -41,7 +41,7 @@ fn a_poisoned_round_is_taken_back() {
     let epoch = |round: u64, value: f32, ppl: f64| -> Rows {
         vec![(0, update(round, value)), (1, measured(round, ppl))]
     };
-    // The start of round 3 is the adapter of round 2, in which somebody poisoned the mean.
+    // The start of round 3 is the adapter of round 2, in which an update poisoned the mean.
     let epochs = [
         epoch(0, 0.5, 99.0),
         epoch(1, 0.25, 80.0),
@@ -49,12 +49,15 @@ fn a_poisoned_round_is_taken_back() {
         epoch(3, 0.125, 500.0),
         epoch(4, 0.375, 75.9),
     ];
-    let (told, _) = live(&config(OPTIONS), &epochs);
-    let verdicts: Vec<String> =
-        told.rows(2).iter().map(|row| text_column(row, "verdict").unwrap().value(0).to_owned()).collect();
+    let (output, _) = live(&config(OPTIONS), &epochs);
+    let verdicts: Vec<String> = output
+        .of_port(2)
+        .iter()
+        .map(|row| text_column(row, "verdict").unwrap().value(0).to_owned())
+        .collect();
     assert_eq!(verdicts, ["none", "accepted", "accepted", "refused", "none"]);
-    let ppl: Vec<f64> = told
-        .rows(2)
+    let ppl: Vec<f64> = output
+        .of_port(2)
         .iter()
         .map(|row| typed_column::<Float64Array>(row, "ppl").unwrap().value(0).round())
         .collect();
@@ -73,7 +76,7 @@ fn a_poisoned_round_is_taken_back() {
             rows
         }),
     );
-    let adapters = told.adapters();
+    let adapters = output.adapters();
     assert_eq!(adapters.iter().map(|(round, _)| *round).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     let clean: Vec<Vec<u32>> = clean.adapters().into_iter().map(|(_, bits)| bits).collect();
     assert_eq!(adapters[0].1, clean[0]);
@@ -82,7 +85,7 @@ fn a_poisoned_round_is_taken_back() {
     assert_eq!(adapters[4].1, clean[2], "and the rule remembers nothing of it");
     assert_ne!(adapters[2].1, clean[1]);
     assert_eq!(
-        [told.figure("adapters_refused"), told.figure("started_from_refused"), told.figure("rounds")],
+        [output.metric("adapters_refused"), output.metric("started_from_refused"), output.metric("rounds")],
         [1, 2, 4]
     );
 }
@@ -91,9 +94,9 @@ fn a_poisoned_round_is_taken_back() {
 fn the_first_adapter_is_held_against_the_base() {
     let check = |ppl: f64, verdict: &str, last: f32| {
         let epochs = [vec![(0, update(0, 1.0))], vec![(0, update(1, 0.0)), (1, measured(1, ppl))]];
-        let (told, _) = live(&config("accept_if = 'heldout_ppl <= 1.0 * previous'"), &epochs);
-        assert_eq!(text_column(&told.rows(2)[0], "verdict").unwrap().value(0), verdict);
-        assert_eq!(f32::from_bits(told.last()[0]), last, "{ppl}");
+        let (output, _) = live(&config("accept_if = 'heldout_ppl <= 1.0 * previous'"), &epochs);
+        assert_eq!(text_column(&output.of_port(2)[0], "verdict").unwrap().value(0), verdict);
+        assert_eq!(f32::from_bits(output.last()[0]), last, "{ppl}");
     };
     // 460 nats in 100 tokens: a perplexity of 99.48.
     check(99.0, "accepted", 1.0);
@@ -108,11 +111,11 @@ fn who_measured_too_little_says_nothing_and_the_next_verdict_is_on_all() {
         vec![(0, update(1, 1.0)), (1, alone)],
         vec![(0, update(2, 1.0)), (1, measured(2, 90.0))],
     ];
-    let (told, _) = live(&config(&format!("{OPTIONS}\nmin_eval = 2")), &epochs);
-    assert_eq!(told.rows(2).len(), 2);
-    assert_eq!([told.figure("rounds_not_measured"), told.figure("adapters_refused")], [1, 1]);
-    assert_eq!(told.last(), [0; 5], "rounds 0 and 1 are both taken back");
-    assert_eq!(told.figure("started_from_refused"), 2);
+    let (output, _) = live(&config(&format!("{OPTIONS}\nmin_eval = 2")), &epochs);
+    assert_eq!(output.of_port(2).len(), 2);
+    assert_eq!([output.metric("rounds_not_measured"), output.metric("adapters_refused")], [1, 1]);
+    assert_eq!(output.last(), [0; 5], "rounds 0 and 1 are both taken back");
+    assert_eq!(output.metric("started_from_refused"), 2);
 }
 
 #[test]
@@ -130,11 +133,11 @@ fn what_cannot_be_measured_is_rejected() {
     let late = evaluation(0, &[("z", 10, 5.0, 5.0, 5.0)]);
     let early = evaluation(7, &[("a", 10, 5.0, 5.0, 5.0)]);
     let epochs = [vec![(0, update(0, 1.0)), (1, rows)], vec![(1, late), (1, early)]];
-    let (told, _) = live(&config("min_eval = 1"), &epochs);
+    let (output, _) = live(&config("min_eval = 1"), &epochs);
     let expected =
         ["duplicate", "bad_evaluation", "bad_evaluation", "bad_evaluation", "stale_round", "future_round"];
-    assert_eq!(told.codes, expected);
-    let report = &told.rows(2)[0];
+    assert_eq!(output.codes(), expected);
+    let report = &output.of_port(2)[0];
     assert_eq!(typed_column::<UInt64Array>(report, "tokens").unwrap().value(0), 10);
     assert_eq!(typed_column::<Float64Array>(report, "own_ppl").unwrap().value(0), 0.5_f64.exp());
     assert_eq!(text_column(report, "verdict").unwrap().value(0), "none");

@@ -1,10 +1,10 @@
-//! Who counts, which rule is used, what goes up: the options of the stage.
+//! Which updates count, the rule, the output to the tier above: the options of the stage.
 
 use headwater_federation::aggregate::Round;
 use headwater_federation::choice::chosen;
 use headwater_federation::compress::payload::decode;
 
-use super::life::{Rows, live};
+use super::attempts::{Adapters, Rows, live};
 use super::*;
 
 fn one(device: &str, round: u64, value: f32) -> RecordBatch {
@@ -27,9 +27,9 @@ fn quorums_let_rounds_wait() {
     let check = |options: &str, rounds: &[&[f32]], expected: &[(u64, f32)]| {
         let epochs: Vec<Rows> =
             (0..).zip(rounds).map(|(round, values)| vec![(0, many(round, values))]).collect();
-        let (told, _) = live(&config(options), &epochs);
+        let (output, _) = live(&config(options), &epochs);
         let found: Vec<(u64, f32)> =
-            told.adapters().into_iter().map(|(round, bits)| (round, f32::from_bits(bits[0]))).collect();
+            output.adapters().into_iter().map(|(round, bits)| (round, f32::from_bits(bits[0]))).collect();
         assert_eq!(found, expected, "{options}");
     };
     check("", &[&[1.0], &[2.0], &[3.0, 6.0]], &[(2, 3.0)]);
@@ -48,9 +48,9 @@ fn quorums_let_rounds_wait() {
 #[test]
 fn after_the_last_round_nothing_counts() {
     let epochs: Vec<Rows> = (0..4).map(|round| vec![(0, many(round, &[1.0, 1.0]))]).collect();
-    let (told, _) = live(&config("rounds = 3"), &epochs);
-    assert_eq!(told.codes, ["finished"; 2]);
-    assert_eq!((told.figure("finished"), told.figure("rounds")), (2, 3));
+    let (output, _) = live(&config("rounds = 3"), &epochs);
+    assert_eq!(output.codes(), ["finished"; 2]);
+    assert_eq!((output.metric("finished"), output.metric("rounds")), (2, 3));
 }
 
 #[test]
@@ -59,11 +59,11 @@ fn only_the_chosen_count_and_all_are_there() {
     let expected = (0..40).filter(|n| chosen(5, Round(0), &format!("device-{n}"), 0.4)).count();
     assert!((6..30).contains(&expected));
     let epochs = [vec![(0, many(0, &values))]];
-    let (told, _) = live(&config("fraction = 0.4\nseed = 5\nmin_available = 40"), &epochs);
-    assert_eq!(told.codes, vec!["not_chosen"; 40 - expected]);
-    assert_eq!((told.figure("updates"), told.figure("rounds")), (expected as u64, 1));
-    let (told, _) = live(&config("fraction = 0.4\nseed = 5\nmin_available = 41"), &epochs);
-    assert_eq!(told.figure("rounds_waiting"), 1);
+    let (output, _) = live(&config("fraction = 0.4\nseed = 5\nmin_available = 40"), &epochs);
+    assert_eq!(output.codes(), vec!["not_chosen"; 40 - expected]);
+    assert_eq!((output.metric("updates"), output.metric("rounds")), (expected as u64, 1));
+    let (output, _) = live(&config("fraction = 0.4\nseed = 5\nmin_available = 41"), &epochs);
+    assert_eq!(output.metric("rounds_waiting"), 1);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_tier_may_send_less_and_the_rest_later() {
     };
     let quiet = |round| updates(&[("a", "north", round, 3, &[]), ("c", "south", round, 1, &[])]);
     let epochs: Vec<Rows> = vec![vec![(0, round(0))], vec![(0, quiet(1))], vec![(0, quiet(2))]];
-    let (told, sent) = live(&up, &epochs);
+    let (output, sent) = live(&up, &epochs);
     let layout = Layout::new(&LENGTHS).unwrap();
     let of = |row: &RecordBatch| {
         let payload: &BinaryArray = typed_column(row, "payload").unwrap();
@@ -91,11 +91,11 @@ fn a_tier_may_send_less_and_the_rest_later() {
     let first: Vec<_> = sent[0].iter().map(of).collect();
     assert_eq!(first, [("mean".to_owned(), 4, vec![0]), ("mean".to_owned(), 65_536, vec![1])]);
     assert_eq!([of(&sent[1][0]).2, of(&sent[2][0]).2], [vec![4], vec![3]], "the rest follows");
-    assert!(told.figure("bytes_out") > 0);
+    assert!(output.metric("bytes_out") > 0);
     let above: Vec<Rows> =
         sent.iter().map(|rows| rows.iter().map(|row| (0, row.clone())).collect()).collect();
     let (root, _) = live(&config(""), &above);
-    assert_eq!((root.codes.len(), root.figure("rounds")), (0, 3));
+    assert_eq!((root.codes().len(), root.metric("rounds")), (0, 3));
     assert_eq!(root.adapters()[0].1.iter().filter(|bits| f32::from_bits(**bits) != 0.0).count(), 2);
 }
 
@@ -104,9 +104,9 @@ fn sums_are_no_updates() {
     let (_, sent) = live(&config("by = 'gateway'"), &[vec![(0, updates(ROWS))]]);
     let above: Vec<Rows> =
         sent.iter().map(|rows| rows.iter().map(|row| (0, row.clone())).collect()).collect();
-    let (told, _) = live(&config("rule = 'median'"), &above);
-    assert_eq!(told.codes, ["needs_updates"; 2]);
-    assert_eq!(told.adapters(), []);
+    let (output, _) = live(&config("rule = 'median'"), &above);
+    assert_eq!(output.codes(), ["needs_updates"; 2]);
+    assert_eq!(output.adapters(), []);
 }
 
 #[test]
@@ -114,10 +114,10 @@ fn a_group_has_a_sum_of_each_shape() {
     let other = updates_of(&[0, 5], &[("c", "x", 0, 1, &[(0, 3.0)]), ("d", "x", 0, 1, &[(0, 1.0)])]);
     let epoch = vec![(0, many(0, &[1.0, 2.0])), (0, other)];
     let (near, sent) = live(&config("by = 'gateway'"), std::slice::from_ref(&epoch));
-    assert_eq!((near.codes.len(), sent[0].len()), (0, 2));
+    assert_eq!((near.codes().len(), sent[0].len()), (0, 2));
     let above: Rows = sent[0].iter().chain(&sent[0]).map(|row| (0, row.clone())).collect();
     let (root, _) = live(&config(""), &[above]);
-    assert_eq!(root.codes, ["duplicate"; 2]);
+    assert_eq!(root.codes(), ["duplicate"; 2]);
     let (flat, _) = live(&config(""), &[epoch]);
     assert_eq!((root.adapters(), root.adapters().len()), (flat.adapters(), 2));
 }
@@ -125,12 +125,12 @@ fn a_group_has_a_sum_of_each_shape() {
 #[test]
 fn figures_tell_what_came_and_went() {
     let rows = [vec![(0, many(0, &[1.0, 9.0])), (0, one("device-0", 0, 1.0))]];
-    let (told, _) = live(&config(""), &rows);
+    let (output, _) = live(&config(""), &rows);
     let single = payload(&[(0, 1.0)]).len() as u64;
-    let figures = ["updates", "clipped", "bytes_in", "duplicate", "rounds"].map(|name| told.figure(name));
-    assert_eq!(figures, [2, 1, 3 * single, 1, 1]);
-    assert_eq!(told.figure("bytes_out"), {
-        let payload: &BinaryArray = typed_column(&told.outputs[&0][0], "payload").unwrap();
+    let metrics = ["updates", "clipped", "bytes_in", "duplicate", "rounds"].map(|name| output.metric(name));
+    assert_eq!(metrics, [2, 1, 3 * single, 1, 1]);
+    assert_eq!(output.metric("bytes_out"), {
+        let payload: &BinaryArray = typed_column(&output.batches[&0][0], "payload").unwrap();
         payload.value(0).len() as u64
     });
 }
@@ -138,8 +138,8 @@ fn figures_tell_what_came_and_went() {
 #[test]
 fn wrong_options_are_told() {
     let check = |options: &str, expected: &[&str]| {
-        let told: Vec<String> = config(options).wrongs().into_iter().map(|wrong| wrong.option).collect();
-        assert_eq!(told, expected, "{options}");
+        let output: Vec<String> = config(options).validate().into_iter().map(|error| error.option).collect();
+        assert_eq!(output, expected, "{options}");
     };
     check("", &[]);
     check("accept_if = 'heldout_ppl < 9'\nkeep_updates = true\nrule = 'median'", &[]);
@@ -152,7 +152,7 @@ fn wrong_options_are_told() {
     check("up_ratio = 0.1", &["up_ratio"]);
     check("by = 'gateway'\nup_ratio = 0.1\nkeep_updates = true", &["keep_updates"]);
     check("max_norm = -1.0", &["max_norm"]);
-    let told = config("accept_if = 'heldout_ppl <= x'").wrongs();
+    let output = config("accept_if = 'heldout_ppl <= x'").validate();
     let expected = "expected a number above 0 after the comparison, as in `heldout_ppl <= 1.02 * previous` or `heldout_ppl < 40`";
-    assert_eq!(told[0].what, expected);
+    assert_eq!(output[0].what, expected);
 }

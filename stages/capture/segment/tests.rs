@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Hears a voice wherever it is loud: so the tests say themselves where somebody speaks.
+/// Hears a voice wherever it is loud: so the tests decide where speech is.
 struct Loudness;
 
 impl Voice for Loudness {
@@ -49,10 +49,10 @@ const SAY: f32 = 0.9;
 #[test]
 fn utterances_are_trimmed_and_long_pauses_end_them() {
     let check = |stretches: &[(usize, f32)], expected: &[(u64, u64)]| {
-        let told = cuts(stretches);
+        let parts = cuts(stretches);
         let close = |a: &(u64, u64), b: &(u64, u64)| a.0.abs_diff(b.0) <= 16 && a.1.abs_diff(b.1) <= 16;
-        let same = told.len() == expected.len() && told.iter().zip(expected).all(|(a, b)| close(a, b));
-        assert!(same, "{stretches:?}: {told:?} instead of {expected:?}");
+        let same = parts.len() == expected.len() && parts.iter().zip(expected).all(|(a, b)| close(a, b));
+        assert!(same, "{stretches:?}: {parts:?} instead of {expected:?}");
     };
     check(&[], &[]);
     check(&[(5, SAY)], &[]);
@@ -76,17 +76,17 @@ fn utterances_are_trimmed_and_long_pauses_end_them() {
 
 #[test]
 fn who_never_pauses_is_cut_where_it_is_least_voiced() {
-    let told = cuts(&[(26_000, SAY), (100, 0.3), (20_000, SAY)]);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0].1, told[1].0, "nothing is lost at a cut");
-    assert!((26_000..26_112).contains(&told[0].1), "{told:?}");
-    assert_eq!(told[1].1, 46_100);
+    let parts = cuts(&[(26_000, SAY), (100, 0.3), (20_000, SAY)]);
+    assert_eq!(parts.len(), 2, "{parts:?}");
+    assert_eq!(parts[0].1, parts[1].0, "nothing is lost at a cut");
+    assert!((26_000..26_112).contains(&parts[0].1), "{parts:?}");
+    assert_eq!(parts[1].1, 46_100);
 }
 
 #[test]
 fn a_cut_into_silence_leaves_no_empty_utterance() {
-    let told = cuts(&[(29_900, SAY), (60_000, 0.0)]);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let parts = cuts(&[(29_900, SAY), (60_000, 0.0)]);
+    assert_eq!(parts.len(), 1, "{parts:?}");
 }
 
 /// Two hours: what is held never exceeds one utterance.
@@ -119,11 +119,11 @@ proptest! {
         pieces in prop::collection::vec(1usize..9_000, 1..5),
     ) {
         let samples = sound(&stretches);
-        let told = segments(&samples, &pieces);
-        prop_assert_eq!(&told, &segments(&samples, &[samples.len()]));
+        let parts = segments(&samples, &pieces);
+        prop_assert_eq!(&parts, &segments(&samples, &[samples.len()]));
         let mut end = 0;
         let mut inside = vec![false; samples.len()];
-        for segment in &told {
+        for segment in &parts {
             let start = segment.start as usize;
             prop_assert!(start >= end, "overlap");
             end = start + segment.samples.len();

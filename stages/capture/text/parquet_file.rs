@@ -1,37 +1,42 @@
 //! The rows of a Parquet file as utterances: the n-th row is what the n-th line of a JSON lines text would be.
 //!
-//! A row group whose pages are damaged is rejected once, from the first row that it lacks, and the next one goes on.
+//! A row group whose pages are damaged is rejected once, from the first row that it lacks, and the next one is read.
 
 use std::path::Path;
 
 use headwater_contract::{Result, StageError};
 use headwater_datasets::dataset::check;
 use headwater_datasets::parquet_text::{
-    Cell, Cells, Holds, Next, ParquetText, ParquetTextError, Rows, Wanted,
+    Cell, Cells, ColumnRequest, ColumnType, Next, ParquetText, ParquetTextError, Rows,
 };
 
+use super::super::file_ledger::Note;
 use super::super::lines::LONGEST;
 use super::super::recordings;
-use super::super::utterance::{self, Before, Place, Rejected, Tally, Utterance, Utterances};
-use super::{Column, Columns, Fields, NAMED, Taking, When, Wrong};
+use super::super::utterance::{self, Place, PrefixDigest, Rejection, Tally, Utterance, Utterances};
+use super::{Column, Columns, Fields, NAMED, RecordError, UtteranceBuilder, When};
 
 /// Opens a Parquet file and sees whether it has the columns.
 ///
 /// # Errors
 /// It is not there, is damaged, or a column is missing or holds something else.
 pub fn open_parquet(path: &Path, columns: &Columns) -> Result<ParquetText> {
-    let column =
-        |column: &Column, holds| Wanted { name: column.name.clone(), holds, required: column.required };
-    let needed = |name: &String, holds| Wanted { name: name.clone(), holds, required: true };
-    let mut wanted = vec![needed(&columns.text, Holds::Text), column(&columns.captured_at, Holds::Time)];
-    wanted.extend(columns.kept.iter().map(|name| needed(name, Holds::Scalar)));
-    wanted.extend(columns.device.as_ref().map(|device| column(device, Holds::Name)));
+    let column = |column: &Column, holds| ColumnRequest {
+        name: column.name.clone(),
+        holds,
+        required: column.required,
+    };
+    let needed = |name: &String, holds| ColumnRequest { name: name.clone(), holds, required: true };
+    let mut wanted =
+        vec![needed(&columns.text, ColumnType::Text), column(&columns.captured_at, ColumnType::Time)];
+    wanted.extend(columns.kept.iter().map(|name| needed(name, ColumnType::Scalar)));
+    wanted.extend(columns.device.as_ref().map(|device| column(device, ColumnType::Name)));
     ParquetText::open(path, wanted).map_err(|error| {
-        let told = StageError::new(format!("`{}`: {error}", path.display()));
+        let failure = StageError::new(format!("`{}`: {error}", path.display()));
         match error {
             ParquetTextError::Missing => recordings::absent(path),
-            ParquetTextError::NoColumn { .. } | ParquetTextError::WrongType { .. } => told.help(NAMED),
-            _ => told,
+            ParquetTextError::NoColumn { .. } | ParquetTextError::WrongType { .. } => failure.help(NAMED),
+            _ => failure,
         }
     })
 }
@@ -41,16 +46,16 @@ pub fn open_parquet(path: &Path, columns: &Columns) -> Result<ParquetText> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn parquet_content(path: &Path) -> Result<Before> {
-    let told = |error| StageError::new(format!("`{}`: {error}", path.display()));
-    Ok(utterance::first(&check::digest(path).map_err(told)?))
+pub fn parquet_content(path: &Path) -> Result<PrefixDigest> {
+    let failed = |error| StageError::new(format!("`{}`: {error}", path.display()));
+    Ok(utterance::first(&check::digest(path).map_err(failed)?))
 }
 
 /// The utterances of one Parquet file.
-pub struct ParquetReading {
+pub struct ParquetRecordReader {
     file: ParquetText,
-    content: Before,
-    taking: Taking,
+    content: PrefixDigest,
+    builder: UtteranceBuilder,
     /// The rows at hand, and how many of them were given.
     rows: Rows,
     taken: usize,
@@ -59,20 +64,26 @@ pub struct ParquetReading {
     tally: Tally,
 }
 
-impl ParquetReading {
+impl ParquetRecordReader {
     /// Reads on in a file of which `given` rows were read before.
-    pub fn new(mut file: ParquetText, taking: Taking, given: u64, content: Before) -> Self {
+    pub fn new(
+        mut file: ParquetText,
+        builder: UtteranceBuilder,
+        place: Place,
+        content: PrefixDigest,
+    ) -> Self {
+        let given = place.items;
         file.seek(given);
         let rows = Rows { count: 0, columns: Vec::new() };
-        Self { file, content, taking, rows, taken: 0, next: given, tally: Tally::default() }
+        Self { file, content, builder, rows, taken: 0, next: given, tally: Tally::default() }
     }
 
     /// The fields of one of the rows at hand. The order of the columns is that of [`open_parquet`].
-    fn fields(&self, row: usize) -> std::result::Result<Fields, Wrong> {
+    fn fields(&self, row: usize) -> std::result::Result<Fields, RecordError> {
         let mut cells = self.rows.columns.iter().map(|column: &Cells| column.cell(row));
         let mut next = || cells.next().flatten();
         let (text, captured_at) = (next(), next());
-        let kept: Vec<_> = self.taking.columns.kept.iter().map(|_| next()).collect();
+        let kept: Vec<_> = self.builder.columns.kept.iter().map(|_| next()).collect();
         let device = next();
         let all = kept.iter().chain([&text, &captured_at, &device]).flatten();
         let bytes: usize = all.map(length).sum();
@@ -83,16 +94,16 @@ impl ParquetReading {
             text: text.map(written),
             device: device.map(written),
             captured_at: captured_at.map(|cell| match cell {
-                Cell::Text(text) => When::Written(text.to_owned()),
+                Cell::Text(text) => When::ModificationTimes(text.to_owned()),
                 Cell::Time(micros) => When::Micros(micros),
             }),
             kept: kept.into_iter().map(|cell| cell.map(written).unwrap_or_default()).collect(),
         })
     }
 
-    /// Rejects what stands at these rows, and goes on behind them.
-    fn reject(&mut self, place: &str, rows: u64, wrong: Wrong) -> Rejected {
-        let rejected = self.taking.rejected(self.next, place, wrong);
+    /// Rejects what stands at these rows, and continues behind them.
+    fn reject(&mut self, place: &str, rows: u64, error: RecordError) -> Rejection {
+        let rejected = self.builder.rejected(self.next, 0, place, error);
         self.next = self.next.saturating_add(rows);
         self.tally.inputs += rows;
         self.tally.rejected += rows;
@@ -100,8 +111,8 @@ impl ParquetReading {
     }
 }
 
-impl Iterator for ParquetReading {
-    type Item = std::result::Result<Utterance, Rejected>;
+impl Iterator for ParquetRecordReader {
+    type Item = std::result::Result<Utterance, Rejection>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.taken == self.rows.count {
@@ -118,25 +129,29 @@ impl Iterator for ParquetReading {
         }
         let row = self.taken;
         self.taken += 1;
-        let taken = self.fields(row).and_then(|fields| self.taking.utterance(fields, self.next));
+        let taken = self.fields(row).and_then(|fields| self.builder.utterance(fields, self.next, 0));
         Some(match taken {
             Ok(utterance) => {
                 self.next += 1;
                 self.tally.inputs += 1;
                 Ok(utterance)
             }
-            Err(wrong) => Err(self.reject(&format!(": row {}", self.next + 1), 1, wrong)),
+            Err(error) => Err(self.reject(&format!(": row {}", self.next + 1), 1, error)),
         })
     }
 }
 
-impl Utterances for ParquetReading {
+impl Utterances for ParquetRecordReader {
     fn place(&self) -> Place {
-        Place { items: self.next, before: Some(self.content), ..Place::default() }
+        Place { file: self.builder.number, items: self.next, before: Some(self.content), ..Place::default() }
     }
 
     fn tally(&self) -> Tally {
         self.tally
+    }
+
+    fn note(&mut self) -> Option<Note> {
+        self.builder.dates.note()
     }
 }
 
@@ -162,7 +177,7 @@ mod tests {
     use arrow::array::{Int64Array, StringViewArray};
     use arrow::datatypes::TimeUnit;
 
-    use super::super::Numbers;
+    use super::super::dates::Dates;
     use super::*;
 
     /// Cells that no kept file has: as many bytes as a line may have and one more, and times beyond the calendar.
@@ -174,12 +189,14 @@ mod tests {
             device: None,
             captured_at: column("captured_at"),
             kept: vec!["split".to_owned()],
+            times: super::super::times::Times::default(),
         };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/tests/parquet/talk.parquet");
         let file = open_parquet(&path, &columns).unwrap();
-        let taking =
-            Taking { columns, name: "t".to_owned(), device: Arc::from("home"), numbers: Numbers::Zero };
-        let mut reading = ParquetReading::new(file, taking, 0, Before::default());
+        let (device, dates) = (Arc::from("home"), Dates::Numbered);
+        let builder =
+            UtteranceBuilder { columns, name: "t".to_owned(), file: None, number: 0, device, dates };
+        let mut reading = ParquetRecordReader::new(file, builder, Place::default(), PrefixDigest::default());
         let texts = [LONGEST - 5, LONGEST - 4, 0, 0].map(|length| "x".repeat(length));
         reading.rows = Rows {
             count: 4,
@@ -189,7 +206,7 @@ mod tests {
                 Cells::Texts(StringViewArray::from_iter_values(["split"; 4])),
             ],
         };
-        let told: Vec<String> = reading
+        let rows: Vec<String> = reading
             .take(4)
             .map(|row| match row {
                 Ok(utterance) => format!("{} {}", utterance.seq, utterance.captured_at.0),
@@ -197,7 +214,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            rows,
             [
                 "0 7000000",
                 "1 row_too_long t: row 2: its texts have more than 1048576 bytes",

@@ -92,7 +92,7 @@ fn aba(digits: &[u8]) -> bool {
         && checks::weighted(digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
 }
 
-/// Whether the fifth and sixth letter are a country.
+/// Returns true if the fifth and sixth letter are a country.
 pub fn bic(symbols: &[u8]) -> bool {
     match symbols.get(4..6) {
         Some(&[a, b]) => {

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::internal::{DimLike as _, TractErrorContext as _, ens
 
 /// What an input of the graph is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Given {
+enum ModelInput {
     Ids,
     /// One for a token, zero for padding.
     Mask,
@@ -24,7 +24,7 @@ enum Given {
 #[derive(Debug)]
 pub(super) struct Plan {
     runnable: Arc<TypedRunnableModel>,
-    inputs: Vec<Given>,
+    inputs: Vec<ModelInput>,
     labels: usize,
 }
 
@@ -41,14 +41,14 @@ impl Plan {
             let name =
                 model.node(model.input_outlets()?.get(at).map_or(0, |outlet| outlet.node)).name.clone();
             inputs.push(match name.as_str() {
-                "input_ids" => Given::Ids,
-                "attention_mask" => Given::Mask,
-                "token_type_ids" => Given::Types,
+                "input_ids" => ModelInput::Ids,
+                "attention_mask" => ModelInput::Mask,
+                "token_type_ids" => ModelInput::Types,
                 _ => return Err(format_err!("it has an input {name} that is not known here")),
             });
             model.set_input_fact(at, i64::fact([batch.clone(), length.clone()]).into())?;
         }
-        ensure!(inputs.contains(&Given::Ids), "it has no input input_ids");
+        ensure!(inputs.contains(&ModelInput::Ids), "it has no input input_ids");
         let logits = model.outputs.iter().position(|outlet| {
             model.outlet_label(*outlet) == Some("logits") || model.node(outlet.node).name == "logits"
         });
@@ -71,12 +71,12 @@ impl Plan {
     pub(super) fn run(&self, texts: &[Vec<i64>], length: usize, padding: i64) -> Result<Vec<Vec<f32>>> {
         let failed =
             |error: TractError| StageError::new(format!("the tagger could not be computed: {error}"));
-        let input = |given: &Given| -> TractResult<TValue> {
+        let input = |given: &ModelInput| -> TractResult<TValue> {
             let of = |text: &Vec<i64>| -> Vec<i64> {
                 let (here, beyond) = match given {
-                    Given::Ids => (text.clone(), padding),
-                    Given::Mask => (vec![1; text.len()], 0),
-                    Given::Types => (vec![0; text.len()], 0),
+                    ModelInput::Ids => (text.clone(), padding),
+                    ModelInput::Mask => (vec![1; text.len()], 0),
+                    ModelInput::Types => (vec![0; text.len()], 0),
                 };
                 here.into_iter().chain(std::iter::repeat(beyond)).take(length).collect()
             };

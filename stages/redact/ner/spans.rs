@@ -4,7 +4,7 @@
 //! says it is, since a name that was cut in pieces must go as a whole. It must not know how logits are made.
 
 use super::Tag;
-use crate::redact::scene::Finding;
+use crate::redact::scan_context::Finding;
 
 /// Where a token stands in its text, in bytes, and which word it is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

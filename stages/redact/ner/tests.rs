@@ -88,8 +88,8 @@ fn what_is_wrong_with_a_folder_is_told_at_once() {
             std::fs::copy(place(TAGGERS[0]).join(name), folder.path().join(name)).unwrap();
         }
         change(folder.path());
-        let told = Tagger::open(folder.path()).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(expected.iter().all(|words| told.contains(words)), "{expected:?}: {told}");
+        let actual = Tagger::open(folder.path()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(expected.iter().all(|words| actual.contains(words)), "{expected:?}: {actual}");
     };
     let edit = |folder: &Path, from: &str, to: &str| {
         let file = folder.join("config.json");

@@ -11,7 +11,7 @@ pub use gguf::from_gguf;
 pub use hugging_face::from_json;
 pub use rope::RopeScaling;
 
-/// Whose variant of the architecture it is.
+/// The family of the architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// LLaMA, TinyLlama, SmolLM (`LlamaForCausalLM`).
@@ -25,7 +25,7 @@ pub enum Family {
 /// The sizes and constants of a model: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
-    /// Whose variant it is.
+    /// The family of the architecture.
     pub family: Family,
     /// Width of the hidden states.
     pub hidden: usize,
@@ -45,11 +45,11 @@ pub struct Architecture {
     pub rms_eps: f32,
     /// Base of the rotary frequencies.
     pub rope_theta: f32,
-    /// How the rotary frequencies are changed for long contexts.
+    /// The scaling of the rotary frequencies for long contexts.
     pub rope_scaling: RopeScaling,
-    /// Whether the output head is the token table.
+    /// True if the output head is the token table.
     pub tied: bool,
-    /// Whether q, k and v have biases.
+    /// True if q, k and v have biases.
     pub qkv_bias: bool,
     /// Positions that the model was made for, in tokens.
     pub context: usize,

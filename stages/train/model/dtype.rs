@@ -8,7 +8,7 @@ use std::fmt;
 
 use half::{bf16, f16};
 
-/// How numbers are stored.
+/// The number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dtype {
     /// IEEE 754 binary32.

@@ -30,7 +30,7 @@ impl Bytes {
         self.len
     }
 
-    /// Whether the file was empty when it was opened.
+    /// Returns true if the file was empty when it was opened.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -46,6 +46,11 @@ impl Bytes {
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The first bytes, at most so many.
+    pub fn first(&self, most: usize) -> io::Result<Vec<u8>> {
+        self.read(0, usize::try_from(self.len).map_or(most, |len| len.min(most)))
     }
 
     /// Reads from the start with a reader of the caller's, which holds the file meanwhile.

@@ -12,27 +12,30 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
+use super::detected_format::{self, DetectedFormat, ENOUGH, named};
 use super::dtype::Dtype;
 use super::file::Bytes;
-use super::problem::{Problem, shorten};
+use super::problem::{Problem, few, shorten};
 use super::tensor::{Tensor, byte_len};
 
 pub use fuzz::fuzz;
-use read::{Bad, Input};
+use read::{CUT_SHORT, Input, ReadError};
 pub use value::{Array, Kind, Value};
 
+/// The first bytes of every file.
+const MAGIC: &[u8; 4] = b"GGUF";
 /// Bytes to which tensors are aligned if the file does not say otherwise.
 const ALIGNMENT: u64 = 32;
 /// Dimensions that a tensor can have in ggml.
 const DIMENSIONS: u32 = 4;
 
-/// How a tensor of a file is stored.
+/// The type of a tensor in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
+pub enum TensorType {
     /// In a format that can be read.
-    Known(Dtype),
+    Supported(Dtype),
     /// In another one, by ggml's code.
-    Unknown(u32),
+    Unsupported(u32),
 }
 
 /// One tensor of a file.
@@ -40,13 +43,13 @@ pub enum Stored {
 pub struct Info {
     /// The shape, outermost dimension first (on file it is the other way round).
     pub shape: Vec<usize>,
-    /// How it is stored.
-    pub stored: Stored,
+    /// The type of its numbers.
+    pub stored: TensorType,
     /// The first byte, from the beginning of the file.
     start: u64,
 }
 
-/// What stands before a file's tensors.
+/// The header of a file.
 #[derive(Debug)]
 pub struct Header {
     /// 2 or 3.
@@ -70,9 +73,13 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Gguf, Problem> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let unreadable = |e: std::io::Error| {
-            problem(&name, "", Bad::new(format!("it cannot be read ({e})"), "a readable file"))
+            problem(&name, "", ReadError::new(format!("it cannot be read ({e})"), "a readable file"))
         };
         let bytes = Bytes::open(path).map_err(unreadable)?;
+        let first = bytes.first(ENOUGH).map_err(unreadable)?;
+        if let Some(DetectedFormat { found, help }) = named(&first, detected_format::GGUF) {
+            return Err(problem(&name, "", ReadError::new(found, detected_format::GGUF).help(help)));
+        }
         let header = bytes.from_start(Header::read).map_err(unreadable)?;
         let header = header.map_err(|(item, bad)| problem(&name, &item, bad))?;
         Ok(Gguf { name, header, bytes })
@@ -83,7 +90,7 @@ impl Gguf {
         &self.name
     }
 
-    /// What stands before the tensors.
+    /// The header of the file.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -101,12 +108,13 @@ impl Gguf {
 
     /// Reads a tensor's bytes as they are stored.
     pub fn tensor(&self, name: &str) -> Result<Tensor, Problem> {
-        let bad = |found: String, expected: &str| problem(&self.name, name, Bad::new(found, expected));
+        let bad = |found: String, expected: &str| problem(&self.name, name, ReadError::new(found, expected));
         let Some(info) = self.header.tensors.get(name) else {
             return Err(bad("no such tensor".into(), "it in the file"));
         };
-        let Stored::Known(dtype) = info.stored else {
-            return Err(bad(format!("type {}", info.stored), READABLE));
+        let TensorType::Supported(dtype) = info.stored else {
+            let bad = ReadError::new(format!("type {}", info.stored), READABLE).help(READ_ANOTHER);
+            return Err(problem(&self.name, name, bad));
         };
         let tensor = byte_len(&info.shape, dtype).map(|len| {
             let bytes = self.bytes.read(info.start, len)?;
@@ -123,27 +131,25 @@ impl Gguf {
     }
 }
 
+/// The remedy for a format that cannot be read.
+pub const READ_ANOTHER: &str =
+    "not read yet; take a file of one of these, or make it: `llama-quantize --allow-requantize IN OUT Q8_0`";
 /// The formats that can be read, for messages.
 pub const READABLE: &str = "F32, F16, BF16, Q8_0, Q4_0 or Q4_1";
 
 impl Header {
     /// Reads the header of a file of `len` bytes. An error names the key or tensor where it went wrong.
-    fn read(inner: &mut dyn Read, len: u64) -> Result<Header, (String, Bad)> {
+    fn read(inner: &mut dyn Read, len: u64) -> Result<Header, (String, ReadError)> {
         let mut input = Input::new(inner, len);
         let at_start = |bad| (String::new(), bad);
         let magic = input.u32().map_err(at_start)?;
-        if magic != u32::from_le_bytes(*b"GGUF") {
+        if magic != u32::from_le_bytes(*MAGIC) {
             let found = format!("the first bytes {:02x?}", magic.to_le_bytes());
-            return Err(at_start(Bad::new(found, "GGUF's: 47 47 55 46")));
+            return Err(at_start(ReadError::new(found, "GGUF's: 47 47 55 46")));
         }
         let version = input.u32().map_err(at_start)?;
         if !matches!(version, 2 | 3) {
-            let (found, expected) = if matches!(version.swap_bytes(), 2 | 3) {
-                ("a big-endian file".into(), "a little-endian one")
-            } else {
-                (format!("version {version}"), "version 2 or 3")
-            };
-            return Err(at_start(Bad::new(found, expected)));
+            return Err(at_start(other_version(version)));
         }
         // A tensor takes a name's length, a count of dimensions, a type and an offset; a value a key's length, a type
         // and a byte.
@@ -155,7 +161,7 @@ impl Header {
             let key = input.text().map_err(|bad| (format!("key {i}"), bad))?;
             let value = input.value().map_err(|bad| (shown(&key), bad))?;
             if metadata.insert(key.clone(), value).is_some() {
-                return Err((shown(&key), Bad::new("the key a second time", "it once")));
+                return Err((shown(&key), ReadError::new("the key a second time", "it once")));
             }
         }
         let alignment = alignment(&metadata)?;
@@ -165,36 +171,68 @@ impl Header {
             let info = tensor_info(&mut input).map_err(|bad| (shown(&name), bad))?;
             infos.push((name, info));
         }
+        whole(&metadata)?;
         let data = input.at().checked_next_multiple_of(alignment).unwrap_or(u64::MAX);
         Ok(Header { version, metadata, tensors: place(infos, data, alignment, len)? })
     }
 }
 
-fn alignment(metadata: &HashMap<String, Value>) -> Result<u64, (String, Bad)> {
+/// The remedy for a file of a version that is not read.
+fn other_version(version: u32) -> ReadError {
+    match version {
+        1 => ReadError::new("version 1, of 2023", "version 2 or 3")
+            .help("take a newer file of this model: llama.cpp reads this one no more either"),
+        big if matches!(big.swap_bytes(), 1..=3) => {
+            ReadError::new("a big-endian file", "a little-endian one")
+                .help("llama.cpp's gguf_convert_endian.py FILE little turns it")
+        }
+        newer => ReadError::new(format!("version {newer}"), "version 2 or 3").help(
+            "a newer Headwater may read it; else take the model as safetensors, or an older file of it",
+        ),
+    }
+}
+
+/// Refuses one part of a model that was split into several files: nothing of it would be whole.
+fn whole(metadata: &HashMap<String, Value>) -> Result<(), (String, ReadError)> {
+    const COUNT: &str = "split.count";
+    let number = |key: &str| metadata.get(key).and_then(Value::as_u64);
+    match number(COUNT) {
+        Some(count) if count > 1 => {
+            let part = number("split.no").unwrap_or(0).saturating_add(1);
+            let bad = ReadError::new(format!("part {part} of {count} of a model"), "a model in one file");
+            Err((
+                COUNT.to_owned(),
+                bad.help("`llama-gguf-split --merge FIRST-PART OUT.gguf` joins the parts"),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn alignment(metadata: &HashMap<String, Value>) -> Result<u64, (String, ReadError)> {
     const KEY: &str = "general.alignment";
     match metadata.get(KEY) {
         None => Ok(ALIGNMENT),
-        Some(value) => value
-            .as_u64()
-            .filter(|n| n.is_power_of_two() && *n <= 1 << 20)
-            .ok_or_else(|| (KEY.into(), Bad::new(value.to_string(), "a power of two, at most 1048576"))),
+        Some(value) => value.as_u64().filter(|n| n.is_power_of_two() && *n <= 1 << 20).ok_or_else(|| {
+            (KEY.into(), ReadError::new(value.to_string(), "a power of two, at most 1048576"))
+        }),
     }
 }
 
 /// Reads one tensor's shape, type and offset (from the beginning of the data).
-fn tensor_info(input: &mut Input<'_>) -> Result<Info, Bad> {
+fn tensor_info(input: &mut Input<'_>) -> Result<Info, ReadError> {
     let dimensions = input.u32()?;
     if dimensions > DIMENSIONS {
-        return Err(Bad::new(format!("{dimensions} dimensions"), format!("at most {DIMENSIONS}")));
+        return Err(ReadError::new(format!("{dimensions} dimensions"), format!("at most {DIMENSIONS}")));
     }
     let mut shape = Vec::new();
     for _ in 0..dimensions {
         let size = input.u64()?;
         let size = usize::try_from(size).ok().filter(|n| *n > 0);
-        shape.push(size.ok_or_else(|| Bad::new("a dimension of 0 or beyond memory", "at least 1"))?);
+        shape.push(size.ok_or_else(|| ReadError::new("a dimension of 0 or beyond memory", "at least 1"))?);
     }
     shape.reverse();
-    let stored = Stored::from_code(input.u32()?);
+    let stored = TensorType::from_code(input.u32()?);
     Ok(Info { shape, stored, start: input.u64()? })
 }
 
@@ -204,33 +242,43 @@ fn place(
     data: u64,
     alignment: u64,
     len: u64,
-) -> Result<HashMap<String, Info>, (String, Bad)> {
+) -> Result<HashMap<String, Info>, (String, ReadError)> {
     let mut tensors = HashMap::new();
     let mut taken: Vec<(u64, u64, String)> = Vec::new();
+    let (mut ends, mut cut) = (len, Vec::new());
     for (name, mut info) in infos {
         let at = |bad| (shown(&name), bad);
         let offset = info.start;
         if !offset.is_multiple_of(alignment) {
-            return Err(at(Bad::new(format!("offset {offset}"), format!("a multiple of {alignment}"))));
+            return Err(at(ReadError::new(format!("offset {offset}"), format!("a multiple of {alignment}"))));
         }
         info.start = data.saturating_add(offset);
         let size = match info.stored {
-            Stored::Unknown(_) => 0, // refused by whoever needs it
-            Stored::Known(dtype) => byte_len(&info.shape, dtype).ok_or_else(|| {
+            TensorType::Unsupported(_) => 0, // refused by its reader
+            TensorType::Supported(dtype) => byte_len(&info.shape, dtype).ok_or_else(|| {
                 let expected = format!("rows of whole blocks of {} numbers", dtype.block());
-                at(Bad::new(format!("shape {:?} in {dtype}", info.shape), expected))
+                at(ReadError::new(format!("shape {:?} in {dtype}", info.shape), expected))
             })?,
         };
-        let end = info.start.checked_add(size as u64).filter(|end| *end <= len).ok_or_else(|| {
+        let end = info.start.checked_add(size as u64).ok_or_else(|| {
             let expected = format!("{size} bytes from byte {} on (shape {:?})", info.start, info.shape);
-            at(Bad::new(format!("a file of {len} bytes"), expected))
+            at(ReadError::new(format!("a file of {len} bytes"), expected))
         })?;
+        if end > len {
+            ends = ends.max(end);
+            cut.push(shown(&name));
+        }
         if size > 0 {
             taken.push((info.start, end, name.clone()));
         }
         if tensors.insert(name.clone(), info).is_some() {
-            return Err((shown(&name), Bad::new("the tensor a second time", "it once")));
+            return Err((shown(&name), ReadError::new("the tensor a second time", "it once")));
         }
+    }
+    if ends > len {
+        cut.sort();
+        let bad = ReadError::new(format!("a file of {len} bytes"), format!("at least {ends} bytes"));
+        return Err((few(&cut), bad.help(CUT_SHORT)));
     }
     taken.sort_unstable();
     for pair in taken.windows(2) {
@@ -238,14 +286,15 @@ fn place(
             && end > start
         {
             let found = format!("byte {start} as its start, where {} ends at {end}", shown(first));
-            return Err((shown(second), Bad::new(found, "bytes of its own")));
+            return Err((shown(second), ReadError::new(found, "bytes of its own")));
         }
     }
     Ok(tensors)
 }
 
-fn problem(file: &str, item: &str, bad: Bad) -> Problem {
-    Problem { file: file.into(), item: item.into(), found: bad.found, expected: bad.expected }
+fn problem(file: &str, item: &str, bad: ReadError) -> Problem {
+    let ReadError { found, expected, help } = bad;
+    Problem { file: file.into(), item: item.into(), found, expected, help }
 }
 
 /// A name from a file, fit for a message.
@@ -253,25 +302,25 @@ fn shown(name: &str) -> String {
     shorten(name).escape_debug().to_string()
 }
 
-impl Stored {
-    fn from_code(code: u32) -> Stored {
+impl TensorType {
+    fn from_code(code: u32) -> TensorType {
         match code {
-            0 => Stored::Known(Dtype::F32),
-            1 => Stored::Known(Dtype::F16),
-            2 => Stored::Known(Dtype::Q4_0),
-            3 => Stored::Known(Dtype::Q4_1),
-            8 => Stored::Known(Dtype::Q8_0),
-            30 => Stored::Known(Dtype::Bf16),
-            other => Stored::Unknown(other),
+            0 => TensorType::Supported(Dtype::F32),
+            1 => TensorType::Supported(Dtype::F16),
+            2 => TensorType::Supported(Dtype::Q4_0),
+            3 => TensorType::Supported(Dtype::Q4_1),
+            8 => TensorType::Supported(Dtype::Q8_0),
+            30 => TensorType::Supported(Dtype::Bf16),
+            other => TensorType::Unsupported(other),
         }
     }
 }
 
-impl std::fmt::Display for Stored {
+impl std::fmt::Display for TensorType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match self {
-            Stored::Known(dtype) => return write!(f, "{dtype}"),
-            Stored::Unknown(code) => match code {
+            TensorType::Supported(dtype) => return write!(f, "{dtype}"),
+            TensorType::Unsupported(code) => match code {
                 6 => "Q5_0",
                 7 => "Q5_1",
                 9 => "Q8_1",
@@ -281,9 +330,22 @@ impl std::fmt::Display for Stored {
                 13 => "Q5_K",
                 14 => "Q6_K",
                 15 => "Q8_K",
+                16 => "IQ2_XXS",
+                17 => "IQ2_XS",
+                18 => "IQ3_XXS",
+                19 => "IQ1_S",
                 20 => "IQ4_NL",
+                21 => "IQ3_S",
+                22 => "IQ2_S",
                 23 => "IQ4_XS",
+                24 => "I8",
+                25 => "I16",
+                26 => "I32",
+                27 => "I64",
                 28 => "F64",
+                29 => "IQ1_M",
+                34 => "TQ1_0",
+                35 => "TQ2_0",
                 39 => "MXFP4",
                 code => return write!(f, "type {code} of ggml"),
             },

@@ -1,8 +1,12 @@
-//! What is wrong with a model's files goes in, one by one; one error that tells all of it comes out.
+//! Problems of a model's files go in, one by one; one error that lists all of them comes out.
 //! Knows no format: readers name the file, the place in it, what they found and what they expected.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::detected_format::{DetectedFormat, JSON, named};
 
 /// One thing that is wrong in a model's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,10 +15,12 @@ pub struct Problem {
     pub file: String,
     /// The key or tensor that is wrong; empty if it is the file itself.
     pub item: String,
-    /// What was found there.
+    /// The value found there.
     pub found: String,
-    /// What was expected instead.
+    /// The expected value.
     pub expected: String,
+    /// The remedy; empty where that follows from the rest.
+    pub help: String,
 }
 
 impl fmt::Display for Problem {
@@ -23,7 +29,8 @@ impl fmt::Display for Problem {
         if !self.item.is_empty() {
             write!(f, "{}: ", self.item)?;
         }
-        write!(f, "found {}; expected {}", self.found, self.expected)
+        write!(f, "found {}; expected {}", self.found, self.expected)?;
+        if self.help.is_empty() { Ok(()) } else { write!(f, " (help: {})", self.help) }
     }
 }
 
@@ -67,7 +74,18 @@ impl Problems {
             item: item.into(),
             found: found.into(),
             expected: expected.into(),
+            help: String::new(),
         });
+    }
+
+    /// Adds that a file is not `format` but something else, with what to do; gives false where its first bytes do not identify it.
+    pub fn add_mistaken(&mut self, file: &str, first: &[u8], format: &str) -> bool {
+        let detected_format = named(first, format);
+        if let Some(DetectedFormat { found, help }) = detected_format {
+            let (found, expected, help) = (found.to_owned(), format.to_owned(), help.to_owned());
+            self.push(Problem { file: file.to_owned(), item: String::new(), found, expected, help });
+        }
+        detected_format.is_some()
     }
 
     /// Adds a problem that a reader made.
@@ -80,7 +98,7 @@ impl Problems {
         result.map_err(|p| self.push(p)).ok()
     }
 
-    /// Whether nothing was wrong so far.
+    /// Returns true if nothing was wrong so far.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -90,13 +108,24 @@ impl Problems {
         &self.list
     }
 
-    /// What was read, if it is there and nothing was wrong.
+    /// Returns the value if it is there and no problem was added.
     pub fn finish<T>(self, path: &Path, value: Option<T>) -> Result<T, ModelError> {
         match value {
             Some(value) if self.list.is_empty() => Ok(value),
             _ => Err(ModelError { path: path.to_owned(), problems: self.list }),
         }
     }
+}
+
+/// The JSON of a file, or a problem.
+pub fn json(file: &str, bytes: &[u8], problems: &mut Problems) -> Option<Value> {
+    let read = serde_json::from_slice(bytes);
+    read.map_err(|e| {
+        if !problems.add_mistaken(file, bytes, JSON) {
+            problems.add(file, "", format!("no valid JSON ({e})"), JSON);
+        }
+    })
+    .ok()
 }
 
 /// A list for a message: the first few, and how many there are beyond them.

@@ -23,7 +23,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// How the numbers are stored.
+    /// The number format.
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -38,7 +38,7 @@ impl Tensor {
         self.shape.iter().product()
     }
 
-    /// Whether there are no numbers.
+    /// Returns true if there are no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

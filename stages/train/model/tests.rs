@@ -66,14 +66,14 @@ fn all_problems_are_told_at_once() {
         "attention_bias": true
     });
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    let told = Base::open(folder.path()).unwrap_err().to_string();
+    let messages = Base::open(folder.path()).unwrap_err().to_string();
     for expected in
         ["config.json: attention_bias: found true", "model.safetensors: found no", "tokenizer.json: found"]
     {
-        assert!(told.contains(expected), "{told}");
+        assert!(messages.contains(expected), "{messages}");
     }
-    let told = Base::open(&folder.path().join("none.gguf")).unwrap_err().to_string();
-    assert!(told.contains("none.gguf: found it cannot be read"), "{told}");
+    let messages = Base::open(&folder.path().join("none.gguf")).unwrap_err().to_string();
+    assert!(messages.contains("none.gguf: found it cannot be read"), "{messages}");
 }
 
 proptest! {

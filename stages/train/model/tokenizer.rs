@@ -1,5 +1,5 @@
 //! A tokenizer.json or a GGUF file's metadata goes in; token ids of texts, and texts of token ids, come out. Knows no
-//! weights. Texts are plain: a control token's name in a text is text, so nobody can write a control token.
+//! weights. Texts are plain: a control token's name in a text is text, so no text can contain a control token.
 //!
 //! Traps. The padding token is often the end token (SmolLM2): mask a loss by position, never by `id == pad`. Some
 //! byte-level vocabularies lack tokens of single bytes (SmolLM2 lacks 21): such a byte would vanish without a word, so
@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::problem::{Problems, shorten};
+use super::problem::{self, Problems, shorten};
 
 pub use gguf::from_gguf;
 pub use special::Special;
@@ -59,13 +59,7 @@ impl TextTokens {
                 return None;
             }
         };
-        let json: Value = match serde_json::from_slice(&bytes) {
-            Ok(json) => json,
-            Err(e) => {
-                problems.add(FILE, "", format!("no valid JSON ({e})"), "a JSON object");
-                return None;
-            }
-        };
+        let json = problem::json(FILE, &bytes, problems)?;
         let special = Special::from_folder(folder, &json, problems);
         TextTokens::from_json(FILE, json, special?, vocab, problems)
     }
@@ -120,7 +114,7 @@ impl TextTokens {
         self.ids(text)
     }
 
-    /// The tokens of a text, and how many of its bytes no token writes: those are left out.
+    /// The tokens of a text, and the number of its bytes that no token writes: those are skipped.
     pub fn encode_lossy(&self, text: &str) -> Result<(Vec<Token>, usize), EncodeError> {
         Ok((self.ids(text)?, self.lost(text)?.len()))
     }
@@ -161,7 +155,7 @@ impl TextTokens {
         self.inner.get_vocab_size(true)
     }
 
-    /// Whether there is no token.
+    /// Returns true if there is no token.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

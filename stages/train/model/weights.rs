@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::config::{Architecture, Family};
 use super::dtype::Dtype;
 use super::file::Bytes;
-use super::gguf::{self, Gguf, Stored};
+use super::gguf::{self, Gguf, TensorType};
 use super::problem::{Problem, Problems, few};
 use super::tensor::Tensor;
 
@@ -35,7 +35,7 @@ pub struct Entry {
     pub name: String,
     /// The shape, outermost dimension first.
     pub shape: Vec<usize>,
-    /// How it is stored.
+    /// The type of its numbers.
     pub dtype: Dtype,
     place: Place,
 }
@@ -69,7 +69,7 @@ enum Place {
 
 /// A tensor that a source has, before it is checked.
 #[derive(Debug)]
-struct Found {
+struct TensorLocation {
     shape: Vec<usize>,
     /// The format, or the name of one that cannot be read.
     stored: Result<Dtype, String>,
@@ -95,7 +95,7 @@ impl Weights {
             let copy = architecture.tied && name == names::HEAD;
             !(copy || name.ends_with(".rotary_emb.inv_freq"))
         });
-        let readable = "F32, F16 or BF16";
+        let readable = ("F32, F16 or BF16", "");
         let entries = check(&file, readable, architecture, tensors, &shards.excused, problems);
         Some(Weights::new(architecture, entries, Source::Files(shards.files)))
     }
@@ -109,11 +109,11 @@ impl Weights {
             }
             let name = names::from_gguf(theirs).unwrap_or_else(|| theirs.clone());
             let permuted = architecture.family != Family::Qwen2 && names::is_permuted(&name);
-            let found = Found {
+            let found = TensorLocation {
                 shape: info.shape.clone(),
                 stored: match info.stored {
-                    Stored::Known(dtype) => Ok(dtype),
-                    unknown @ Stored::Unknown(_) => Err(unknown.to_string()),
+                    TensorType::Supported(dtype) => Ok(dtype),
+                    unknown @ TensorType::Unsupported(_) => Err(unknown.to_string()),
                 },
                 file: file.name().to_owned(),
                 place: Place::Gguf { name: theirs.clone(), permuted },
@@ -121,7 +121,8 @@ impl Weights {
             tensors.insert(name, found);
         }
         let name = file.name().to_owned();
-        let entries = check(&name, gguf::READABLE, architecture, tensors, &BTreeSet::new(), problems);
+        let readable = (gguf::READABLE, gguf::READ_ANOTHER);
+        let entries = check(&name, readable, architecture, tensors, &BTreeSet::new(), problems);
         Some(Weights::new(architecture, entries, Source::Gguf(file)))
     }
 
@@ -135,7 +136,7 @@ impl Weights {
         &self.entries
     }
 
-    /// What a tensor is, by its canonical name.
+    /// The entry of a tensor, by its canonical name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.index.get(name).and_then(|i| self.entries.get(*i))
     }
@@ -148,6 +149,7 @@ impl Weights {
                 item: name.to_owned(),
                 found: "no such tensor in this architecture".into(),
                 expected: "a canonical name, such as model.embed_tokens.weight".into(),
+                help: String::new(),
             });
         };
         match (&entry.place, &self.source) {
@@ -178,7 +180,7 @@ impl Weights {
         self.tensor(name).map(|tensor| tensor.to_f32())
     }
 
-    /// What identifies the base: SHA-256 over the line `headwater base 1`, the architecture's canonical line, and for
+    /// The identity of the base: SHA-256 over the line `headwater base 1`, the architecture's canonical line, and for
     /// each tensor in order its name, a space, its dimensions joined by `x`, a line feed, and its numbers as f32,
     /// little-endian. So it is the same for a GGUF file and for a folder with the same numbers, and differs wherever
     /// an adapter would meet another model. It reads all weights once.
@@ -216,18 +218,19 @@ fn changed(file: &str, item: &str, found: &str) -> Problem {
         item: item.to_owned(),
         found: found.to_owned(),
         expected: "the file as it was when it was opened".into(),
+        help: String::new(),
     }
 }
 
-/// How many problems of one sort are told one by one.
+/// The number of problems of one sort that are listed one by one.
 const ONE_BY_ONE: usize = 6;
 
 /// Holds what a source has against what the architecture needs.
 fn check(
     file: &str,
-    readable: &str,
+    (readable, help): (&str, &str),
     architecture: &Architecture,
-    mut tensors: HashMap<String, Found>,
+    mut tensors: HashMap<String, TensorLocation>,
     excused: &BTreeSet<String>,
     problems: &mut Problems,
 ) -> Vec<Entry> {
@@ -271,7 +274,8 @@ fn check(
     let mut types: Vec<(String, Vec<String>)> = types.into_iter().collect();
     types.sort();
     for (stored, names) in types {
-        problems.add(file, few(&names), format!("type {stored}"), readable);
+        let (file, item, found) = (file.to_owned(), few(&names), format!("type {stored}"));
+        problems.push(Problem { file, item, found, expected: readable.to_owned(), help: help.to_owned() });
     }
     let mut unexpected: Vec<String> = tensors.into_keys().filter(|n| !excused.contains(n)).collect();
     unexpected.sort();

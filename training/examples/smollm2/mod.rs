@@ -1,4 +1,4 @@
-//! What the benches on SmolLM2 share: its weights as smollm2_prepare.py leaves them, an adapter, texts of chance, the
+//! The parts that the benches on SmolLM2 share: its weights as smollm2_prepare.py leaves them, an adapter, texts of chance, the
 //! process's time and memory.
 #![allow(dead_code)]
 

@@ -70,7 +70,7 @@ fn what_does_not_fit_is_told() {
         },
         "the sum is damaged: its numbers are wider than needed",
     );
-    check(&|b| b.truncate(20), "the sum is damaged: it is cut");
+    check(&|b| b.truncate(20), "the sum is damaged: it is truncated");
     let zeros = |b: &mut Vec<u8>| {
         b.truncate(26);
         b.extend([0, 0]);

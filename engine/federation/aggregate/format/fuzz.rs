@@ -1,11 +1,11 @@
-//! What a fuzzer calls to read sums. In: bytes, of which the first says how they are used. Out: nothing, or a panic if a promise is
+//! The entry point of a fuzzer that reads sums. In: bytes, of which the first says how they are used. Out: nothing, or a panic if a promise is
 //! broken. It must not know how sums come about.
 
 use super::super::sum::Shape;
 use super::super::wire::{checksum, put_varint};
 use super::{MAGIC, VERSION, decode, encode};
 
-/// What a fuzzer calls: any bytes in, a panic out if reading a sum breaks a promise. Half of the time the bytes get a right head and
+/// The entry point of a fuzzer: any bytes in, a panic out if reading a sum breaks a promise. Half of the time the bytes get a right head and
 /// a right checksum.
 ///
 /// # Panics

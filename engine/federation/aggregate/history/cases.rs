@@ -54,12 +54,12 @@ fn going_back_forgets_what_the_rule_remembers_too() {
 fn corrections_count_once_and_where_there_is_something() {
     let mut history = lived(&[(0, &[1.0, 3.0]), (1, &[2.0])]);
     let mut check = |id: &str, part: Sum, expected: Result<bool, &str>, after: f32| {
-        let told = history.take_out(id, &part).map_err(|e| match e {
+        let result = history.take_out(id, &part).map_err(|e| match e {
             HistoryError::Refused(refusal) => refusal.code(),
             _ => "other",
         });
         history.replay().unwrap();
-        assert_eq!(told, expected, "{id}");
+        assert_eq!(result, expected, "{id}");
         assert_eq!(adapter(&history), after, "{id}");
     };
     check("a", sum(0, &[3.0]), Ok(true), 3.5);
@@ -76,16 +76,16 @@ fn what_was_kept_leads_to_the_same() {
     let mut history = lived(&[(0, &[1.0, 3.0]), (1, &[2.0]), (2, &[-8.0])]);
     history.take_out("a", &sum(0, &[3.0])).unwrap();
     history.go_back_to(Some(Round(1))).unwrap();
-    let middle = Middle { round: Round(3), values: &[0.5], devices: 3, examples: 9 };
+    let middle = RobustMean { round: Round(3), values: &[0.5], devices: 3, examples: 9 };
     history.close_middle(&[1], SHAPE, middle, 3).unwrap();
     let kept: Vec<_> = history.changes().into_iter().map(|(at, entry)| (at, entry.clone())).collect();
     assert_eq!((kept.len(), history.changes().len()), (4, 0));
     assert_eq!(History::of(settings(), kept, ["a".into()]).unwrap(), history);
-    let middle = Middle { round: Round(3), values: &[-0.5], devices: 2, examples: 9 };
+    let middle = RobustMean { round: Round(3), values: &[-0.5], devices: 2, examples: 9 };
     history.replace_middle(SHAPE, middle).unwrap();
     let before = adapter(&history);
     history.replay().unwrap();
     assert_eq!(adapter(&history), before - 1.0);
     assert_eq!(history.entry(Round(3), SHAPE.layout).unwrap().available, 2);
-    assert!(history.replace_middle(SHAPE, Middle { round: Round(0), ..middle }).is_err());
+    assert!(history.replace_middle(SHAPE, RobustMean { round: Round(0), ..middle }).is_err());
 }

@@ -41,7 +41,7 @@ impl BitWriter {
 #[derive(Debug)]
 pub struct BitReader<'a> {
     rest: &'a [u8],
-    /// The low `count` bits are next; bits above are not to be looked at.
+    /// The low `count` bits are next; bits above are ignored.
     held: u64,
     count: u32,
 }

@@ -1,4 +1,4 @@
-//! Reads payloads. In: bytes of anybody. Out: positions and finite values, or what is wrong with the bytes. It makes room for no
+//! Reads payloads. In: untrusted bytes. Out: positions and finite values, or what is wrong with the bytes. It allocates no
 //! more values than the layout has parameters and the bytes have bits for. It must not know who wrote.
 
 use super::bits::BitReader;
@@ -6,7 +6,7 @@ use super::gaps::{self, Mode};
 use super::layout::ID_BYTES;
 use super::levels::Scale;
 use super::wire::{Fields, checked};
-use super::{Cut, Layout, MAGIC, PayloadError, VERSION, Values};
+use super::{Layout, MAGIC, PayloadError, Split, VERSION, Values};
 
 /// The values of an update that are not zero.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,32 +46,32 @@ pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Update, PayloadError> {
     Ok(update)
 }
 
-/// What stands before the bits of a tensor.
+/// The header before the bits of a tensor.
 struct Head {
     count: u32,
     mode: Option<Mode>,
     scale: Option<Scale>,
 }
 
-const CUT: PayloadError = PayloadError::Damaged("its head is cut");
+const TRUNCATED: PayloadError = PayloadError::Damaged("its head is truncated");
 
 fn read_head<'a>(
     layout: &Layout,
     body: &'a [u8],
-) -> Result<(Values, Cut, Vec<Head>, BitReader<'a>), PayloadError> {
+) -> Result<(Values, Split, Vec<Head>, BitReader<'a>), PayloadError> {
     let mut fields = Fields(body);
-    fields.array::<{ MAGIC.len() + 1 }>().ok_or(CUT)?;
-    let how = Values::of_code(fields.u8().ok_or(CUT)?)
+    fields.array::<{ MAGIC.len() + 1 }>().ok_or(TRUNCATED)?;
+    let how = Values::of_code(fields.u8().ok_or(TRUNCATED)?)
         .ok_or(PayloadError::Damaged("its values are written in an unknown way"))?;
-    let id = fields.array::<ID_BYTES>().ok_or(CUT)?;
-    let tensors = fields.varint().ok_or(CUT)?;
-    let parameters = fields.varint().ok_or(CUT)?;
+    let id = fields.array::<ID_BYTES>().ok_or(TRUNCATED)?;
+    let tensors = fields.varint().ok_or(TRUNCATED)?;
+    let parameters = fields.varint().ok_or(TRUNCATED)?;
     let (known_tensors, known_parameters) = (layout.lengths().len(), layout.parameters());
     if id != layout.id() || tensors != known_tensors as u64 || parameters != u64::from(known_parameters) {
         return Err(PayloadError::Layout { tensors, parameters, known_tensors, known_parameters });
     }
     let cut =
-        Cut::of_code(fields.u8().ok_or(CUT)?).ok_or(PayloadError::Damaged("it is cut in an unknown way"))?;
+        Split::of_code(fields.u8().ok_or(TRUNCATED)?).ok_or(PayloadError::Damaged("its split is unknown"))?;
     let mut heads = Vec::with_capacity(known_tensors);
     // A value takes its own bits, and at least one for its position unless its tensor is full.
     let mut least_bits = 0_u64;
@@ -89,18 +89,18 @@ fn read_head<'a>(
 }
 
 fn read_tensor_head(how: Values, length: u32, fields: &mut Fields<'_>) -> Result<Head, PayloadError> {
-    let count = fields.varint().ok_or(CUT)?;
+    let count = fields.varint().ok_or(TRUNCATED)?;
     let count = u32::try_from(count)
         .ok()
         .filter(|count| *count <= length)
         .ok_or(PayloadError::Damaged("a tensor has more values than parameters"))?;
     let mut head = Head { count, mode: None, scale: None };
     if 0 < count && count < length {
-        let mode = Mode::of_code(fields.u8().ok_or(CUT)?);
+        let mode = Mode::of_code(fields.u8().ok_or(TRUNCATED)?);
         head.mode = Some(mode.ok_or(PayloadError::Damaged("the mode of a tensor's gaps is unknown"))?);
     }
     if let Some(levels) = how.levels().filter(|_| count > 0) {
-        let (scale, spread) = (fields.u16().ok_or(CUT)?, fields.u8().ok_or(CUT)?);
+        let (scale, spread) = (fields.u16().ok_or(TRUNCATED)?, fields.u8().ok_or(TRUNCATED)?);
         let scale = Scale::of_parts(levels, scale, spread);
         head.scale = Some(scale.ok_or(PayloadError::Damaged("a scale is not a positive number"))?);
     }

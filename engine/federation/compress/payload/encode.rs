@@ -6,7 +6,7 @@ use super::gaps::{self, Mode};
 use super::layout::ID_BYTES;
 use super::levels::Scale;
 use super::wire::{CHECK_BYTES, checksum, put_varint, varint_bytes};
-use super::{Cut, Layout, MAGIC, PayloadError, VERSION, Values};
+use super::{Layout, MAGIC, PayloadError, Split, VERSION, Values};
 
 /// A payload, and what its reader gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub fn encode(
     how: Values,
 ) -> Result<Payload, PayloadError> {
     check(layout, positions, values)?;
-    let (cut, _) = cheapest_cut(layout, positions, how);
+    let (cut, _) = cheapest_split(layout, positions, how);
     let tensors = pieces(cut, layout, positions, values);
     let mut bytes = Vec::with_capacity(positions.len() * 6 + 64);
     bytes.extend(MAGIC);
@@ -60,30 +60,30 @@ pub fn encode(
     Ok(Payload { bytes, values: seen })
 }
 
-/// How many bytes [`encode`] gives for values at these positions, whatever the values.
+/// The number of bytes that [`encode`] returns for values at these positions, whatever the values.
 ///
 /// # Errors
 /// When positions do not ascend or lie outside the layout.
 pub fn payload_bytes(layout: &Layout, positions: &[u32], how: Values) -> Result<u64, PayloadError> {
     check_positions(layout, positions)?;
-    Ok(cheapest_cut(layout, positions, how).1)
+    Ok(cheapest_split(layout, positions, how).1)
 }
 
-/// By tensor, unless a joint cut saves more than 3 %; and the bytes that it takes.
-fn cheapest_cut(layout: &Layout, positions: &[u32], how: Values) -> (Cut, u64) {
-    let tensors = cut_bytes(Cut::Tensors, layout, positions, how);
+/// By tensor, unless a joint split saves more than 3 %; and the bytes that it takes.
+fn cheapest_split(layout: &Layout, positions: &[u32], how: Values) -> (Split, u64) {
+    let tensors = split_bytes(Split::Tensors, layout, positions, how);
     if layout.lengths().len() < 2 {
-        return (Cut::Tensors, tensors);
+        return (Split::Tensors, tensors);
     }
-    let joint = cut_bytes(Cut::Joint, layout, positions, how);
+    let joint = split_bytes(Split::Joint, layout, positions, how);
     if joint.saturating_mul(100) < tensors.saturating_mul(97) {
-        (Cut::Joint, joint)
+        (Split::Joint, joint)
     } else {
-        (Cut::Tensors, tensors)
+        (Split::Tensors, tensors)
     }
 }
 
-fn cut_bytes(cut: Cut, layout: &Layout, positions: &[u32], how: Values) -> u64 {
+fn split_bytes(cut: Split, layout: &Layout, positions: &[u32], how: Values) -> u64 {
     let head = MAGIC.len() + 2 + ID_BYTES + 1 + CHECK_BYTES;
     let mut bytes = head as u64
         + varint_bytes(layout.lengths().len() as u64)
@@ -110,7 +110,7 @@ struct Tensor<'a> {
     values: &'a [f32],
 }
 
-/// How a tensor is written.
+/// The coding of a tensor.
 struct Plan {
     /// `None` when positions need no bits.
     mode: Option<Mode>,
@@ -154,7 +154,12 @@ impl Tensor<'_> {
 }
 
 /// Cuts an update into its tensors, or takes it as one. Without values, tensors have none.
-fn pieces<'a>(cut: Cut, layout: &Layout, mut positions: &'a [u32], mut values: &'a [f32]) -> Vec<Tensor<'a>> {
+fn pieces<'a>(
+    cut: Split,
+    layout: &Layout,
+    mut positions: &'a [u32],
+    mut values: &'a [f32],
+) -> Vec<Tensor<'a>> {
     let part = |(start, length): (u32, u32)| {
         // Both sums are at most the layout's, which fits.
         let count = positions.partition_point(|p| *p < start.saturating_add(length));

@@ -1,4 +1,4 @@
-//! What a fuzzer calls: any bytes in, a panic out if reading a payload breaks a promise.
+//! The entry point of a fuzzer: any bytes in, a panic out if reading a payload breaks a promise.
 //!
 //! In: bytes, of which the first says how they are used. Out: nothing. It checks that what was read is in order, finite and within
 //! the layout, and comes back when written again.
@@ -36,7 +36,7 @@ pub(super) fn dressed(layout: &Layout, rest: &[u8]) -> Vec<u8> {
     bytes.extend(layout.id());
     super::wire::put_varint(&mut bytes, layout.lengths().len() as u64);
     super::wire::put_varint(&mut bytes, u64::from(layout.parameters()));
-    // The cut stands in the second bit, so that few bytes get far.
+    // The split stands in the second bit, so that few bytes get far.
     bytes.push(rest.first().map_or(0, |byte| byte >> 2 & 1));
     bytes.extend(rest.iter().skip(1));
     bytes.extend(checksum(&bytes));

@@ -20,10 +20,10 @@ pub const ESCAPES: [u32; 2] = [8, 1];
 const SHORT: u8 = 0x80;
 const ADAPTIVE: u8 = 32;
 const SHIFTS: std::ops::RangeInclusive<u8> = 2..=7;
-/// What the writer tries: quick and slow.
+/// The shifts that the writer tries: quick and slow.
 const TRIED_SHIFTS: [u8; 3] = [2, 3, 5];
 
-/// How the gaps of one tensor are written.
+/// The coding of the gaps of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mode(u8);
 
@@ -35,8 +35,8 @@ impl Mode {
 
     /// The mode that a byte stands for.
     pub fn of_code(code: u8) -> Option<Mode> {
-        let pace = code & !SHORT;
-        (pace < ADAPTIVE || SHIFTS.contains(&(pace - ADAPTIVE))).then_some(Mode(code))
+        let model = code & !SHORT;
+        (model < ADAPTIVE || SHIFTS.contains(&(model - ADAPTIVE))).then_some(Mode(code))
     }
 
     /// The byte that stands for it.
@@ -46,26 +46,26 @@ impl Mode {
 }
 
 /// The parameter from gap to gap.
-struct Pace {
+struct GapModel {
     sum: u64,
     shift: Option<u32>,
     parameter: u32,
     escape: u32,
 }
 
-impl Pace {
+impl GapModel {
     /// For `count` > 0 values in a tensor of `length`.
-    fn new(mode: Mode, length: u32, count: u32) -> Pace {
+    fn new(mode: Mode, length: u32, count: u32) -> GapModel {
         let [long, short] = ESCAPES;
         let escape = if mode.0 & SHORT == 0 { long } else { short };
         let code = mode.0 & !SHORT;
         if code < ADAPTIVE {
-            return Pace { sum: 0, shift: None, parameter: u32::from(code), escape };
+            return GapModel { sum: 0, shift: None, parameter: u32::from(code), escape };
         }
         let shift = u32::from(code - ADAPTIVE);
         let mean = u64::from(length.saturating_sub(count).checked_div(count).unwrap_or(0));
         let parameter = mean.max(1).ilog2();
-        Pace { sum: mean << shift, shift: Some(shift), parameter, escape }
+        GapModel { sum: mean << shift, shift: Some(shift), parameter, escape }
     }
 
     #[inline]
@@ -88,16 +88,16 @@ fn gaps(positions: &[u32], start: u32) -> impl Iterator<Item = u32> {
 
 /// Bits that these positions take in a mode, with either escape.
 fn bits(mode: Mode, positions: &[u32], start: u32, length: u32) -> [u64; 2] {
-    let mut pace = Pace::new(mode, length, count(positions));
+    let mut model = GapModel::new(mode, length, count(positions));
     let mut bits = [0; 2];
     for gap in gaps(positions, start) {
-        let quotient = gap >> pace.parameter;
+        let quotient = gap >> model.parameter;
         for (bits, escape) in bits.iter_mut().zip(ESCAPES) {
             let unary =
                 if quotient < escape { quotient } else { escape + 2 * (quotient - escape + 1).ilog2() };
-            *bits += u64::from(unary + 1 + pace.parameter);
+            *bits += u64::from(unary + 1 + model.parameter);
         }
-        pace.learn(gap);
+        model.learn(gap);
     }
     bits
 }
@@ -135,21 +135,21 @@ pub fn cheapest(positions: &[u32], start: u32, length: u32) -> (Mode, u64) {
 
 /// Writes positions of a tensor.
 pub fn write(out: &mut BitWriter, mode: Mode, positions: &[u32], start: u32, length: u32) {
-    let mut pace = Pace::new(mode, length, count(positions));
+    let mut model = GapModel::new(mode, length, count(positions));
     for gap in gaps(positions, start) {
-        let quotient = gap >> pace.parameter;
-        if quotient < pace.escape {
+        let quotient = gap >> model.parameter;
+        if quotient < model.escape {
             out.put(1 << quotient, quotient + 1);
         } else {
-            let elias = quotient - pace.escape + 1;
+            let elias = quotient - model.escape + 1;
             let width = elias.ilog2();
-            out.put(0, pace.escape);
+            out.put(0, model.escape);
             out.put(0, width);
             out.put(1, 1);
             out.put(elias, width);
         }
-        out.put(gap, pace.parameter);
-        pace.learn(gap);
+        out.put(gap, model.parameter);
+        model.learn(gap);
     }
 }
 
@@ -166,11 +166,11 @@ pub fn read(
 ) -> Result<(), &'static str> {
     const CUT: &str = "it holds fewer values than it names";
     const OUTSIDE: &str = "a position lies outside its tensor";
-    let mut pace = Pace::new(mode, length, count);
+    let mut model = GapModel::new(mode, length, count);
     let mut next = 0_u32;
     for _ in 0..count {
-        let mut quotient = u64::from(bits.zeros(pace.escape).ok_or(CUT)?);
-        if quotient == u64::from(pace.escape) {
+        let mut quotient = u64::from(bits.zeros(model.escape).ok_or(CUT)?);
+        if quotient == u64::from(model.escape) {
             let width = bits.zeros(32).ok_or(CUT)?;
             if width >= 32 {
                 return Err(OUTSIDE);
@@ -178,14 +178,14 @@ pub fn read(
             let elias = 1 << width | u64::from(bits.get(width).ok_or(CUT)?);
             quotient += elias - 1;
         }
-        let low = bits.get(pace.parameter).ok_or(CUT)?;
-        let gap = quotient.checked_mul(1 << pace.parameter).map(|high| high | u64::from(low));
+        let low = bits.get(model.parameter).ok_or(CUT)?;
+        let gap = quotient.checked_mul(1 << model.parameter).map(|high| high | u64::from(low));
         let gap = gap.and_then(|gap| u32::try_from(gap).ok()).ok_or(OUTSIDE)?;
         let position = next.checked_add(gap).filter(|p| *p < length).ok_or(OUTSIDE)?;
         // Below 2^32, since the layout's sum is.
         positions.push(start.saturating_add(position));
         next = position + 1;
-        pace.learn(gap);
+        model.learn(gap);
     }
     Ok(())
 }

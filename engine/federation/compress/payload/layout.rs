@@ -1,4 +1,4 @@
-//! How a flat vector is cut into tensors. In: the lengths of the tensors, in the adapter's canonical order. Out: their ranges,
+//! The split of a flat vector into tensors. In: the lengths of the tensors, in the adapter's canonical order. Out: their ranges,
 //! and an id by which two sides see that they mean the same. It must not know names or shapes of tensors.
 
 use sha2::{Digest as _, Sha256};

@@ -10,7 +10,7 @@
 //! The writer tries levels over the whole range, levels from zero, and either moved to the least squared error as in
 //! S. P. Lloyd, "Least squares quantization in PCM" (1982), and takes what errs least. What the levels lose stays in the residual.
 
-/// How many levels there are.
+/// The number of levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Levels {
     /// 4, in 2 bits.
@@ -192,7 +192,7 @@ fn upper_bits(value: f64) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest f32")]
     let bits = (value as f32).to_bits();
     let upper = (u64::from(bits) + 0x8000) >> 16;
-    // The greatest scale leaves room for the greatest factor.
+    // The greatest scale admits the greatest factor.
     u16::try_from(upper).unwrap_or(u16::MAX).clamp(1, 0x7c00)
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every payload: it comes back, its size is known before, and no change of a byte goes unnoticed.
+//! Properties of every payload: it comes back, its size is known before, and no change of a byte goes unnoticed.
 
 use proptest::prelude::*;
 
@@ -82,7 +82,7 @@ proptest! {
     }
 }
 
-/// A few bytes that name four thousand million values get no room for them.
+/// A few bytes that name four thousand million values allocate nothing for them.
 #[test]
 fn promises_of_many_values_are_not_believed() {
     let layout = Layout::new(&[u32::MAX]).unwrap();
@@ -90,8 +90,8 @@ fn promises_of_many_values_are_not_believed() {
         let mut body = vec![how, 0xff, 0xff, 0xff, 0xff, 0x0f];
         body.extend([0x80, 0x3f, 9]);
         body.extend([0; 64]);
-        let told = decode(&layout, &dressed(&layout, &body)).unwrap_err().to_string();
-        assert_eq!(told, "the payload is damaged: it holds fewer values than it names");
+        let message = decode(&layout, &dressed(&layout, &body)).unwrap_err().to_string();
+        assert_eq!(message, "the payload is damaged: it holds fewer values than it names");
     }
 }
 

@@ -73,9 +73,9 @@ impl Reader<'_, '_> {
             Value::String(regex) => match Regex::new(regex) {
                 Ok(_) => into.push(Pattern { column: column.map(str::to_owned), regex: regex.clone() }),
                 Err(error) => {
-                    let told = error.to_string();
-                    let why = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    let error = Diagnostic::at("H0605", "this is no regular expression", &node.span);
+                    let message = error.to_string();
+                    let why = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    let error = Diagnostic::at("H0605", "not a regular expression", &node.span);
                     self.found.push(error.expected("a regular expression").note(why.to_owned()));
                 }
             },

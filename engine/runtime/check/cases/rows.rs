@@ -43,7 +43,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// What is wrong with one value of a row.
+/// Returns the error of one value of a row.
 fn misfit(key: &str, entry: &Entry, schema: &Schema) -> Option<Diagnostic> {
     let Ok(field) = schema.field_with_name(&entry.key) else {
         let error = Diagnostic::at(

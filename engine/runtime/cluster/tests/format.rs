@@ -1,5 +1,5 @@
 //! The messages of version 1, kept in tests/golden/cluster, are written and read as they were. `HEADWATER_BLESS=1` writes them
-//! anew, which only a new version should need.
+//! again, which only a new version should need.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,49 +11,49 @@ use headwater_contract::units::Epoch;
 
 use super::super::frame::Frame;
 use super::super::message::{Answer, Hello, Message, Purpose, Verdict};
-use super::super::{Counts, Facts, Failure};
+use super::super::{Counts, Failure, Fingerprint};
 use crate::digest::SinkDigest;
-use crate::instance::{Cause, Suspect};
+use crate::instance::{Cause, PoisonRow};
 use crate::metrics::StageCounts;
 use crate::plan::{OutPort, PortRef};
 
-/// One of each kind, and a digest's rows as a part.
+/// One of each kind, and the sums of a digest as a part.
 fn messages() -> Vec<Message> {
-    let mut facts = Facts::default();
-    facts.add("file", "sha256 0123456789abcdef");
-    facts.add("param talk", "talk.jsonl");
-    let hello = |purpose, facts| {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.add("file", "sha256 0123456789abcdef");
+    fingerprint.add("param talk", "talk.jsonl");
+    let hello = |purpose, fingerprint| {
         Message::Hello(Hello {
             purpose,
             from: 2,
             to: 0,
             name: "west".into(),
-            generation: [1; 16],
+            attempt: [1; 16],
             echo: [2; 16],
             nonce: [3; 16],
-            facts,
+            fingerprint,
         })
     };
     let answer =
-        |verdict| Message::Answer(Answer { verdict, from: 0, generation: [1; 16], echo: [3; 16], begin: 12 });
+        |verdict| Message::Answer(Answer { verdict, from: 0, attempt: [1; 16], echo: [3; 16], begin: 12 });
     let stage = StageCounts {
         rows_in: 1,
         rows_out: 2,
         rejected: 3,
         cpu: Duration::from_nanos(4),
         queued: 5,
-        figures: [(Cow::Borrowed("new_rows"), 6)].into(),
+        held: 7,
+        metrics: [(Cow::Borrowed("new_rows"), 6)].into(),
     };
     let counts = Counts { stages: vec![stage, StageCounts::default()], ..Counts::default() };
     let row = RowId { device: "hall".into(), source: "mic".into(), seq: 7, part: 1 };
     let failure = |epoch, row| Failure { epoch, row, ..Failure::new("asr", "it failed") };
-    let panic = |row| Cause::Panic(Box::new(Suspect { stage: "train".into(), epoch: Epoch(9), row }));
-    let mut digest = SinkDigest::default();
-    digest.add(&text_rows(&[("hall", "one"), ("attic", "two")]).unwrap()).unwrap();
+    let panic = |row| Cause::Panic(Box::new(PoisonRow { stage: "train".into(), epoch: Epoch(9), row }));
+    let digest = SinkDigest::of(&text_rows(&[("hall", "one"), ("attic", "two")]).unwrap()).unwrap();
     vec![
         Message::Greeting([2; 16]),
-        hello(Purpose::Line, facts),
-        hello(Purpose::Link, Facts::default()),
+        hello(Purpose::Control, fingerprint),
+        hello(Purpose::Data, Fingerprint::default()),
         answer(Verdict::Welcome),
         answer(Verdict::Later("not yet".into())),
         answer(Verdict::Refused("never".into())),
@@ -65,19 +65,20 @@ fn messages() -> Vec<Message> {
         Message::Failed(failure(None, None)),
         Message::Stop,
         Message::Part { of: "digest 3".into(), bytes: digest.encode() },
+        Message::Noted { of: "heard".into(), bytes: b"[]".to_vec() },
         Message::Done(counts),
         Message::End("process 1 (`west`): went away".into()),
         Message::Bye,
-        Message::Portion { last: true, bytes: vec![1, 2, 3] },
+        Message::StatePartitions { last: true, bytes: vec![1, 2, 3] },
         Message::LeftOpen(Epoch(12)),
         Message::Cause(panic(None)),
         Message::Cause(panic(Some((1, row.clone())))),
-        Message::Cause(Cause::Room),
-        Message::Look(vec![
+        Message::Cause(Cause::DiskSpace),
+        Message::Tap(vec![
             PortRef { stage: 2, port: OutPort::Out(1) },
             PortRef { stage: 3, port: OutPort::Rejected },
         ]),
-        Message::Seen { port: PortRef { stage: 2, port: OutPort::Out(1) }, missed: 4, bytes: vec![5] },
+        Message::TapRows { port: PortRef { stage: 2, port: OutPort::Out(1) }, missed: 4, bytes: vec![5] },
     ]
 }
 

@@ -5,34 +5,34 @@ use headwater_contract::units::Epoch;
 use timely::dataflow::operators::InputCapability;
 
 use super::Running;
-use crate::dataflow::outputs::{Outputs, Right};
-use crate::instance::{Instance, Made};
-use crate::parcel::Parcels;
+use crate::dataflow::outputs::{OutputCapability, Outputs};
+use crate::exchange::ExchangeBatch;
+use crate::instance::{Instance, StageOutput};
 
 pub(super) struct AtOnce {
     instance: Instance,
     outputs: Outputs,
-    /// Empty between two calls; kept for its room.
-    made: Made,
+    /// Empty between two calls; kept for its allocation.
+    made: StageOutput,
 }
 
 impl AtOnce {
     pub(super) fn new(instance: Instance, outputs: Outputs) -> Self {
-        AtOnce { instance, outputs, made: Made::default() }
+        AtOnce { instance, outputs, made: StageOutput::default() }
     }
 }
 
 impl Running for AtOnce {
-    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, parcels: &mut Parcels) {
+    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, exchanged: &mut ExchangeBatch) {
         let Some(epoch) = capability.least().copied().map(Epoch) else { return };
-        let Some(batches) = self.outputs.take_in(port, parcels) else { return };
+        let Some(batches) = self.outputs.take_in(epoch, port, exchanged) else { return };
         for batch in batches {
             if let Err(failure) = self.instance.batch(epoch, port, &batch, &mut self.made) {
                 return self.outputs.end_run(failure);
             }
         }
         // What came together leaves together: a message costs the same for one batch and for many.
-        self.outputs.give(&mut self.made, &Right::Input(capability));
+        self.outputs.give(&mut self.made, &OutputCapability::Input(capability));
     }
 
     fn outputs(&self) -> &Outputs {

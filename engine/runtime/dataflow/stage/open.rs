@@ -1,26 +1,26 @@
-//! Epochs that have not ended at one stage on one worker: their rows, their marks and the rights to send at them.
+//! Epochs that have not ended at one stage on one worker: their rows, their barriers and the capabilities to send at them.
 //!
-//! A right comes from a mark, or from a row that came down from the sources: the epoch of such a row is sure to be closed.
-//! A row that came back over a cycle gives none: its epoch may never be cut, and would be held open for ever.
+//! A capability comes from a barrier, or from a row that came down from the sources: the epoch of such a row is sure to be closed.
+//! A row that came back over a cycle gives none: its epoch may never be closed, and would be held open for ever.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use headwater_contract::units::{Epoch, Micros, Round};
-use headwater_contract::{Mark, Order, Port, StageError, identity};
+use headwater_contract::units::Epoch;
+use headwater_contract::{Barrier, Order, Port, StageError, identity};
 use timely::dataflow::operators::{Capability, InputCapability};
 
-use crate::dataflow::WireMark;
-use crate::dataflow::outputs::rights;
+use crate::dataflow::WireBarrier;
+use crate::dataflow::outputs::capabilities;
 
-/// What is known of an epoch that has not ended.
+/// The collected input of an epoch that has not ended.
 #[derive(Default)]
 pub(super) struct Open {
     /// Rows that wait, by port, in the order of their coming.
     pub(super) held: Vec<(Port, RecordBatch)>,
-    pub(super) mark: Option<Mark>,
+    pub(super) barrier: Option<Barrier>,
     /// One for each output, or none.
-    pub(super) rights: Vec<Capability<u64>>,
+    pub(super) capabilities: Vec<Capability<u64>>,
 }
 
 /// The open epochs of a stage.
@@ -36,11 +36,11 @@ impl OpenEpochs {
         OpenEpochs { open: BTreeMap::new(), back, outputs }
     }
 
-    fn entry(&mut self, epoch: Epoch, right: Option<&InputCapability<u64>>) -> &mut Open {
+    fn entry(&mut self, epoch: Epoch, capability: Option<&InputCapability<u64>>) -> &mut Open {
         let outputs = self.outputs;
         let open = self.open.entry(epoch).or_default();
-        if let (Some(capability), true) = (right, open.rights.is_empty()) {
-            open.rights = rights(capability, epoch, outputs);
+        if let (Some(capability), true) = (capability, open.capabilities.is_empty()) {
+            open.capabilities = capabilities(capability, epoch, outputs);
         }
         open
     }
@@ -58,12 +58,11 @@ impl OpenEpochs {
         open.held.extend(batches.into_iter().map(|batch| (port, batch)));
     }
 
-    /// Takes marks in.
-    pub(super) fn mark(&mut self, capability: &InputCapability<u64>, marks: &mut Vec<WireMark>) {
-        for (epoch, round, watermark, checkpoint, round_end, end_of_input) in marks.drain(..) {
-            let (epoch, round, watermark) = (Epoch(epoch), Round(round), watermark.map(Micros));
-            let mark = Mark { epoch, round, watermark, checkpoint, round_end, end_of_input };
-            self.entry(epoch, Some(capability)).mark = Some(mark);
+    /// Takes barriers in.
+    pub(super) fn barrier(&mut self, capability: &InputCapability<u64>, barriers: &mut Vec<WireBarrier>) {
+        for barrier in barriers.drain(..).map(Barrier::from) {
+            let open = self.entry(barrier.epoch, Some(capability));
+            open.barrier = Some(barrier);
         }
     }
 
@@ -71,10 +70,10 @@ impl OpenEpochs {
         self.open.get_mut(&epoch)
     }
 
-    /// Takes the first epoch out if it is complete: its mark is there and no input will bring more of it.
+    /// Takes the first epoch out if it is complete: its barrier is there and no input will bring more of it.
     pub(super) fn pop_complete(&mut self, frontier: Option<u64>) -> Option<(Epoch, Open)> {
         let (epoch, open) = self.open.first_key_value()?;
-        let complete = frontier.is_none_or(|f| f > epoch.0) && open.mark.is_some();
+        let complete = frontier.is_none_or(|f| f > epoch.0) && open.barrier.is_some();
         complete.then(|| self.open.pop_first()).flatten()
     }
 }

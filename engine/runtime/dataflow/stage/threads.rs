@@ -8,9 +8,9 @@ use headwater_contract::units::Epoch;
 use timely::dataflow::operators::{Capability, InputCapability};
 
 use super::Running;
-use crate::dataflow::outputs::{Outputs, Right, rights};
+use crate::dataflow::outputs::{OutputCapability, Outputs, capabilities};
+use crate::exchange::ExchangeBatch;
 use crate::offload::{Done, Job, Wake};
-use crate::parcel::Parcels;
 
 /// Rows that are with the threads of a stage, and results that wait for their turn.
 pub(super) struct Threads {
@@ -19,7 +19,7 @@ pub(super) struct Threads {
     next_out: u64,
     waiting: VecDeque<Job>,
     epochs: BTreeMap<u64, Epoch>,
-    away: BTreeMap<Epoch, Away>,
+    in_flight: BTreeMap<Epoch, InFlight>,
     done: BTreeMap<u64, Done>,
     reply: Sender<Done>,
     results: Receiver<Done>,
@@ -27,16 +27,16 @@ pub(super) struct Threads {
 }
 
 /// Rows of an epoch that are with the threads.
-struct Away {
+struct InFlight {
     rows: usize,
-    rights: Vec<Capability<u64>>,
+    capabilities: Vec<Capability<u64>>,
 }
 
 impl Threads {
     pub(super) fn new(wake: Wake, outputs: Outputs) -> Self {
         let (reply, results) = unbounded();
-        let (waiting, epochs, away, done) = Default::default();
-        Threads { outputs, next_job: 0, next_out: 0, waiting, epochs, away, done, reply, results, wake }
+        let (waiting, epochs, in_flight, done) = Default::default();
+        Threads { outputs, next_job: 0, next_out: 0, waiting, epochs, in_flight, done, reply, results, wake }
     }
 
     /// Sends the results whose turn it is. Whether there were any.
@@ -50,17 +50,19 @@ impl Threads {
                 m.add_queued(-1);
                 m.add_cpu(done.cpu);
             });
-            let Some(away) = self.away.get_mut(&epoch) else { continue };
-            away.rows = away.rows.saturating_sub(1);
+            let Some(in_flight) = self.in_flight.get_mut(&epoch) else { continue };
+            in_flight.rows = in_flight.rows.saturating_sub(1);
             match done.made {
-                Ok(mut made) => self.outputs.give(&mut made, &Right::Held(&away.rights)),
+                Ok(mut made) => {
+                    self.outputs.give(&mut made, &OutputCapability::Held(&in_flight.capabilities));
+                }
                 Err(failure) => {
                     self.outputs.end_run(failure);
                     break;
                 }
             }
-            if away.rows == 0 {
-                self.away.remove(&epoch);
+            if in_flight.rows == 0 {
+                self.in_flight.remove(&epoch);
             }
         }
         self.next_out > first
@@ -78,14 +80,14 @@ impl Threads {
 }
 
 impl Running for Threads {
-    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, parcels: &mut Parcels) {
+    fn arrive(&mut self, port: Port, capability: &InputCapability<u64>, exchanged: &mut ExchangeBatch) {
         let Some(epoch) = capability.least().copied().map(Epoch) else { return };
-        let Some(batches) = self.outputs.take_in(port, parcels) else { return };
+        let Some(batches) = self.outputs.take_in(epoch, port, exchanged) else { return };
         let outputs = &self.outputs;
-        let fresh = || Away { rows: 0, rights: rights(capability, epoch, outputs.len()) };
-        let away = self.away.entry(epoch).or_insert_with(fresh);
+        let fresh = || InFlight { rows: 0, capabilities: capabilities(capability, epoch, outputs.len()) };
+        let in_flight = self.in_flight.entry(epoch).or_insert_with(fresh);
         for batch in batches {
-            away.rows += batch.num_rows();
+            in_flight.rows += batch.num_rows();
             self.outputs.metrics(|m| m.add_queued(i64::try_from(batch.num_rows()).unwrap_or(0)));
             for row in 0..batch.num_rows() {
                 let number = self.next_job;

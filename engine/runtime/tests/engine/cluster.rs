@@ -1,5 +1,5 @@
 //! The same results in several processes, which are threads of this one here: they share nothing but their sockets. What fails in
-//! one of them is told by all.
+//! one of them is reported by all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use headwater_contract::Site;
+use headwater_contract::HostEnv;
 use headwater_runtime::cluster::hosts::Hosts;
-use headwater_runtime::cluster::{Facts, Member, NAME, Setup};
-use headwater_runtime::commit::Life;
+use headwater_runtime::cluster::{Fingerprint, Member, NAME, Setup};
+use headwater_runtime::commit::Attempt;
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 use headwater_runtime::run::{Report, RunOptions, Tap, run};
@@ -21,17 +21,17 @@ use crate::loops;
 use crate::same::SHAPES;
 use crate::wiring::{Draft, complete, rows};
 
-/// How long a whole cluster may take before it counts as hung. Nothing else depends on it.
+/// The time after which a whole cluster counts as hung. Nothing else depends on it.
 const HUNG: Duration = Duration::from_mins(1);
 
-/// What came of the run in each process.
+/// The outcome of the run in each process.
 pub type Outcomes = Vec<Result<Report, Failure>>;
 
-/// What one process runs, as it sees it.
+/// The run of one process.
 pub struct Process {
     pub plan: Arc<Plan>,
-    /// At home: what an earlier life left.
-    pub life: Option<Life>,
+    /// On the coordinator: what an earlier attempt left.
+    pub attempt: Option<Attempt>,
     pub taps: Vec<Tap>,
 }
 
@@ -39,17 +39,18 @@ pub struct Process {
 fn process(
     hosts: &Hosts,
     index: usize,
-    facts: Facts,
-    Process { plan, life, taps }: Process,
+    fingerprint: Fingerprint,
+    Process { plan, attempt, taps }: Process,
     change: impl FnOnce(&mut RunOptions),
 ) -> Result<Report, Failure> {
-    let begin = life.as_ref().map(Life::first_epoch).unwrap_or_default().0;
-    let setup = Setup { hosts: hosts.clone(), index, facts, mixed_cpus: false, begin, hopeless: &|| None };
+    let begin = attempt.as_ref().map(Attempt::first_epoch).unwrap_or_default().0;
+    let setup =
+        Setup { hosts: hosts.clone(), index, fingerprint, mixed_cpus: false, begin, hopeless: &|| None };
     let member = Member::join(setup)?;
-    let mut given = RunOptions::new(&plan, Site { away: index != 0, ..Site::default() });
+    let mut given = RunOptions::new(&plan, HostEnv { is_peer: index != 0, ..HostEnv::default() });
     given.workers = member.workers();
     given.cluster = Some(Arc::new(member));
-    (given.life, given.taps) = (life, taps);
+    (given.attempt, given.taps) = (attempt, taps);
     change(&mut given);
     run(plan, given)
 }
@@ -58,15 +59,16 @@ fn process(
 fn all(
     folder: &Path,
     (processes, workers): (usize, usize),
-    mut each: impl FnMut(usize) -> (Process, Facts),
+    mut each: impl FnMut(usize) -> (Process, Fingerprint),
     change: impl Fn(&mut RunOptions) + Clone + Send + 'static,
 ) -> Outcomes {
     let hosts = Hosts::local(folder, processes, workers);
     let (done, ended) = channel();
     for index in 0..processes {
-        let ((of, facts), hosts, done, change) = (each(index), hosts.clone(), done.clone(), change.clone());
+        let ((of, fingerprint), hosts, done, change) =
+            (each(index), hosts.clone(), done.clone(), change.clone());
         std::thread::spawn(move || {
-            done.send((index, process(&hosts, index, facts, of, change))).unwrap_or(());
+            done.send((index, process(&hosts, index, fingerprint, of, change))).unwrap_or(());
         });
     }
     let mut outcomes: Vec<_> =
@@ -87,7 +89,7 @@ pub fn processes_with(
     mut each: impl FnMut(usize) -> Process,
     change: impl Fn(&mut RunOptions) + Clone + Send + 'static,
 ) -> Outcomes {
-    all(folder, on, |index| (each(index), Facts::default()), change)
+    all(folder, on, |index| (each(index), Fingerprint::default()), change)
 }
 
 /// A cluster whose processes make their plans for themselves.
@@ -95,27 +97,28 @@ fn cluster(
     folder: &Path,
     on: (usize, usize),
     plan: impl Fn() -> Arc<Plan>,
-    facts: impl Fn(usize) -> Facts,
+    fingerprint: impl Fn(usize) -> Fingerprint,
 ) -> Outcomes {
-    let of = |index| (Process { plan: plan(), life: None, taps: Vec::new() }, facts(index));
+    let of = |index| (Process { plan: plan(), attempt: None, taps: Vec::new() }, fingerprint(index));
     all(folder, on, of, |_| {})
 }
 
 const TOPOLOGIES: [(usize, usize); 3] = [(2, 1), (2, 2), (3, 1)];
 
-/// Home's report is that of one process, to the digest and to the row.
+/// The coordinator's report is that of one process, to the digest and to the row.
 fn check(name: &str, plan: impl Fn() -> Arc<Plan>) {
-    let told = |report: Report| {
+    let contents = |report: Report| {
         let counts = report.counts.stages.iter().map(|s| (s.rows_in, s.rows_out, s.rejected));
         (report.digests, counts.collect::<Vec<_>>(), report.counts.epochs_done)
     };
-    let expected = told(complete(&plan(), 1));
+    let expected = contents(complete(&plan(), 1));
     let folder = tempfile::tempdir().unwrap();
     for topology in TOPOLOGIES {
-        let mut outcomes = cluster(folder.path(), topology, &plan, |_| Facts::default());
-        let home = outcomes.remove(0).unwrap_or_else(|failure| panic!("{name}, {topology:?}: {failure}"));
-        assert_eq!(home.processes, topology.0);
-        assert_eq!(told(home), expected, "{name}, {topology:?}");
+        let mut outcomes = cluster(folder.path(), topology, &plan, |_| Fingerprint::default());
+        let coordinator =
+            outcomes.remove(0).unwrap_or_else(|failure| panic!("{name}, {topology:?}: {failure}"));
+        assert_eq!(coordinator.processes, topology.0);
+        assert_eq!(contents(coordinator), expected, "{name}, {topology:?}");
         assert!(outcomes.iter().all(Result::is_ok), "{name}, {topology:?}: {outcomes:?}");
     }
 }
@@ -146,7 +149,7 @@ fn broken(faulty: &str, source: &str) -> Vec<Failure> {
             .stage("end", WATCH, "", &["t"])
             .plan()
     };
-    let outcomes = cluster(folder.path(), (3, 1), plan, |_| Facts::default());
+    let outcomes = cluster(folder.path(), (3, 1), plan, |_| Fingerprint::default());
     outcomes.into_iter().map(|outcome| outcome.expect_err("the run must fail")).collect()
 }
 
@@ -170,10 +173,10 @@ fn what_fails_in_one_process_is_told_by_all() {
     check("does = 'error'\nrouting = 'gather'", "", "stage `bad`, epoch 2");
     check("does = 'error'\nthreads = 2", "", "stage `bad`, epoch 2");
     check("", "ends_with = 'panic'", "stage `mic`: the source panicked");
-    check("", "opens_with = 'error'", "stage `mic`: it was told to fail");
+    check("", "opens_with = 'error'", "stage `mic`: it was configured to fail");
 }
 
-/// Who is asked to stop asks home, which alone takes in: what is on its way is carried through.
+/// A peer that is asked to stop asks the coordinator, which alone takes in: open epochs are carried through.
 #[test]
 fn any_process_may_stop_the_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -188,11 +191,11 @@ fn any_process_may_stop_the_run() {
     let (done, ended) = channel();
     for index in 0..2 {
         let (hosts, done) = (hosts.clone(), done.clone());
-        let of = Process { plan: plan(), life: None, taps: Vec::new() };
+        let of = Process { plan: plan(), attempt: None, taps: Vec::new() };
         // It is asked before it begins, and passes it on once it runs.
         let stop = move |options: &mut RunOptions| options.stopping.store(index == 1, SeqCst);
         std::thread::spawn(move || {
-            done.send((index, process(&hosts, index, Facts::default(), of, stop))).unwrap_or(());
+            done.send((index, process(&hosts, index, Fingerprint::default(), of, stop))).unwrap_or(());
         });
     }
     for _ in 0..2 {
@@ -208,15 +211,15 @@ fn any_process_may_stop_the_run() {
 fn processes_that_would_run_something_else_do_not_begin() {
     let folder = tempfile::tempdir().unwrap();
     let plan = || Draft::new(rows(10)).source("mic", NUMBERS, "").stage("end", WATCH, "", &["mic"]).plan();
-    let facts = |index: usize| {
-        let mut facts = Facts::default();
-        facts.add("file", "sha256 1");
-        facts.add("param talk", if index == 1 { "b.jsonl" } else { "a.jsonl" });
-        facts
+    let fingerprint = |index: usize| {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.add("file", "sha256 1");
+        fingerprint.add("param talk", if index == 1 { "b.jsonl" } else { "a.jsonl" });
+        fingerprint
     };
-    for outcome in cluster(folder.path(), (2, 1), plan, facts) {
-        let told = outcome.unwrap_err().to_string();
+    for outcome in cluster(folder.path(), (2, 1), plan, fingerprint) {
+        let contents = outcome.unwrap_err().to_string();
         let expected = "param talk: process 0 (`home`) has a.jsonl, process 1 (`process-1`) has b.jsonl";
-        assert!(told.starts_with("[cluster]: ") && told.contains(expected), "{told}");
+        assert!(contents.starts_with("[cluster]: ") && contents.contains(expected), "{contents}");
     }
 }

@@ -27,22 +27,22 @@ fn fails(source: &str, faulty: &str, count: usize) -> Failure {
     failure
 }
 
-/// The failure as told, whatever the number of workers: where `{row}` stands, the batch that held the row of device-3
+/// The failure as reported, whatever the number of workers: where `{row}` stands, the batch that held the row of device-3
 /// and seq 4 is named by its first row, which depends on how rows were batched.
 fn check(source: &str, faulty: &str, expected: &str) {
     for count in 1..=3 {
         let failure = fails(source, faulty, count);
-        let told = match &failure.row {
+        let message = match &failure.row {
             Some(row) => failure.to_string().replace(&row.to_string(), "{row}"),
             None => failure.to_string(),
         };
-        assert_eq!(told, expected, "{count} workers; {source} {faulty}");
+        assert_eq!(message, expected, "{count} workers; {source} {faulty}");
     }
 }
 
 #[test]
 fn failures_name_the_place() {
-    let error = "stage `bad`, epoch 2, {row}: it was told to fail (help: tell it otherwise)";
+    let error = "stage `bad`, epoch 2, {row}: it was configured to fail (help: configure it otherwise)";
     check("", "does = 'error'", error);
     check("", "does = 'error'\nsorted = true", error);
     check("", "does = 'error'\nthreads = 2", error);
@@ -55,20 +55,20 @@ fn failures_name_the_place() {
     check("", "does = 'columns'", columns);
     check("", "does = 'columns'\nthreads = 2", columns);
     check("", "does = 'port'", "stage `bad`, epoch 2, {row}: it sent to output 7, which it does not have");
-    check("", "ends = 'error'\nstateful = true", "stage `bad`, epoch 2: it was told to fail");
+    check("", "ends = 'error'\nstateful = true", "stage `bad`, epoch 2: it was configured to fail");
     check("", "ends = 'panic'\nstateful = true", "stage `bad`, epoch 2: it panicked at the end of the epoch");
     check(
         "",
         "ends = 'columns'\nrouting = 'gather'\nstateful = true",
         "stage `bad`, epoch 2: output 0 does not have the columns of its signature",
     );
-    check("", "builds = 'error'", "stage `bad`: it was told to fail");
+    check("", "builds = 'error'", "stage `bad`: it was configured to fail");
     check("", "builds = 'panic'", "stage `bad`: it panicked while it was built");
     check("", "builds = 'panic'\nrouting = 'gather'", "stage `bad`: it panicked while it was built");
-    check("", "builds = 'error'\nthreads = 2", "stage `bad`: it was told to fail");
-    check("ends_with = 'error'", "", "stage `mic`: it was told to fail");
+    check("", "builds = 'error'\nthreads = 2", "stage `bad`: it was configured to fail");
+    check("ends_with = 'error'", "", "stage `mic`: it was configured to fail");
     check("ends_with = 'panic'", "", "stage `mic`: the source panicked");
-    check("opens_with = 'error'", "", "stage `mic`: it was told to fail");
+    check("opens_with = 'error'", "", "stage `mic`: it was configured to fail");
     check("opens_with = 'panic'", "", "stage `mic`: it panicked while it was opened");
 }
 

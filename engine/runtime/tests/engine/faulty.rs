@@ -7,24 +7,24 @@ use crate::kinds::{go_wrong, routing};
 use crate::ledger;
 use crate::secrecy::SECRET;
 
-pub const FAULTY: Kind = Kind::stage::<Faulty>();
+pub const FAULTY: StageFactory = StageFactory::stage::<Faulty>();
 
 options! {
     /// Lets rows pass until it breaks.
     pub struct Faulty {
-        /// What it does when the row of that device and seq comes: "", "error", "panic", "columns", "port", "twice".
+        /// The fault at the row of that device and seq: "", "error", "panic", "columns", "port", "twice".
         does: String = String::new();
         /// The device.
         device: String = "device-3".into();
         /// The row's seq.
         seq: u64 = 4;
-        /// What it does at the end of epoch 2: "", "error", "panic", "columns".
+        /// The fault at the end of epoch 2: "", "error", "panic", "columns".
         ends: String = String::new();
-        /// What it does when it is built: "", "error", "panic".
+        /// The fault when it is built: "", "error", "panic".
         builds: String = String::new();
-        /// Whether it has state.
+        /// True if it has state.
         stateful: bool = false;
-        /// Whether rows come sorted.
+        /// True if rows come sorted.
         sorted: bool = false;
         /// Threads of its own; 0 for the worker's.
         threads: u16 = 0;
@@ -36,7 +36,7 @@ options! {
 impl StageConfig for Faulty {
     const KIND: &'static str = "faulty";
     fn signature(&self) -> Signature {
-        let work = if self.threads > 0 { Work::Rows(self.threads) } else { Work::Inline };
+        let work = if self.threads > 0 { Work::Pool(self.threads) } else { Work::Inline };
         let order = if self.sorted { Order::Sorted } else { Order::Any };
         let signature = Signature::map([], []).routing(routing(&self.routing)).work(work).order(order);
         if self.stateful { signature.state(1, &[]) } else { signature }
@@ -65,7 +65,9 @@ impl Stage for Breaking {
         self.last = Some(batch.clone());
         match self.options.does.as_str() {
             _ if !hit => out.send(batch.clone()),
-            "error" => return Err(StageError::new("it was told to fail").help("tell it otherwise")),
+            "error" => {
+                return Err(StageError::new("it was configured to fail").help("configure it otherwise"));
+            }
             "panic" => {
                 // What was sent before the panic must not stay: the rows are given again one by one.
                 out.send(batch.clone());
@@ -78,8 +80,8 @@ impl Stage for Breaking {
         Ok(())
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
-        if mark.epoch.0 != 2 {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
+        if barrier.epoch.0 != 2 {
             return Ok(());
         }
         if self.options.ends == "columns" {

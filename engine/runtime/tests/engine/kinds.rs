@@ -10,16 +10,16 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 
-use crate::ledger::{self, Seen};
+use crate::ledger::{self, Event};
 
-pub const NUMBERS: Kind = Kind::source::<Numbers>();
-pub const AFFINE: Kind = Kind::stage::<Affine>();
-pub const TOTALS: Kind = Kind::stage::<Totals>();
-pub const TALLY: Kind = Kind::stage::<Tally>();
-pub const PARITY: Kind = Kind::stage::<Parity>();
-pub const ADDED: Kind = Kind::stage::<Added>();
-pub const WATCH: Kind = Kind::stage::<Watch>();
-pub const STRICT: Kind = Kind::stage::<Strict>();
+pub const NUMBERS: StageFactory = StageFactory::source::<Numbers>();
+pub const AFFINE: StageFactory = StageFactory::stage::<Affine>();
+pub const TOTALS: StageFactory = StageFactory::stage::<Totals>();
+pub const TALLY: StageFactory = StageFactory::stage::<Tally>();
+pub const PARITY: StageFactory = StageFactory::stage::<Parity>();
+pub const ADDED: StageFactory = StageFactory::stage::<Added>();
+pub const WATCH: StageFactory = StageFactory::stage::<Watch>();
+pub const STRICT: StageFactory = StageFactory::stage::<Strict>();
 
 fn int64(name: &str) -> Field {
     Field::new(name, DataType::Int64, false)
@@ -28,11 +28,11 @@ fn int64(name: &str) -> Field {
 options! {
     /// Gives the numbers 0, 1, 2, ...: number n is row n / devices of device n % devices, captured n * step_ms after 1970.
     pub struct Numbers {
-        /// How many.
+        /// The number of rows.
         rows: u64 = 100;
         /// Rows in a batch.
         batch: u64 = 7;
-        /// How many devices take turns.
+        /// The number of devices that take turns.
         devices: u64 = 5;
         /// Milliseconds of captured time between two rows.
         step_ms: i64 = 1000;
@@ -42,13 +42,13 @@ options! {
         rejecting: u64 = 0;
         /// Bytes of payload in every row; 0 for a secret.
         weight: usize = 0;
-        /// Goes on for ever, waiting now and then.
+        /// Continues for ever, waiting now and then.
         live: bool = false;
         /// After its rows, waits for ever without looking at the feed.
         stuck: bool = false;
-        /// What happens after the rows: "", "error", "panic".
+        /// The event after the rows: "", "error", "panic".
         ends_with: String = String::new();
-        /// What happens when it is opened: "", "error", "panic".
+        /// The event when it is opened: "", "error", "panic".
         opens_with: String = String::new();
     }
 }
@@ -58,8 +58,8 @@ impl SourceConfig for Numbers {
     fn signature(&self) -> Signature {
         Signature::source([int64("value"), utf8("payload")])
     }
-    fn pace(&self) -> Pace {
-        if self.live { Pace::Live } else { Pace::Recorded }
+    fn boundedness(&self) -> Boundedness {
+        if self.live { Boundedness::Live } else { Boundedness::Bounded }
     }
     fn open(&self, cx: SourceContext<'_>) -> Result<impl Source> {
         go_wrong(&self.opens_with)?;
@@ -68,7 +68,7 @@ impl SourceConfig for Numbers {
     }
 }
 
-/// A row's content: what must never be told.
+/// A row's content, which must never be in a message.
 fn payload(weight: usize) -> String {
     if weight == 0 { crate::secrecy::SECRET.into() } else { "x".repeat(weight) }
 }
@@ -77,7 +77,7 @@ fn payload(weight: usize) -> String {
 pub fn go_wrong(how: &str) -> Result {
     match how {
         "" => Ok(()),
-        "error" => Err(StageError::new("it was told to fail")),
+        "error" => Err(StageError::new("it was configured to fail")),
         _ => panic!("{}", crate::secrecy::SECRET),
     }
 }
@@ -112,7 +112,7 @@ impl Counting {
         let every = self.options.rejecting;
         for n in (from..to).filter(|n| every > 0 && n % every == 0) {
             let id = RowId { device: "broken".into(), source: self.id.as_str().into(), seq: n, part: 0 };
-            feed.reject(id, Micros(n as i64), "bad_line", "it was told to reject")?;
+            feed.reject(id, Micros(n as i64), "bad_line", "it was configured to reject")?;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ options! {
     pub struct Affine {
         /// Where rows go.
         routing: String = "local".into();
-        /// Whether rows come sorted.
+        /// True if rows come sorted.
         sorted: bool = false;
         /// Threads of its own; 0 for the worker's.
         threads: u16 = 0;
@@ -181,7 +181,7 @@ options! {
 impl StageConfig for Affine {
     const KIND: &'static str = "affine";
     fn signature(&self) -> Signature {
-        let work = if self.threads > 0 { Work::Rows(self.threads) } else { Work::Inline };
+        let work = if self.threads > 0 { Work::Pool(self.threads) } else { Work::Inline };
         Signature::map([int64("value")], [])
             .routing(routing(&self.routing))
             .order(order(self.sorted))
@@ -302,17 +302,17 @@ impl Stage for Tallying {
         }
         Ok(())
     }
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         let counts = std::mem::take(&mut self.counts);
         let rows = counts.len();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(counts.keys())),
             Arc::new(StringArray::from_iter_values((0..rows).map(|_| &self.id))),
-            Arc::new(UInt64Array::from_iter_values((0..rows).map(|_| mark.epoch.0))),
+            Arc::new(UInt64Array::from_iter_values((0..rows).map(|_| barrier.epoch.0))),
             Arc::new(UInt32Array::from_iter_values((0..rows).map(|_| 0))),
             Arc::new(
                 TimestampMicrosecondArray::from_iter_values(
-                    (0..rows).map(|_| mark.watermark.map_or(0, |w| w.0)),
+                    (0..rows).map(|_| barrier.watermark.map_or(0, |w| w.0)),
                 )
                 .with_timezone("UTC"),
             ),
@@ -382,7 +382,7 @@ impl Stage for Adding {
         }
         Ok(())
     }
-    fn epoch_end(&mut self, _: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, _: &Barrier, out: &mut Outbox<'_>) -> Result {
         for batch in std::mem::take(&mut self.held) {
             let raised = values(&batch)?.unary(|x| x.wrapping_add(self.sum));
             out.send(with_values(&batch, &self.schema, raised)?);
@@ -398,9 +398,9 @@ options! {
         ledger: String = String::new();
         /// Where rows go.
         routing: String = "local".into();
-        /// Whether rows come sorted.
+        /// True if rows come sorted.
         sorted: bool = false;
-        /// How long the end of an epoch takes, in milliseconds.
+        /// The duration of the end of an epoch, in milliseconds.
         slow: u64 = 0;
     }
 }
@@ -428,12 +428,12 @@ struct Watching {
     ledger: String,
     instance: u64,
     slow: u64,
-    /// What every instance hears, none may send on: it would leave once for each worker.
+    /// A broadcast row must not be sent on: it would leave once for each worker.
     passes: bool,
 }
 
 impl Watching {
-    fn note(&self, seen: impl IntoIterator<Item = Seen>) {
+    fn note(&self, seen: impl IntoIterator<Item = Event>) {
         if !self.ledger.is_empty() {
             ledger::note(&self.ledger, self.instance, seen);
         }
@@ -448,9 +448,9 @@ impl Stage for Watching {
         }
         Ok(())
     }
-    fn epoch_end(&mut self, mark: &Mark, _: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, _: &mut Outbox<'_>) -> Result {
         std::thread::sleep(Duration::from_millis(self.slow));
-        self.note([Seen::End(mark.clone())]);
+        self.note([Event::End(barrier.clone())]);
         Ok(())
     }
 }

@@ -7,38 +7,38 @@ use std::sync::{LazyLock, Mutex};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use headwater_contract::identity::IdentityColumns;
-use headwater_contract::{Mark, RowId};
+use headwater_contract::{Barrier, RowId};
 
 /// One thing that a stage saw.
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub enum Event {
     Row(RowId, i64),
-    End(Mark),
+    End(Barrier),
 }
 
-/// What was seen, with the number of the instance that saw it.
-pub type Entries = Vec<(u64, Seen)>;
+/// Events with the number of the instance that saw them.
+pub type Entries = Vec<(u64, Event)>;
 
 static LEDGERS: LazyLock<Mutex<HashMap<String, Entries>>> = LazyLock::new(Mutex::default);
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-/// A name or a number that nobody else has in this process.
+/// Returns a number that is unique in this process.
 pub fn unique() -> u64 {
     NUMBERS.fetch_add(1, Relaxed)
 }
 
-/// A ledger's name that nobody else has.
+/// Returns a unique name for a ledger.
 pub fn fresh() -> String {
     format!("ledger-{}", unique())
 }
 
-pub fn note(ledger: &str, instance: u64, seen: impl IntoIterator<Item = Seen>) {
+pub fn note(ledger: &str, instance: u64, seen: impl IntoIterator<Item = Event>) {
     let mut ledgers = LEDGERS.lock().unwrap();
     let entries = ledgers.entry(ledger.to_owned()).or_default();
     entries.extend(seen.into_iter().map(|seen| (instance, seen)));
 }
 
-/// What was seen so far.
+/// Returns the events so far.
 pub fn entries(ledger: &str) -> Entries {
     LEDGERS.lock().unwrap().get(ledger).cloned().unwrap_or_default()
 }
@@ -48,8 +48,8 @@ pub fn rows(ledger: &str) -> Vec<(RowId, i64)> {
     let mut rows: Vec<(RowId, i64)> = entries(ledger)
         .into_iter()
         .filter_map(|(_, seen)| match seen {
-            Seen::Row(id, value) => Some((id, value)),
-            Seen::End(_) => None,
+            Event::Row(id, value) => Some((id, value)),
+            Event::End(_) => None,
         })
         .collect();
     rows.sort();
@@ -59,21 +59,21 @@ pub fn rows(ledger: &str) -> Vec<(RowId, i64)> {
     rows
 }
 
-/// The marks that each instance saw, in the order of the calls.
-pub fn marks(ledger: &str) -> Vec<Vec<Mark>> {
-    let mut by_instance = std::collections::BTreeMap::<u64, Vec<Mark>>::new();
+/// The barriers that each instance saw, in the order of the calls.
+pub fn barriers(ledger: &str) -> Vec<Vec<Barrier>> {
+    let mut by_instance = std::collections::BTreeMap::<u64, Vec<Barrier>>::new();
     for (instance, seen) in entries(ledger) {
-        let marks = by_instance.entry(instance).or_default();
-        if let Seen::End(mark) = seen {
-            marks.push(mark);
+        let barriers = by_instance.entry(instance).or_default();
+        if let Event::End(barrier) = seen {
+            barriers.push(barrier);
         }
     }
     by_instance.into_values().collect()
 }
 
 /// The rows of a batch as entries; the value is that of the column `value`, where there is one.
-pub fn of_batch(batch: &RecordBatch) -> Vec<Seen> {
+pub fn of_batch(batch: &RecordBatch) -> Vec<Event> {
     let ids = IdentityColumns::of(batch).unwrap();
     let values = batch.column_by_name("value").map(|c| c.as_primitive::<Int64Type>().clone());
-    (0..ids.len()).map(|row| Seen::Row(ids.id(row), values.as_ref().map_or(0, |v| v.value(row)))).collect()
+    (0..ids.len()).map(|row| Event::Row(ids.id(row), values.as_ref().map_or(0, |v| v.value(row)))).collect()
 }

@@ -1,4 +1,4 @@
-//! A training loop without training: rounds are taken in at one mark, worked on during the next round, and what comes of
+//! A training loop without training: rounds are taken in at one barrier, worked on during the next round, and what comes of
 //! them returns to the next but one. The same numbers as a plain loop over the rounds, whatever runs where.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ use headwater_runtime::run::Tap;
 use crate::kinds::{NUMBERS, WATCH, saved_value};
 use crate::wiring::{finish, workers};
 
-const KINDS: &[Kind] = &[NUMBERS, WATCH, Kind::stage::<Learn>(), Kind::stage::<Gather>()];
+const KINDS: &[StageFactory] =
+    &[NUMBERS, WATCH, StageFactory::stage::<Learn>(), StageFactory::stage::<Gather>()];
 
 fn value() -> Field {
     Field::new("value", DataType::Int64, false)
@@ -26,7 +27,7 @@ fn value() -> Field {
 options! {
     /// Sums the values of each device and round, beginning with what came back last.
     pub struct Learn {
-        /// How long a round's work takes, in milliseconds.
+        /// The duration of a round's work, in milliseconds.
         slow: u64 = 0;
     }
 }
@@ -37,7 +38,7 @@ impl StageConfig for Learn {
         let adapter = Input::new("adapter", [value()]).routing(Routing::Broadcast).feedback();
         let learn = Signature::sink([value()]).routing(Routing::ByKey("device".into())).input(adapter);
         let learn = learn.output(Output::new("update", headwater_contract::Rows::Exactly(vec![value()])));
-        learn.order(Order::Sorted).work(Work::Lane).round_delay(1).state(1, &[])
+        learn.order(Order::Sorted).work(Work::Thread).round_delay(1).state(1, &[])
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let (open, waiting) = Default::default();
@@ -126,22 +127,22 @@ impl Stage for Learning {
         Ok(())
     }
 
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         if let Some(waiting) = &mut self.waiting {
             waiting.start.get_or_insert(self.back);
         }
-        if !mark.round_end {
+        if !barrier.round_end {
             return Ok(());
         }
         if let Some(Waiting { round, sums, start }) = self.waiting.take() {
             std::thread::sleep(Duration::from_millis(self.slow));
             for (device, sum) in sums {
-                let learnt = next(sum, start.unwrap_or_default());
-                out.send(row(&self.schema, &device, &self.id, round, learnt));
+                let learned = next(sum, start.unwrap_or_default());
+                out.send(row(&self.schema, &device, &self.id, round, learned));
             }
         }
         let sums = std::mem::take(&mut self.open);
-        self.waiting = Some(Waiting { round: mark.round.0, sums, start: None });
+        self.waiting = Some(Waiting { round: barrier.round.0, sums, start: None });
         Ok(())
     }
 
@@ -202,7 +203,7 @@ impl Stage for Gathering {
         Ok(())
     }
 
-    fn epoch_end(&mut self, _: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, _: &Barrier, out: &mut Outbox<'_>) -> Result {
         for (round, sum) in std::mem::take(&mut self.rounds) {
             out.send(row(&self.schema, "all", &self.id, round, sum));
         }
@@ -231,8 +232,8 @@ pub fn text(round: &str, window: u64, slow: u64) -> String {
 
 pub fn plan_of(text: &str) -> Arc<Plan> {
     let checked = check("loop.toml", text, KINDS, &Settings::default());
-    let told: Vec<_> = checked.diagnostics.iter().map(|d| d.message.clone()).collect();
-    Arc::new(checked.plan.unwrap_or_else(|| panic!("{told:?}")))
+    let messages: Vec<_> = checked.diagnostics.iter().map(|d| d.message.clone()).collect();
+    Arc::new(checked.plan.unwrap_or_else(|| panic!("{messages:?}")))
 }
 
 /// Round and value of each adapter, from a loop over the rounds.
@@ -254,13 +255,13 @@ fn expected(rows_of_round: u64) -> Vec<(u64, i64)> {
 fn adapters(plan: &Arc<Plan>, count: usize) -> (Vec<(u64, i64)>, String) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = seen.clone();
-    let look = Arc::new(move |batch: &RecordBatch| {
+    let inspect = Arc::new(move |batch: &RecordBatch| {
         let ids = IdentityColumns::of(batch).unwrap();
         let values = batch.column_by_name("value").unwrap().as_primitive::<Int64Type>();
         noted.lock().unwrap().extend((0..ids.len()).map(|at| (ids.seq(at), values.value(at))));
     });
     let mut options = workers(plan, count);
-    options.taps = vec![Tap { stage: "all".into(), port: OutPort::Out(0), look }];
+    options.taps = vec![Tap { stage: "all".into(), port: OutPort::Out(0), inspect }];
     let report = finish(plan, options).unwrap();
     let seen = seen.lock().unwrap().clone();
     (seen, report.digests["end"].clone())

@@ -11,19 +11,19 @@
     clippy::cast_sign_loss
 )]
 
+mod attempts;
 mod cluster;
+mod disk_space;
 mod failures;
 mod faulty;
 mod kinds;
 mod ledger;
-mod lives;
 mod loops;
 mod members;
 mod once;
 mod panics;
 mod rejected;
 mod remembered;
-mod room;
 mod same;
 mod secrecy;
 mod stopping;

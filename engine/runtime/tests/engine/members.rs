@@ -19,7 +19,7 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use proptest::strategy::Strategy;
 
 use crate::ledger;
-use crate::remembered::{Memory, life, memory};
+use crate::remembered::{Memory, attempt, memory};
 use crate::wiring::{complete, finish, workers};
 use kinds::{KINDS, values};
 
@@ -29,13 +29,13 @@ fn plan(text: &str) -> Arc<Plan> {
     Arc::new(checked.plan.unwrap_or_else(|| panic!("{errors:#?}")))
 }
 
-/// What leaves a port: device, seq and the words of some columns, sorted.
-type Seen = Vec<(String, u64, Vec<String>)>;
+/// The rows of a port: device, seq and the words of some columns, sorted.
+type Rows = Vec<(String, u64, Vec<String>)>;
 
-fn look(stage: &str, columns: &'static [&'static str]) -> (Tap, Arc<Mutex<Seen>>) {
-    let seen: Arc<Mutex<Seen>> = Arc::default();
-    let noted = seen.clone();
-    let look = move |batch: &RecordBatch| {
+fn inspect(stage: &str, columns: &'static [&'static str]) -> (Tap, Arc<Mutex<Rows>>) {
+    let rows_seen: Arc<Mutex<Rows>> = Arc::default();
+    let noted = rows_seen.clone();
+    let inspect = move |batch: &RecordBatch| {
         let ids = IdentityColumns::of(batch).unwrap();
         let word = |row: usize, name: &str| match batch.column_by_name(name).unwrap().as_string_opt::<i32>() {
             Some(words) => words.value(row).to_owned(),
@@ -47,26 +47,29 @@ fn look(stage: &str, columns: &'static [&'static str]) -> (Tap, Arc<Mutex<Seen>>
         });
         noted.lock().unwrap().extend(rows);
     };
-    (Tap { stage: stage.into(), port: OutPort::Out(0), look: Arc::new(look) }, seen)
+    (Tap { stage: stage.into(), port: OutPort::Out(0), inspect: Arc::new(inspect) }, rows_seen)
 }
 
 /// Runs with every number of workers; what leaves the stages must be the same each time.
-fn seen(text: impl Fn(u64) -> String, stages: &[(&str, &'static [&'static str])]) -> (Vec<Seen>, Report) {
-    let mut first: Option<(Vec<Seen>, Report)> = None;
+fn rows_seen(
+    text: impl Fn(u64) -> String,
+    stages: &[(&str, &'static [&'static str])],
+) -> (Vec<Rows>, Report) {
+    let mut first: Option<(Vec<Rows>, Report)> = None;
     for window in [1, 2, 4, 16] {
         let plan = plan(&text(window));
         for count in [1, 2, 3] {
-            let (taps, seen): (Vec<_>, Vec<_>) =
-                stages.iter().map(|(stage, columns)| look(stage, columns)).unzip();
+            let (taps, rows_seen): (Vec<_>, Vec<_>) =
+                stages.iter().map(|(stage, columns)| inspect(stage, columns)).unzip();
             let mut options = workers(&plan, count);
             options.taps = taps;
             let report = finish(&plan, options).unwrap_or_else(|f| panic!("{count} workers: {f}"));
-            let found: Vec<Seen> = seen
+            let found: Vec<Rows> = rows_seen
                 .iter()
-                .map(|seen| {
-                    let mut seen = seen.lock().unwrap().clone();
-                    seen.sort();
-                    seen
+                .map(|rows_seen| {
+                    let mut rows_seen = rows_seen.lock().unwrap().clone();
+                    rows_seen.sort();
+                    rows_seen
                 })
                 .collect();
             let counts = |r: &Report| -> Vec<_> {
@@ -105,12 +108,12 @@ fn columns_are_joined_and_strangers_do_not_pass() {
                 + "[stage.end]\ntype = 'watch'\nfrom = 'tag'\n[stage.aside]\ntype = 'watch'\nfrom = 'tag.rejected'\n"
         };
         let (found, report) =
-            seen(text, &[("tag", &["gateway", "value"]), ("aside", &["rejected_by", "rejected_code"])]);
+            rows_seen(text, &[("tag", &["gateway", "value"]), ("aside", &["rejected_by", "rejected_code"])]);
         let gateways = ["harbour", "orchard", "", "foundry"];
         let rows = |devices: &[u64]| -> Vec<(u64, u64)> {
             devices.iter().flat_map(|device| (0..10).map(|seq| (*device, seq))).collect()
         };
-        let passed: Seen = rows(&[0, 1, 3])
+        let passed: Rows = rows(&[0, 1, 3])
             .into_iter()
             .map(|(d, seq)| {
                 (format!("device-{d}"), seq, vec![gateways[d as usize].into(), (seq * 5 + d).to_string()])
@@ -118,7 +121,7 @@ fn columns_are_joined_and_strangers_do_not_pass() {
             .collect();
         assert_eq!(found[0], passed);
         let code = |device: u64| if device == 2 { "no_consent" } else { "not_a_member" };
-        let refused: Seen = rows(&[2, 4])
+        let refused: Rows = rows(&[2, 4])
             .into_iter()
             .map(|(d, seq)| (format!("device-{d}"), seq, vec!["tag".into(), code(d).into()]))
             .collect();
@@ -136,8 +139,8 @@ fn a_row_of_a_gateway_is_joined_with_its_region() {
             + "[stage.regions]\ntype = 'sum'\nby = 'region'\nfrom = 'gateways'\n"
             + "[stage.end]\ntype = 'watch'\nfrom = 'regions'\n"
     };
-    let (found, _) = seen(text, &[("gateways", &["value"]), ("regions", &["value"])]);
-    let sum = |rows: &Seen| {
+    let (found, _) = rows_seen(text, &[("gateways", &["value"]), ("regions", &["value"])]);
+    let sum = |rows: &Rows| {
         let mut sums = BTreeMap::<String, i64>::new();
         rows.iter().for_each(|(group, _, words)| {
             *sums.entry(group.clone()).or_default() += words[0].parse::<i64>().unwrap();
@@ -160,9 +163,10 @@ fn what_learns_hears_devices_that_consent_and_no_groups() {
             + "[stage.study]\ntype = 'study'\nfrom = 'mic'\nfeedback = 'study'\n"
             + "[stage.end]\ntype = 'watch'\nfrom = 'study'\n[stage.aside]\ntype = 'watch'\nfrom = 'study.rejected'\n"
     };
-    let (found, _) = seen(text, &[("study", &[]), ("aside", &["rejected_code"])]);
-    let devices =
-        |seen: &Seen| seen.iter().map(|(d, _, words)| (d.clone(), words.concat())).collect::<BTreeSet<_>>();
+    let (found, _) = rows_seen(text, &[("study", &[]), ("aside", &["rejected_code"])]);
+    let devices = |rows_seen: &Rows| {
+        rows_seen.iter().map(|(d, _, words)| (d.clone(), words.concat())).collect::<BTreeSet<_>>()
+    };
     let of = |all: &[(&str, &str)]| {
         all.iter().map(|(d, w)| ((*d).to_owned(), (*w).to_owned())).collect::<BTreeSet<_>>()
     };
@@ -197,7 +201,7 @@ fn changing(window: u64, epoch: u64, round: &str, rows: usize, script: &[&str], 
     )
 }
 
-/// What a plain map says of each row: the gateway it is joined with, or the code of its refusal.
+/// Returns what a plain map gives for each row: the gateway it is joined with, or the code of its refusal.
 fn model(
     epoch: usize,
     epochs_in_round: Option<usize>,
@@ -207,9 +211,9 @@ fn model(
     let mut members: BTreeMap<usize, (Option<String>, bool)> =
         [(0, (Some("g0".into()), true)), (1, (Some("g1".into()), true))].into();
     let mut open: Vec<(usize, Option<String>, &str)> = Vec::new();
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for row in 0..rows {
-        told.push(match members.get(&(row % 3)) {
+        lines.push(match members.get(&(row % 3)) {
             None => Err("not_a_member"),
             Some((_, false)) => Err("no_consent"),
             Some((None, true)) => Err("not_told"),
@@ -231,22 +235,22 @@ fn model(
             }
         }
     }
-    told
+    lines
 }
 
 fn agree(epoch: usize, round: Option<usize>, rows: usize, script: &[&str]) {
     let rule = round.map_or(String::new(), |epochs| format!("round = {{ epochs = {epochs} }}"));
     let text = |window: u64| changing(window, epoch as u64, &rule, rows, script, false);
-    let (found, _) = seen(text, &[("tag", &["gateway"]), ("aside", &["rejected_code"])]);
-    let mut expected: [Seen; 2] = Default::default();
-    for (row, told) in model(epoch, round, rows, script).into_iter().enumerate() {
-        let seen = |word: &str| (format!("device-{}", row % 3), row as u64 / 3, vec![word.to_owned()]);
-        match told {
-            Ok(gateway) => expected[0].push(seen(&gateway)),
-            Err(code) => expected[1].push(seen(code)),
+    let (found, _) = rows_seen(text, &[("tag", &["gateway"]), ("aside", &["rejected_code"])]);
+    let mut expected: [Rows; 2] = Default::default();
+    for (row, lines) in model(epoch, round, rows, script).into_iter().enumerate() {
+        let rows_seen = |word: &str| (format!("device-{}", row % 3), row as u64 / 3, vec![word.to_owned()]);
+        match lines {
+            Ok(gateway) => expected[0].push(rows_seen(&gateway)),
+            Err(code) => expected[1].push(rows_seen(code)),
         }
     }
-    expected.iter_mut().for_each(|seen| seen.sort());
+    expected.iter_mut().for_each(|rows_seen| rows_seen.sort());
     assert_eq!(found, expected, "epochs of {epoch}, rounds of {round:?}: {script:?}");
 }
 
@@ -271,22 +275,25 @@ fn changes_outlive_a_life() {
         let live = |folder: &Arc<Mutex<Memory>>, power, count| {
             let stages: [(&str, &'static [&'static str]); 2] =
                 [("tag", &["gateway"]), ("aside", &["rejected_code"])];
-            let (taps, seen): (Vec<_>, Vec<_>) =
-                stages.iter().map(|(stage, columns)| look(stage, columns)).unzip();
+            let (taps, rows_seen): (Vec<_>, Vec<_>) =
+                stages.iter().map(|(stage, columns)| inspect(stage, columns)).unzip();
             let mut options = workers(&plan, count);
             options.taps = taps;
-            options.life = Some(life(&plan, folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
+            options.attempt = Some(attempt(&plan, folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
             let ended = finish(&plan, options).is_ok();
-            let seen = seen.iter().flat_map(|seen| seen.lock().unwrap().clone()).collect::<BTreeSet<_>>();
-            (ended, seen)
+            let rows_seen = rows_seen
+                .iter()
+                .flat_map(|rows_seen| rows_seen.lock().unwrap().clone())
+                .collect::<BTreeSet<_>>();
+            (ended, rows_seen)
         };
         let (ended, expected) = live(&memory(), None, 1);
         assert!(ended && expected.len() == 40);
         for power in 0..40 / epoch as usize {
             let folder = memory();
-            let (_, mut seen) = live(&folder, Some(power), 1 + power % 3);
-            seen.extend(live(&folder, None, 1 + (power + 1) % 3).1);
-            assert_eq!(seen, expected, "epochs of {epoch}, {round}, cut after {power}");
+            let (_, mut rows_seen) = live(&folder, Some(power), 1 + power % 3);
+            rows_seen.extend(live(&folder, None, 1 + (power + 1) % 3).1);
+            assert_eq!(rows_seen, expected, "epochs of {epoch}, {round}, cut after {power}");
         }
     }
 }
@@ -299,7 +306,7 @@ fn the_last_change_of_an_epoch_and_of_a_round_counts() {
         agree(epoch, None, 24, &script);
         agree(epoch, Some(2), 40, &script);
     }
-    // A stranger becomes a member; an empty cell tells nothing.
+    // A stranger becomes a member; an empty cell changes nothing.
     agree(3, None, 24, &["", "", "g5 r yes", "- r yes"]);
 }
 
@@ -323,7 +330,7 @@ fn a_consent_that_cannot_be_read_is_none_and_the_row_is_kept_aside() {
     }
 }
 
-/// Who rejected, device, seq and code of what came into the quarantine.
+/// Rejecting stage, device, seq and code of the quarantined rows.
 #[derive(Default)]
 struct Kept(Vec<(String, String, u64, String)>);
 
@@ -345,7 +352,7 @@ fn a_change_that_comes_from_below_what_it_changes_does_not_stall() {
     let script = ["g3 r yes", "", "", "", "", "", "g4 r no"];
     for round in ["", "round = { epochs = 2 }"] {
         let text = |window: u64| changing(window, 2, round, 30, &script, true);
-        let (found, _) = seen(text, &[("tag", &["gateway"])]);
+        let (found, _) = rows_seen(text, &[("tag", &["gateway"])]);
         let of_first: BTreeSet<&str> = found[0]
             .iter()
             .filter(|(device, ..)| device == "device-0")
@@ -362,7 +369,7 @@ fn groups_that_disagree_after_a_change_are_refused_where_it_matters() {
             + "[stage.gateways]\ntype = 'sum'\nfrom = 'tag'\n[stage.regions]\ntype = 'sum'\nby = 'region'\nfrom = 'gateways'\n\
                [stage.end_regions]\ntype = 'watch'\nfrom = 'regions'\n[stage.aside_regions]\ntype = 'watch'\nfrom = 'regions.rejected'\n"
     };
-    let (found, _) = seen(text, &[("aside_regions", &["rejected_code"])]);
+    let (found, _) = rows_seen(text, &[("aside_regions", &["rejected_code"])]);
     assert!(!found[0].is_empty());
     assert!(found[0].iter().all(|(group, _, words)| group == "g1" && words[0] == "groups_disagree"));
 }
@@ -375,15 +382,15 @@ fn a_table_is_read_and_its_mistakes_are_told_with_their_lines() {
     let text = head(4, &format!("[members]\ntable = '{}'", table.display()))
         + "[stage.tag]\ntype = 'tag'\ncolumn = 'region'\nfrom = 'mic'\nrejected = 'drop'\n[stage.end]\ntype = 'watch'\nfrom = 'tag'\n";
     let plan = plan(&text);
-    let site = Site::default();
-    let told = |content: &str| -> Vec<String> {
+    let host = HostEnv::default();
+    let lines = |content: &str| -> Vec<String> {
         std::fs::write(&table, content).unwrap();
-        let failures = ready(&plan, &site).err().unwrap_or_default();
+        let failures = ready(&plan, &host).err().unwrap_or_default();
         failures.iter().map(|f| f.to_string().replace(&format!("{}", room.display()), "")).collect()
     };
-    assert_eq!(told("device,gateway,region\ndevice-0,g,r\n"), [""; 0]);
+    assert_eq!(lines("device,gateway,region\ndevice-0,g,r\n"), [""; 0]);
     assert_eq!(
-        told("device,region\n,r\na,r\n"),
+        lines("device,region\n,r\na,r\n"),
         ["[members]: /members.csv:2: a device without a name [H0006]"]
     );
     std::fs::write(&table, "region,device,consent\nr,device-0,yes\nr,device-1,no\n").unwrap();
@@ -398,12 +405,12 @@ fn a_run_that_is_stopped_loses_no_row_that_waits() {
         let plan = plan(&text.replace("devices = 3", &format!("devices = 3\nlive = {live}")));
         let mut options = workers(&plan, count);
         let (stopping, rows) = (options.stopping.clone(), AtomicUsize::new(0));
-        let look = Arc::new(move |batch: &RecordBatch| {
+        let inspect = Arc::new(move |batch: &RecordBatch| {
             if rows.fetch_add(batch.num_rows(), Relaxed) >= 150 {
                 stopping.store(true, Relaxed);
             }
         });
-        options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+        options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), inspect }];
         let report = finish(&plan, options).unwrap();
         let [mic, _, tag, ..] = report.counts.stages.as_slice() else { panic!("stages") };
         assert!(report.stopped && mic.rows_out >= 150);
@@ -419,10 +426,10 @@ fn what_was_set_aside_is_joined_anew_when_it_is_tried_again() {
     };
     let rows: Arc<Mutex<Vec<RecordBatch>>> = Arc::default();
     let kept = rows.clone();
-    let look = Arc::new(move |batch: &RecordBatch| kept.lock().unwrap().push(batch.clone()));
+    let inspect = Arc::new(move |batch: &RecordBatch| kept.lock().unwrap().push(batch.clone()));
     let first = plan(&text(""));
     let mut options = workers(&first, 2);
-    options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+    options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), inspect }];
     finish(&first, options).unwrap();
     let rows = rows.lock().unwrap().clone();
     let of = |more: &str| {

@@ -1,6 +1,6 @@
 //! Every row arrives once, every epoch ends once, in order, and a gathered stage is alone.
 
-use headwater_contract::{Kind, RowId};
+use headwater_contract::{RowId, StageFactory};
 use headwater_runtime::plan::EpochRule;
 
 use crate::kinds::{AFFINE, NUMBERS, PARITY, TALLY, WATCH};
@@ -19,26 +19,26 @@ fn numbers(source: &str, count: u64, times: usize) -> Vec<(RowId, i64)> {
     all
 }
 
-/// Marks: each of `instances` sees every epoch once, in order, the last one alone being the end.
+/// Barriers: each of `instances` sees every epoch once, in order, the last one alone being the end.
 fn assert_marks(name: &str, ledger: &str, instances: usize, epochs: Option<u64>) {
-    let by_instance = ledger::marks(ledger);
+    let by_instance = ledger::barriers(ledger);
     assert_eq!(by_instance.len(), instances, "{name}: instances");
-    for marks in &by_instance {
-        let seen: Vec<u64> = marks.iter().map(|m| m.epoch.0).collect();
+    for barriers in &by_instance {
+        let seen: Vec<u64> = barriers.iter().map(|m| m.epoch.0).collect();
         assert_eq!(
             seen,
-            (0..marks.len() as u64).collect::<Vec<_>>(),
-            "{name}: epochs in order, none left out"
+            (0..barriers.len() as u64).collect::<Vec<_>>(),
+            "{name}: epochs in order, none skipped"
         );
         assert_eq!(seen.len() as u64, epochs.unwrap_or(seen.len() as u64), "{name}: epochs");
-        let ends: Vec<bool> = marks.iter().map(|m| m.end_of_input).collect();
+        let ends: Vec<bool> = barriers.iter().map(|m| m.end_of_input).collect();
         assert_eq!(ends.iter().filter(|end| **end).count(), 1, "{name}: one end of input");
         assert_eq!(ends.last(), Some(&true), "{name}: the end of input comes last");
         assert!(
-            marks.windows(2).all(|m| m[0].watermark <= m[1].watermark),
+            barriers.windows(2).all(|m| m[0].watermark <= m[1].watermark),
             "{name}: the watermark never falls"
         );
-        assert_eq!(marks, &by_instance[0], "{name}: all instances see the same marks");
+        assert_eq!(barriers, &by_instance[0], "{name}: all instances see the same marks");
     }
 }
 
@@ -93,7 +93,7 @@ fn broadcast_rows_come_once_to_every_worker() {
         complete(&plan, workers);
         let mut by_instance = std::collections::BTreeMap::<u64, Vec<(RowId, i64)>>::new();
         for (instance, seen) in ledger::entries(&ledger) {
-            if let ledger::Seen::Row(id, value) = seen {
+            if let ledger::Event::Row(id, value) = seen {
                 by_instance.entry(instance).or_default().push((id, value));
             }
         }
@@ -154,7 +154,7 @@ fn a_sorted_stage_sees_rows_in_order() {
     complete(&plan, 3);
     let ids: Vec<RowId> = ledger::entries(&ledger)
         .into_iter()
-        .filter_map(|(_, seen)| if let ledger::Seen::Row(id, _) = seen { Some(id) } else { None })
+        .filter_map(|(_, seen)| if let ledger::Event::Row(id, _) = seen { Some(id) } else { None })
         .collect();
     assert_eq!(ids.len(), 90);
     for epoch in ids.chunks(30) {
@@ -162,10 +162,10 @@ fn a_sorted_stage_sees_rows_in_order() {
     }
 }
 
-/// One gathered input makes the whole stage gathered: its other inputs' rows come home too.
+/// One gathered input makes the whole stage gathered: its other inputs' rows come to the coordinator too.
 #[test]
 fn a_gathered_stage_gets_the_rows_of_all_its_inputs() {
-    const PAIR: Kind = Kind::stage::<crate::faulty::Pair>();
+    const PAIR: StageFactory = StageFactory::stage::<crate::faulty::Pair>();
     for workers in 1..=3 {
         let ledger = fresh();
         let plan = Draft::new(rows(9))

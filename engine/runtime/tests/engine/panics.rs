@@ -1,4 +1,4 @@
-//! A stage with a state that panics at a row: the lives that follow find the row, set it aside, and do the rest.
+//! A stage with a state that panics at a row: later attempts find the row, set it aside, and do the rest.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use headwater_contract::identity::IdentityColumns;
 use headwater_contract::{RowId, StageError};
-use headwater_runtime::commit::Life;
+use headwater_runtime::commit::Attempt;
 use headwater_runtime::instance::{Cause, Failure};
 use headwater_runtime::plan::{OutPort, Plan};
 use headwater_runtime::run::{Quarantine, Report, RunOptions, Tap};
@@ -14,10 +14,10 @@ use headwater_runtime::run::{Quarantine, Report, RunOptions, Tap};
 use crate::cluster::{self, Process};
 use crate::faulty::FAULTY;
 use crate::kinds::{AFFINE, NUMBERS, TOTALS, WATCH};
-use crate::remembered::{Memory, life, memory};
+use crate::remembered::{Memory, attempt, memory};
 use crate::wiring::{Draft, finish, rows, workers};
 
-/// What was set aside: by stage and row, with its code and reason.
+/// What was rejected: by stage and row, with its code and reason.
 #[derive(Clone, Default)]
 struct Aside(Arc<Mutex<Reasons>>);
 
@@ -55,27 +55,27 @@ type Ids = Arc<Mutex<std::collections::BTreeSet<RowId>>>;
 
 fn seeing(ids: &Ids) -> Tap {
     let ids = ids.clone();
-    let look = Arc::new(move |batch: &RecordBatch| {
+    let inspect = Arc::new(move |batch: &RecordBatch| {
         let found = IdentityColumns::of(batch).unwrap();
         ids.lock().unwrap().extend((0..found.len()).map(|row| found.id(row)));
     });
-    Tap { stage: "t".into(), port: OutPort::Out(0), look }
+    Tap { stage: "t".into(), port: OutPort::Out(0), inspect }
 }
 
-/// A life on so many processes and workers.
+/// An attempt on so many processes and workers.
 fn live(
     plan: &Arc<Plan>,
-    begun: Life,
+    begun: Attempt,
     (processes, count): (usize, usize),
     taps: Vec<Tap>,
     aside: &Aside,
 ) -> Result<Report, Failure> {
     if processes == 1 {
         let quarantine = Some(Arc::new(Mutex::new(aside.clone())) as Arc<Mutex<dyn Quarantine>>);
-        return finish(plan, RunOptions { life: Some(begun), taps, quarantine, ..workers(plan, count) });
+        return finish(plan, RunOptions { attempt: Some(begun), taps, quarantine, ..workers(plan, count) });
     }
     let (sockets, mut begun) = (tempfile::tempdir().unwrap(), Some(begun));
-    let each = |_| Process { plan: plan.clone(), life: begun.take(), taps: taps.clone() };
+    let each = |_| Process { plan: plan.clone(), attempt: begun.take(), taps: taps.clone() };
     let keeps = aside.clone();
     let quarantined = move |options: &mut RunOptions| {
         options.quarantine = Some(Arc::new(Mutex::new(keeps.clone())) as Arc<Mutex<dyn Quarantine>>);
@@ -88,21 +88,21 @@ fn the_row_is_found_and_set_aside() {
     let plan = breaking("does = 'panic'");
     let whole: Ids = Arc::default();
     let (folder, aside) = (memory(), Aside::default());
-    let first = life(&breaking(""), &memory(), None, &[]).unwrap();
+    let first = attempt(&breaking(""), &memory(), None, &[]).unwrap();
     live(&breaking(""), first, (1, 1), vec![seeing(&whole)], &aside).unwrap();
     let whole = whole.lock().unwrap().clone();
     let bad = whole.iter().find(|id| &*id.device == "device-3" && id.seq == 4).unwrap().clone();
     for on in [(1, 1), (1, 3), (2, 1), (2, 2)] {
         let (folder, aside, seen) = (memory(), Aside::default(), Ids::default());
         let next =
-            |on| live(&plan, life(&plan, &folder, None, &[]).unwrap(), on, vec![seeing(&seen)], &aside);
-        let suspect = |ended: Result<Report, Failure>| match ended.unwrap_err().cause {
-            Cause::Panic(suspect) => *suspect,
+            |on| live(&plan, attempt(&plan, &folder, None, &[]).unwrap(), on, vec![seeing(&seen)], &aside);
+        let poison_row = |ended: Result<Report, Failure>| match ended.unwrap_err().cause {
+            Cause::Panic(poison_row) => *poison_row,
             cause => panic!("{on:?}: {cause:?}"),
         };
-        let found = suspect(next(on));
+        let found = poison_row(next(on));
         assert_eq!((found.stage.as_str(), found.row), ("bad", None), "{on:?}");
-        let found = suspect(next((1, 2)));
+        let found = poison_row(next((1, 2)));
         assert_eq!((found.stage.as_str(), found.row), ("bad", Some((0, bad.clone()))), "{on:?}");
         next(on).unwrap_or_else(|failure| panic!("{on:?}: {failure}"));
         let mut all = seen.lock().unwrap().clone();
@@ -124,9 +124,9 @@ fn what_no_later_life_can_find_is_told() {
     let plan = breaking("ends = 'panic'");
     let folder: Arc<Mutex<Memory>> = memory();
     for _ in 0..2 {
-        let begun = life(&plan, &folder, None, &[]).unwrap();
+        let begun = attempt(&plan, &folder, None, &[]).unwrap();
         let failure = live(&plan, begun, (1, 2), Vec::new(), &Aside::default()).unwrap_err();
-        assert!(matches!(&failure.cause, Cause::Panic(suspect) if suspect.row.is_none()), "{failure}");
+        assert!(matches!(&failure.cause, Cause::Panic(poison_row) if poison_row.row.is_none()), "{failure}");
     }
     let failure = finish(&breaking("does = 'panic'"), workers(&plan, 1)).unwrap_err();
     assert_eq!(failure.cause, Cause::Lasting, "nothing is kept: {failure}");

@@ -1,4 +1,4 @@
-//! Rejected rows reach their reader, the quarantine or nobody, as the plan says.
+//! Rejected rows reach their reader, the quarantine or no one, as the plan says.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,16 +15,16 @@ use crate::ledger::{self, fresh};
 use crate::wiring::{Draft, complete, finish, rows, workers};
 
 /// Stage, code and reason of a rejected row.
-pub type Told = (String, String, String);
+pub type Reason = (String, String, String);
 
 /// Collects who rejected rows and why, from what a stage that reads a rejected port lets pass.
-pub fn codes_of(stage: &str, codes: &Arc<Mutex<Vec<Told>>>) -> Tap {
+pub fn codes_of(stage: &str, codes: &Arc<Mutex<Vec<Reason>>>) -> Tap {
     let codes = codes.clone();
-    let look = Arc::new(move |batch: &RecordBatch| codes.lock().unwrap().extend(told(batch)));
-    Tap { stage: stage.into(), port: OutPort::Out(0), look }
+    let inspect = Arc::new(move |batch: &RecordBatch| codes.lock().unwrap().extend(reasons_of(batch)));
+    Tap { stage: stage.into(), port: OutPort::Out(0), inspect }
 }
 
-fn told(batch: &RecordBatch) -> Vec<Told> {
+fn reasons_of(batch: &RecordBatch) -> Vec<Reason> {
     let column = |name| text_column(batch, name).unwrap();
     let (by, codes, reasons) = (column(REJECTED_BY), column(REJECTED_CODE), column(REJECTED_REASON));
     (0..batch.num_rows())
@@ -60,9 +60,9 @@ fn to_a_reader() {
         assert_eq!(values, (0..100).step_by(10).collect::<Vec<_>>());
         let seqs: Vec<u64> = ledger::rows(&of_source).into_iter().map(|(id, _)| id.seq).collect();
         assert_eq!(seqs, [0, 25, 50, 75]);
-        let expected: Told = ("strict".into(), "divisible".into(), "the value can be divided".into());
+        let expected: Reason = ("strict".into(), "divisible".into(), "the value can be divided".into());
         assert_eq!(*of_strict.lock().unwrap(), vec![expected; 10]);
-        let expected: Told = ("mic".into(), "bad_line".into(), "it was told to reject".into());
+        let expected: Reason = ("mic".into(), "bad_line".into(), "it was configured to reject".into());
         assert_eq!(*of_mic.lock().unwrap(), vec![expected; 4]);
         let counts: Vec<_> =
             report.counts.stages.iter().map(|s| (s.rows_in, s.rows_out, s.rejected)).collect();
@@ -73,7 +73,7 @@ fn to_a_reader() {
 /// What the quarantine was asked to do, and how many epochs were done when it was asked.
 #[derive(Default)]
 struct Kept {
-    rows: Vec<(String, i64, Told)>,
+    rows: Vec<(String, i64, Reason)>,
     unsynced: usize,
     syncs: usize,
     /// Epochs that counted as done while rows were not yet durable.
@@ -88,15 +88,15 @@ impl Quarantine for Kept {
         if self.fails == "keep" {
             return Err(StageError::new("the disk is full"));
         }
-        for (seen, told) in ledger::of_batch(rows).into_iter().zip(told(rows)) {
-            let ledger::Seen::Row(_, value) = seen else { continue };
+        for (seen, reasons_of) in ledger::of_batch(rows).into_iter().zip(reasons_of(rows)) {
+            let ledger::Event::Row(_, value) = seen else { continue };
             // Epochs of the plan below hold eight numbers each; this row's must not be done yet.
             let epoch = value as u64 / 8;
             let done = self.metrics.snapshot().epochs_done;
             if stage == "strict" && done > epoch {
                 self.done_too_early.push(epoch);
             }
-            self.rows.push((stage.into(), value, told));
+            self.rows.push((stage.into(), value, reasons_of));
         }
         self.unsynced += 1;
         Ok(())
@@ -140,7 +140,9 @@ fn to_the_quarantine_before_the_epoch_is_done() {
         let mut values: Vec<i64> = kept.rows.iter().map(|(_, value, _)| *value).collect();
         values.sort_unstable();
         assert_eq!(values, (0..100).step_by(10).collect::<Vec<_>>());
-        assert!(kept.rows.iter().all(|(stage, _, told)| stage == "strict" && told.1 == "divisible"));
+        assert!(
+            kept.rows.iter().all(|(stage, _, reasons_of)| stage == "strict" && reasons_of.1 == "divisible")
+        );
         assert!(kept.syncs > 0 && kept.unsynced == 0, "kept rows were left without a sync");
         assert_eq!(kept.done_too_early, Vec::<u64>::new(), "{count} workers");
     }
@@ -187,7 +189,7 @@ fn dropped_rows_are_counted() {
     }
 }
 
-/// Without a quarantine nothing is kept, but all is counted and the rest goes on.
+/// Without a quarantine nothing is kept, but all is counted and the rest continues.
 #[test]
 fn without_a_quarantine_the_rest_goes_on() {
     let plan = draft().stage("end", WATCH, "", &["strict"]).plan();

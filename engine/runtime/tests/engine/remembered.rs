@@ -9,7 +9,7 @@ use headwater_contract::identity::IdentityColumns;
 use headwater_contract::state::Owner;
 use headwater_contract::units::Epoch;
 use headwater_contract::{Result, StageError};
-use headwater_runtime::commit::{KeptChange, KeptRow, Life, Logged, StateFolder};
+use headwater_runtime::commit::{Attempt, KeptChange, KeptRow, Logged, StateFolder};
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::Plan;
 
@@ -25,7 +25,7 @@ pub struct Memory {
     synced: usize,
     /// Commits that still succeed.
     power: Option<usize>,
-    /// Whether the log goes on where commits fail.
+    /// True if the log continues where commits fail.
     pub logs_on: bool,
     pub commits: usize,
     pub released: Option<Epoch>,
@@ -36,13 +36,13 @@ pub fn memory() -> Arc<Mutex<Memory>> {
     Arc::default()
 }
 
-/// Begins a life that ends after so many commits, or with its input.
-pub fn life(
+/// Begins an attempt that ends after so many commits, or with its input.
+pub fn attempt(
     plan: &Plan,
     memory: &Arc<Mutex<Memory>>,
     power: Option<usize>,
     dropped: &[&str],
-) -> std::result::Result<Life, Vec<Failure>> {
+) -> std::result::Result<Attempt, Vec<Failure>> {
     {
         let mut memory = memory.lock().unwrap();
         memory.power = power;
@@ -50,7 +50,7 @@ pub fn life(
         memory.log.truncate(synced);
     }
     let dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
-    Life::begin(plan, memory.clone(), &dropped)
+    Attempt::begin(plan, memory.clone(), &dropped)
 }
 
 impl Memory {
@@ -125,7 +125,7 @@ impl StateFolder for Memory {
         Ok(())
     }
 
-    fn log_mark(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
+    fn log_barrier(&mut self, epoch: Epoch, intake: &[u8]) -> Result<()> {
         self.check_log()?;
         self.log.push(Logged::Closed(epoch, intake.to_vec()));
         self.synced = self.log.len();

@@ -1,4 +1,4 @@
-//! What a row holds is told nowhere: not in a panic's message, not in a log line, not in a failure.
+//! What a row holds is printed nowhere: not in a panic's message, not in a log line, not in a failure.
 
 use std::process::Command;
 
@@ -63,22 +63,21 @@ fn nothing_of_a_row_is_told() {
         .env("RUST_BACKTRACE", "full")
         .output()
         .unwrap();
-    let told =
-        format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success(), "{told}");
-    // The runs did take place, broke, and were told of.
+    let log = format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    assert!(child.status.success(), "{log}");
+    // The runs did take place, broke, and were reported.
     for expected in [
         "a stage panicked",
         "faulty.rs",
-        "row set aside",
+        "row rejected",
         "divisible",
         "the source panicked",
-        "it was told to fail",
+        "it was configured to fail",
     ] {
-        assert!(told.contains(expected), "`{expected}` is missing from:\n{told}");
+        assert!(log.contains(expected), "`{expected}` is missing from:\n{log}");
     }
     for secret in [SECRET, "4539 1480", "my card"] {
-        let leak = told.lines().find(|line| line.contains(secret));
-        assert_eq!(leak, None, "a row's content was told");
+        let leak = log.lines().find(|line| line.contains(secret));
+        assert_eq!(leak, None, "a row's content was printed");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use headwater_contract::Mark;
+use headwater_contract::Barrier;
 use headwater_runtime::plan::OutPort;
 use headwater_runtime::run::Tap;
 
@@ -27,9 +27,9 @@ fn assert_stopped(ledger: &str, report: &headwater_runtime::run::Report) {
     for counts in &report.counts.stages {
         assert_eq!((counts.rows_in, counts.rows_out, counts.queued), (sunk, sunk, 0));
     }
-    for marks in ledger::marks(ledger) {
-        assert!(marks.iter().all(|mark| !mark.end_of_input && !mark.round_end));
-        assert!(marks.iter().map(|m: &Mark| m.epoch.0).eq(0..marks.len() as u64));
+    for barriers in ledger::barriers(ledger) {
+        assert!(barriers.iter().all(|barrier| !barrier.end_of_input && !barrier.round_end));
+        assert!(barriers.iter().map(|m: &Barrier| m.epoch.0).eq(0..barriers.len() as u64));
     }
 }
 
@@ -41,17 +41,17 @@ fn in_the_middle_of_an_epoch() {
             let plan = draft(source, 64, &ledger).plan();
             let mut options = workers(&plan, count);
             let (stopping, seen) = (options.stopping.clone(), std::sync::atomic::AtomicUsize::new(0));
-            let look = Arc::new(move |batch: &arrow::array::RecordBatch| {
+            let inspect = Arc::new(move |batch: &arrow::array::RecordBatch| {
                 if seen.fetch_add(batch.num_rows(), Relaxed) >= 150 {
                     stopping.store(true, Relaxed);
                 }
             });
-            options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), look }];
+            options.taps = vec![Tap { stage: "mic".into(), port: OutPort::Out(0), inspect }];
             let report = finish(&plan, options).unwrap();
             assert_stopped(&ledger, &report);
             // Two whole epochs and the third as far as it had come.
             assert_eq!(ledger::rows(&ledger).len(), 155, "{source}");
-            assert!(ledger::marks(&ledger).iter().all(|marks| marks.len() == 3), "{source}");
+            assert!(ledger::barriers(&ledger).iter().all(|barriers| barriers.len() == 3), "{source}");
         }
     }
 }
@@ -109,7 +109,7 @@ fn live_epochs_end_with_what_they_have() {
     let stopping = options.stopping.clone();
     let of_watcher = ledger.clone();
     let watching = std::thread::spawn(move || {
-        wait_until(|| ledger::marks(&of_watcher).iter().any(|marks| !marks.is_empty()));
+        wait_until(|| ledger::barriers(&of_watcher).iter().any(|barriers| !barriers.is_empty()));
         stopping.store(true, Relaxed);
     });
     let report = finish(&plan, options).unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Barrier, LazyLock};
 use headwater_contract::prelude::*;
 
 use crate::kinds::{AFFINE, NUMBERS, WATCH, routing};
-use crate::ledger::{self, Seen, fresh};
+use crate::ledger::{self, Event, fresh};
 use crate::wiring::{Draft, complete, rows};
 
 options! {
@@ -24,7 +24,7 @@ static MOST_INSIDE: AtomicUsize = AtomicUsize::new(0);
 impl StageConfig for Meeting {
     const KIND: &'static str = "meeting";
     fn signature(&self) -> Signature {
-        Signature::map([], []).routing(routing(&self.routing)).work(Work::Rows(2))
+        Signature::map([], []).routing(routing(&self.routing)).work(Work::Pool(2))
     }
     fn build(&self, _: BuildContext<'_>) -> Result<impl Stage> {
         Ok(Waiting)
@@ -51,7 +51,7 @@ fn as_many_rows_at_a_time_as_the_signature_says() {
         for route in ["local", "spread"] {
             let plan = Draft::new(rows(4))
                 .source("mic", NUMBERS, "rows = 40\nbatch = 4")
-                .stage("meet", Kind::stage::<Meeting>(), &format!("routing = '{route}'"), &["mic"])
+                .stage("meet", StageFactory::stage::<Meeting>(), &format!("routing = '{route}'"), &["mic"])
                 .stage("end", WATCH, "", &["meet"])
                 .plan();
             let report = complete(&plan, count);
@@ -80,7 +80,7 @@ fn outputs_in_the_order_of_the_inputs() {
             assert_eq!(ledger::rows(&ledger).len(), 60);
             let mut by_instance = std::collections::BTreeMap::<u64, Vec<i64>>::new();
             for (instance, seen) in ledger::entries(&ledger) {
-                if let Seen::Row(_, value) = seen {
+                if let Event::Row(_, value) = seen {
                     by_instance.entry(instance).or_default().push(value);
                 }
             }

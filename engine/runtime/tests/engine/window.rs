@@ -6,14 +6,14 @@ use headwater_runtime::plan::{OutPort, Plan};
 use headwater_runtime::run::Tap;
 
 use crate::kinds::{AFFINE, NUMBERS, WATCH};
-use crate::ledger::{self, Seen, fresh};
+use crate::ledger::{self, Event, fresh};
 use crate::wiring::{Draft, finish, rows, workers};
 
 /// Notes the rows of the source `mic` in a ledger, beside what the stages write there.
 fn tapped(ledger: &str) -> Tap {
     let ledger = ledger.to_owned();
-    let look = Arc::new(move |batch: &_| ledger::note(&ledger, SOURCE, ledger::of_batch(batch)));
-    Tap { stage: "mic".into(), port: OutPort::Out(0), look }
+    let inspect = Arc::new(move |batch: &_| ledger::note(&ledger, SOURCE, ledger::of_batch(batch)));
+    Tap { stage: "mic".into(), port: OutPort::Out(0), inspect }
 }
 
 /// The source's number in the ledger.
@@ -49,10 +49,10 @@ fn no_more_epochs_than_the_window() {
                 let mut widest = 0;
                 for (instance, seen) in watched(&plan, &ledger, count) {
                     match seen {
-                        Seen::Row(_, value) if instance == SOURCE => newest = newest.max(value / ROWS),
-                        Seen::Row(..) => (),
+                        Event::Row(_, value) if instance == SOURCE => newest = newest.max(value / ROWS),
+                        Event::Row(..) => (),
                         // The sink is still at the end of this epoch: it is open, and so is all after it.
-                        Seen::End(mark) => widest = widest.max(newest + 1 - mark.epoch.0 as i64),
+                        Event::End(barrier) => widest = widest.max(newest + 1 - barrier.epoch.0 as i64),
                     }
                 }
                 // One batch of the source holds many epochs: the window is used to the full.
@@ -78,9 +78,9 @@ fn an_epoch_has_a_byte_cap() {
             let mut epochs = Vec::new();
             for (instance, seen) in watched(&plan, &ledger, count) {
                 match seen {
-                    Seen::Row(..) if instance == SOURCE => given += 1,
-                    Seen::Row(..) => this_epoch += 1,
-                    Seen::End(_) => {
+                    Event::Row(..) if instance == SOURCE => given += 1,
+                    Event::Row(..) => this_epoch += 1,
+                    Event::End(_) => {
                         assert!(given - done <= 2 * rows_an_epoch.end(), "{} rows in flight", given - done);
                         done += this_epoch;
                         epochs.push(std::mem::take(&mut this_epoch));

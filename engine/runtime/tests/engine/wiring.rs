@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use headwater_contract::signature::REJECTED;
 use headwater_contract::units::Bytes;
-use headwater_contract::{Kind, Label, Signature, Site};
+use headwater_contract::{HostEnv, Label, Signature, StageFactory};
 use headwater_runtime::commit::CommitRule;
 use headwater_runtime::instance::Failure;
 use headwater_runtime::plan::{
@@ -61,18 +61,18 @@ impl Draft {
     }
 
     /// A stage that reads ports by name at its only input: `"id"`, `"id.port"`, `"id.rejected"`.
-    pub fn stage(self, id: &str, kind: Kind, options: &str, from: &[&str]) -> Self {
+    pub fn stage(self, id: &str, kind: StageFactory, options: &str, from: &[&str]) -> Self {
         self.joined(id, kind, options, &[from])
     }
 
-    pub fn source(self, id: &str, kind: Kind, options: &str) -> Self {
+    pub fn source(self, id: &str, kind: StageFactory, options: &str) -> Self {
         self.joined(id, kind, options, &[])
     }
 
     /// A stage with a list of ports for each of its inputs.
-    pub fn joined(mut self, id: &str, kind: Kind, options: &str, from: &[&[&str]]) -> Self {
+    pub fn joined(mut self, id: &str, kind: StageFactory, options: &str, from: &[&[&str]]) -> Self {
         let options: toml::Table = options.parse().unwrap();
-        let role = kind.plan(&options).unwrap_or_else(|wrongs| panic!("`{id}`: {wrongs:?}"));
+        let role = kind.plan(&options).unwrap_or_else(|errors| panic!("`{id}`: {errors:?}"));
         let signature = role.signature();
         assert_eq!(signature.inputs.len(), from.len(), "inputs of `{id}`");
         let inputs: Vec<PlanInput> = signature
@@ -155,7 +155,7 @@ impl Draft {
     }
 }
 
-/// How long a whole run may take before it counts as hung. Nothing else depends on it.
+/// The time after which a whole run counts as hung. Nothing else depends on it.
 const HUNG: Duration = Duration::from_mins(1);
 
 /// Runs a plan; a run that does not return fails the test instead of blocking it.
@@ -168,7 +168,7 @@ pub fn finish(plan: &Arc<Plan>, options: RunOptions) -> Result<Report, Failure> 
 
 /// Options for so many workers and nothing else.
 pub fn workers(plan: &Plan, workers: usize) -> RunOptions {
-    RunOptions { workers, ..RunOptions::new(plan, Site::default()) }
+    RunOptions { workers, ..RunOptions::new(plan, HostEnv::default()) }
 }
 
 /// Runs on so many workers to the end, which must come.

@@ -1,4 +1,4 @@
-//! What the tables of a log should be, and small logs on a simulated disk.
+//! A model of the tables of a log, and small logs on a simulated disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::root::Root;
 pub const FOLDER: &str = "/state/commits";
 pub const KEY: Root = Root(7);
 
-/// What the tables and the note should be: (table, key) -> (device, value).
+/// The expected tables and note: (table, key) -> (device, value).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     pub note: Option<Vec<u8>>,
@@ -83,13 +83,13 @@ pub fn open(disk: &SimulatedDisk) -> Result<CommitLog, Error> {
 /// A log with a few rows of two devices in two files: what its tables were, step by step.
 pub fn small_log(disk: &SimulatedDisk) -> Vec<Model> {
     let mut states = vec![Model::default()];
-    let lives: [&[&[Change]]; 2] = [
+    let attempts: [&[&[Change]]; 2] = [
         &[&[(0, 1, Some(0), Some(1))], &[(0, 2, Some(1), Some(2)), (1, 1, None, Some(5))]],
         &[&[(0, 1, Some(0), Some(3))], &[(1, 2, Some(1), Some(7)), (1, 1, None, None)]],
     ];
-    for life in lives {
+    for attempt in attempts {
         let mut log = open(disk).unwrap();
-        for changes in life {
+        for changes in attempt {
             states.push(states[states.len() - 1].after(b"noted", changes));
             log.commit(b"noted", changes.iter().map(state_change).collect()).unwrap();
         }
@@ -97,7 +97,7 @@ pub fn small_log(disk: &SimulatedDisk) -> Vec<Model> {
     states
 }
 
-/// The bytes of each file that count: the last frame of a life stands again at the beginning of the next one's file.
+/// The bytes of each file that count: the last frame of an attempt is written again at the beginning of the next file.
 pub fn used(disk: &SimulatedDisk) -> BTreeMap<PathBuf, usize> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let checks = CommitLog::verify_on(Path::new(FOLDER), &KEY, &disk).unwrap();

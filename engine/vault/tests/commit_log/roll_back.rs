@@ -25,18 +25,18 @@ fn a_damaged_log_goes_back_to_a_step_that_was_committed() {
                 continue;
             }
             let beneath: Arc<dyn Disk> = Arc::new(damaged.clone());
-            let setback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
-            assert!(setback.problem.to_string().contains(&*path.to_string_lossy()), "byte {byte}");
-            if setback.note.is_none() {
+            let rollback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
+            assert!(rollback.problem.to_string().contains(&*path.to_string_lossy()), "byte {byte}");
+            if rollback.note.is_none() {
                 lost += 1;
                 assert!(
-                    open(&damaged).is_err() && setback.moved_to.is_empty(),
+                    open(&damaged).is_err() && rollback.moved_to.is_empty(),
                     "byte {byte}: nothing was done"
                 );
                 continue;
             }
-            let aside = setback.moved_to.first().and_then(|path| damaged.bytes(path));
-            assert_eq!(aside.as_ref(), Some(&bytes), "byte {byte}: what is damaged stays");
+            let aside = rollback.moved_to.first().and_then(|path| damaged.bytes(path));
+            assert_eq!(aside.as_ref(), Some(&bytes), "byte {byte}: the damaged file is kept");
             let log = open(&damaged).unwrap();
             let state = states.iter().position(|state| *state == Model::of(&log));
             back.insert(state.unwrap_or_else(|| panic!("byte {byte}: no such step was committed")));
@@ -70,8 +70,8 @@ fn a_compaction_that_is_damaged_is_no_step() {
             continue;
         }
         let beneath: Arc<dyn Disk> = Arc::new(damaged.clone());
-        let setback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
-        if let Some(note) = setback.note {
+        let rollback = CommitLog::roll_back_on(Path::new(FOLDER), &KEY, &beneath).unwrap().unwrap();
+        if let Some(note) = rollback.note {
             let found = Model::of(&open(&damaged).unwrap());
             let missing: Vec<_> =
                 model.rows.iter().filter(|(key, _)| !found.rows.contains_key(*key)).collect();

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Fields};
 
-/// The text of a row: it follows from its identity, so that a test can tell whether it is the right one.
+/// The text of a row: it follows from its identity, so that a test can check it.
 pub fn text_of(device: &str, seq: u64) -> String {
     format!("{device} said sentence number {seq}, call <PHONE>")
 }
@@ -74,7 +74,7 @@ pub fn content(batches: &[RecordBatch]) -> Vec<(String, u64, String)> {
     found
 }
 
-/// What [`content`] gives for these identities.
+/// The [`content`] of these identities.
 pub fn expected(identities: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<(String, u64, String)> {
     identities.into_iter().map(|(device, seq)| (device.to_owned(), seq, text_of(device, seq))).collect()
 }

@@ -29,7 +29,7 @@ pub fn from_gguf(file: &Gguf, problems: &mut Problems) -> Option<Architecture> {
         if let (Some(size), Some(head_dim)) = (size, head_dim)
             && size != head_dim
         {
-            sheet.wrong(key, size.to_string(), &format!("{head_dim}, the width of a head"));
+            sheet.report(key, size.to_string(), &format!("{head_dim}, the width of a head"));
         }
     }
     let rms_eps = sheet.float("attention.layer_norm_rms_epsilon", None);
@@ -66,7 +66,7 @@ impl<'a> Sheet<'a> {
         self.file.get(&format!("{}.{key}", self.prefix))
     }
 
-    fn wrong(&mut self, key: &str, found: impl Into<String>, expected: &str) {
+    fn report(&mut self, key: &str, found: impl Into<String>, expected: &str) {
         self.problems.add(self.file.name(), format!("{}.{key}", self.prefix), found, expected);
     }
 
@@ -74,7 +74,7 @@ impl<'a> Sheet<'a> {
         let value = self.get(key);
         let size = value.and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
         if size.is_none() {
-            self.wrong(key, shown(value), "a positive whole number, the same for all layers");
+            self.report(key, shown(value), "a positive whole number, the same for all layers");
         }
         size
     }
@@ -89,7 +89,7 @@ impl<'a> Sheet<'a> {
             (Some(x), ..) => Some(to_f32(x)),
             (None, None, Some(default)) => Some(default),
             _ => {
-                self.wrong(key, shown(value), "a number");
+                self.report(key, shown(value), "a number");
                 None
             }
         }
@@ -102,7 +102,7 @@ impl<'a> Sheet<'a> {
         let stated = self.size_or("vocab_size", rows);
         match (stated, rows) {
             (Some(stated), Some(rows)) if stated != rows => {
-                self.wrong(
+                self.report(
                     "vocab_size",
                     stated.to_string(),
                     &format!("{rows}, the rows of token_embd.weight"),
@@ -135,7 +135,7 @@ impl<'a> Sheet<'a> {
             Some(_) => {
                 let found = shown(self.get("rope.scaling.type"));
                 let expected = "\"none\", \"linear\", or a tensor rope_freqs.weight (Llama 3)";
-                self.wrong("rope.scaling.type", found, expected);
+                self.report("rope.scaling.type", found, expected);
                 None
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Sheet<'a> {
     /// Options that change what a model computes, in ways that are not computed here.
     fn refuse_what_is_not_computed(&mut self) {
         if self.get("expert_count").is_some_and(|v| v.as_u64() != Some(0)) {
-            self.wrong(
+            self.report(
                 "expert_count",
                 shown(self.get("expert_count")),
                 "no experts (one feed-forward block)",
@@ -154,15 +154,15 @@ impl<'a> Sheet<'a> {
             let context = self.get("context_length").and_then(Value::as_u64);
             if window.as_u64().zip(context).is_none_or(|(window, context)| window < context) {
                 let expected = "attention over the whole context (sliding windows are not known)";
-                self.wrong("attention.sliding_window", window.to_string(), expected);
+                self.report("attention.sliding_window", window.to_string(), expected);
             }
         }
         if self.get("attention.causal") == Some(&Value::Bool(false)) {
-            self.wrong("attention.causal", "false", "a causal language model");
+            self.report("attention.causal", "false", "a causal language model");
         }
         for key in ["rope.scaling.attn_factor", "logit_scale", "embedding_scale", "residual_scale"] {
             if let Some(value) = self.get(key).filter(|v| v.as_f64() != Some(1.0)) {
-                self.wrong(key, value.to_string(), "no such factor, or 1");
+                self.report(key, value.to_string(), "no such factor, or 1");
             }
         }
     }

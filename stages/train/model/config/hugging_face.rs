@@ -27,7 +27,7 @@ pub fn from_json(json: &Value, problems: &mut Problems) -> Option<Architecture> 
         && let (Some(hidden), Some(heads)) = (hidden, heads)
         && !hidden.is_multiple_of(heads)
     {
-        sheet.wrong("num_attention_heads", format!("{heads} for a hidden_size of {hidden}, no head_dim"), {
+        sheet.report("num_attention_heads", format!("{heads} for a hidden_size of {hidden}, no head_dim"), {
             "heads that divide the width, or head_dim"
         });
     }
@@ -78,7 +78,7 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    fn wrong(&mut self, item: &str, found: impl Into<String>, expected: &str) {
+    fn report(&mut self, item: &str, found: impl Into<String>, expected: &str) {
         self.problems.add(FILE, item, found, expected);
     }
 
@@ -90,7 +90,7 @@ impl Sheet<'_> {
         let value = self.top.get(key);
         let size = value.and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
         if size.is_none() {
-            self.wrong(key, shown(value), "a positive whole number");
+            self.report(key, shown(value), "a positive whole number");
         }
         size
     }
@@ -103,7 +103,7 @@ impl Sheet<'_> {
         let value = self.top.get(key);
         let float = value.and_then(Value::as_f64).map(to_f32);
         if float.is_none() {
-            self.wrong(key, shown(value), "a number");
+            self.report(key, shown(value), "a number");
         }
         float
     }
@@ -114,7 +114,7 @@ impl Sheet<'_> {
             None | Some(Value::Null) => Some(false),
             Some(Value::Bool(b)) => Some(*b),
             other => {
-                self.wrong(key, shown(other), "true or false");
+                self.report(key, shown(other), "true or false");
                 None
             }
         }
@@ -133,7 +133,7 @@ impl Sheet<'_> {
         let theta = match own.or(self.top.get("rope_theta").filter(|v| !v.is_null())) {
             None => Some(default),
             Some(value) => theta_of(value).or_else(|| {
-                self.wrong("rope_theta", shown(Some(value)), "a number");
+                self.report("rope_theta", shown(Some(value)), "a number");
                 None
             }),
         };
@@ -141,7 +141,7 @@ impl Sheet<'_> {
             None | Some(Value::Null) => Some(RopeScaling::Default),
             Some(Value::Object(table)) => self.scaling(item, table, family),
             other => {
-                self.wrong(item, shown(other), "an object or null");
+                self.report(item, shown(other), "an object or null");
                 None
             }
         };
@@ -154,7 +154,7 @@ impl Sheet<'_> {
             let value = table.get(key);
             let number = value.and_then(Value::as_f64).map(to_f32);
             if number.is_none() {
-                self.wrong(&format!("{item}.{key}"), shown(value), "a number");
+                self.report(&format!("{item}.{key}"), shown(value), "a number");
             }
             number
         };
@@ -167,7 +167,7 @@ impl Sheet<'_> {
                 let key = "original_max_position_embeddings";
                 let original = table.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
                 if original.is_none() {
-                    self.wrong(&format!("{item}.{key}"), shown(table.get(key)), "a positive whole number");
+                    self.report(&format!("{item}.{key}"), shown(table.get(key)), "a positive whole number");
                 }
                 Some(RopeScaling::Llama3 {
                     factor: factor?,
@@ -179,7 +179,7 @@ impl Sheet<'_> {
             Some(_) => {
                 let expected =
                     format!("default, linear or llama3 (no other scaling is known for {family:?})");
-                self.wrong(&format!("{item}.rope_type"), shown(kind), &expected);
+                self.report(&format!("{item}.rope_type"), shown(kind), &expected);
                 None
             }
         }
@@ -188,21 +188,21 @@ impl Sheet<'_> {
     /// Options that change what a model computes, in ways that are not computed here.
     fn refuse_what_is_not_computed(&mut self, family: Family) {
         if !matches!(self.top.get("hidden_act").and_then(Value::as_str), None | Some("silu" | "swish")) {
-            self.wrong("hidden_act", shown(self.top.get("hidden_act")), "\"silu\"");
+            self.report("hidden_act", shown(self.top.get("hidden_act")), "\"silu\"");
         }
         if !self.none("quantization_config") {
             let found = shown(self.top.get("quantization_config").and_then(|q| q.get("quant_method")));
-            self.wrong("quantization_config", found, "plain weights (BF16, F16, F32) or a GGUF file");
+            self.report("quantization_config", found, "plain weights (BF16, F16, F32) or a GGUF file");
         }
         if self.truth("mlp_bias") == Some(true) {
-            self.wrong("mlp_bias", "true", "no biases in the feed-forward block");
+            self.report("mlp_bias", "true", "no biases in the feed-forward block");
         }
         if family != Family::Qwen2 && self.truth("attention_bias") == Some(true) {
-            self.wrong("attention_bias", "true", "false (a bias on the output of attention is not known)");
+            self.report("attention_bias", "true", "false (a bias on the output of attention is not known)");
         }
         let partial = self.top.get("partial_rotary_factor").filter(|v| !v.is_null());
         if partial.is_some_and(|v| v.as_f64() != Some(1.0)) {
-            self.wrong("partial_rotary_factor", shown(partial), "1 (all of a head is turned)");
+            self.report("partial_rotary_factor", shown(partial), "1 (all of a head is turned)");
         }
         self.refuse_windows(family);
     }
@@ -212,17 +212,17 @@ impl Sheet<'_> {
         let is_full = |kind: &Value| kind == "full_attention";
         let mixed = self.top.get("layer_types").and_then(Value::as_array);
         if mixed.is_some_and(|kinds| !kinds.iter().all(is_full)) {
-            self.wrong("layer_types", "layers other than full_attention", FULL);
+            self.report("layer_types", "layers other than full_attention", FULL);
         }
         if family == Family::Qwen2 {
             // The number stands in every file; this switch says whether it counts.
             if self.truth("use_sliding_window") == Some(true) {
-                self.wrong("use_sliding_window", "true", FULL);
+                self.report("use_sliding_window", "true", FULL);
             }
         } else if let Some(window) = self.top.get("sliding_window").filter(|v| !v.is_null()) {
             let context = self.top.get("max_position_embeddings").and_then(Value::as_u64);
             if window.as_u64().zip(context).is_none_or(|(window, context)| window < context) {
-                self.wrong("sliding_window", shown(Some(window)), FULL);
+                self.report("sliding_window", shown(Some(window)), FULL);
             }
         }
     }

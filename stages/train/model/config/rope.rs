@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use super::super::problem::Problems;
 use super::{Architecture, to_f32};
 
-/// How the rotary frequencies are changed for contexts longer than those of the first training.
+/// The scaling of the rotary frequencies for contexts longer than those of the first training.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
     /// Not at all.

@@ -73,11 +73,11 @@ fn defaults_and_new_spellings_are_known() {
 #[test]
 fn what_cannot_be_computed_is_refused_by_name() {
     let check = |changes: Value, expected: &[&str]| {
-        let told = read(&with(changes)).unwrap_err();
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        let messages = read(&with(changes)).unwrap_err();
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
         expected
             .iter()
-            .zip(&told)
+            .zip(&messages)
             .for_each(|(e, t)| assert!(t.starts_with(&format!("config.json: {e}")), "{t}"));
     };
     check(
@@ -168,11 +168,11 @@ fn metadata_is_refused_by_key() {
         let (mut file, mut problems) = (tiny(), Problems::default());
         changes.iter().for_each(|(key, value)| file.set(key, value.clone()));
         from_gguf(&file, &mut problems);
-        let told: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        let messages: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
         expected
             .iter()
-            .zip(&told)
+            .zip(&messages)
             .for_each(|(e, t)| assert!(t.starts_with(&format!("tiny.gguf: {e}")), "{t}"));
     };
     let text = |t: &str| Meta::Text(t.into());

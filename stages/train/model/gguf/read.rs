@@ -10,14 +10,25 @@ const DEEPEST: u32 = 4;
 
 /// Why a value could not be read: what was found, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Bad {
+pub(super) struct ReadError {
     pub found: String,
     pub expected: String,
+    /// The remedy; empty where that follows from the rest.
+    pub help: String,
 }
 
-impl Bad {
-    pub(super) fn new(found: impl Into<String>, expected: impl Into<String>) -> Bad {
-        Bad { found: found.into(), expected: expected.into() }
+/// The remedy for a file that ends too early.
+pub(super) const CUT_SHORT: &str =
+    "the file is cut short: fetch it again, and compare its size with the origin's";
+
+impl ReadError {
+    pub(super) fn new(found: impl Into<String>, expected: impl Into<String>) -> ReadError {
+        ReadError { found: found.into(), expected: expected.into(), help: String::new() }
+    }
+
+    /// The same with what to do.
+    pub(super) fn help(self, help: impl Into<String>) -> ReadError {
+        ReadError { help: help.into(), ..self }
     }
 }
 
@@ -44,58 +55,61 @@ impl<'a> Input<'a> {
         self.len.saturating_sub(self.at)
     }
 
-    fn fill(&mut self, out: &mut [u8]) -> Result<(), Bad> {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), ReadError> {
         self.inner.read_exact(out).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => {
-                Bad::new(format!("the end of the file at byte {}", self.at), "more bytes")
+                ReadError::new(format!("the end of the file at byte {}", self.at), "more bytes")
+                    .help(CUT_SHORT)
             }
-            _ => Bad::new(format!("bytes that cannot be read at {} ({e})", self.at), "a readable file"),
+            _ => ReadError::new(format!("bytes that cannot be read at {} ({e})", self.at), "a readable file"),
         })?;
         self.at = self.at.saturating_add(out.len() as u64);
         Ok(())
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
         let mut out = [0; N];
         self.fill(&mut out)?;
         Ok(out)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Bad> {
+    pub(super) fn u32(&mut self) -> Result<u32, ReadError> {
         self.bytes().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Bad> {
+    pub(super) fn u64(&mut self) -> Result<u64, ReadError> {
         self.bytes().map(u64::from_le_bytes)
     }
 
     /// A count of things of at least `least` bytes each, which the rest of the input can hold.
-    pub(super) fn count(&mut self, least: u64, what: &str) -> Result<usize, Bad> {
+    pub(super) fn count(&mut self, least: u64, what: &str) -> Result<usize, ReadError> {
         let count = self.u64()?;
         let room = self.left() / least.max(1);
         usize::try_from(count).ok().filter(|_| count <= room).ok_or_else(|| {
             let left = self.left();
-            Bad::new(
+            ReadError::new(
                 format!("{count} {what} announced before byte {}", self.at),
                 format!("at most {room} in the {left} bytes that are left"),
             )
+            .help(CUT_SHORT)
         })
     }
 
-    pub(super) fn text(&mut self) -> Result<String, Bad> {
+    pub(super) fn text(&mut self) -> Result<String, ReadError> {
         let len = self.count(1, "bytes of text")?;
         let mut bytes = vec![0; len];
         self.fill(&mut bytes)?;
-        String::from_utf8(bytes)
-            .map_err(|e| Bad::new(format!("bytes that are no UTF-8 before byte {}", self.at), "text").tap(e))
+        String::from_utf8(bytes).map_err(|e| {
+            ReadError::new(format!("bytes that are no UTF-8 before byte {}", self.at), "text").tap(e)
+        })
     }
 
-    pub(super) fn value(&mut self) -> Result<Value, Bad> {
+    pub(super) fn value(&mut self) -> Result<Value, ReadError> {
         let kind = self.u32()?;
         self.value_of(kind)
     }
 
-    fn value_of(&mut self, code: u32) -> Result<Value, Bad> {
+    fn value_of(&mut self, code: u32) -> Result<Value, ReadError> {
         Ok(match Kind::from_code(code) {
             Some(Kind::U8) => Value::U64(u8::from_le_bytes(self.bytes()?).into()),
             Some(Kind::I8) => Value::I64(i8::from_le_bytes(self.bytes()?).into()),
@@ -110,18 +124,20 @@ impl<'a> Input<'a> {
             Some(Kind::Bool) => match self.bytes()? {
                 [0] => Value::Bool(false),
                 [1] => Value::Bool(true),
-                [other] => return Err(Bad::new(format!("{other} as a truth value"), "0 or 1")),
+                [other] => return Err(ReadError::new(format!("{other} as a truth value"), "0 or 1")),
             },
             Some(Kind::Text) => Value::Text(self.text()?),
             Some(Kind::Array) => Value::Array(self.array(DEEPEST)?),
-            None => return Err(Bad::new(format!("a value of type {code}"), "one of the types 0 to 12")),
+            None => {
+                return Err(ReadError::new(format!("a value of type {code}"), "one of the types 0 to 12"));
+            }
         })
     }
 
-    fn array(&mut self, deeper: u32) -> Result<Array, Bad> {
+    fn array(&mut self, deeper: u32) -> Result<Array, ReadError> {
         let code = self.u32()?;
         let Some(kind) = Kind::from_code(code) else {
-            return Err(Bad::new(format!("an array of type {code}"), "one of the types 0 to 12"));
+            return Err(ReadError::new(format!("an array of type {code}"), "one of the types 0 to 12"));
         };
         let count = self.count(kind.least_bytes(), "elements")?;
         match kind {
@@ -134,7 +150,10 @@ impl<'a> Input<'a> {
             }
             Kind::Array => {
                 let Some(deeper) = deeper.checked_sub(1) else {
-                    return Err(Bad::new("arrays in arrays in arrays", format!("at most {DEEPEST} levels")));
+                    return Err(ReadError::new(
+                        "arrays in arrays in arrays",
+                        format!("at most {DEEPEST} levels"),
+                    ));
                 };
                 let mut arrays = Vec::new();
                 for _ in 0..count {
@@ -152,9 +171,9 @@ impl<'a> Input<'a> {
     }
 }
 
-impl Bad {
+impl ReadError {
     /// Adds where in the text it went wrong.
-    fn tap(mut self, e: std::string::FromUtf8Error) -> Bad {
+    fn tap(mut self, e: std::string::FromUtf8Error) -> ReadError {
         self.found.push_str(&format!(" ({})", e.utf8_error()));
         self
     }

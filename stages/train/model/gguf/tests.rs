@@ -54,7 +54,7 @@ fn array(kind: u32, count: u64, bytes: &[u8]) -> Vec<u8> {
     [&kind.to_le_bytes()[..], &count.to_le_bytes(), bytes].concat()
 }
 
-fn read(bytes: &[u8]) -> Result<Header, (String, Bad)> {
+fn read(bytes: &[u8]) -> Result<Header, (String, ReadError)> {
     Header::read(&mut &*bytes, bytes.len() as u64)
 }
 
@@ -97,7 +97,7 @@ fn tensors_are_found() {
     let header = read(&build.bytes(3)).unwrap();
     let b = &header.tensors["b"];
     assert_eq!((header.tensors["a"].shape.as_slice(), b.shape.as_slice()), (&[2, 32][..], &[3][..]));
-    assert_eq!(header.tensors["a"].stored, Stored::Known(Dtype::Q4_0));
+    assert_eq!(header.tensors["a"].stored, TensorType::Supported(Dtype::Q4_0));
     assert_eq!(b.start, header.tensors["a"].start + 64);
 }
 
@@ -112,7 +112,13 @@ fn broken_files_are_told() {
     let new = Build::default;
     check(b"", "", "the end of the file at byte 0", "more bytes");
     check(b"GGML\0\0\0\0", "", "[47, 47, 4d, 4c]", "47 47 55 46");
-    check(&new().bytes(1), "", "version 1", "version 2 or 3");
+    check(&new().bytes(1), "", "version 1, of 2023", "version 2 or 3");
+    check(&new().bytes(4), "", "version 4", "version 2 or 3");
+    let part = |no: u16, count: u16| {
+        new().value("split.no", 2, &no.to_le_bytes()).value("split.count", 2, &count.to_le_bytes()).bytes(3)
+    };
+    check(&part(1, 3), "split.count", "part 2 of 3 of a model", "a model in one file");
+    assert!(read(&part(0, 1)).is_ok());
     check(&new().bytes(3u32.swap_bytes()), "", "a big-endian file", "little-endian");
     let mut greedy = new().bytes(3);
     greedy[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
@@ -138,7 +144,7 @@ fn broken_files_are_told() {
     check(&one(&[16, 2], 8, 0), "w", "shape [2, 16] in Q8_0", "blocks of 32");
     check(&one(&[1 << 62, 8], 0, 0), "w", "in F32", "whole blocks");
     check(&one(&[4], 0, 8), "w", "offset 8", "a multiple of 32");
-    check(&one(&[17], 0, 0), "w", "a file of 128 bytes", "68 bytes from byte 64 on (shape [17])");
+    check(&one(&[17], 0, 0), "w", "a file of 128 bytes", "at least 132 bytes");
     check(&one(&[1], 0, u64::MAX - 31), "w", "a file of", "4 bytes from byte");
     let twice = new().tensor("w", &[4], 0, 0).tensor("w", &[4], 0, 32).data(&[0; 64]);
     check(&twice.bytes(3), "w", "a second time", "once");
@@ -149,10 +155,40 @@ fn broken_files_are_told() {
 #[test]
 fn a_file_that_is_none_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let told = Gguf::open(&folder.path().join("m.gguf")).unwrap_err().to_string();
-    assert!(told.starts_with("m.gguf: found it cannot be read"), "{told}");
-    let told = Gguf::open(folder.path()).unwrap_err().to_string();
-    assert!(told.contains("not a file"), "{told}");
+    let messages = Gguf::open(&folder.path().join("m.gguf")).unwrap_err().to_string();
+    assert!(messages.starts_with("m.gguf: found it cannot be read"), "{messages}");
+    let messages = Gguf::open(folder.path()).unwrap_err().to_string();
+    assert!(messages.contains("not a file"), "{messages}");
+    let check = |bytes: &[u8], expected: &str| {
+        let path = folder.path().join("m.gguf");
+        std::fs::write(&path, bytes).unwrap();
+        let messages = Gguf::open(&path).unwrap_err().to_string();
+        assert!(
+            messages.starts_with(&format!("m.gguf: {expected}")) && messages.contains(" (help: "),
+            "{messages}"
+        );
+    };
+    check(b"", "found an empty file; expected a GGUF file");
+    check(b"<!doctype html>\n<html>", "found a web page; expected a GGUF file");
+    check(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:cd\nsize 98362432\n",
+        "found a pointer of Git LFS in place of the file; expected a GGUF file",
+    );
+    check(b"tjgg\x03\0\0\0\0\0", "found a GGML file, the format before GGUF");
+    check(b"\x10\0\0\0\0\0\0\0{\"__metadata__\"", "found a safetensors file; expected a GGUF file");
+    check(&Build::default().bytes(1), "found version 1, of 2023");
+    check(&Build::default().bytes(4), "found version 4; expected version 2 or 3");
+    check(
+        &Build::default().bytes(3u32.swap_bytes()),
+        "found a big-endian file; expected a little-endian one",
+    );
+    let whole = sample();
+    check(&whole[..whole.len() - 1], "c: found a file of");
+    check(&whole[..whole.len() - 100], "a, b, c: found a file of");
+    check(&whole[..100], "n: found 3 elements announced");
+    check(&whole[..30], "found 3 tensors announced");
+    let split = Build::default().value("split.count", 2, &[3, 0]).bytes(3);
+    check(&split, "split.count: found part 1 of 3 of a model; expected a model in one file");
 }
 
 fn sample() -> Vec<u8> {

@@ -71,16 +71,16 @@ pub fn from_gguf(file: &Gguf, vocab: usize, problems: &mut Problems) -> Option<T
     TextTokens::from_json(file.name(), json, special, vocab, problems)
 }
 
-/// What the name of a splitting rule means.
+/// The meaning of the name of a splitting rule.
 struct Rule {
     normalizer: Json,
-    /// What splits a text before the byte alphabet.
+    /// The steps that split a text before the byte alphabet.
     steps: Vec<Json>,
-    /// Whether GPT-2's own split follows.
+    /// True if GPT-2's own split follows.
     then_gpt2: bool,
-    /// Whether a word that is a token is one, whatever the merges would make of it.
+    /// True if a word that is a token is one, whatever the merges would make of it.
     whole_words: bool,
-    /// Whether a text begins with the beginning token if the file does not say.
+    /// True if a text begins with the beginning token if the file does not say.
     adds_bos: bool,
 }
 
@@ -142,7 +142,7 @@ struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn wrong(&mut self, key: &str, expected: impl Into<String>) {
+    fn report(&mut self, key: &str, expected: impl Into<String>) {
         let found = self.file.get(key).map_or_else(|| "nothing".into(), ToString::to_string);
         self.problems.add(self.file.name(), key, found, expected);
     }
@@ -150,7 +150,7 @@ impl<'a> Sheet<'a> {
     fn byte_level_bpe(&mut self) -> Option<()> {
         let is_bpe = self.file.get(MODEL).and_then(Value::as_str) == Some("gpt2");
         if !is_bpe {
-            self.wrong(MODEL, "\"gpt2\" (byte-level BPE); for others use a folder with a tokenizer.json");
+            self.report(MODEL, "\"gpt2\" (byte-level BPE); for others use a folder with a tokenizer.json");
         }
         is_bpe.then_some(())
     }
@@ -158,7 +158,7 @@ impl<'a> Sheet<'a> {
     fn rule(&mut self) -> Option<Rule> {
         let found = self.file.get(PRE).and_then(Value::as_str).and_then(rule);
         if found.is_none() {
-            self.wrong(PRE, format!("{RULES} (another splitting rule would give other tokens)"));
+            self.report(PRE, format!("{RULES} (another splitting rule would give other tokens)"));
         }
         found
     }
@@ -166,7 +166,7 @@ impl<'a> Sheet<'a> {
     fn texts(&mut self, key: &str, what: &str) -> Option<&'a [Box<str>]> {
         let texts = self.file.get(key).and_then(Value::as_texts);
         if texts.is_none() {
-            self.wrong(key, what);
+            self.report(key, what);
         }
         texts
     }
@@ -178,7 +178,7 @@ impl<'a> Sheet<'a> {
         }
         let types = self.file.get(TYPES).and_then(Value::as_integers).filter(|types| types.len() == tokens);
         if types.is_none() {
-            self.wrong(TYPES, format!("{tokens} whole numbers, one for each token"));
+            self.report(TYPES, format!("{tokens} whole numbers, one for each token"));
         }
         types
     }
@@ -189,14 +189,14 @@ impl<'a> Sheet<'a> {
             let Some(value) = self.file.get(&key) else { return Ok(None) };
             let id = value.as_u64().and_then(|id| Token::try_from(id).ok());
             if id.is_none() {
-                self.wrong(&key, "a token's number");
+                self.report(&key, "a token's number");
             }
             id.map(Some).ok_or(())
         };
         let (bos, eos, eot, pad) = (id("bos"), id("eos"), id("eot"), id("padding"));
         let (bos, eos, eot, pad) = (bos.ok()?, eos.ok()?, eot.ok()?, pad.ok()?);
         let Some(eos) = eos else {
-            self.wrong("tokenizer.ggml.eos_token_id", "the token that ends a text");
+            self.report("tokenizer.ggml.eos_token_id", "the token that ends a text");
             return None;
         };
         let add_bos = self.file.get("tokenizer.ggml.add_bos_token").and_then(Value::as_bool);

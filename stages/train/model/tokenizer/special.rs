@@ -13,7 +13,7 @@ use super::Token;
 pub struct Special {
     /// Begins a text, where a model has such a token.
     pub bos: Option<Token>,
-    /// Whether the model expects `bos` before every text.
+    /// True if the model expects `bos` before every text.
     pub add_bos: bool,
     /// End a text; the first is the one to train with.
     pub eos: Vec<Token>,
@@ -94,7 +94,7 @@ fn lookup(tokenizer: &Value, name: &str) -> Option<Token> {
     id.and_then(token)
 }
 
-/// Whether the template for one text begins with this token.
+/// Returns true if the template for one text begins with this token.
 fn begins_with(tokenizer: &Value, bos: Token) -> bool {
     let post = tokenizer.get("post_processor").unwrap_or(&Value::Null);
     let steps = post.get("processors").and_then(Value::as_array).map(Vec::as_slice);

@@ -18,8 +18,8 @@ fn tiny(changes: &[(&str, Meta)]) -> Result<TextTokens, Vec<String>> {
     let (mut file, mut problems) = (Gguf::open(&golden("tiny.gguf")).unwrap(), Problems::default());
     changes.iter().for_each(|(key, value)| file.set(key, value.clone()));
     let tokens = from_gguf(&file, 2048, &mut problems);
-    let told: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
-    tokens.filter(|_| told.is_empty()).ok_or(told)
+    let messages: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
+    tokens.filter(|_| messages.is_empty()).ok_or(messages)
 }
 
 const PRE: &str = "tokenizer.ggml.pre";
@@ -78,9 +78,9 @@ fn texts_come_back() {
 #[test]
 fn what_cannot_be_rebuilt_is_refused_by_key() {
     let check = |key: &str, value: Meta, expected: &str| {
-        let told = tiny(&[(key, value)]).unwrap_err();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with(&format!("tiny.gguf: {key}: {expected}")), "{told:?}");
+        let messages = tiny(&[(key, value)]).unwrap_err();
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(messages[0].starts_with(&format!("tiny.gguf: {key}: {expected}")), "{messages:?}");
     };
     let text = |t: &str| Meta::Text(t.into());
     check(PRE, text("deepseek-llm"), "found \"deepseek-llm\"; expected \"smollm\", \"gpt-2\"");
@@ -96,8 +96,8 @@ fn folder(files: &[(&str, Value)]) -> Result<TextTokens, Vec<String>> {
     files.iter().for_each(|(name, json)| fs::write(folder.path().join(name), json.to_string()).unwrap());
     let mut problems = Problems::default();
     let tokens = TextTokens::from_folder(folder.path(), 8, &mut problems);
-    let told: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
-    tokens.filter(|_| told.is_empty()).ok_or(told)
+    let messages: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
+    tokens.filter(|_| messages.is_empty()).ok_or(messages)
 }
 
 fn small() -> Value {
@@ -134,9 +134,9 @@ fn folders_are_read() {
 #[test]
 fn what_is_wrong_with_a_folder_is_told() {
     let check = |files: &[(&str, Value)], expected: &[&str]| {
-        let told = folder(files).unwrap_err();
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
-        expected.iter().zip(&told).for_each(|(e, t)| assert!(t.starts_with(e), "{t}"));
+        let messages = folder(files).unwrap_err();
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+        expected.iter().zip(&messages).for_each(|(e, t)| assert!(t.starts_with(e), "{t}"));
     };
     let eos = ("config.json", json!({ "eos_token_id": 1 }));
     check(&[], &["tokenizer.json: found it cannot be read"]);

@@ -70,7 +70,7 @@ pub fn from_gguf(name: &str) -> Option<String> {
     Some(layer(number, part))
 }
 
-/// Whether llama.cpp stores the rows of this tensor permuted: those of q and k, in files of architecture `llama`.
+/// Returns true if llama.cpp stores the rows of this tensor permuted: those of q and k, in files of architecture `llama`.
 pub fn is_permuted(name: &str) -> bool {
     name.contains(".self_attn.q_proj.") || name.contains(".self_attn.k_proj.")
 }

@@ -7,11 +7,12 @@ use std::path::Path;
 use ::safetensors::tensor::Metadata;
 use serde_json::Value;
 
+use super::super::detected_format::{ENOUGH, JSON, SAFETENSORS};
 use super::super::dtype::Dtype;
 use super::super::file::Bytes;
 use super::super::problem::{Problems, few, shorten};
 use super::super::tensor::byte_len;
-use super::{Found, Place};
+use super::{Place, TensorLocation};
 
 /// A model in one file.
 const SINGLE: &str = "model.safetensors";
@@ -20,14 +21,14 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Headers beyond this are refused by the format's own library.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// What a folder's files hold.
+/// The tensors in a folder's files.
 #[derive(Debug, Default)]
 pub(super) struct Shards {
     /// The open files and their names.
     pub files: Vec<(String, Bytes)>,
     /// Where each tensor lies.
-    pub tensors: HashMap<String, Found>,
-    /// Tensors of files that cannot be read: that they are missing need not be told again.
+    pub tensors: HashMap<String, TensorLocation>,
+    /// Tensors of files that cannot be read: that they are missing need not be reported again.
     pub excused: BTreeSet<String>,
 }
 
@@ -45,6 +46,9 @@ pub(super) fn open(folder: &Path, problems: &mut Problems) -> Option<Shards> {
         return None;
     };
     let json: Option<Value> = serde_json::from_slice(&index).ok();
+    if json.is_none() && problems.add_mistaken(INDEX, &index, JSON) {
+        return None;
+    }
     let Some(map) = json.as_ref().and_then(|j| j.get("weight_map")).and_then(Value::as_object) else {
         problems.add(INDEX, "weight_map", "no such object", "a table of tensors and their files");
         return None;
@@ -83,7 +87,10 @@ impl Shards {
         let (data, metadata) = match header(&bytes) {
             Ok(header) => header,
             Err((found, expected)) => {
-                problems.add(name, "", found, expected);
+                let first = bytes.first(ENOUGH).unwrap_or_default();
+                if !problems.add_mistaken(name, &first, SAFETENSORS) {
+                    problems.add(name, "", found, expected);
+                }
                 return None;
             }
         };
@@ -104,7 +111,7 @@ impl Shards {
                 problems.add(name, &tensor, found, "exactly the bytes of its shape");
                 self.excused.insert(tensor);
             } else {
-                let found = Found {
+                let found = TensorLocation {
                     shape: info.shape.clone(),
                     stored: dtype.ok_or_else(|| format!("{:?}", info.dtype)),
                     file: name.to_owned(),

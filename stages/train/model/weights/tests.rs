@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use ::safetensors::Dtype as Stored;
+use ::safetensors::Dtype as TensorType;
 use ::safetensors::tensor::{TensorView, serialize};
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ fn as_f32() -> Vec<Plain> {
 
 fn file(tensors: &[Plain]) -> Vec<u8> {
     let views = tensors.iter().map(|(name, shape, bytes)| {
-        (name.clone(), TensorView::new(Stored::F32, shape.clone(), bytes).unwrap())
+        (name.clone(), TensorView::new(TensorType::F32, shape.clone(), bytes).unwrap())
     });
     serialize(views, None).unwrap()
 }
@@ -85,8 +85,8 @@ fn file(tensors: &[Plain]) -> Vec<u8> {
 fn open(folder: &Path) -> Result<Weights, Vec<String>> {
     let mut problems = Problems::default();
     let weights = Weights::open_folder(folder, &tiny().0, &mut problems);
-    let told: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
-    weights.filter(|_| told.is_empty()).ok_or(told)
+    let messages: Vec<String> = problems.list().iter().map(ToString::to_string).collect();
+    weights.filter(|_| messages.is_empty()).ok_or(messages)
 }
 
 #[test]
@@ -120,14 +120,20 @@ fn several_files_are_one_model() {
     shards(folder.path());
     let weights = open(folder.path()).unwrap();
     assert_eq!(weights.fingerprint().unwrap(), tiny().1.fingerprint().unwrap());
-    // A missing part is told once, not once for each of its tensors.
+    // A missing part is reported once, not once for each of its tensors.
     fs::remove_file(folder.path().join("b.safetensors")).unwrap();
-    let told = open(folder.path()).unwrap_err();
-    assert!(told.len() == 1 && told[0].starts_with("b.safetensors: found it cannot be opened"), "{told:?}");
+    let messages = open(folder.path()).unwrap_err();
+    assert!(
+        messages.len() == 1 && messages[0].starts_with("b.safetensors: found it cannot be opened"),
+        "{messages:?}"
+    );
     let index = folder.path().join("model.safetensors.index.json");
     fs::write(&index, fs::read_to_string(&index).unwrap().replace("b.safe", "../b.safe")).unwrap();
-    let told = open(folder.path()).unwrap_err();
-    assert!(told.iter().all(|t| t.contains("expected a .safetensors file of this folder")), "{told:?}");
+    let messages = open(folder.path()).unwrap_err();
+    assert!(
+        messages.iter().all(|t| t.contains("expected a .safetensors file of this folder")),
+        "{messages:?}"
+    );
 }
 
 #[test]
@@ -139,10 +145,10 @@ fn what_is_wrong_with_a_folder_is_told_by_name() {
         let mut bytes = file(&tensors);
         bytes.truncate(bytes.len() - cut);
         fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
-        let told = open(folder.path()).unwrap_err();
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
-        for (told, expected) in told.iter().zip(expected) {
-            assert!(told.starts_with(&format!("model.safetensors: {expected}")), "{told}");
+        let messages = open(folder.path()).unwrap_err();
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+        for (messages, expected) in messages.iter().zip(expected) {
+            assert!(messages.starts_with(&format!("model.safetensors: {expected}")), "{messages}");
         }
     };
     check(
@@ -184,10 +190,24 @@ fn files_that_are_none_are_told() {
     let check = |name: &str, bytes: &[u8], expected: &str| {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), bytes).unwrap();
-        let told = open(folder.path()).unwrap_err();
-        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+        let messages = open(folder.path()).unwrap_err();
+        assert!(messages.len() == 1 && messages[0].starts_with(expected), "{messages:?}");
     };
-    check("model.safetensors", b"", "model.safetensors: found no header");
+    check(
+        "model.safetensors",
+        b"",
+        "model.safetensors: found an empty file; expected a safetensors file (help:",
+    );
+    check(
+        "model.safetensors",
+        b"<!doctype html>",
+        "model.safetensors: found a web page; expected a safetensors file",
+    );
+    check(
+        "model.safetensors",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:cd",
+        "model.safetensors: found a pointer of Git LFS in place of the file; expected a safetensors file (help: `git lfs pull`",
+    );
     check(
         "model.safetensors",
         &[0xff; 20],

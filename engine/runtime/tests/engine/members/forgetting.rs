@@ -1,4 +1,4 @@
-//! Who withdraws is forgotten: when, once over all lives, and written down before.
+//! A device that withdraws is forgotten: when, once over all attempts, and written down before.
 
 use super::*;
 
@@ -26,20 +26,21 @@ fn who_withdraws_is_forgotten_from_the_next_round_on() {
         ),
     ] {
         let text = |window: u64| diary(window, epoch, round, 30, &script);
-        let (found, _) = seen(text, &[("diary", &["value"])]);
+        let (found, _) = rows_seen(text, &[("diary", &["value"])]);
         assert_eq!(found[0], expected, "{round}");
-        // Cut off after each commit and begun again: nobody is forgotten twice, and nobody is left.
+        // Cut off after each commit and begun again: each device is forgotten exactly once.
         let plan = plan(&text(4).replace("[pipeline]", "[pipeline]\ncommit = { epochs = 1 }"));
         for power in 0..8 {
             let folder = memory();
-            let mut all = Seen::new();
+            let mut all = Rows::new();
             for (power, count) in [(Some(power), 1 + power % 3), (None, 1 + (power + 1) % 3)] {
-                let (tap, seen) = look("diary", &["value"]);
+                let (tap, rows_seen) = inspect("diary", &["value"]);
                 let mut options = workers(&plan, count);
                 options.taps = vec![tap];
-                options.life = Some(life(&plan, &folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
+                options.attempt =
+                    Some(attempt(&plan, &folder, power, &[]).unwrap_or_else(|e| panic!("{e:?}")));
                 let _ended = finish(&plan, options);
-                all.extend(seen.lock().unwrap().clone());
+                all.extend(rows_seen.lock().unwrap().clone());
             }
             all.sort();
             all.dedup();
@@ -64,22 +65,22 @@ fn who_is_forgotten_is_written_down_before() {
     assert_eq!(*written.lock().unwrap(), ["device-0", "device-1"]);
     let mut options = workers(&plan, 2);
     options.before_forgetting = Some(Arc::new(|_: &str| Err(StageError::new("no room to write it down"))));
-    let (tap, seen) = look("diary", &["value"]);
+    let (tap, rows_seen) = inspect("diary", &["value"]);
     options.taps = vec![tap];
     let failure = finish(&plan, options).err().unwrap();
     assert!(failure.what.contains("no room to write it down"), "{failure}");
-    assert!(seen.lock().unwrap().is_empty(), "what is not written down is not done");
+    assert!(rows_seen.lock().unwrap().is_empty(), "what is not written down is not done");
 }
 
 #[test]
 fn what_cannot_forget_is_told() {
-    let told = |text: &str| -> Vec<String> {
+    let messages = |text: &str| -> Vec<String> {
         let checked = check("test", text, KINDS, &Settings::default());
         checked.diagnostics.iter().filter(|d| d.is_error()).map(|d| d.code.to_owned()).collect()
     };
     let text = diary(2, 4, "", 30, &[]);
-    assert_eq!(told(&text), [""; 0]);
-    assert_eq!(told(&text.replace("type = 'diary'", "type = 'diary'\nmixes = true")), ["H0503"]);
-    assert_eq!(told(&text.replace("type = 'diary'", "type = 'study'")), ["H0503"]);
-    assert_eq!(told(&text.replace("forget = true", "forget = 'yes'")), ["H0005"]);
+    assert_eq!(messages(&text), [""; 0]);
+    assert_eq!(messages(&text.replace("type = 'diary'", "type = 'diary'\nmixes = true")), ["H0503"]);
+    assert_eq!(messages(&text.replace("type = 'diary'", "type = 'study'")), ["H0503"]);
+    assert_eq!(messages(&text.replace("forget = true", "forget = 'yes'")), ["H0005"]);
 }

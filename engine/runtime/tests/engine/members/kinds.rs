@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use arrow::array::{AsArray, Int64Array, TimestampMicrosecondArray, UInt32Array, UInt64Array};
 use arrow::datatypes::Int64Type;
 use headwater_contract::prelude::*;
-use headwater_contract::{Contribution, Input};
+use headwater_contract::{Erasure, Input};
 
 use crate::kinds::{NUMBERS, WATCH};
 
-pub const KINDS: &[Kind] = &[
+pub const KINDS: &[StageFactory] = &[
     NUMBERS,
     WATCH,
-    Kind::stage::<Tag>(),
-    Kind::stage::<Sum>(),
-    Kind::stage::<Study>(),
-    Kind::stage::<Moves>(),
-    Kind::stage::<Diary>(),
+    StageFactory::stage::<Tag>(),
+    StageFactory::stage::<Sum>(),
+    StageFactory::stage::<Study>(),
+    StageFactory::stage::<Moves>(),
+    StageFactory::stage::<Diary>(),
 ];
 
 fn value() -> Field {
@@ -28,7 +28,7 @@ options! {
     pub struct Tag {
         /// The column.
         column: String = "gateway".into();
-        /// Whether rows come to where the column's value says.
+        /// True if rows come to where the column's value says.
         keyed: bool = false;
     }
 }
@@ -88,12 +88,12 @@ impl Stage for Summing {
         }
         Ok(())
     }
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         for (group, sum) in std::mem::take(&mut self.sums) {
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(StringArray::from(vec![group])),
                 Arc::new(StringArray::from(vec![self.id.as_str()])),
-                Arc::new(UInt64Array::from(vec![mark.epoch.0])),
+                Arc::new(UInt64Array::from(vec![barrier.epoch.0])),
                 Arc::new(UInt32Array::from(vec![0])),
                 Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
                 Arc::new(Int64Array::from(vec![sum])),
@@ -139,7 +139,7 @@ impl Stage for Studying {
 options! {
     /// Makes changes of rows: value n becomes the n-th of `script`, "gateway region consent", where "-" leaves a cell empty.
     pub struct Moves {
-        /// What becomes of the values.
+        /// The fate of the values.
         script: Vec<String> = Vec::new();
     }
 }
@@ -186,7 +186,7 @@ options! {
     /// Keeps the rows of members until their device is forgotten: then a row of it leaves, numbered by the epoch, with the sum of what
     /// was kept.
     pub struct Diary {
-        /// Whether it could take out of a mixture what a device gave.
+        /// True if it could take out of a mixture what a device gave.
         mixes: bool = false;
     }
 }
@@ -198,9 +198,9 @@ impl StageConfig for Diary {
         let by_device = Routing::ByKey("device".into());
         diary.inputs =
             vec![Input::new("in", [value()]).routing(by_device.clone()).members(), Input::forget(by_device)];
-        let way = if self.mixes { Contribution::Mixed("no mixture") } else { Contribution::Apart };
+        let way = if self.mixes { Erasure::Mixed("no mixture") } else { Erasure::Apart };
         let left = Output::new("out", headwater_contract::Rows::Exactly(vec![value()])).optional();
-        diary.output(left).state(1, &[]).contribution(way)
+        diary.output(left).state(1, &[]).erasure(way)
     }
     fn build(&self, cx: BuildContext<'_>) -> Result<impl Stage> {
         let kept = cx
@@ -240,12 +240,12 @@ impl Stage for Writing {
         }
         Ok(())
     }
-    fn epoch_end(&mut self, mark: &Mark, out: &mut Outbox<'_>) -> Result {
+    fn epoch_end(&mut self, barrier: &Barrier, out: &mut Outbox<'_>) -> Result {
         for (device, kept) in std::mem::take(&mut self.gone) {
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(StringArray::from(vec![device])),
                 Arc::new(StringArray::from(vec![self.id.as_str()])),
-                Arc::new(UInt64Array::from(vec![mark.epoch.0])),
+                Arc::new(UInt64Array::from(vec![barrier.epoch.0])),
                 Arc::new(UInt32Array::from(vec![0])),
                 Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
                 Arc::new(Int64Array::from(vec![kept])),

@@ -1,0 +1,221 @@
+//! Numbers that nothing announces, and are nobody's: what machines write and people count. One line = one case.
+//!
+//! And the same numbers where somebody gives them away.
+
+use super::cases::{clean, transcript};
+
+/// What stays in both profiles.
+#[rustfmt::skip]
+const COUNTS: &[&str] = &[
+    "lsn 0/3C5B1A20 behind primary by 128734 bytes",
+    "HRESULT 2147942405",
+    "Checkpoint 482913 written: 918273645 bytes, 1284731 keys",
+    "I0302 08:14:55.120391   12873 controller.go:114] synced 120934 objects",
+    "[    0.000000] Linux version 6.1.0-18-amd64 (gcc-12 (Debian 12.2.0-14) 12.2.0)",
+    "Mar  2 08:15:01 gw1 CRON[29183]: (root) CMD (run-parts /etc/cron.hourly)",
+    "Segfault at 7f3c2b1a0000 ip 00007f3c2b1a4f20 sp 00007ffd1c2b3a40 error 4",
+    "event_id=48291304 kind=tick source=timer",
+    "wal: truncated segment 00000000000048291 at offset 918273645",
+    "addr=0x7f3c2b1a4f20 size=131072 align=4096",
+    "2026/03/02 08:14:55 [error] 482913#482913: *1287344 upstream timed out",
+    "lora: freq=868100000 sf=7 crc=1 len=48213",
+    "delta +1234567",
+    "counter=918273645",
+    "the counter stands at 918273",
+    "ticks: 1827364518",
+    "pressure 101325 Pa, altitude 128734 mm",
+    "drift +1234567 ns over 86400 s",
+    "odometer 182736 km",
+    "meter now 4829130, last month 4817220",
+    "wind 12.873 m/s gust 18.273",
+    "run hours 120934.5",
+    "{\"size\":918273645,\"mtime\":1772438097,\"mode\":33188}",
+    "1772438097,21.4,48.2,101325",
+    "{\"epoch\":1772438097,\"rows\":128734,\"bytes\":918273645}",
+    "http_requests_total{code=\"200\",method=\"get\"} 1287344",
+    "2,1287399,918273999",
+    "1772438157,21.5,48.1,101322",
+    "[128734, 482913, 918273, 1287344]",
+    "node_network_receive_bytes_total{device=\"eth0\"} 182736451827",
+    "482913;918273;128734",
+    "1772438097123,482913,128734,0",
+    "max 1287344 min 120934 mean 482913.5 p99 918273",
+    "LTS 20.11.1",
+    "log.2026-03-02.gz",
+    "v20.03.2024",
+    "v2024.03.12-rc1",
+    "rev 128734",
+    "image registry/app:20240312.081455",
+    "please install 10.11.12 first",
+    "EN 50128:2011",
+    "backup-20240312.tar.gz",
+    "pipeline 128734 passed, job 482913 failed",
+    "IEEE 802.11-2020",
+    "+0200",
+    "+05:30",
+    "1772438097123456",
+    "2026-03-02T08:14:55.123456Z",
+    "interval 3600000000000",
+    "1772438097123456789",
+    "wait 86400000 ms",
+    "last seen 1772438097 s ago 128",
+    "timeout=300000000",
+    "expires=1772441697",
+    "20260302T081455Z",
+    "color #ffcc00 on #004821",
+    "background: rgb(128, 73, 44)",
+    "reverted 8273645 and 1a2b3c4",
+    "index 9f8e7d6..1a2b3c4 100644",
+    "return -2147483648",
+    "color: #123456",
+    "let mask = 0x12345678;",
+    "setTimeout(run, 3600000)",
+    "ulimit -n 1048576",
+    "@@ -1287,44 +1291,48 @@",
+    "UPDATE t SET n = 482913 WHERE k = 128734",
+    "we need two of 482913 and one of 128734",
+    "screw M6x20 DIN 912, 100000 pcs",
+    "lot 128734 expired",
+    "lot 20240312",
+    "ISSN 2049-3630",
+    "SKU 48291304",
+    "bearing 6205 and seal 120934",
+    "filter part 9182736",
+    "drawing 128734 rev C",
+    "resistor 1000000 ohm",
+    "model 128734",
+    "a budget of 1287344",
+    "profit 1287344 before tax",
+    "market cap 2812738445000",
+    "revenue 918273645 in the first half",
+    "unit price 0.128734",
+    "1 287 344,56 kr",
+    "JPY 1287344",
+    "2 x 128734 = 257468",
+    "subtotal 120934, tax 22977, total 143911",
+    "$1,287,344.56",
+    "USD 918273",
+    "population: 9182736",
+    "the stadium holds 120934",
+    "volume 918273 l",
+    "high score 9182736",
+    "scale 1:250000",
+    "5 x 7 x 128734",
+    "steps 12873",
+    "points 128734",
+    "depth 10935 m",
+    "level 12, xp 482913",
+    "1:25000",
+    "goals 128 assists 73",
+    "minus 12 at the ninth",
+    "1:28.734 1:28.911 1:29.002",
+    "a time of 2:01:09",
+    "the 400 in 43.03",
+    "they won 6-4 3-6 7-6",
+    "innings 482 for 9",
+    "4x100",
+    "final score 3 2, half time 1 0",
+    "start number 48",
+    "6-4, 6-7(5), 7-6(10-8)",
+    "exit code: 3221226505",
+    "remote: Counting objects: 128734, done.",
+    "core dumped (pid 482913, sig 11)",
+    "jvm -Xmx8589934592 -XX:MaxMetaspaceSize=268435456",
+    "real\t2m8.734s",
+    "tmpfs             8123904    128734   7995170   2% /run",
+    "load average: 12.87, 34.48, 29.13",
+    "Unpacking linux-image-6.1.0-18-amd64 (6.1.76-1) ...",
+    "/dev/sda1      1953525168 918273645 1035251523  47% /",
+    "64 bytes, icmp_seq=128734 ttl=64 time=0.128 ms",
+    "262144+0 records in",
+    "elevator trips 482913",
+    "modbus reg 40001 = 65535, reg 40002 = 128",
+    "node 12 rssi -87 snr 7.5 fcnt 128734",
+    "can0  123   [8]  DE AD BE EF 00 11 22 33",
+    "turbidity 12.87 NTU, conductivity 1287344 uS",
+    "ticks=18273645 drift=-128734ppb",
+    "mqtt msg 128734 qos 1 retained 0",
+    "scale reads 128734 g",
+    "heartbeat 1287344 ok",
+    "pulse count 18273645 since boot",
+    "visitor counter 128734",
+    "{\"metric\":\"rows\",\"value\":1287344,\"ts\":1772438157}",
+    "139008 parameters",
+    "n=128734 mean=48.29 sd=12.87",
+    "| 128734 | 482913 | 918273 |",
+    "perplexity 12.8734 after 1287344 tokens",
+    "page=128&per_page=100",
+    "128734.5,482913.2,918273.6",
+    "width=1920 height=1080 depth=24",
+    "<td>128734</td><td>482913</td>",
+    "percentile 99.9 is 1287344",
+    "2026-03-02T08:14:55Z,128734",
+    "shard 128",
+    "law 2016/679",
+    "block 18273645",
+    "chunk 128734 of 482913",
+    "txid 18273645",
+    "EP 3128734",
+    "digest 4be6c338b2a0ec72",
+    "height 834512",
+    "partition 1287344",
+    "blob 7f3c2b1a",
+    "tile 12/1287/3448",
+    "qty 250000 @ 0.128",
+    "inventory 482913 units short 128",
+    "open 482.91 high 491.28 low 480.12 close 487.34",
+    "LIMIT 128734 @ 48.29",
+    "price 128734",
+    "grant 482913",
+    "tariff 128734",
+    "yield 4.829 spread 128",
+    "sum insured 500000",
+    "cost 482913",
+    "the invoice came to 482913",
+];
+
+/// What a phrase announces goes, whoever wrote it.
+#[rustfmt::skip]
+const ANNOUNCED: &[(&str, &str)] = &[
+    ("level=info phone=4155550142 msg=sent", "level=info phone=<PHONE> msg=sent"),
+    ("{\"card\":\"4111111111111111\",\"amount\":1200}", "{\"card\":\"<CARD>\",\"amount\":1200}"),
+    ("{\"dob\":\"1986-03-14\",\"n\":12}", "{\"dob\":\"<DATE_OF_BIRTH>\",\"n\":12}"),
+    ("2026-03-02T08:14:55Z INFO sms to phone 4155550142", "2026-03-02T08:14:55Z INFO sms to phone <PHONE>"),
+    ("customer phone number 5550147 updated", "customer phone number <PHONE> updated"),
+    ("caller +4915112345678 hung up", "caller <PHONE> hung up"),
+    ("otp 482913", "otp <PIN>"),
+    ("my part number is 482913", "my part number is <NUMBER>"),
+];
+
+/// What stands alone in a transcript, or among words that say nothing, is an answer.
+#[rustfmt::skip]
+const ANSWERS: &[(&str, &str)] = &[
+    ("4829130", "<NUMBER>"),
+    ("it's 4829130, thanks", "it's <NUMBER>, thanks"),
+    ("sure it's 482913", "sure it's <NUMBER>"),
+    ("no wait, 482 9130", "no wait, <NUMBER>"),
+    ("07700900123", "<PHONE>"),
+];
+
+#[test]
+fn what_nothing_announces_stays() {
+    for text in COUNTS {
+        clean(text, text);
+        transcript(text, text);
+    }
+}
+
+#[test]
+fn what_is_announced_goes() {
+    for (text, expected) in ANNOUNCED {
+        clean(text, expected);
+        transcript(text, expected);
+    }
+}
+
+#[test]
+fn answers_go_in_a_transcript() {
+    for (text, expected) in ANSWERS {
+        transcript(text, expected);
+    }
+}
