@@ -12,6 +12,7 @@ pub mod replay;
 pub mod store;
 pub mod train;
 pub mod transcribe;
+pub mod vault_error;
 
 /// Every built-in kind, in the order in which data usually passes them.
 pub const STAGES: &[StageFactory] = &[

@@ -152,11 +152,11 @@ options! {
 /// The kind of this stage.
 pub const KIND: StageFactory = StageFactory::stage::<Redact>();
 
-/// How long a recogniser's utterance waits for the next: longer pauses end a number.
+/// The time that a recogniser's utterance waits for the next: longer pauses end a number.
 const TRANSCRIPT_HOLD: Duration = Duration::from_secs(30);
 
 impl Redact {
-    /// How long a text may be held; nothing if none is.
+    /// Returns the time that a text may be held; nothing if none is.
     fn hold(&self) -> Option<Duration> {
         let usual = match self.profile {
             Profile::Transcript => TRANSCRIPT_HOLD,

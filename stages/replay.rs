@@ -221,10 +221,6 @@ fn time_of(text: &str) -> std::result::Result<Micros, String> {
     Ok(Micros(time.as_microsecond()))
 }
 
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    StageError::new(error.to_string())
-}
-
 impl SourceConfig for Replay {
     const KIND: &'static str = "replay";
 

@@ -22,6 +22,8 @@ pub use retention::Retention;
 use rounds::Rounds;
 use sealing::{Sealer, SharedStore};
 
+use crate::vault_error::of_vault;
+
 options! {
     /// Keeps rows in encrypted Parquet segments, each row once: durable at the end of its epoch.
     pub struct Store {
@@ -157,16 +159,6 @@ impl Store {
                 error
             }
         })
-    }
-}
-
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    let full = error.is_disk_full();
-    let error = StageError::new(error.to_string());
-    if full {
-        error.help("nothing is lost: the run resumes once disk space is available").for_want_of_disk_space()
-    } else {
-        error
     }
 }
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod chance;
 mod site;
 #[cfg(feature = "train")]
 mod talk;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use chance::Chance;
 use rustix::process::{Pid, Signal, kill_process};
 use site::Site;
 
@@ -184,19 +186,6 @@ impl Place {
     }
 }
 
-/// Numbers by chance, the same for the same seed (Steele, Lea, Flood: SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
-
 /// Where a run may go on, wherever it was before.
 const TOPOLOGIES: [&[&str]; 5] = [
     &["--workers", "1"],
@@ -206,15 +195,11 @@ const TOPOLOGIES: [&[&str]; 5] = [
     &["--processes", "2", "--workers", "2"],
 ];
 
-fn topology(chance: &mut Chance) -> &'static [&'static str] {
-    TOPOLOGIES[usize::try_from(chance.below(TOPOLOGIES.len() as u64)).unwrap()]
-}
-
 /// Kills a run now and then, then lets it come to its end; says how often it was killed.
 fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
     let most = u64::try_from(usual.as_millis()).unwrap().max(20);
     for kills in 0..KILLS_OF_A_RUN {
-        let mut running = place.start(topology(chance));
+        let mut running = place.start(chance.pick(&TOPOLOGIES));
         std::thread::sleep(Duration::from_millis(chance.below(most)));
         if let Some(status) = running.try_wait().unwrap() {
             let ended = running.wait_with_output().unwrap();
@@ -224,7 +209,7 @@ fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
         running.kill().unwrap();
         running.wait().unwrap();
     }
-    place.finish(topology(chance));
+    place.finish(chance.pick(&TOPOLOGIES));
     KILLS_OF_A_RUN
 }
 

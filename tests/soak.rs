@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod chance;
 #[path = "soak/memory.rs"]
 mod memory;
 mod python;
@@ -18,6 +19,7 @@ mod writers;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use chance::Chance;
 use memory::Memory;
 use service::Service;
 use writers::{Lines, Recordings};
@@ -26,23 +28,6 @@ use writers::{Lines, Recordings};
 const KILLS: u32 = 10;
 /// The device that is forgotten in the midst of it.
 const FORGOTTEN: &str = "porch";
-
-/// Numbers by chance, the same for the same seed (Steele, Lea, Flood: SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-}
 
 fn setting<T: std::str::FromStr>(variable: &str, usual: T) -> T {
     std::env::var(variable)
@@ -86,7 +71,11 @@ fn every_row_is_stored_once_and_memory_stays_flat() {
     let mut next_read = whole / 20;
     while begun.elapsed() < whole {
         recordings.step(&mut chance);
-        lines.step(&mut chance, |id| service.has_line(id));
+        lines.step(&mut chance, |id| {
+            // To look takes long.
+            recordings.complete();
+            service.has_line(id)
+        });
         let passed = begun.elapsed();
         if let Some((_, event)) = events.next_if(|(at, _)| passed >= whole.mul_f64(*at)) {
             recordings.complete();

@@ -47,9 +47,8 @@ fn a_life_that_hangs_is_ended_and_followed() {
     let mut run = command.arg(&pipeline).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = run.stdin.take().unwrap();
     let mut log = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
-    // It waits for its input by then, and has said that it goes on.
+    // Its first heartbeat was sent before that.
     until(|| site.path("state/talk/commits").exists().then_some(()));
-    std::thread::sleep(Duration::from_secs(1));
     let attempt = until(|| child_of(run.id()));
     kill_process(attempt, Signal::STOP).unwrap();
     let crash = log.find(|line| line.contains("restarting")).unwrap();

@@ -4,9 +4,11 @@
 
 mod site;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use site::Site;
@@ -106,6 +108,8 @@ fn rows_of_a_run_are_seen_and_raw_ones_only_when_asked_for() {
     refused(&["tap", "talk", "redact"], "a run that goes on now");
 }
 
+const DEVICES: usize = 8;
+
 /// Rows are redacted by device, so that each process has some: all of them are seen.
 #[test]
 fn rows_of_other_processes_are_seen() {
@@ -116,18 +120,32 @@ fn rows_of_other_processes_are_seen() {
     let mut first = String::new();
     printed.read_line(&mut first).unwrap();
     assert_eq!(first, "redact.out: redacted rows, those of other processes up to half a second later\n");
-    // The other process hears of the tap with the next beat.
-    std::thread::sleep(Duration::from_millis(1500));
-    for n in 0..40 {
-        writeln!(lines, "{{\"device\": \"device-{}\", \"text\": \"order {n}\"}}", n % 8).unwrap();
+    let (sender, rows) = mpsc::channel();
+    let shown = BufReader::new(tap.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in shown.lines() {
+            let row: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let _ = sender.send(row["text"].as_str().unwrap().to_owned());
+        }
+    });
+    let mut order = |device: usize, text: &str| {
+        writeln!(lines, "{{\"device\": \"device-{device}\", \"text\": \"{text} {device}\"}}").unwrap();
+    };
+    // The other process learns of the tap a while later: devices order until all of them are seen.
+    let mut unseen: BTreeSet<String> = (0..DEVICES).map(|device| format!("probe {device}")).collect();
+    while !unseen.is_empty() {
+        (0..DEVICES).for_each(|device| order(device, "probe"));
+        std::thread::sleep(Duration::from_millis(100));
+        rows.try_iter().for_each(|text| drop(unseen.remove(&text)));
     }
-    let seen = String::from_utf8(tap.wait_with_output().unwrap().stdout).unwrap();
-    let rows: Vec<serde_json::Value> = seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let mut texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
-    texts.sort_unstable();
-    let mut expected: Vec<String> = (0..40).map(|n| format!("order {n}")).collect();
-    expected.sort_unstable();
-    assert_eq!(texts, expected);
+    for round in 0..5 {
+        (0..DEVICES).for_each(|device| order(device, &format!("order {round} of")));
+    }
+    let seen: Vec<String> = rows.iter().filter(|text| text.starts_with("order")).take(5 * DEVICES).collect();
+    let expected =
+        (0..5).flat_map(|round| (0..DEVICES).map(move |device| format!("order {round} of {device}")));
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected.collect());
     drop(lines);
     assert!(run.wait().unwrap().success());
+    tap.wait().unwrap();
 }

@@ -146,7 +146,7 @@ pub(super) fn front(bytes: &[u8]) -> u64 {
     tag(bytes).unwrap_or_else(|| bytes.iter().take_while(|byte| **byte == 0).count() as u64)
 }
 
-/// How many headers follow each other from the start of some bytes, up to `enough`; a row that ends with the bytes (or before a tag) is
+/// Returns how many headers follow each other from the start of some bytes, up to `enough`; a row that ends with the bytes (or before a tag) is
 /// as long as any if `at_end`.
 fn row(bytes: &[u8], enough: usize, at_end: bool) -> usize {
     let (mut at, mut first) = (0, None);

@@ -23,12 +23,12 @@ use crate::pipeline::answer;
 use crate::site::Settings;
 use crate::table::align;
 
-/// What to do about published adapters.
+/// The verbs of published adapters.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AdapterVerb {
     /// List the adapters that were published; the star marks `latest`
     Ls {
-        /// Where they lie
+        /// The folder of adapters
         #[command(flatten)]
         at: At,
     },
@@ -37,7 +37,7 @@ pub enum AdapterVerb {
         /// Its name in the list
         #[arg(default_value = LATEST)]
         name: String,
-        /// Where they lie
+        /// The folder of adapters
         #[command(flatten)]
         at: At,
     },
@@ -49,7 +49,7 @@ pub enum AdapterVerb {
         /// The folder to make
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         into: PathBuf,
-        /// Where they lie
+        /// The folder of adapters
         #[command(flatten)]
         at: At,
     },
@@ -64,7 +64,7 @@ pub enum AdapterVerb {
         /// What to call it
         #[arg(long, default_value = "imported")]
         name: String,
-        /// Where they lie
+        /// The folder of adapters
         #[command(flatten)]
         at: At,
     },
@@ -87,13 +87,13 @@ pub enum AdapterVerb {
     Rollback {
         /// Its name in the list; by default the one before `latest`
         name: Option<String>,
-        /// Where they lie
+        /// The folder of adapters
         #[command(flatten)]
         at: At,
     },
 }
 
-/// Where adapters are published.
+/// The folder where adapters are published.
 #[derive(Clone, Debug, clap::Args)]
 pub struct At {
     /// The folder of published adapters: `publish` of the `train` stage

@@ -13,7 +13,7 @@ use headwater_contract::{StageError, StageFactory};
 
 use crate::exit::{self, Exit};
 use crate::output::{self, StandardOutput};
-use crate::pipeline::answer;
+use crate::pipeline::{answer, pair};
 use crate::run::{ClusterArgs, RunArgs};
 use crate::site::{self, Flags, Settings};
 use crate::state::Fresh;
@@ -116,7 +116,7 @@ enum Verb {
     },
 }
 
-/// What `run` and its like read a pipeline with.
+/// The arguments with which `run` and its like read a pipeline.
 #[derive(Debug, ClapArgs)]
 struct RunVerb {
     /// The pipeline: its file, or its name if the file lies here
@@ -169,7 +169,7 @@ struct ForgetVerb {
     run: RunVerb,
 }
 
-/// What `replay` plays, and the run that it is.
+/// The arguments of `replay`: the input that is played, and the run.
 #[derive(Debug, ClapArgs)]
 struct ReplayVerb {
     #[command(flatten)]
@@ -258,13 +258,8 @@ fn metrics_address(text: &str) -> Result<Box<SocketAddr>, String> {
     run::metrics_address(text).map(Box::new)
 }
 
-pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.trim().to_owned(), value.to_owned()))
-}
-
 impl RunVerb {
-    /// Whether it says something about a state that is kept from attempt to attempt.
+    /// Returns true if an argument concerns a state that is kept from attempt to attempt.
     fn asks_for_state(&self) -> bool {
         self.fresh || !self.drop_state.is_empty() || self.processes.supervise
     }

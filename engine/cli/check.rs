@@ -15,7 +15,7 @@ use crate::colour::style;
 use crate::exit::Exit;
 use crate::pipeline::{PipelineArgs, answer, could_not_look, verdict};
 
-/// How the answer is written.
+/// The format of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
@@ -25,7 +25,7 @@ pub enum Format {
     Json,
 }
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct CheckArgs {
     /// The pipeline.

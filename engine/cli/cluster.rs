@@ -11,7 +11,7 @@ use headwater_runtime::cluster::hosts::Hosts;
 
 use crate::exit::Exit;
 
-/// What can be done.
+/// The verbs of clusters.
 #[derive(Debug, Subcommand)]
 pub enum ClusterVerb {
     /// Make a private authority, and a certificate and a key for every process that has none

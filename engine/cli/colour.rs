@@ -1,4 +1,4 @@
-//! Whether text is coloured: one decision for all verbs and the log.
+//! The use of colour in text: one decision for all verbs and the log.
 //!
 //! In: where text goes, and the variables by which people say what they want. Out: yes or no. It must not know what is written.
 

@@ -109,7 +109,7 @@ fn all() -> SelectArgs {
     SelectArgs { split: None, rows: None }
 }
 
-/// Who reads no further wants no more.
+/// Prints a text; a reader that is gone wants no more.
 fn said(out: &mut dyn Write, text: &str) {
     let _ = out.write_all(text.as_bytes());
 }

@@ -73,10 +73,10 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
     /// Set an option: stage.ID.OPTION=VALUE
-    #[arg(long, value_name = "PATH=VALUE", value_parser = crate::args::pair)]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = crate::pipeline::pair)]
     pub set: Vec<(String, String)>,
     /// Set a param: NAME=VALUE
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = crate::args::pair)]
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = crate::pipeline::pair)]
     pub params: Vec<(String, String)>,
     /// No display, no figures
     #[arg(long, short)]
@@ -264,7 +264,7 @@ fn printed(args: &EvalArgs, report: &Report) -> String {
     text
 }
 
-/// Whether it was good enough: the exit code, after a line for each thing that was not.
+/// Decides the exit code, and prints a line for each bar that was missed.
 fn verdict(args: &EvalArgs, report: &Report, out: &mut dyn Write) -> Result<Exit, Stopped> {
     let value = serde_json::to_value(report).map_err(|error| StageError::new(error.to_string()))?;
     let mut code = Exit::Fine;

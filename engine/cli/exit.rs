@@ -1,4 +1,4 @@
-//! How the program ends: the exit codes of all verbs, in one place.
+//! The ends of the program: the exit codes of all verbs, in one place.
 //!
 //! In: what became of a verb. Out: its exit code, after a message where it failed. docs/exit-codes.md is this list for people.
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::output;
 
-/// How a verb ends. A later one is worse.
+/// The end of a verb. A later one is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// It did what was asked.
@@ -42,7 +42,7 @@ impl Exit {
         }
     }
 
-    /// What it means, for people.
+    /// Returns the meaning for people.
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Fine => "done; for `check`, `verify` and their like: nothing is wrong",

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::pipeline::answer;
 use crate::table::align;
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ExplainArgs {
     /// The code, such as H0203; without it all codes are listed

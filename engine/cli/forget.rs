@@ -22,18 +22,18 @@ use crate::quarantine::{self, QuarantineLog};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
-/// How a device is taken out of what was learned.
+/// The way in which a device is taken out of what was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// What it gave is taken out of the sums; what others learned from it stays.
+    /// Its updates are taken out of the sums; what others learned from it stays.
     TakeOut,
     /// All is trained from scratch from recorded input, as if the device had never been there.
     Retrain,
 }
 
-/// Where a device is forgotten.
+/// The places where a device is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// In what was learned, and in the state of the pipeline.
@@ -42,7 +42,7 @@ pub enum Reach {
     Everything,
 }
 
-/// Who is forgotten, and in what.
+/// The device that is forgotten, and the pipeline.
 struct Case<'a> {
     plan: &'a Arc<Plan>,
     device: &'a str,
@@ -52,7 +52,7 @@ struct Case<'a> {
     verb: &'static str,
 }
 
-/// What was done, line by line.
+/// The deeds, line by line.
 #[derive(Default)]
 struct Receipt {
     text: String,
@@ -149,7 +149,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// What the verb that reaches no further than what was learned leaves.
+    /// Reports the parts that the verb for learned things alone leaves.
     fn left(&self, way: Way, receipt: &mut Receipt) {
         not_done(way, receipt);
         for (path, _) in kept::stores_of(self.plan, self.site) {
@@ -163,7 +163,7 @@ impl Case<'_> {
         self.elsewhere(receipt);
     }
 
-    /// What stages of the user's own keep is theirs to forget.
+    /// Reports the stages of the user's own, which must forget by themselves.
     fn elsewhere(&self, receipt: &mut Receipt) {
         for stage in may_keep_rows(self.plan) {
             let (id, kind) = (&stage.id, stage.kind.name());

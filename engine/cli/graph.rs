@@ -28,7 +28,7 @@ pub enum Format {
     Svg,
 }
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct GraphArgs {
     /// The pipeline.
@@ -57,9 +57,9 @@ struct Edge {
     from: usize,
     to: usize,
     label: Label,
-    /// What is written at the line, a line each: the port's name where it is not the usual one, the columns of the members.
+    /// The texts at the line, one each: the port's name where it is not the usual one, the columns of the members.
     texts: Vec<String>,
-    /// Whether its rows come back: it closes a cycle.
+    /// True if its rows are feedback: it closes a cycle.
     back: bool,
 }
 

@@ -17,7 +17,7 @@ use crate::exit::{self, Exit};
 use crate::output::write_new;
 use crate::site::Settings;
 
-/// What to do with the root key.
+/// The verbs of the root key.
 #[derive(Clone, Debug, Subcommand)]
 pub enum KeyVerb {
     /// Show the key's id, file and age; never the key
@@ -64,7 +64,7 @@ pub enum Failure {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
 }

@@ -48,7 +48,6 @@ pub mod store;
 mod table;
 pub mod tap;
 pub mod test;
-mod vault_error;
 
 use std::process::ExitCode;
 

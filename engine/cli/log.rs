@@ -17,16 +17,16 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 use crate::colour;
 use repeats::{Count, Kind, Repeats, Warning};
 
-/// How far a run is. It is logged whatever the level is: rarely, unless the level is `debug`.
+/// The target of progress messages. They are logged whatever the level is: rarely, unless the level is `debug`.
 pub(crate) const PROGRESS: &str = "headwater_progress";
 /// Counts of warnings that were held back.
 const COUNTS: &str = "headwater_counts";
-/// Where decoders of recordings log.
+/// The target at which decoders of recordings log.
 const DECODERS: &str = "symphonia";
 /// Between two looks whether a count is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was held back, of this process.
+/// The warnings that were held back, of this process.
 static HELD: OnceLock<Mutex<Repeats>> = OnceLock::new();
 
 /// Begins to log.

@@ -19,7 +19,7 @@ use crate::exit::{self, Exit};
 use crate::pipeline::answer;
 use crate::table::align;
 
-/// What to do about models.
+/// The verbs of models.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ModelVerb {
     /// List the models that can be fetched, and which are here

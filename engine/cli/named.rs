@@ -14,9 +14,9 @@ use headwater_runtime::pipeline;
 
 use crate::site::Settings;
 
-/// Where pipeline files are looked for by name, beside [`IN_A_FOLDER`] in each folder.
+/// The folders where pipeline files are looked for by name, beside [`IN_A_FOLDER`] in each folder.
 const FOLDERS: [&str; 2] = [".", "pipelines"];
-/// What a pipeline's file is called in a folder of its own, which `new` makes.
+/// The name of a pipeline's file in a folder of its own, which `new` makes.
 const IN_A_FOLDER: &str = "pipeline.toml";
 
 /// The file that a word means: its path, or the name of a pipeline whose file lies here.

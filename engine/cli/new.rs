@@ -12,7 +12,7 @@ use crate::exit::{self, Exit};
 use crate::output::write_new;
 use crate::pipeline::answer;
 
-/// What is written.
+/// The template that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Template {
     /// Recordings: transcribed, redacted, stored
@@ -26,7 +26,7 @@ pub enum Template {
     Stage,
 }
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct NewArgs {
     /// The folder; it is made if it is not there
@@ -43,7 +43,7 @@ type NewFile = (&'static str, String);
 const PIPELINE: &str = "pipeline.toml";
 /// The manifest of all crates: what is built of them outside has their profile and their versions.
 const WORKSPACE: &str = include_str!("../../Cargo.toml");
-/// Where the sources lie from which this program was built.
+/// The folder of the sources from which this program was built.
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The files of a template, for a pipeline of that name.

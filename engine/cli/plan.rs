@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::pipeline::{PipelineArgs, answer};
 use crate::table::align;
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlanArgs {
     /// The pipeline.
@@ -57,7 +57,7 @@ pub fn describe(plan: &Plan) -> String {
     head + &members + &align(&rows) + &format!("\nevery row also carries {}\n", names.join(", "))
 }
 
-/// Who the members are, and what changes them.
+/// Returns the line about the members and their changes.
 fn members_line(plan: &Plan, members: &Members) -> String {
     let given = match &members.given {
         MemberSource::Table(path) => path.display().to_string(),

@@ -21,7 +21,7 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
-/// What one closed round measured. A value that is missing, not finite or not above zero (or beyond 1e300,
+/// The measurements of one closed round. A value that is missing, not finite or not above zero (or beyond 1e300,
 /// or below 1e-300) is not drawn; the line goes on straight to the next one that is. The picture says how
 /// many values were not drawn, not counting missing ones.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,11 +41,11 @@ pub struct RoundPoint {
     pub tiers: Vec<(String, u64)>,
     /// Bytes of the same upload, had it been sent as dense f32.
     pub dense_bytes: u64,
-    /// How long the round took.
+    /// The duration of the round.
     pub seconds: f64,
 }
 
-/// What is to be drawn.
+/// The content of a picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure<'a> {
     /// The headline; cut with an ellipsis where it is wider than the picture.
@@ -69,7 +69,7 @@ impl PixelWidth {
     pub const SLIDE: Self = Self(2560);
 
     /// # Errors
-    /// Where `pixels` is below [`Self::LEAST`] or above [`Self::MOST`].
+    /// If `pixels` is below [`Self::LEAST`] or above [`Self::MOST`].
     pub const fn new(pixels: u32) -> Result<Self, PlotError> {
         if pixels < Self::LEAST || pixels > Self::MOST {
             Err(PlotError::Width(pixels))
@@ -106,7 +106,7 @@ pub enum PlotError {
         width: u32,
         /// Pixels down.
         height: u32,
-        /// What the encoder said.
+        /// The error of the encoder.
         why: String,
     },
 }
@@ -120,7 +120,7 @@ pub fn svg(figure: &Figure<'_>) -> String {
 /// The same picture as PNG.
 ///
 /// # Errors
-/// Where there is no room for a bitmap of that width.
+/// If there is no memory for a bitmap of that width.
 pub fn png(figure: &Figure<'_>, width: PixelWidth) -> Result<Vec<u8>, PlotError> {
     let fonts = face::Fonts::embedded();
     bitmap::paint(&figure::draw(figure, &fonts), &fonts, width)

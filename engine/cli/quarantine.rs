@@ -26,7 +26,7 @@ use crate::exit::Exit;
 use crate::run::{Memory, RunArgs, run_plan};
 use crate::site::Settings;
 use crate::state;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 pub use retention::Retention;
 
 /// Rows that a run gave to the quarantine.
@@ -54,7 +54,7 @@ pub fn folder_of(site: &HostEnv) -> PathBuf {
     site.state.join("quarantine")
 }
 
-/// Where rows lie that are being tried again: a crash leaves them there.
+/// Returns the folder of rows that are being tried again: a crash leaves them there.
 fn trying_of(site: &HostEnv) -> PathBuf {
     site.state.join("retrying")
 }
@@ -158,7 +158,7 @@ impl QuarantineLog {
         self.log.as_mut().ok_or_else(|| StageError::new("the quarantine is not open"))
     }
 
-    /// What was kept since it was opened.
+    /// Returns the counts of rows kept since it was opened.
     pub fn counts(&self) -> KeptCounts {
         self.counts
     }

@@ -22,9 +22,9 @@ use headwater_vault::{
 use crate::exit::{self, Exit};
 use crate::site::Settings;
 use crate::state::line_of;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
-/// What is asked of a recording.
+/// The verbs of recordings.
 #[derive(Debug, Subcommand)]
 pub enum RecordingVerb {
     /// Show what a recording is of, and how much it holds
@@ -221,7 +221,7 @@ fn verify(folder: &Path, settings: &Settings, out: &mut dyn Write) -> Result<Exi
     }
 }
 
-/// Where a recording ends that has no end, if it does.
+/// Returns the place where an unfinished recording breaks off, if it does.
 fn broken_off(folder: &Path, key: &KeyFile) -> Result<Option<String>> {
     let recording = Recording::find(folder, key, UnfinishedPolicy::CompleteEpochs).map_err(of_vault)?;
     let place = recording.as_ref().and_then(Recording::truncation);

@@ -15,9 +15,9 @@ use headwater_vault::{KEYSTORE_FILE, KeyFile, RecordedPort, Recording, Unfinishe
 use crate::exit::Exit;
 use crate::run::{Memory, RunArgs, plan_of, run_plan};
 use crate::site::Settings;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
-/// What is played, and how.
+/// The arguments of the verb: the input, and the pace.
 #[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
     /// The folder of a recording or of a store, which takes the place of every source; or a data set, in the place of the only one
@@ -53,7 +53,7 @@ impl ReplayArgs {
     }
 }
 
-/// Where replays keep what a run keeps: apart from the runs of the same pipeline.
+/// The folder of the state of replays: apart from the runs of the same pipeline.
 const APART: &str = "replays";
 
 /// Runs a pipeline over a recording; gives the exit code.

@@ -49,7 +49,7 @@ use crate::state::{self, Fresh, dropping};
 use crate::tap::serve::Serving;
 use crate::{forget, log};
 
-/// What the command line says of a run.
+/// The arguments of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunArgs {
     /// The pipeline file.
@@ -58,11 +58,11 @@ pub struct RunArgs {
     pub params: Vec<(String, String)>,
     /// `--set stage.id.option=value`.
     pub set: Vec<(String, String)>,
-    /// Where the summary is written as JSON.
+    /// The file that the summary is written to as JSON.
     pub summary: Option<PathBuf>,
-    /// Where counters are served.
+    /// The address at which metrics are served.
     pub metrics: Option<SocketAddr>,
-    /// Where the run is recorded.
+    /// The folder that the run is recorded in.
     pub record: Option<PathBuf>,
     /// Log lines as JSON; no display.
     pub log_json: bool,
@@ -369,7 +369,7 @@ fn run_away(args: &RunArgs, plan: &Arc<Plan>, group: &ProcessGroup) -> Exit {
     }
 }
 
-/// Who looks at rows while they pass.
+/// Connects the observers of passing rows.
 fn listen(
     options: &mut RunOptions,
     word_errors: Option<&word_errors::WerCollector>,

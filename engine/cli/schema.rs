@@ -11,7 +11,7 @@ use headwater_runtime::schema;
 use crate::exit::Exit;
 use crate::pipeline::answer;
 
-/// What the command line says: nothing.
+/// The arguments of the verb: none.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SchemaArgs {}
 

@@ -44,7 +44,7 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Where a value stood that a flag gave.
+/// The origin of a value that a flag gave.
 const FLAG: &str = "flag";
 
 /// Site settings as flags give them.
@@ -69,14 +69,14 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// Worker threads.
     pub workers: usize,
-    /// What is logged.
+    /// The level or the filters of the log.
     pub log: String,
-    /// How long rejected rows are kept, and how many bytes of them.
+    /// The retention of rejected rows: how long, and how many bytes of them.
     pub quarantine: Retention,
     origins: Vec<(&'static str, String, String)>,
 }
 
-/// Where the settings file lies: `$XDG_CONFIG_HOME/headwater/config.toml`; nowhere without a home.
+/// Returns the path of the settings file: `$XDG_CONFIG_HOME/headwater/config.toml`; nothing without a home.
 pub fn settings_file() -> Option<PathBuf> {
     base("XDG_CONFIG_HOME", ".config").map(|base| base.join("headwater/config.toml"))
 }

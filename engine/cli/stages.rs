@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::pipeline::answer;
 use crate::table::align;
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Default, Args)]
 pub struct StagesArgs {
     /// The kind to show; without it all are listed

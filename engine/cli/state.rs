@@ -28,11 +28,11 @@ use headwater_vault::{
 use crate::exit::{self, Exit};
 use crate::quarantine::folder_of as quarantine;
 use crate::site::Settings;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 pub(crate) use mending::of_damage;
 use mending::{mending, of_state, with_help};
 
-/// What is asked of the state of a pipeline.
+/// The verbs of a pipeline's state.
 #[derive(Debug, Subcommand)]
 pub enum StateVerb {
     /// Show how far a pipeline has come, and what is kept of each stage
@@ -130,12 +130,12 @@ impl Folder {
         Ok(stores.filter_map(|shape| path_of(shape.options.get("path")?)).collect())
     }
 
-    /// Whether something is kept of a site's pipeline.
+    /// Returns true if a state of the site's pipeline is kept.
     pub fn is_there(site: &HostEnv) -> bool {
         commits(site).exists()
     }
 
-    /// How far the last attempt came; nothing before the first.
+    /// Returns the progress of the last attempt; nothing before the first.
     ///
     /// # Errors
     /// It is of another version.
@@ -269,7 +269,7 @@ fn show(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<Exit
     written(out, &text)
 }
 
-/// How often a state is looked at that does not read.
+/// The number of attempts to read a state that another process is writing.
 const LOOKS: u32 = 5;
 
 /// A state that cannot be shown.
@@ -346,7 +346,7 @@ fn verify(pipeline: &str, settings: &Settings, out: &mut dyn Write) -> Result<Ex
     Ok(Exit::of_mistakes(damaged > 0))
 }
 
-/// What a look at one file found, as a line.
+/// Returns the result of checking one file, as a line.
 pub(crate) fn line_of(check: &FileCheck) -> String {
     let mut line = format!("{}: {} bytes, {} frames", check.path.display(), check.bytes, check.frames);
     if check.forgotten > 0 {
@@ -429,7 +429,7 @@ pub fn for_run(site: &HostEnv, fresh: Fresh) -> Result<Arc<Mutex<Folder>>> {
     Ok(Arc::new(Mutex::new(Folder::open(site)?)))
 }
 
-/// Whether a run begins from scratch.
+/// The choice whether a run begins from scratch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fresh {
     /// It goes on from the last commit.

@@ -32,7 +32,7 @@ pub struct StoreArgs {
     pub path: PathBuf,
 }
 
-/// What to do with a store.
+/// The verbs of a store.
 #[derive(Clone, Debug, Subcommand)]
 pub enum StoreVerb {
     /// List the segments: device, rows, bytes

@@ -19,7 +19,7 @@ use crate::site::Settings;
 use crate::table::cut;
 use message::{TapMessage, Wish};
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Args)]
 pub struct TapArgs {
     /// The pipeline: its name or its file

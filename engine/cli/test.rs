@@ -22,7 +22,7 @@ use crate::colour::style;
 use crate::exit::Exit;
 use crate::pipeline::{answer, could_not_look};
 
-/// What the command line says.
+/// The arguments of the verb.
 #[derive(Clone, Debug, Args)]
 pub struct TestArgs {
     /// The pipeline files
@@ -39,11 +39,11 @@ pub struct TestArgs {
     pub junit: Option<PathBuf>,
 }
 
-/// How one test ended.
+/// The end of one test.
 struct Ended {
     name: String,
     seconds: f64,
-    /// What differs, or why it could not be run; nothing if it passed.
+    /// The differences, or the reason why it could not be run; none if it passed.
     wrong: Vec<String>,
 }
 

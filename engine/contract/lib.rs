@@ -1,4 +1,4 @@
-//! What the author of a stage imports: the whole contract between a stage and the engine.
+//! The imports of a stage's author: the whole contract between a stage and the engine.
 //!
 //! In: nothing. Out: the types a stage is written against ([`Stage`], [`Source`], [`Signature`], [`StageFactory`]) and a
 //! [`conformance`] kit that holds a stage to them. It must not know the engine that runs stages, any other stage, or

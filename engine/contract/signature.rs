@@ -1,4 +1,4 @@
-//! What a stage needs and gives: ports, columns, routes, labels, order and where it runs.
+//! The needs and the outputs of a stage: ports, columns, routes, labels, order and where it runs.
 //!
 //! In: the types of the columns that arrive. Out: the types of the columns that leave. A signature is applied along the
 //! graph before anything runs, so that every edge has a known type and label. It knows no data and no file.

@@ -1,15 +1,15 @@
-//! How sure a figure is: confidence intervals by drawing the units of a data set again, with replacement.
+//! The uncertainty of a metric: confidence intervals by drawing the units of a data set again, with replacement.
 //!
 //! In: for each unit (an utterance, a device) the counts that it adds. Out: the interval of a figure over sums of them. The seed is fixed, so
 //! that the same counts give the same interval. It must not know what the counts mean.
 
-/// How often units are drawn again.
+/// The number of draws.
 pub const DRAWS: usize = 1000;
 
 /// The part of the draws that an interval holds.
 pub const SURE: f64 = 0.95;
 
-/// What draws are numbered from.
+/// The number from which draws are counted.
 pub const SEED: u64 = 0x4845_4144_5741_5445;
 
 /// A figure of sums.

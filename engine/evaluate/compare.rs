@@ -15,7 +15,7 @@ pub mod figures;
 
 use figures::{Better, FIGURES};
 
-/// What was written as JSON and read again may differ in its last digit.
+/// A number that was written as JSON and read again may differ in its last digit.
 const SLACK: f64 = 1e-9;
 
 /// Against a baseline.

@@ -1,11 +1,11 @@
-//! What must not be: `wer > 0.2`, `redaction.leaked_chars > 0.01`, `language.global >= 40`.
+//! Conditions that fail a trial: `wer > 0.2`, `redaction.leaked_chars > 0.01`, `language.global >= 40`.
 //!
 //! In: a text, and a report as JSON. Out: whether it holds, with the figure; or why it is not known. It must not know which figures there are.
 
 use serde_json::Value;
 use thiserror::Error;
 
-/// How two numbers are compared.
+/// The comparison of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relation {
     More,
@@ -49,9 +49,9 @@ pub enum ConditionError {
     NoFigure {
         /// The condition.
         text: String,
-        /// What it asks for.
+        /// The metric that it asks for.
         figure: String,
-        /// What could be meant.
+        /// The metrics that could be meant.
         known: String,
     },
 }

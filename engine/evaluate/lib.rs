@@ -1,4 +1,4 @@
-//! What a pipeline is worth on a data set: rows that it gave in, scores and a report out.
+//! The worth of a pipeline on a data set: its rows in, scores and a report out.
 //!
 //! [`outcome`] is what came of a trial; [`score`] makes figures of it, each module one kind; [`report`] puts them together, as JSON
 //! (docs/formats/report.md), as a Parquet table and as one page of HTML. [`compare`] holds a report against another, [`condition`]

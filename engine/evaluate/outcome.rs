@@ -1,4 +1,4 @@
-//! What came of a trial: every utterance with what was made of it, every device's rounds, and what it cost.
+//! The outcome of a trial: every utterance with all that was made of it, every device's rounds, and the cost.
 //!
 //! In: the caller that ran the trial fills it in. It must not know where a row came from.
 
@@ -17,19 +17,19 @@ pub struct Outcome {
     pub rows: u64,
     /// One for each row, in the order of the data set.
     pub utterances: Vec<Utterance>,
-    /// What devices' adapters are worth, by device and round.
+    /// The measurements of adapters, by device and round.
     pub devices: Vec<DeviceRound>,
-    /// What was sent, by round.
+    /// The bytes that were sent, by round.
     pub rounds: Vec<RoundBytes>,
     /// Rejected rows, by stage.
     pub rejected: BTreeMap<String, u64>,
-    /// How well planted secrets are known to each model.
+    /// The exposures of planted secrets in each model.
     pub exposures: Vec<Exposure>,
     /// Seconds of audio taken in.
     pub audio_seconds: Option<f64>,
     /// The digest of each sink.
     pub digest: BTreeMap<String, String>,
-    /// What it cost.
+    /// The cost.
     pub cost: Cost,
 }
 
@@ -38,36 +38,36 @@ pub struct Outcome {
 pub struct Utterance {
     /// Its id in the data set.
     pub id: String,
-    /// Whose it is.
+    /// The device.
     pub device: String,
-    /// What was said, where that is known and the pipeline hears it.
+    /// The spoken text, where it is known and the pipeline transcribes it.
     pub reference: Option<String>,
     /// True if the data set calls it clear speech without numbers.
     pub clean: bool,
-    /// What was heard, where the pipeline writes speech down.
+    /// The transcript, where the pipeline transcribes.
     pub heard: Option<String>,
-    /// What the redactor read, and what it left; where the pipeline has one.
+    /// The redactor's input and output, where the pipeline has one.
     pub redacted: Option<Redacted>,
-    /// Where personal data stands in what the redactor read, where that is known.
+    /// The spans of personal data in the redactor's input, where they are known.
     pub gold: Option<Vec<Span>>,
     /// Kinds that may be found and count neither for nor against.
     pub allowed: Vec<String>,
-    /// How long it was.
+    /// Its duration.
     pub seconds: Option<f64>,
-    /// How long it took from the source to the last text.
+    /// The time from the source to the last text.
     pub latency_ms: Option<f64>,
 }
 
-/// What a redactor did to a text.
+/// A text before and after redaction.
 #[derive(Clone, Debug, Default)]
 pub struct Redacted {
-    /// What it read.
+    /// The input.
     pub original: String,
-    /// What it wrote.
+    /// The output.
     pub text: String,
-    /// What stands in the new text in place of something.
+    /// The spans of the output that replace a value.
     pub tags: Vec<Span>,
-    /// What was taken out of the text that it read.
+    /// The spans of the input that were masked.
     pub found: Vec<Span>,
     /// True if the row came out at all.
     pub passed: bool,
@@ -76,7 +76,7 @@ pub struct Redacted {
 /// A place in a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// What stands there.
+    /// The kind of the value.
     pub kind: String,
     /// Its first character.
     pub start: usize,
@@ -93,7 +93,7 @@ impl Span {
     }
 }
 
-/// What held-out texts of a device say in a round: sums of nats over its tokens.
+/// The losses of a device's held-out texts in a round: sums of nats over its tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceRound {
     /// The device.
@@ -116,7 +116,7 @@ pub struct DeviceRound {
     pub upload_bytes: u64,
 }
 
-/// What was sent in a round.
+/// The bytes that were sent in a round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoundBytes {
     /// The round.
@@ -129,7 +129,7 @@ pub struct RoundBytes {
     pub tiers: BTreeMap<String, u64>,
 }
 
-/// How well a planted secret is known to a model: log2 of how many random secrets there are to each that is at least as probable.
+/// The exposure of a planted secret in a model: log2 of how many random secrets there are to each that is at least as probable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
     /// Its place in the manifest, from 0.
@@ -149,7 +149,7 @@ pub struct Exposure {
     pub exposure: f64,
 }
 
-/// What a trial cost: the only part that differs from trial to trial.
+/// The cost of a trial: the only part that differs from trial to trial.
 #[derive(Clone, Debug, Default)]
 pub struct Cost {
     /// From start to end, models loaded before.

@@ -18,14 +18,14 @@ const STYLE: &str = include_str!("page/style.css");
 /// One trial of a sweep.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Trial {
-    /// What was set, in order.
+    /// The options that were set, in order.
     pub set: Vec<(String, String)>,
-    /// What came of it.
+    /// The report of the trial.
     pub report: Report,
 }
 
 impl Trial {
-    /// What was set, in few words.
+    /// Returns the options that were set, in few words.
     pub fn label(&self) -> String {
         self.set.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
     }

@@ -33,15 +33,15 @@ pub struct Report {
     pub dataset: String,
     /// Rows of the data set.
     pub rows: u64,
-    /// How well speech was written down.
+    /// The quality of transcription.
     pub transcription: Option<Transcription>,
-    /// What became of personal data.
+    /// The quality of redaction.
     pub redaction: Option<Redaction>,
-    /// What adapters are worth.
+    /// The worth of adapters.
     pub language: Option<Language>,
-    /// How well planted secrets are known.
+    /// The memorisation of planted secrets.
     pub memorisation: Option<Memorisation>,
-    /// What was sent.
+    /// The bytes that were sent.
     pub federation: Option<Federation>,
     /// Rejected rows, by stage.
     pub rejected: BTreeMap<String, u64>,
@@ -51,13 +51,13 @@ pub struct Report {
     pub intervals: BTreeMap<String, [f64; 2]>,
     /// Against a baseline.
     pub comparison: Option<Comparison>,
-    /// How fast it was.
+    /// The speed.
     pub speed: Speed,
-    /// What it took.
+    /// The resources.
     pub resources: Resources,
 }
 
-/// How well speech was written down.
+/// The quality of transcription.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transcription {
     /// Word errors for each word of the references.
@@ -134,7 +134,7 @@ impl From<Counts> for Detection {
     }
 }
 
-/// What became of personal data.
+/// The quality of redaction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Redaction {
     /// Over all kinds.
@@ -162,7 +162,7 @@ pub struct Redaction {
     pub kinds: BTreeMap<String, Detection>,
 }
 
-/// What adapters are worth: perplexities after the last round.
+/// The worth of adapters: perplexities after the last round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Language {
     /// Of the base alone.
@@ -196,7 +196,7 @@ pub struct LanguageRound {
     pub perplexity: Perplexity,
 }
 
-/// What was sent.
+/// The bytes that were sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Federation {
     /// Rounds in which devices trained.
@@ -215,7 +215,7 @@ pub struct Federation {
     pub by_round: Vec<RoundBytes>,
 }
 
-/// How fast it was. Differs from trial to trial.
+/// The speed. It differs from trial to trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Speed {
     /// From start to end.
@@ -237,7 +237,7 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// What it took. Differs from trial to trial.
+/// The resources. They differ from trial to trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// By stage.

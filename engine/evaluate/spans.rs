@@ -6,7 +6,7 @@ use headwater_datasets::wer::WordErrors;
 
 use crate::outcome::Span;
 
-/// What was taken out of `original`, derived from what came out: the pieces between tags stand in both. Where more than one way leads
+/// Returns the spans of `original` that were masked, derived from the new text: the pieces between tags stand in both. Where more than one way leads
 /// from one text to the other, `hints` (what a scanner finds in the original) decide if they fit; else pieces are found as early as they
 /// can be. Nothing where the texts do not fit.
 pub fn taken_out(original: &str, redacted: &str, tags: &[Span], hints: &[Span]) -> Option<Vec<Span>> {
@@ -90,10 +90,10 @@ fn words(text: &str) -> Vec<Word> {
     words
 }
 
-/// What a word costs that stands in one text alone.
+/// The cost of a word that stands in one text alone.
 const ALONE: usize = 10;
 
-/// What it costs to take one word for another: little where they look alike.
+/// Returns the cost of taking one word for another: little where they look alike.
 fn unlike(a: &Word, b: &Word) -> usize {
     if a.0 == b.0 {
         return 0;

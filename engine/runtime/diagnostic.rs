@@ -1,4 +1,4 @@
-//! What is wrong with a pipeline file, and where.
+//! The mistakes in a pipeline file, and their places.
 //!
 //! In: what the check finds. Out: diagnostics as values, drawn for people ([`render`]) or written for tools ([`to_json`]).
 //! It must not know what the mistakes are about: codes and words come from outside.
@@ -61,7 +61,7 @@ impl Place {
 pub struct Mark {
     /// Where.
     pub place: Place,
-    /// What.
+    /// The message.
     pub text: String,
 }
 

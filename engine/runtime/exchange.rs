@@ -1,4 +1,4 @@
-//! What travels on every edge: record batches that could cross a process.
+//! The container of every edge: record batches that could cross a process.
 //!
 //! In: batches that a stage sent. Out: the same rows on the worker where the next stage needs them. Progress is counted in
 //! rows, so that a batch may be split between workers on the way. It must not know stages.

@@ -1,4 +1,4 @@
-//! What every code means: cause, example, remedy.
+//! The meaning of every code: cause, example, remedy.
 //!
 //! In: nothing. Out: one table, [`ENTRIES`]. Each text stands in `explain/CODE.md`: a title, the cause, a pipeline that gets the
 //! code, what to do, and the pipeline mended. A test checks that the first gets the code and the second nothing at all.

@@ -177,10 +177,12 @@ pub fn name_start(cx: &ScanContext<'_>, at: usize) -> Option<usize> {
 fn quoted_name(cx: &ScanContext<'_>, at: usize) -> Option<usize> {
     const MOST: usize = 12;
     let close = at.checked_sub(1).filter(|close| cx.free(*close).is(b'"') && cx.tokens.glued(at))?;
-    (close.saturating_sub(MOST)..close).rev().find(|open| cx.free(*open).is(b'"') && cx.tokens.glued(open + 1))
+    (close.saturating_sub(MOST)..close)
+        .rev()
+        .find(|open| cx.free(*open).is(b'"') && cx.tokens.glued(open + 1))
 }
 
-/// Where a name that is said and then spelled begins: "anna dot k, that is a n n a dot k, at".
+/// Returns the start of a name that is said and then spelled: "anna dot k, that is a n n a dot k, at".
 fn said_before(cx: &ScanContext<'_>, first: usize, at: usize) -> usize {
     const BRIDGE: usize = 8;
     const WORDS: usize = 12;

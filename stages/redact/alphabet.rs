@@ -14,11 +14,11 @@ use super::token::{Class, Token, seed};
 struct Fold {
     first: usize,
     last: usize,
-    /// What they mean together; nothing where it is the first one with a comma behind it.
+    /// The meaning of the words together; nothing where it is the first one with a comma behind it.
     meaning: Option<Meaning>,
 }
 
-/// How far before a row a phrase may promise a code, in tokens.
+/// The distance before a row within which a phrase may promise a code, in tokens.
 const TOLD: usize = 8;
 
 /// Puts one token in place of each letter that is explained.
@@ -80,7 +80,7 @@ fn put(cut: &mut TokenBuffers, folds: &[Fold]) {
 }
 
 impl Reader<'_> {
-    /// Where a row begins with the token `index`, or with a word before it from `from` on; most letters of a text are the words "a" and "I".
+    /// Returns the start of a row at the token `index`, or at a word before it from `from` on; most letters of a text are the words "a" and "I".
     fn begin(&self, index: usize, from: usize) -> Option<usize> {
         let token = self.at(index)?;
         if let Some(before) = index.checked_sub(1).filter(|before| *before >= from)
@@ -129,7 +129,7 @@ impl Reader<'_> {
         end
     }
 
-    /// What of a row becomes one token.
+    /// Decides which part of a row becomes one token.
     fn decide(&self, elements: &[Element], folds: &mut Vec<Fold>) {
         let Some(first) = elements.first() else { return };
         let mut row = Row::default();
@@ -181,7 +181,7 @@ impl Reader<'_> {
         seeds.iter().any(|bits| bits & seed::CUE != 0)
     }
 
-    /// Where "capital s", "the letter s" begins.
+    /// Returns the start of "capital s", "the letter s".
     fn announced_start(&self, letter: usize, from: usize) -> usize {
         let mut start = letter;
         if start > from && self.double_u(start - 1) {
@@ -193,7 +193,7 @@ impl Reader<'_> {
         start
     }
 
-    /// Where the numbers before a letter begin: "seven and h as in horse".
+    /// Returns the start of the numbers before a letter: "seven and h as in horse".
     fn numbers_before(&self, letter: usize, from: usize) -> usize {
         const FAR: usize = 12;
         let mut start = letter;

@@ -9,7 +9,7 @@ use super::number::{Form, Group, Run};
 use super::scan_context::ScanContext;
 use super::token::{Class, digit_value, seed};
 
-/// How many groups from `at` on are a full date in figures, with the time that follows it; 0 if they are none.
+/// Returns the number of groups from `at` on that are a full date in figures, with the time that follows it; 0 if they are none.
 pub fn date_len(run: &Run, at: usize) -> usize {
     let Some([a, b, c]) = run.groups.get(at..at + 3) else { return 0 };
     let Some(sign) = b.gap.sign.filter(|sign| matches!(sign, b'/' | b'-' | b'.')) else { return 0 };
@@ -41,7 +41,7 @@ pub fn is_year(value: u32) -> bool {
     (1800..2100).contains(&value)
 }
 
-/// How many groups from `at` on are a time of day ("4:23", "11:34:35"); 0 if they are none.
+/// Returns the number of groups from `at` on that are a time of day ("4:23", "11:34:35"); 0 if they are none.
 pub fn time_len(run: &Run, at: usize) -> usize {
     let part = |index: usize, limit: u32| {
         run.groups.get(index).is_some_and(|group| {

@@ -25,7 +25,7 @@ pub struct Candidate<'a> {
     pub parenthesis: bool,
     /// A machine wrote it, or its groups are apart in more than one way: that a check holds says nothing.
     pub doubtful: bool,
-    /// What was said before, or right after.
+    /// The context phrase before it, or right after.
     pub context: Option<Context>,
     /// A word after it says whose telephone it is.
     pub phone_after: bool,
@@ -47,7 +47,7 @@ impl Candidate<'_> {
         self.groups.iter().all(|group| group.form != Form::Written)
     }
 
-    /// What the context adds to the score of a kind. "Medicare" is said in two countries; of one the numbers are digits alone.
+    /// Returns the part of a kind's score that the context adds. "Medicare" is said in two countries; of one the numbers are digits alone.
     pub fn context_score(&self, kind: Entity) -> f32 {
         match self.context {
             Some(Context { hint: Hint::Of(said), near })
@@ -71,7 +71,7 @@ impl Candidate<'_> {
     }
 }
 
-/// How sure a row is without context.
+/// The confidence in a row without context.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone {
     /// In its form, and its check holds.
@@ -85,17 +85,17 @@ pub struct Alone {
 /// One entity made of digits.
 #[derive(Clone, Copy, Debug)]
 pub struct DigitRow {
-    /// What it is.
+    /// The kind of the value.
     pub kind: Entity,
     /// The name of the rule.
     pub rule: &'static str,
-    /// How many digits it has.
+    /// The numbers of digits that it may have.
     pub lengths: &'static [usize],
     /// The groups that it is written in.
     pub forms: &'static [&'static [usize]],
-    /// What tells a good one.
+    /// The check of a good value.
     pub check: Check,
-    /// How sure it is without context.
+    /// The confidence without context.
     pub alone: Alone,
     /// The fewest and most digits, recognisers' mistakes included, of what is said to be one.
     pub said: [usize; 2],
@@ -108,7 +108,7 @@ impl DigitRow {
         self.lengths.contains(&length) || (fewest..=most).contains(&length)
     }
 
-    /// How much a candidate looks like it, 0 to 1; at least 0.5 is enough.
+    /// Returns how well a candidate fits, 0 to 1; at least 0.5 is enough.
     pub fn score(&self, candidate: &Candidate<'_>) -> f32 {
         let length = candidate.digits.len();
         let fits = self.lengths.contains(&length);
@@ -135,24 +135,24 @@ impl DigitRow {
 /// A row that weighs a candidate in its own way.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnRow {
-    /// What it is.
+    /// The kind of the value.
     pub kind: Entity,
     /// The name of the rule.
     pub rule: &'static str,
     /// The name of its check.
     pub check: &'static str,
-    /// How sure it is, 0 to 1.
+    /// The function that returns how well a candidate fits, 0 to 1.
     pub score: fn(&Candidate<'_>) -> f32,
 }
 
-/// What a candidate is taken for.
+/// The decision on a candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct Guess {
     /// The kind.
     pub kind: Entity,
     /// The rule.
     pub rule: &'static str,
-    /// How sure it is.
+    /// The confidence, 0 to 1.
     pub score: f32,
 }
 

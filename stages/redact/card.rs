@@ -4,7 +4,7 @@ use super::candidate::Candidate;
 use super::checks;
 use super::kind::Entity;
 
-/// How much a candidate looks like a card number.
+/// Returns how well a candidate fits a card number, 0 to 1.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
     let context = candidate.context_score(Entity::Card);
     match candidate.digits.len() {

@@ -3,7 +3,7 @@
 
 use super::cases::{clean, transcript};
 
-/// What is said.
+/// Spoken values.
 #[rustfmt::skip]
 const SAID: &[(&str, &str)] = &[
     ("write to s as in sierra, m like mother, t for tom at gmail dot com", "write to <EMAIL>"),
@@ -26,7 +26,7 @@ const SAID: &[(&str, &str)] = &[
     ("ip is two hundred and eighteen dot one hundred dot 3 dot two three nine", "ip is <IP>"),
 ];
 
-/// What only sounds like it.
+/// Texts that only sound like values.
 #[rustfmt::skip]
 const PLAIN_TALK: &[&str] = &[
     "we practise the alphabet, a as in apple, b as in ball, c as in cat",
@@ -37,7 +37,7 @@ const PLAIN_TALK: &[&str] = &[
     "I met him (at) the pub and he said stop (dot) that is all",
 ];
 
-/// What is written.
+/// Written values.
 #[rustfmt::skip]
 const WRITTEN: &[(&str, &str)] = &[
     ("call &#43;1 415 555 0143 now", "call <PHONE> now"),

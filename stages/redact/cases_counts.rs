@@ -4,7 +4,7 @@
 
 use super::cases::{clean, transcript};
 
-/// What stays in both profiles.
+/// Texts that stay in both profiles.
 #[rustfmt::skip]
 const COUNTS: &[&str] = &[
     "lsn 0/3C5B1A20 behind primary by 128734 bytes",
@@ -174,7 +174,7 @@ const COUNTS: &[&str] = &[
     "the invoice came to 482913",
 ];
 
-/// What a phrase announces goes, whoever wrote it.
+/// Values that a phrase announces are masked in both profiles.
 #[rustfmt::skip]
 const ANNOUNCED: &[(&str, &str)] = &[
     ("level=info phone=4155550142 msg=sent", "level=info phone=<PHONE> msg=sent"),
@@ -187,7 +187,7 @@ const ANNOUNCED: &[(&str, &str)] = &[
     ("my part number is 482913", "my part number is <NUMBER>"),
 ];
 
-/// What stands alone in a transcript, or among words that say nothing, is an answer.
+/// A number that stands alone in a transcript, or among words that say nothing, is an answer.
 #[rustfmt::skip]
 const ANSWERS: &[(&str, &str)] = &[
     ("4829130", "<NUMBER>"),

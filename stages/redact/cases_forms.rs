@@ -1,10 +1,10 @@
-//! What forms, tickets, letters and logs of many countries hold. One line = one case.
+//! Lines of forms, tickets, letters and logs of many countries. One line = one case.
 //!
 //! Labels in other languages, addresses told by their postcode, quoted values, sums of public bytes, makers and places.
 
 use super::cases::clean;
 
-/// What is somebody's.
+/// Personal values.
 #[rustfmt::skip]
 const SOMEBODYS: &[(&str, &str)] = &[
     (r#""name":"siobhan of","age":3"#, r#""name":"<PERSON> of","age":3"#),
@@ -96,7 +96,7 @@ const SOMEBODYS: &[(&str, &str)] = &[
     ("Home: 9 Fernbrae, Perth PH2 0NQ", "Home: <ADDRESS>"),
 ];
 
-/// What only looks like it.
+/// Texts that only look personal.
 #[rustfmt::skip]
 const NOBODYS: &[&str] = &[
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8 reverts it",

@@ -1,10 +1,10 @@
-//! What callers, patients and speakers at home say, and recognisers write. One line = one case.
+//! Utterances of callers, patients and speakers at home, as recognisers write them. One line = one case.
 //!
 //! Addresses without a word for a street, explained letters, spelled names of kinds, brands and songs.
 
 use super::cases::transcript;
 
-/// What is somebody's.
+/// Personal values.
 #[rustfmt::skip]
 const SOMEBODYS: &[(&str, &str)] = &[
     ("Okay so the sixteen digits are 4-3-8-2-1-1-9-2-7-4-1-7-7-6-6-4 and the three on the back are four one eight.", "Okay so the sixteen digits are <CARD> and the three on the back are <CVV>."),
@@ -81,7 +81,7 @@ const SOMEBODYS: &[(&str, &str)] = &[
     ("the booking ref is kilo lima mike four two nine", "the booking ref is <NUMBER>"),
 ];
 
-/// What only looks like it.
+/// Texts that only look personal.
 #[rustfmt::skip]
 const NOBODYS: &[&str] = &[
     "upgrade to Python 3.12.4 first",

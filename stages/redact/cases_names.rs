@@ -29,7 +29,7 @@ const NAMES: &[(&str, &str)] = &[
     ("name is thandiwe nkosi date of birth next", "name is <PERSON> date of birth next"),
 ];
 
-/// What is nobody's name.
+/// Words that are no person's name.
 #[rustfmt::skip]
 const OTHERS: &[&str] = &[
     "this is good", "this is great news", "hi this is your bank", "this is the front desk", "i'm fine", "i am allergic to nuts",

@@ -4,7 +4,7 @@
 
 use super::cases::transcript;
 
-/// What is somebody's.
+/// Personal values.
 #[rustfmt::skip]
 const SAID: &[(&str, &str)] = &[
     ("so the card number is, uh, four nine two nine, um, one two one two, three four five six, hmm, seven eight nine oh", "so the card number is, uh, <CARD>"),
@@ -171,7 +171,7 @@ const SAID: &[(&str, &str)] = &[
     ("IP one seventy two dot sixteen dot two fifty four dot one", "IP <IP>"),
 ];
 
-/// What is nobody's.
+/// Texts without personal values.
 #[rustfmt::skip]
 const SAID_BY_ANYBODY: &[&str] = &[
     "it costs nineteen ninety nine",

@@ -4,7 +4,7 @@
 
 use super::cases::clean;
 
-/// What is somebody's.
+/// Personal values.
 #[rustfmt::skip]
 const WRITTEN: &[(&str, &str)] = &[
     ("Card: 4000-0566-5566-5556, exp 12/27, CVC 123", "Card: <CARD>, exp <CARD_EXPIRY>, CVC <CVV>"),
@@ -151,7 +151,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("PO Box 4821, Reno NV 89505", "<ADDRESS>"),
 ];
 
-/// What is nobody's.
+/// Texts without personal values.
 #[rustfmt::skip]
 const WRITTEN_BY_ANYBODY: &[&str] = &[
     "The total comes to $4,539.14 including VAT",

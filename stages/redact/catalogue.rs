@@ -9,11 +9,11 @@ use super::kind::Entity;
 /// A recogniser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recogniser {
-    /// What it finds.
+    /// The kind that it finds.
     pub kind: Entity,
     /// Its name, as findings tell it.
     pub rule: &'static str,
-    /// What tells a good one.
+    /// The name of the check.
     pub check: &'static str,
 }
 

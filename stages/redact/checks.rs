@@ -1,10 +1,10 @@
 //! Checksums that many numbers share. Digits in, a verdict out; a verdict raises a score, it decides nothing here.
-//! What only one country's number needs stands with that number, below `ids`.
+//! A check that only one country's number needs stands with that number, below `ids`.
 
 /// A checksum or a numbering plan with its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
-    /// What it is called where the recognisers are listed.
+    /// The name in the list of recognisers.
     pub name: &'static str,
     /// True if digits (0 to 9), or the symbols of a code (capitals and figures in ASCII), pass.
     pub holds: fn(&[u8]) -> bool,

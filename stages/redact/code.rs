@@ -8,8 +8,8 @@ use super::cue::Hint;
 use super::ids::{self, bank::bic};
 use super::kind::Entity;
 use super::lexicon::Flags;
-use super::scan_context::{Context, ScanContext};
 use super::postcode;
+use super::scan_context::{Context, ScanContext};
 use super::spelled::{Piece, Spelling};
 use super::token::{Class, Token, seed};
 use super::unannounced;
@@ -17,15 +17,15 @@ use super::unannounced;
 /// One kind of code.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeRow {
-    /// What it is.
+    /// The kind of the value.
     pub kind: Entity,
     /// The name of the rule.
     pub rule: &'static str,
     /// Its symbols: A a letter, 9 a figure, X either.
     pub form: &'static str,
-    /// What tells a good one.
+    /// The check of a good value.
     pub check: Check,
-    /// How sure it is without context: when the check holds, and in its form alone.
+    /// The confidence without context: when the check holds, and in its form alone.
     pub alone: [f32; 2],
 }
 
@@ -135,10 +135,10 @@ fn is_spelled_on(cx: &ScanContext<'_>, index: usize, spelled: u32, plain: &mut u
     false
 }
 
-/// How far before a plate a vehicle is spoken of.
+/// The distance before a plate within which a vehicle is spoken of, in tokens.
 const NEAR_VEHICLE: usize = 12;
 
-/// How far a code is looked for a letter.
+/// The distance within which a code is searched for a letter, in tokens.
 const FAR: usize = 12;
 
 fn is_capital(cx: &ScanContext<'_>, token: Token) -> bool {
@@ -169,7 +169,8 @@ fn find_at(cx: &mut ScanContext<'_>, first: usize, spelling: &Spelling) -> Optio
         return Some(last + 1);
     }
     let context = cx.context_for(first, Hint::is_for_digits);
-    let postcode = matches!(context, None | Some(Context { hint: Hint::Any | Hint::Of(Entity::Postcode), .. }));
+    let postcode =
+        matches!(context, None | Some(Context { hint: Hint::Any | Hint::Of(Entity::Postcode), .. }));
     if postcode && let Some(last) = said_postcode(cx, spelling) {
         cx.take(Entity::Postcode, first, last, 0.7, "postcode said");
         return Some(last + 1);
@@ -177,7 +178,9 @@ fn find_at(cx: &mut ScanContext<'_>, first: usize, spelling: &Spelling) -> Optio
     if let Some(last) = take_row(cx, first, spelling, context) {
         return Some(last + 1);
     }
-    if context.is_none() && let Some(last) = in_code_words(cx, spelling) {
+    if context.is_none()
+        && let Some(last) = in_code_words(cx, spelling)
+    {
         cx.take(Entity::Number, first, last, 0.5, "code words");
         return Some(last + 1);
     }
@@ -204,7 +207,8 @@ fn in_code_words(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
     let words = spelling.pieces.iter().filter(word).count();
     let digits = spelling.symbols.iter().filter(|symbol| symbol.is_ascii_digit()).count();
     let said = spelling.pieces.iter().all(|piece| piece.said);
-    (cx.lenient && said && words >= FEWEST && digits >= 2).then(|| spelling.pieces.last().map(|piece| piece.last))?
+    (cx.lenient && said && words >= FEWEST && digits >= 2)
+        .then(|| spelling.pieces.last().map(|piece| piece.last))?
 }
 
 /// "zero zero colon one a colon two b ...": the last token of twelve hexadecimal symbols with colons or dashes said between.

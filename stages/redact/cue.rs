@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use super::kind::Entity;
 use super::token::{Class, Tokens, seed};
 
-/// What a phrase promises.
+/// The promise of a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// Some number; a phrase before it says which.
@@ -206,7 +206,7 @@ pub struct Cue {
     pub first: usize,
     /// Index of its last token.
     pub last: usize,
-    /// What it promises.
+    /// The promise of the phrase.
     pub hint: Hint,
 }
 
@@ -270,7 +270,7 @@ impl Cues {
     }
 }
 
-/// What has a number of its own that is nobody's, as "order #12" is written.
+/// Things that have a public number of their own, as "order #12" is written.
 const PUBLIC: &[&str] = &["order", "invoice", "case"];
 
 fn matched(tokens: &Tokens<'_>, first: usize, words: &[&str], hint: Hint) -> Option<Cue> {

@@ -1,4 +1,4 @@
-//! What a pipeline file adds: words that are always or never personal, and patterns of its own.
+//! Additions of a pipeline file: words that are always or never personal, and patterns of its own.
 //!
 //! In: a cx. Out: findings over whole tokens, so that no finding ends inside a number. Regular expressions run in linear time.
 
@@ -38,7 +38,7 @@ impl Checksum {
 pub struct Pattern {
     /// The name of its tag: capitals and underscores.
     pub name: String,
-    /// What it looks like.
+    /// The pattern of a value.
     pub regex: Regex,
     /// The checksum that must hold.
     pub checksum: Option<Checksum>,
@@ -46,10 +46,10 @@ pub struct Pattern {
     pub context: Vec<String>,
 }
 
-/// How far before a match a word of its context may stand, in bytes.
+/// The distance before a match within which a word of its context may stand, in bytes.
 const CONTEXT: usize = 80;
 
-/// What a pipeline file adds to the scanner.
+/// The additions of a pipeline file to the scanner.
 #[derive(Clone, Debug, Default)]
 pub struct Custom {
     allow: HashSet<String>,

@@ -8,7 +8,7 @@ use super::planes::Planes;
 use super::tag::leading_tag;
 use super::token::{APOSTROPHE, Class, MONEY_SIGN, OTHER_SIGN, Token, digit_value, seed};
 
-/// What a text was cut into; its rooms are used again by the next text.
+/// The pieces of a text; their buffers are used again by the next text.
 #[derive(Debug, Default)]
 pub struct TokenBuffers {
     /// The tokens, in order.
@@ -67,11 +67,11 @@ struct Cutter<'a> {
 struct Row {
     /// Its first token.
     first: usize,
-    /// Where it begins.
+    /// The byte at which it begins.
     start: usize,
-    /// What it holds: the bits below.
+    /// Its contents: the bits below.
     holds: u8,
-    /// How many more rows may be a secret.
+    /// The number of further rows that may be a secret.
     secret: u8,
 }
 
@@ -353,7 +353,7 @@ fn halves(chunk: u128) -> (u64, u64) {
     (chunk as u64, (chunk >> 64) as u64)
 }
 
-/// How many of eight bytes, from the lowest on, are letters of ASCII.
+/// Returns how many of eight bytes, from the lowest on, are letters of ASCII.
 #[inline]
 fn letters(bytes: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;

@@ -6,11 +6,11 @@
 /// A text without its disguise.
 #[derive(Debug, Default)]
 pub struct Plain {
-    /// What it says.
+    /// The text in plain characters.
     pub text: String,
-    /// Where pieces that were written otherwise end: in [`Plain::text`], and in the text.
+    /// The ends of pieces that were written otherwise: in [`Plain::text`], and in the original.
     ends: Vec<(usize, usize)>,
-    /// Where they begin.
+    /// Their starts.
     starts: Vec<(usize, usize)>,
 }
 
@@ -45,7 +45,7 @@ impl Plain {
         Some(plain)
     }
 
-    /// Where in the text a value stood that is here from `start` to `end`.
+    /// Returns the place in the original of a value that is here from `start` to `end`.
     pub fn original(&self, start: usize, end: usize) -> (usize, usize) {
         // A value that begins inside of a piece begins with the whole of it, and one that ends inside ends with it.
         let before = self.ends.partition_point(|(here, _)| *here <= start);
@@ -72,7 +72,7 @@ const fn may_disguise(byte: u8) -> bool {
     matches!(byte, b'&' | b'[' | b'(' | b'{' | b'<' | b'*' | b'\\' | b'_' | b'-')
 }
 
-/// What a piece of a text says, and its end.
+/// The plain form of a piece of a text, and its end.
 struct Piece {
     says: String,
     end: usize,
@@ -249,7 +249,7 @@ fn has_dot(text: &str) -> bool {
     end > 0
         && (hyphened
             || rest.starts_with('.')
-            && rest.as_bytes().get(1).copied().is_some_and(|byte| byte.is_ascii_alphanumeric())
+                && rest.as_bytes().get(1).copied().is_some_and(|byte| byte.is_ascii_alphanumeric())
             || opened && (trimmed.starts_with('.') || word("dot") || word("punkt") || word("punto")))
 }
 
@@ -272,7 +272,10 @@ fn hyphened(text: &str, start: usize) -> Option<Piece> {
         let begin = rest.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign));
         begin.then(|| rest.get(sign.len()..)).flatten()
     };
-    let at = after("-at-").or_else(|| after(" -at- ")).filter(|domain| has_dot(domain)).map(|domain| ("@", domain));
+    let at = after("-at-")
+        .or_else(|| after(" -at- "))
+        .filter(|domain| has_dot(domain))
+        .map(|domain| ("@", domain));
     let dot = || after("-dot-").or_else(|| after(" -dot- ")).map(|label| (".", label));
     let (says, next) = at.or_else(dot)?;
     next.starts_with(char::is_alphanumeric)

@@ -16,9 +16,9 @@ use super::token::{Class, Token};
 const WORDS: usize = 4;
 /// The most tokens of what a label promises.
 const LABELLED: usize = 32;
-/// How many tokens before a postcode its address may begin.
+/// The distance before a postcode within which its address may begin, in tokens.
 const BEFORE: usize = 14;
-/// How sure an address is that only context speaks for.
+/// The score of an address that only context speaks for.
 const SCORE: f32 = 0.6;
 
 /// Finds what is said to be an address.
@@ -103,7 +103,7 @@ fn is_name(token: Token) -> bool {
         && !is_month(token)
 }
 
-/// What stands behind a label, as far as names, figures and commas go: "Address: Flat 2, The Old Rectory, Aldham". Past the name of a
+/// Finds the words behind a label, as far as names, figures and commas go: "Address: Flat 2, The Old Rectory, Aldham". Past the name of a
 /// person in front of it.
 fn labelled_end(cx: &ScanContext<'_>, index: usize) -> Option<(usize, usize)> {
     let mut first = index;
@@ -154,7 +154,7 @@ fn is_small_part(cx: &ScanContext<'_>, index: usize, token: Token) -> bool {
         || PARTS.iter().any(|part| word.eq_ignore_ascii_case(part))
 }
 
-/// Where the address begins whose postcode begins at `code`: a house number and names before it, or a name and a house number.
+/// Returns the start of the address whose postcode begins at `code`: a house number and names before it, or a name and a house number.
 pub fn start_before(cx: &ScanContext<'_>, code: usize) -> Option<usize> {
     house_first(cx, code).or_else(|| house_last(cx, code))
 }

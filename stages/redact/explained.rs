@@ -7,7 +7,7 @@ use super::cutter::TokenBuffers;
 use super::lexicon::{Flags, Sense};
 use super::token::{Class, Token, seed};
 
-/// What stands in a row of letters.
+/// One element of a row of letters.
 #[derive(Clone, Copy)]
 pub struct Element {
     pub first: usize,
@@ -33,7 +33,7 @@ pub enum Sort {
     Joint(Flags),
 }
 
-/// What a row of letters, code words, numbers and signs holds.
+/// The content of a row of letters, code words, numbers and signs.
 #[derive(Default)]
 pub struct Row {
     pub explained: usize,
@@ -406,7 +406,7 @@ impl Row {
 
 /// Words between a letter and the word that explains it.
 pub const EXPLAINS: Flags = Flags::EXPLAINS;
-/// What may stand before the word that explains: "as in my mother's name mary".
+/// Words that may stand before the word that explains: "as in my mother's name mary".
 pub const ASIDES: [&str; 14] =
     ["my", "your", "the", "a", "an", "you", "know", "word", "name", "s", "mother", "old", "i", "say"];
 /// The words for signs.

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::scanner::{Finding, Profile, Scanner};
 
-/// When a file was made, as recorders and rotated logs write it: a date of this century, and perhaps a time.
+/// The time of a file as recorders and rotated logs write it: a date of this century, and perhaps a time of day.
 static STAMP: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let (date, time) = (r"20\d\d[-_.]?\d\d[-_.]?\d\d", r"\d\d[-_.:]?\d\d(?:[-_.:]?\d\d)?");
     Regex::new(&format!(r"{date}(?:[T _-]?{time}(?:\.\d+)?Z?)?")).ok()

@@ -1,4 +1,4 @@
-//! What a fuzzer calls: any bytes in, a panic out if the redactor breaks a promise.
+//! The entry point of a fuzzer: any bytes in, a panic out if the redactor breaks a promise.
 //!
 //! In: bytes, of which the first chooses the options. Out: nothing. It checks what holds for every text: spans in order, apart and on
 //! character boundaries; tags where the entities say; nothing new found in a text redacted with tags that name their kind. The lines of a

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-/// What is known of a word.
+/// The classes of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NameClasses(u8);
 

@@ -1,4 +1,4 @@
-//! What people say in the middle of a value that they read aloud: "four four one two, let me see, is it yes, nine oh".
+//! Words that people say in the middle of a value that they read aloud: "four four one two, let me see, is it yes, nine oh".
 //!
 //! In: a cx, and a value that is announced and not whole yet. Out: where it goes on. No list says what may lie between: a value that was
 //! announced goes on with the next number behind it, as long as it is too short, nothing else is announced, and the number is no price,
@@ -23,7 +23,7 @@ const FEW: usize = 5;
 /// Figures of so many digits in one piece are whole.
 const ONE_PIECE: usize = 8;
 
-/// How long values of a kind are.
+/// The lengths of the values of a kind.
 struct Span {
     /// Shorter ones are not whole.
     whole: usize,
@@ -80,7 +80,7 @@ pub fn is_short(cx: &ScanContext<'_>, first: usize, digits: &[u8], more: usize) 
     })
 }
 
-/// How long values are that this promises.
+/// Returns the lengths of the values that a phrase promises.
 fn span(hint: Hint) -> Span {
     let exactly =
         |length| Span { whole: length, longest: length, least: length - length / 4, begun: 2, part: 1 };
@@ -166,7 +166,7 @@ fn next_part(
     None
 }
 
-/// Where a code goes on with its next letter or number behind what people say, from `at` on: nothing where no phrase before its first
+/// Returns the place where a code continues with its next letter or number behind such words, from `at` on: nothing where no phrase before its first
 /// token announced it, or where it has as many symbols as its kind.
 pub fn next_symbol(cx: &ScanContext<'_>, first: usize, at: usize, symbols: usize) -> Option<usize> {
     if symbols == 0 || !cx.tokens.any(seed::CUE) {
@@ -210,7 +210,7 @@ fn is_letter(cx: &ScanContext<'_>, at: usize) -> bool {
     token.is_letter() && !owner && (!word || next.is_letter() || cx.tokens.has_seed(at + 1, seed::NUMBER))
 }
 
-/// How many symbols codes of a kind have; of those of many lengths, the fewest.
+/// Returns the number of symbols of the codes of a kind; of those of many lengths, the fewest.
 fn symbols_of(kind: Entity) -> usize {
     match kind {
         Entity::Iban => 34,
@@ -225,7 +225,7 @@ fn symbols_of(kind: Entity) -> usize {
     }
 }
 
-/// How many digits a run has, where "nine hundred thirteen" has three, and the one of "one moment" is none.
+/// Returns the number of digits of a run, where "nine hundred thirteen" has three, and the one of "one moment" is none.
 fn said(cx: &ScanContext<'_>, run: &Run) -> usize {
     let below = run.groups.windows(2).map(|pair| match pair {
         [scale, rest] if scale.form == Form::Scale && rest.form == Form::Spoken => {
@@ -237,7 +237,7 @@ fn said(cx: &ScanContext<'_>, run: &Run) -> usize {
     run.digits.len().saturating_sub(below.sum::<usize>() + pauses.count())
 }
 
-/// What one of is a pause: "one moment".
+/// Words that make a pause with "one": "one moment".
 const PAUSES: [&str; 5] = ["moment", "sec", "second", "minute", "mo"];
 
 fn is_said(cx: &ScanContext<'_>, at: usize, words: &[&str]) -> bool {

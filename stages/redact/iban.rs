@@ -16,9 +16,9 @@ use super::token::{Class, Token, seed};
 
 /// The longest IBAN of any country.
 const LONGEST: usize = 34;
-/// How far from its first letter the first figure lies: each of two letters may be explained ("g as in golf").
+/// The distance from its first letter to the first figure, in tokens: each of two letters may be explained ("g as in golf").
 const FAR: usize = 12;
-/// How far behind two letters in one word.
+/// The same behind two letters in one word.
 const NEAR: usize = 3;
 /// The shortest row that may be a misheard IBAN.
 const SHORTEST: usize = 12;
@@ -42,7 +42,7 @@ fn is_common_word(cx: &ScanContext<'_>, first: usize) -> bool {
         && !(capitals && cx.tokens.glued(first + 1))
 }
 
-/// What is read from a place on, in the rooms of what was read before.
+/// The reading from a place on, in the buffers of the reading before.
 #[derive(Debug, Default)]
 pub struct Reading {
     symbols: Vec<u8>,

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What a value of a kind is made of.
+/// The symbols of which a value of a kind is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     /// Digits alone, or digits with a few letters: `style = "num"` writes `<NUMBER>` for it.
@@ -34,17 +34,17 @@ macro_rules! entities {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What replaces a value of this kind: its name in angle brackets.
+            /// Returns the tag that replaces a value of this kind: its name in angle brackets.
             pub const fn tag(self) -> &'static str {
                 match self { $(Self::$variant => concat!("<", $name, ">"),)+ }
             }
 
-            /// What it is, in a sentence.
+            /// Returns the meaning of the kind, in a sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// What its values are made of.
+            /// Returns the symbols of which its values are made.
             pub const fn nature(self) -> Nature {
                 match self { $(Self::$variant => Nature::$nature,)+ }
             }

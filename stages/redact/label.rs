@@ -6,7 +6,7 @@ use super::lexicon::{Flags, Meaning, meaning};
 use super::scan_context::ScanContext;
 use super::token::{Class, Token};
 
-/// How sure the ending of a domain is.
+/// The confidence in the ending of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     /// A top-level domain that is also a common word or the ending of a file.
@@ -20,9 +20,9 @@ pub enum Ending {
 pub struct Domain {
     /// Its last token.
     pub last: usize,
-    /// How sure its ending is.
+    /// The confidence in its ending.
     pub ending: Ending,
-    /// How many labels it has.
+    /// The number of its labels.
     pub labels: usize,
 }
 

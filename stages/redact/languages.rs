@@ -13,7 +13,7 @@ const LANGUAGE: &str = "language";
 /// Languages whose numbers in words are read.
 const READ: [&str; 1] = ["en"];
 
-/// What was told, by stage and language: all instances of a stage tell a language once.
+/// The languages that were reported, by stage: all instances of a stage report a language once.
 static REPORTED: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
 /// Looks at the languages of a stage's texts.
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use headwater_contract::conformance::text_rows;
 
-    /// What is counted of a stage.
+    /// The counts of one stage.
     #[derive(Default)]
     struct Counted(u64);
 

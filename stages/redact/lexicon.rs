@@ -1,4 +1,4 @@
-//! What words mean to the redactor: number words, homophones, units, months, the words of addresses.
+//! The meanings of words for the redactor: number words, homophones, units, months, the words of addresses.
 //!
 //! In: a word. Out: its [`Meaning`]; nothing for most words. The lists are the visible tables of
 //! [`super::words`]; here they become one hash table. Must not know how words follow each other.
@@ -118,7 +118,7 @@ impl Flags {
     pub const WEEKDAY: Self = Self(1 << 33);
     /// A word that a name follows: "hi", "dear".
     pub const GREETING: Self = Self(1 << 34);
-    /// What somebody does who is named: "said", "called".
+    /// An act of a person who is named: "said", "called".
     pub const ACT: Self = Self(1 << 35);
     /// A relation, after which a name may follow: "brother", "colleague".
     pub const KIN: Self = Self(1 << 36);
@@ -157,7 +157,7 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
-    /// What says only how a word may be spelled, and nothing of what it means.
+    /// Flags that say only how a word may be spelled, and nothing of its meaning.
     pub const SPELLED: Self = Self::CODE_WORD.or(Self::EXPLAINS).or(Self::JOINED);
 
     /// These flags without those.
@@ -181,7 +181,7 @@ impl BitOr for Flags {
     }
 }
 
-/// What a word means.
+/// The meaning of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meaning {
     /// The number that it says.
@@ -218,7 +218,7 @@ const SLOTS: usize = 1 << 13;
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     key: u128,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Meaning,
     /// The bits of [`seed`] that follow from the meaning.
     pub seeds: u32,

@@ -1,4 +1,4 @@
-//! What only machines write: the signs by which a line of a log, a table or a program is told from what people say and write.
+//! Signs that only machines write: they tell a line of a log, a table or a program from what people say and write.
 //!
 //! In: a cx and the tokens of a number. Out: whether a machine wrote the line. It looks at a bounded number of tokens, and never at
 //! what was found, so that a redacted line is the same line.
@@ -6,7 +6,7 @@
 use super::scan_context::ScanContext;
 use super::token::{Class, Token};
 
-/// How far around a number is looked for such signs, in tokens.
+/// The distance around a number within which such signs are looked for, in tokens.
 const AROUND: usize = 24;
 
 /// Returns true if a machine wrote the line around the tokens `first..=last`: people say no equals signs, braces or underscores.

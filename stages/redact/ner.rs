@@ -177,7 +177,7 @@ fn by_length(windows: &[(usize, Window)], most: usize) -> Vec<(usize, Vec<(usize
     all.into_iter().collect()
 }
 
-/// What the patterns found, and of what was tagged all that they left: pieces that hold a letter or a digit. Both are sorted, and so is
+/// Joins the findings of the patterns with the rest of the tagger's: pieces that hold a letter or a digit. Both inputs are sorted, and so is
 /// what comes out.
 pub fn merged(text: &str, found: Vec<Finding>, tagged: &[Finding]) -> Vec<Finding> {
     if tagged.is_empty() {

@@ -8,7 +8,7 @@ use super::number::{Form, Group, Run};
 use super::scan_context::ScanContext;
 use super::token::{Class, Tokens, seed};
 
-/// How many groups from `at` on are an IPv4 address; 0 if they are none.
+/// Returns the number of groups from `at` on that are an IPv4 address; 0 if they are none.
 pub fn ipv4_len(run: &Run, at: usize) -> usize {
     let mut octets = 0;
     let mut end = at;
@@ -138,7 +138,7 @@ fn cluster_end(tokens: &Tokens<'_>, index: usize) -> usize {
     end
 }
 
-/// What was glued to a value is part of it no more once a tag stands there: `a::b@c.de` becomes `a::<EMAIL>`, and `a::` was
+/// The text that was glued to a value is no part of it once a tag stands there: `a::b@c.de` becomes `a::<EMAIL>`, and `a::` was
 /// no address before.
 fn beside_a_tag(tokens: &Tokens<'_>, first: usize, last: usize) -> bool {
     let is_tag = |at: usize| matches!(tokens.at(at).class, Class::Tag(_));

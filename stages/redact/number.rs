@@ -6,7 +6,7 @@
 use super::lexicon::{Flags, Sense};
 use super::token::{Class, MONEY_SIGN, Token, Tokens, digit_value};
 
-/// What lies between a group and the one before it.
+/// The tokens between a group and the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gap {
     /// The sign, if there is exactly one.
@@ -47,7 +47,7 @@ impl Gap {
     }
 }
 
-/// How a group says its digits.
+/// The form in which a group says its digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// In figures.
@@ -67,13 +67,13 @@ pub struct Group {
     pub first: usize,
     /// Index of the last token.
     pub last: usize,
-    /// Where its digits begin in [`Run::digits`].
+    /// The index of its first digit in [`Run::digits`].
     pub from: usize,
-    /// Where they end.
+    /// The index behind its last digit.
     pub to: usize,
-    /// How it is said.
+    /// The form in which it is said.
     pub form: Form,
-    /// What lies before it (nothing for the first).
+    /// The gap before it (none for the first).
     pub gap: Gap,
 }
 
@@ -102,7 +102,7 @@ impl Run {
         self.digits.get(group.from..group.to).unwrap_or(&[])
     }
 
-    /// How many groups there are before the first of which a token, or one between it and the last, is `taken`.
+    /// Returns the number of groups before the first of which a token, or one between it and the last, is `taken`.
     pub fn free(&self, taken: impl Fn(usize) -> bool) -> usize {
         let mut from = self.groups.first().map_or(0, |group| group.first);
         let free = self.groups.iter().take_while(|group| {
@@ -121,7 +121,7 @@ impl Run {
     }
 }
 
-/// What may lie inside a run.
+/// The tokens that may lie inside a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Grammar {
     /// Take words that only sound like digits, ends of sentences and line breaks between digits.
@@ -284,7 +284,7 @@ impl Reader<'_, '_, '_> {
         false
     }
 
-    /// What lies from `index` to the next token that could be a number; `None` where the run must end.
+    /// Returns the gap from `index` to the next token that could be a number; `None` where the run must end.
     fn gap(&self, index: usize) -> Option<(usize, Gap)> {
         let mut gap = Gap::default();
         for at in index..index + WIDEST_GAP {

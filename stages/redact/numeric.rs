@@ -131,7 +131,7 @@ fn may_be_special(run: &Run) -> bool {
     run.groups.iter().any(|group| sign(group) || group.gap.dot_word)
 }
 
-/// How many groups at `at` are a date, an IPv4 address or a time; times have no kind.
+/// Returns the number of groups at `at` that are a date, an IPv4 address or a time; times have no kind.
 fn special(cx: &ScanContext<'_>, run: &Run, at: usize) -> (usize, Option<Entity>) {
     let address = network::ipv4_len(run, at);
     if address > 0
@@ -162,7 +162,8 @@ fn special(cx: &ScanContext<'_>, run: &Run, at: usize) -> (usize, Option<Entity>
 fn is_amid_digits(cx: &ScanContext<'_>, run: &Run, range: Range<usize>) -> bool {
     let beside = |group: &Group| !group.gap.new_line && !group.gap.and && !group.gap.is_list_comma();
     let groups = |range: Range<usize>| run.groups.get(range).unwrap_or(&[]);
-    let before = groups(0..range.start + 1).iter().rev().take_while(|group| beside(group)).count().min(range.start);
+    let before =
+        groups(0..range.start + 1).iter().rev().take_while(|group| beside(group)).count().min(range.start);
     let after = groups(range.end..run.groups.len()).iter().take_while(|group| beside(group)).count();
     let around = groups(range.start - before..range.end + after);
     let digits = |groups: &[Group]| groups.iter().map(Group::len).sum::<usize>();
@@ -221,7 +222,7 @@ fn pass(cx: &mut ScanContext<'_>, run: &Run, range: Range<usize>, reason: &'stat
     }
 }
 
-/// What is left when a part took something of the next along, as letters glued to a number.
+/// Returns the rest of a range when a part took some of the next one along, as letters glued to a number.
 fn untaken(cx: &ScanContext<'_>, run: &Run, rest: Range<usize>) -> Range<usize> {
     let groups = run.groups.get(rest.clone()).unwrap_or(&[]);
     let taken = groups.iter().take_while(|group| (group.first..=group.last).any(|at| cx.is_taken(at)));
@@ -394,7 +395,7 @@ fn placed(cx: &ScanContext<'_>, candidate: &Candidate<'_>, guess: Guess, after: 
     guess
 }
 
-/// How many digits were said. Words that only sound like digits count where digits are said one by one.
+/// Returns the number of digits that were said. Words that only sound like digits count where digits are said one by one.
 fn sure_digits(groups: &[Group]) -> usize {
     let sounds = |group: &&Group| group.form == Form::Homophone;
     let one_by_one = groups.iter().all(|group| group.len() == 1);

@@ -1,4 +1,4 @@
-//! What is written in place of a value: a tag, a pseudonym, a mask, a hash, other digits, a sealed value, nothing, or the value.
+//! The replacements of a value: a tag, a pseudonym, a mask, a hash, other digits, a sealed value, nothing, or the value.
 //!
 //! In: a finding, its text, whose it is. Out: what stands there instead. Keys are derived from the root key; none is in a pipeline file.
 
@@ -11,7 +11,7 @@ use super::scanner::Finding;
 use super::token::{Class, Tokens};
 
 choice! {
-    /// What is written in place of a value.
+    /// The replacement of a value.
     pub enum Operator {
         /// The tag of its kind: <PHONE>.
         Tag = "tag",
@@ -54,7 +54,7 @@ impl Operator {
 /// Numbers of pseudonyms are below this, eight digits: of a thousand names in one scope two share one in one case of two hundred.
 const PSEUDONYMS: u64 = 100_000_000;
 
-/// Whose value it is, and which one: never written down, only taken into hashes.
+/// The identity of a value: its device and its place; never written down, only taken into hashes.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
     /// The device.

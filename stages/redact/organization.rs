@@ -10,7 +10,7 @@ use super::token::{Class, Token, seed};
 /// The most words of a name before its ending.
 const LONGEST: usize = 5;
 
-/// What is said before the name of an organisation; the last words before it.
+/// Words before the name of an organisation; the last ones before it.
 const CUES: &[&str] = &[
     "work at",
     "works at",

@@ -16,7 +16,7 @@ use super::person_spelled;
 use super::scan_context::ScanContext;
 use super::token::{Class, Token, seed};
 
-/// How sure each way to find a name is.
+/// The score of each way to find a name.
 mod score {
     pub const TITLE: f32 = 0.9;
     pub const STRONG: f32 = 0.9;

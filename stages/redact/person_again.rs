@@ -10,7 +10,7 @@ use super::lexicon::Flags;
 use super::scan_context::ScanContext;
 use super::token::{Class, seed};
 
-/// How sure a name is that is found again.
+/// The score of a name that is found again.
 const SCORE: f32 = 0.6;
 
 /// Words of names that were found, in any case.

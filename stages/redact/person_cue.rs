@@ -1,4 +1,4 @@
-//! What is said before the name of a person.
+//! Words before the name of a person.
 //!
 //! In: a cx and a place. Out: the cue that ends there. It must not know what a name looks like.
 
@@ -9,18 +9,18 @@ use super::lexicon::Flags;
 use super::scan_context::ScanContext;
 use super::token::{Class, Tokens};
 
-/// How much a cue says.
+/// The strength of a cue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cue {
-    /// What follows is a name whatever it looks like.
+    /// A name follows, whatever it looks like.
     Strong,
-    /// What follows is a name if it looks like one, though it may be a place too: persons are spoken of.
+    /// A name follows if it looks like one, though it may be a place too: persons are spoken of.
     Fair,
-    /// What follows is a name if it looks like one.
+    /// A name follows if it looks like one.
     Weak,
 }
 
-/// What is said before a name, in small letters; the last words before it.
+/// Words before a name, in small letters; the last ones before it.
 #[rustfmt::skip]
 const CUES: &[(&str, Cue)] = &[
     ("my name is", Cue::Strong), ("name is", Cue::Strong), ("name's", Cue::Strong), ("name s", Cue::Strong), ("names", Cue::Weak),
@@ -77,12 +77,12 @@ pub fn cue_ends() -> impl Iterator<Item = &'static str> {
     ENDS.iter().map(|(word, _)| *word)
 }
 
-/// Who is spoken of behind a cue.
+/// The person that a cue speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoken {
-    /// Who speaks, or is asked for: "this is", "I'm", "speak to".
+    /// The speaker, or the person who is asked for: "this is", "I'm", "speak to".
     Introduction,
-    /// Who is greeted.
+    /// The person who is greeted.
     Greeting,
     /// Whoever: "with", "by", "for".
     Relation,
@@ -93,7 +93,7 @@ pub enum Spoken {
 /// Words that stand before names, and far more often before other things.
 const RELATIONS: [&str; 10] = ["with", "by", "from", "for", "and", "to", "says", "said", "called", "names"];
 
-/// What people say before their own name or of whom they ask for; the last words.
+/// Words that people say before their own name or that of the person they ask for; the last ones.
 const INTRODUCTIONS: [&str; 14] = [
     "this is",
     "it's",
@@ -111,7 +111,7 @@ const INTRODUCTIONS: [&str; 14] = [
     "ask for",
 ];
 
-/// Who is spoken of by the cue that ends before `index`.
+/// Returns the person that the cue before `index` speaks of.
 pub fn spoken_before(cx: &ScanContext<'_>, index: usize) -> Spoken {
     let before = cx.free_before(index);
     if before.has(Flags::GREETING) {

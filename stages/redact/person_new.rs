@@ -40,7 +40,7 @@ pub fn by_initials(
     Some((index, last, 0.6, "initials"))
 }
 
-/// Where the label of a field ends whose quoted value begins at `index`: `"name": "` or `name="`; `index` if there is none.
+/// Returns the end of the label of a field whose quoted value begins at `index`: `"name": "` or `name="`; `index` if there is none.
 pub fn label_before(cx: &ScanContext<'_>, index: usize) -> usize {
     let back =
         |steps: usize| index.checked_sub(steps).map_or_else(|| cx.tokens.at(usize::MAX), |at| cx.free(at));

@@ -1,4 +1,4 @@
-//! What looks like a name and is nobody's: brands, characters, feasts, songs, places, things.
+//! Words that look like a name and are none: brands, characters, feasts, songs, places, things.
 //!
 //! In: a cx and the tokens of a name. Out: whether it is the name of a thing. After "my name is" nothing of this is asked.
 
@@ -48,7 +48,7 @@ const THINGS: &[&str] = &[
     "apollo", "ada", "gemini", "titan", "atlas", "phoenix",
 ];
 
-/// What is spoken to, or programmed in: never a name by itself, whatever it does.
+/// Words that are spoken to, or programmed in: never a name by themselves, whatever follows.
 #[rustfmt::skip]
 const MACHINES: &[&str] = &[
     "alexa", "siri", "cortana", "bixby", "python", "java", "cisco", "rua", "alt", "thai", "christ", "jesus", "buddha", "allah",
@@ -56,7 +56,7 @@ const MACHINES: &[&str] = &[
     "zoom", "skype", "spotify", "paypal", "ebay", "samsung", "nokia", "lego", "ikea",
 ];
 
-/// What a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
+/// Words that a feast, a church or a place has behind the name of a saint or a king: "Patrick's Day", "King's Cross".
 #[rustfmt::skip]
 const BELONGINGS: &[&str] = &[
     "day", "eve", "cross", "square", "park", "cathedral", "church", "chapel", "school", "college", "hospital", "gate", "wort",
@@ -64,7 +64,7 @@ const BELONGINGS: &[&str] = &[
     "landing", "comet", "law", "theorem",
 ];
 
-/// What is called after who found it: "Newton's law", "Parkinson's disease".
+/// Things that are called after their discoverer: "Newton's law", "Parkinson's disease".
 #[rustfmt::skip]
 const AILMENTS: &[&str] = &[
     "disease", "syndrome", "law", "laws", "theorem", "lymphoma", "palsy", "principle", "paradox", "constant", "equation",
@@ -80,7 +80,7 @@ const GOODS: &[&str] = &[
     "series", "transform", "distribution", "chains", "prize", "award", "medal",
 ];
 
-/// What is called after somebody: "Davis Cup", "Albert Bridge".
+/// Things that are called after a person: "Davis Cup", "Albert Bridge".
 #[rustfmt::skip]
 const PLACES: &[&str] = &[
     "cup", "bridge", "cathedral", "gate", "square", "island", "beach", "street", "road", "hospital", "school", "college",
@@ -88,7 +88,7 @@ const PLACES: &[&str] = &[
     "alert", "prize", "award", "medal",
 ];
 
-/// What has the name of a person behind it.
+/// Things that have the name of a person behind them.
 const STORMS: [&str; 6] = ["storm", "hurricane", "cyclone", "typhoon", "lake", "mount"];
 
 /// Returns true if a listed word is more often a thing than a person.

@@ -1,4 +1,4 @@
-//! How far a name goes: "Ludwig van Beethoven", "Mary-Ann O. Smith".
+//! The extent of a name: "Ludwig van Beethoven", "Mary-Ann O. Smith".
 //!
 //! In: a cx and the place where a name begins. Out: its last token. It must not know why a name begins there.
 
@@ -9,12 +9,12 @@ use super::token::{Class, Token};
 /// The most words of a name.
 const LONGEST: usize = 5;
 
-/// What tells that a name begins at a place.
+/// The evidence that a name begins at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CueStrength {
     /// A title, or "my name is": the first word counts whatever it is.
     Strong,
-    /// What people say before names, and before other things.
+    /// Words that people say before names, and before other things.
     Weak,
     /// Nothing but the words themselves.
     None,

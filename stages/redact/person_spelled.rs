@@ -7,7 +7,7 @@ use super::lexicon::Flags;
 use super::scan_context::ScanContext;
 use super::token::{Class, seed};
 
-/// How sure spelled letters are.
+/// The score of spelled letters.
 const SCORE: f32 = 0.7;
 
 /// The letters of a name that is spelled: "Kowalski, spelled K O W A L S K I".

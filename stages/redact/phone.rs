@@ -5,7 +5,7 @@ use super::checks;
 use super::kind::Entity;
 use super::number::Form;
 
-/// How much a candidate looks like a telephone number.
+/// Returns how well a candidate fits a telephone number, 0 to 1.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
     let mut context = candidate.context_score(Entity::Phone);
     if candidate.phone_after {

@@ -2,7 +2,7 @@
 //!
 //! In: the bits of each token. Out: the next token that has any of some. It must not know what a bit says.
 
-/// How many tokens one block has.
+/// The number of tokens in a block.
 const BLOCK: usize = 64;
 
 /// For every 64 tokens, and each of 32 bits, which of them have it.

@@ -299,7 +299,8 @@ fn code_below(cx: &ScanContext<'_>, last: usize) -> Option<usize> {
                 return (ends(end + 1) && (words > 0 || lines > 1)).then_some(end);
             }
             Class::Digits if token.len() == 2 && words == 0 && cx.free(at + 1).is(b'-') => {
-                let code = cx.free(at + 2).class == Class::Digits && cx.tokens.is_inner(at + 1) && ends(at + 3);
+                let code =
+                    cx.free(at + 2).class == Class::Digits && cx.tokens.is_inner(at + 1) && ends(at + 3);
                 return code.then_some(at + 2);
             }
             _ => return None,

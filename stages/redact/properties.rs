@@ -1,4 +1,4 @@
-//! What holds for every text: promises of spans, planted numbers, redacting twice, linear time.
+//! Properties of every text: promises of spans, planted numbers, redacting twice, linear time.
 
 use proptest::prelude::*;
 
@@ -217,7 +217,7 @@ fn promises_hold_where_they_did_not() {
     }
 }
 
-/// How many tokens were looked at, for each token of the text.
+/// Returns the number of tokens that were read, for each token of the text.
 fn steps_per_token(text: &str) -> u64 {
     let cx = find(text, Profile::Transcript);
     cx.tokens.looks() / (cx.tokens.len() as u64 + 1)

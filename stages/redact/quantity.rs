@@ -102,7 +102,7 @@ fn tail_start(run: &Run, range: &Range<usize>) -> usize {
     decimal_start(run, range).map_or(start, |decimal| decimal.min(start))
 }
 
-/// Where "two point eight two two" begins, if `range` ends with such a decimal.
+/// Returns the place where "two point eight two two" begins, if `range` ends with such a decimal.
 fn decimal_start(run: &Run, range: &Range<usize>) -> Option<usize> {
     const LONGEST: usize = 16;
     let from = range.start.max(range.end.saturating_sub(LONGEST));
@@ -325,7 +325,8 @@ fn is_clock_range(cx: &ScanContext<'_>, run: &Run, groups: &[Group]) -> bool {
 fn is_list(cx: &ScanContext<'_>, groups: &[Group]) -> bool {
     const VERBS: [&str; 3] = ["were", "are", "of"];
     let Some((first, rest)) = groups.split_first() else { return false };
-    let listed = rest.iter().all(|group| (group.gap.is_list_comma() || group.gap.and) && group.len() == first.len());
+    let listed =
+        rest.iter().all(|group| (group.gap.is_list_comma() || group.gap.and) && group.len() == first.len());
     let Some(verb) = first.first.checked_sub(1).filter(|verb| *verb > 0) else { return false };
     let verb_word = cx.tokens.str(cx.free(verb));
     let measure = cx.free(verb - 1);
@@ -351,7 +352,7 @@ pub fn is_model(cx: &ScanContext<'_>, first: usize) -> bool {
         .any(|token| token.has(Flags::MODEL))
 }
 
-/// What may stand between "part" and its number.
+/// Returns true for tokens that may stand between "part" and its number.
 fn is_label(token: Token) -> bool {
     match token.class {
         Class::Word => token.len() <= 3 || token.has(Flags::MODEL | Flags::LINK),

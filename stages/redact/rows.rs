@@ -38,12 +38,12 @@ impl Rows {
         self.texts.push(redacted.text);
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.texts.len()
     }
 
-    /// How many entities they hold.
+    /// Returns the number of entities in them.
     pub fn entities(&self) -> u64 {
         self.kinds.len() as u64
     }

@@ -24,15 +24,15 @@ use super::utterances::{self, Before};
 pub struct HeldRow {
     /// The row, with the input's columns.
     pub row: RecordBatch,
-    /// What the tagger found in its text; nothing yet where the row comes out of a saved state.
+    /// The findings of the tagger in its text; nothing yet where the row comes out of a saved state.
     pub tagged: Option<Vec<Finding>>,
 }
 
-/// What is kept of a device.
+/// The state of one device.
 pub struct Conversation {
-    /// What was said before the row that waits, or before the next one.
+    /// The text before the row that waits, or before the next one.
     pub before: Before,
-    /// When the last row was captured.
+    /// The time at which the last row was captured.
     pub at: Micros,
     /// The row that waits.
     pub held: Option<HeldRow>,
@@ -45,7 +45,7 @@ pub struct Running {
     hold: Option<Duration>,
     conversations: BTreeMap<String, Conversation>,
     changed: BTreeSet<String>,
-    /// How many rows it last said that it holds.
+    /// The number of held rows that it last reported.
     reported: i64,
     /// The languages of what is said, where numbers in words are read.
     languages: Option<Languages>,
@@ -263,7 +263,7 @@ impl Redactor {
         Self { tagger: tagger.map(|tagger| (tagger, least)), ..self }
     }
 
-    /// What the tagger finds in each text; nothing at all where there is no tagger.
+    /// Returns the findings of the tagger in each text; none at all where there is no tagger.
     fn tagged<'t>(&self, texts: impl Iterator<Item = &'t str>) -> Result<std::vec::IntoIter<Vec<Finding>>> {
         let Some((tagger, least)) = &self.tagger else { return Ok(Vec::new().into_iter()) };
         let texts: Vec<&str> = texts.collect();

@@ -1,4 +1,4 @@
-//! What of a redactor outlives a run: for each device the words said last, and the row that waits for what comes next.
+//! The state of a redactor that outlives a run: for each device the words said last, and the row that waits for the next one.
 //!
 //! In: what the running stage holds. Out: rows of the state, and back. Each row belongs to the device that it names.
 

@@ -19,13 +19,13 @@ use super::token::{Class, Token, Tokens, seed};
 /// A span that holds personal data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of the value.
     pub kind: Entity,
     /// Byte offset of its first character.
     pub start: usize,
     /// Byte offset after its last character.
     pub end: usize,
-    /// How sure the rule is, 0 to 1.
+    /// The confidence of the rule, 0 to 1.
     pub score: f32,
     /// The rule that found it.
     pub rule: &'static str,
@@ -44,15 +44,15 @@ pub struct NearMiss {
     pub reason: &'static str,
 }
 
-/// How far from its value a context phrase still tells the kind, in tokens.
+/// The distance at which a context phrase still tells the kind of a value, in tokens.
 const FAR: usize = 14;
-/// How far from its value a context phrase still widens what is taken, in tokens.
+/// The distance at which a context phrase still widens the range that is taken, in tokens.
 const NEAR: usize = 10;
 
 /// A context phrase before a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// What it promises.
+    /// The promise of the phrase.
     pub hint: Hint,
     /// Only linking words lie between.
     pub near: bool,
@@ -66,9 +66,9 @@ pub struct ScanContext<'a> {
     pub lenient: bool,
     /// The kinds that take part.
     pub entities: Entities,
-    /// What was found, in the order of finding.
+    /// The findings, in the order of finding.
     pub found: Vec<Finding>,
-    /// What was looked at and left alone, where that is asked for.
+    /// The candidates that were rejected, where they are asked for.
     pub passed: Option<Vec<NearMiss>>,
     /// Scratch buffers of this thread.
     pub buffers: Box<ScratchBuffers>,
@@ -90,7 +90,7 @@ pub struct ScratchBuffers {
     cues: Cues,
     /// The kinds of the tokens that were found.
     taken: Vec<Option<Entity>>,
-    /// What the lists of names say of each token, once they were asked.
+    /// The name classes of each token, once the lists were asked.
     known: Vec<Cell<NameClasses>>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> ScanContext<'a> {
         }
     }
 
-    /// What the lists of names say of the token: nothing where it is no word.
+    /// Returns the name classes of the token: none where it is no word.
     #[inline]
     pub fn known(&self, index: usize) -> NameClasses {
         let Some(cell) = self.buffers.known.get(index) else { return NameClasses::default() };
@@ -153,7 +153,7 @@ impl<'a> ScanContext<'a> {
         self.tokens.has_seed(index, seed::TAKEN)
     }
 
-    /// What was found at the token, or tagged.
+    /// Returns the finding at the token, or its tag.
     #[inline]
     pub fn kind_at(&self, index: usize) -> Option<Entity> {
         match self.tokens.at(index).class {
@@ -348,7 +348,7 @@ impl<'a> ScanContext<'a> {
         ["says", "goes", "comes"].iter().any(|known| word.eq_ignore_ascii_case(known))
     }
 
-    /// What the longest phrase that begins at the token promises.
+    /// Returns the promise of the longest phrase that begins at the token.
     pub fn cue_at(&self, index: usize) -> Option<Hint> {
         self.buffers.cues.at(index).next().map(|cue| cue.hint)
     }

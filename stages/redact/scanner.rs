@@ -1,6 +1,6 @@
 //! The scanner: a text in, findings or the redacted text out.
 //!
-//! What one finder has taken, the next ones do not see. Every finder walks the tokens once and looks a bounded number of tokens
+//! Tokens that one finder has taken are skipped by the next ones. Every finder walks the tokens once and reads a bounded number of tokens
 //! around, so the time is linear in the length of the text. A text is scanned again with tags in place of its findings until nothing
 //! new is found: so a redacted text is never redacted again, whatever a tag hides from its neighbours.
 
@@ -18,7 +18,7 @@ use super::{
     secret,
 };
 
-/// How much is taken for personal data.
+/// The strictness of the scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// Fail-safe, for what a recogniser wrote: six digits that are no time, price or quantity are enough.
@@ -28,7 +28,7 @@ pub enum Profile {
     Text,
 }
 
-/// What is written in place of a value.
+/// The form of the text that replaces a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     /// The tag of its kind.
@@ -41,7 +41,7 @@ pub enum Style {
 /// An entity in a redacted text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placed {
-    /// What stood here.
+    /// The kind of the value.
     pub kind: Entity,
     /// Byte offset of its tag in the redacted text.
     pub start: usize,
@@ -49,7 +49,7 @@ pub struct Placed {
     pub end: usize,
     /// The rule that found it.
     pub rule: &'static str,
-    /// How sure the rule is, 0 to 1.
+    /// The confidence of the rule, 0 to 1.
     pub score: f32,
 }
 
@@ -97,7 +97,7 @@ impl Scanner {
         self
     }
 
-    /// How entities are written.
+    /// Returns the form in which entities are replaced.
     pub fn style(&self) -> Style {
         self.style
     }

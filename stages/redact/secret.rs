@@ -22,7 +22,7 @@ const PREFIXES: &[(&str, usize)] = &[
     ("ops_", 30), ("dckr_pat_", 20), ("lin_api_", 20), ("figd_", 20), ("whsec_", 20),
 ];
 
-/// What is said before a secret.
+/// Words before a secret.
 const PASSWORDS: &[&str] = &[
     "password",
     "passphrase",
@@ -37,7 +37,7 @@ const PASSWORDS: &[&str] = &[
     "bearer",
     "credentials",
 ];
-/// What is said before the name of a user.
+/// Words before the name of a user.
 const USERS: &[&str] = &[
     "username",
     "login",
@@ -133,7 +133,7 @@ fn cluster_end(cx: &ScanContext<'_>, index: usize) -> usize {
     end
 }
 
-/// Where the value of "api_key=..." begins among the glued tokens `index..end`.
+/// Returns the start of the value of "api_key=..." among the glued tokens `index..end`.
 fn assigned(cx: &ScanContext<'_>, index: usize, end: usize) -> Option<usize> {
     const FEWEST: usize = 4;
     let names = |at: &usize| cx.tokens.at(*at).is(b'=') && cx.tokens.before(*at).has(Flags::SECRET);
@@ -230,7 +230,7 @@ const WITHOUT_ORDER: &str = "without order";
 
 type Shaped = (Entity, f32, &'static str);
 
-/// What a cluster is without context.
+/// Returns the shape of a cluster without context.
 fn recognised(text: &str) -> Option<Shaped> {
     let solid = |rest: &str| {
         rest.bytes().all(|byte| {
@@ -285,7 +285,7 @@ fn is_random(text: &str) -> bool {
     digits >= 3 && lower >= 3 && upper >= 3 && changes * 3 >= bytes.len() || hexadecimal
 }
 
-/// What was said before a cluster.
+/// The phrase before a cluster.
 struct SecretCue {
     /// The word, in small letters.
     cue: String,
@@ -336,9 +336,20 @@ fn said_in_words(cx: &ScanContext<'_>, index: usize) -> Option<usize> {
 
 /// The sign behind the words of a password, said: "bang", "exclamation mark".
 fn is_sign_word(cx: &ScanContext<'_>, at: usize) -> bool {
-    ["bang", "exclamation", "hash", "hashtag", "star", "asterisk", "dollar", "ampersand", "question", "percent"]
-        .iter()
-        .any(|word| is_word(cx, at, word))
+    [
+        "bang",
+        "exclamation",
+        "hash",
+        "hashtag",
+        "star",
+        "asterisk",
+        "dollar",
+        "ampersand",
+        "question",
+        "percent",
+    ]
+    .iter()
+    .any(|word| is_word(cx, at, word))
 }
 
 fn is_word(cx: &ScanContext<'_>, at: usize, word: &str) -> bool {
@@ -372,7 +383,7 @@ fn secret_cue(cx: &ScanContext<'_>, index: usize) -> SecretCue {
     SecretCue { cue, linked, pair }
 }
 
-/// What a cluster is because of what was said before it.
+/// Returns the kind of a cluster that the phrase before it promises.
 fn said(cx: &ScanContext<'_>, index: usize, text: &str) -> Option<(Entity, &'static str)> {
     let secret = secret_cue(cx, index);
     let mixed = text.bytes().any(|byte| byte.is_ascii_digit())

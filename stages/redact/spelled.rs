@@ -14,7 +14,7 @@ use super::token::{Class, Token, seed};
 /// The most symbols of a code.
 pub const LONGEST: usize = 40;
 
-/// How a code is read from a place on.
+/// The reading of a code from a place on.
 #[derive(Debug, Default)]
 pub struct Spelling {
     /// Capitals and figures in ASCII.
@@ -28,7 +28,7 @@ pub struct Spelling {
 /// A piece of a code: figures, a letter, letters glued to something, a word that says a letter or digits.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
-    /// How many symbols there are up to its end.
+    /// The number of symbols up to its end.
     pub upto: usize,
     /// Its last token.
     pub last: usize,

@@ -3,7 +3,7 @@
 use super::candidate::Candidate;
 use super::kind::Entity;
 
-/// How much a candidate looks like a social security number.
+/// Returns how well a candidate fits a social security number, 0 to 1.
 pub fn score(candidate: &Candidate<'_>) -> f32 {
     let context = candidate.context_score(Entity::Ssn);
     match candidate.digits.len() {

@@ -11,7 +11,7 @@ use super::cutter::TokenBuffers;
 use super::kind::Entity;
 use super::lexicon::{Flags, Meaning};
 
-/// What a token is.
+/// The class of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A row of letters.
@@ -22,7 +22,7 @@ pub enum Class {
     Sign(u8),
     /// The tag of an entity, as a redactor wrote it: `<PHONE>`.
     Tag(Entity),
-    /// What stands before the first and after the last token.
+    /// The place before the first and after the last token.
     Edge,
 }
 
@@ -40,7 +40,7 @@ pub struct Token {
     pub start: usize,
     /// Byte offset after its last character.
     pub end: usize,
-    /// What it is.
+    /// The class.
     pub class: Class,
     /// White space, or nothing at all, lies before it.
     pub spaced: bool,
@@ -48,7 +48,7 @@ pub struct Token {
     pub new_line: bool,
     /// It is a word that begins with a capital.
     pub capital: bool,
-    /// What the word means; nothing for other tokens.
+    /// The meaning of the word; none for other tokens.
     pub meaning: Meaning,
 }
 
@@ -107,7 +107,7 @@ impl Token {
     }
 }
 
-/// What a token is good for, as bits: so that a finder passes the tokens that do not concern it in a glance, and a text without any
+/// The uses of a token, as bits: so that a finder passes the tokens that do not concern it in a glance, and a text without any
 /// that does at once.
 pub mod seed {
     /// Digits, or a word that says a number.
@@ -150,7 +150,7 @@ pub mod seed {
     pub const STREET: u32 = 1 << 18;
     /// A word by which ages are told.
     pub const AGE: u32 = 1 << 19;
-    /// What an address on the net has: an at sign, a dot before a letter or digit, a word for a dot, a domain's ending.
+    /// Signs of a network address: an at sign, a dot before a letter or digit, a word for a dot, a domain's ending.
     pub const ADDRESS: u32 = 1 << 20;
     /// A word that a secret follows.
     pub const SECRET: u32 = 1 << 21;
@@ -218,7 +218,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// How many tokens there are.
+    /// Returns the number of tokens.
     #[inline]
     pub fn len(&self) -> usize {
         self.cut.list.len()
@@ -263,7 +263,7 @@ impl<'a> Tokens<'a> {
         self.cut.seeds.get(range.start..end).is_some_and(|all| all.iter().any(|bits| bits & seeds != 0))
     }
 
-    /// How many tokens were looked at so far.
+    /// Returns the number of tokens that were read so far.
     #[cfg(test)]
     pub fn looks(&self) -> u64 {
         self.looks.get()

@@ -12,14 +12,14 @@ use super::number::{Form, Group, Run};
 use super::scan_context::{Context, ScanContext};
 use super::token::{Class, Token};
 
-/// How far for words that say something.
+/// The distance within which words say something of a number, in tokens.
 const CLAUSE: usize = 8;
 /// No number that is said in groups has groups of so many digits: rows of them are several numbers.
 const COUNT: usize = 6;
 /// Plain rows of so many digits are weighed.
 const ROW: usize = 6;
 
-/// What has a number that is nobody's.
+/// Things that have a number of their own, which is personal to nobody.
 #[rustfmt::skip]
 const THINGS: &[&str] = &[
     "article", "atomic", "batch", "bin", "block", "build", "catalog", "catalogue", "channel", "colour", "color", "column", "country",
@@ -28,7 +28,7 @@ const THINGS: &[&str] = &[
     "table", "task", "track", "version", "week",
 ];
 
-/// What announces a number that everybody may know: of a book, a standard, a substance, an article of trade.
+/// Words that announce a public number: of a book, a standard, a substance, an article of trade.
 #[rustfmt::skip]
 const PUBLIC: &[&str] = &[
     "arxiv", "asin", "cas", "cve", "din", "doi", "ean", "gtin", "hs", "iec", "ieee", "isbn", "iso", "issn", "kb", "pmid", "rfc", "sku", "upc",

@@ -12,17 +12,17 @@ use super::token::{Class, Token, Tokens, seed};
 
 /// So much of what was said before is remembered, in bytes.
 const REMEMBERED: usize = 240;
-/// How far from the end of a text something may begin that goes on in the next one, in tokens.
+/// The distance from the end of a text within which a value may begin that continues in the next one, in tokens.
 const TAIL: usize = 14;
-/// How far from its end a name may.
+/// The same for a name.
 const NAME_TAIL: usize = 3;
 
-/// What was said before, for those who speak next.
+/// The end of the text before, for the utterances that follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before(String);
 
 impl Before {
-    /// What was kept of it.
+    /// Creates it from the part of the text that was kept.
     pub fn new(text: String) -> Self {
         Self(text)
     }
@@ -48,7 +48,7 @@ impl Before {
 
 /// The findings of `text` between what was said before it and after it.
 ///
-/// What comes after may itself end in the middle of a value. Then the text is not held any longer, but looked at as if the value went on.
+/// The text after may itself end in the middle of a value. Then the text is not held any longer, but scanned as if the value continued.
 pub fn scan(scanner: &Scanner, before: &Before, text: &str, after: Option<&str>) -> Vec<Finding> {
     let after = after.map_or("", |after| head(after));
     if before.0.is_empty() && after.is_empty() {
@@ -66,7 +66,7 @@ pub fn scan(scanner: &Scanner, before: &Before, text: &str, after: Option<&str>)
     found
 }
 
-/// How a value that runs through the whole of what comes after may go on behind it; nothing where it ends before.
+/// Returns the ways in which a value that runs through the whole text after may continue; none where it ends before.
 fn going_on(before: &Before, text: &str, after: &str) -> Vec<&'static str> {
     let tokens = Tokens::new(after);
     let sign = |at: &usize| matches!(tokens.at(*at).class, Class::Sign(b',' | b'.' | b'?'));
@@ -79,7 +79,7 @@ fn going_on(before: &Before, text: &str, after: &str) -> Vec<&'static str> {
     address.into_iter().chain(number).collect()
 }
 
-/// How an address on the net may go on.
+/// Returns the way in which a network address may continue.
 fn address_going_on(said: &Tokens<'_>, after: &Tokens<'_>, last: usize) -> Option<&'static str> {
     let (end, tail) = (after.at(last), said.len().saturating_sub(TAIL)..said.len());
     let joint = |token: Token| token.has(JOINTS.or(Flags::DOT));
@@ -256,7 +256,7 @@ fn name_may_go_on(tokens: &Tokens<'_>, at: usize) -> bool {
 
 /// The words for signs inside an address.
 const JOINTS: Flags = Flags::DASH.or(Flags::UNDERSCORE).or(Flags::PLUS).or(Flags::SLASH);
-/// How far from the end of a text such a word still joins what follows, in tokens.
+/// The distance from the end of a text within which such a word still joins what follows, in tokens.
 const JOINT_TAIL: usize = 4;
 /// The most tokens of a text that may be the name in an address.
 const NAME_OF_ADDRESS: usize = 6;

@@ -150,7 +150,7 @@ fn is_pronoun(cx: &ScanContext<'_>, index: usize) -> bool {
     matches!(cx.tokens.str(cx.free(index)), "a" | "A" | "i" | "I") && !is_spelled(cx.free(index + 1))
 }
 
-/// Where "w w w", "triple w", "dub dub dub" before the dot at `dot` begins; "double u" is a letter by now.
+/// Returns the start of "w w w", "triple w", "dub dub dub" before the dot at `dot`; "double u" is a letter by now.
 fn www_start(cx: &ScanContext<'_>, dot: usize) -> Option<usize> {
     let is = |at: usize, word: &str| cx.tokens.str(cx.free(at)).eq_ignore_ascii_case(word);
     let letters = dot.checked_sub(3).filter(|at| (*at..dot).all(|at| is_w(cx, at) || is(at, "dub")));
@@ -207,7 +207,7 @@ fn label_start(cx: &ScanContext<'_>, dot: usize) -> Option<usize> {
     Some(start)
 }
 
-/// Where a spoken "h t t p s colon slash slash" before `first` begins.
+/// Returns the start of a spoken "h t t p s colon slash slash" before `first`.
 fn scheme_start(cx: &ScanContext<'_>, first: usize) -> usize {
     const SLASHES: usize = 6;
     let mut colon = first;

@@ -5,8 +5,9 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::{Micros, Round};
 use headwater_vault::{Recording, RecordingEntry};
 
+use super::Place;
 use super::pace::Pacer;
-use super::{Place, of_vault};
+use crate::vault_error::of_vault;
 
 /// Plays a port, and the rows rejected beside it, from a place on.
 pub(super) fn play(

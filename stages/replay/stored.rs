@@ -8,8 +8,9 @@ use headwater_contract::prelude::*;
 use headwater_contract::units::Micros;
 use headwater_vault::{StoreReader, widen};
 
+use super::Place;
 use super::pace::Pacer;
-use super::{Place, of_vault};
+use crate::vault_error::of_vault;
 
 /// Rows that come one behind the other: those of one device, or of the log.
 struct RowStream<'s> {

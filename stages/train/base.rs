@@ -17,14 +17,13 @@ use headwater_training::train::peft::PeftFiles;
 use headwater_training::train::rules::Rule;
 use headwater_training::train::schedule::Schedule as RateSchedule;
 use headwater_training::train::shape::{Scaling, Shape};
-use headwater_training::train::stored::{Format, Storage as Kept, Stored};
+use headwater_training::train::stored::{Storage as Kept, Stored};
 use headwater_training::train::trainer::TrainOptions as Recipe;
 use headwater_vault::KeyFile;
 
 use super::job::Adapter;
 use super::model::Base as Files;
 use super::model::config::{Architecture, RopeScaling};
-use super::model::dtype::Dtype;
 use super::model::tokenizer::TextTokens;
 use super::model::weights::Weights as ModelWeights;
 use super::personal::{Personal, PersonalAdapters};
@@ -192,15 +191,7 @@ impl Weights for NamedWeights<'_> {
     fn tensor(&self, name: &str) -> std::result::Result<Stored, String> {
         let tensor = self.0.tensor(name).map_err(|e| e.to_string())?;
         let sizes = tensor.shape().iter().map(|size| i64::try_from(*size).unwrap_or(i64::MAX)).collect();
-        let format = match tensor.dtype() {
-            Dtype::F32 => Format::F32,
-            Dtype::F16 => Format::F16,
-            Dtype::Bf16 => Format::Bf16,
-            Dtype::Q8_0 => Format::Q8_0,
-            Dtype::Q4_0 => Format::Q4_0,
-            Dtype::Q4_1 => Format::Q4_1,
-        };
-        Ok(Stored { sizes, format, bytes: tensor.bytes().to_vec() })
+        Ok(Stored { sizes, dtype: tensor.dtype(), bytes: tensor.bytes().to_vec() })
     }
 }
 

@@ -4,7 +4,6 @@
 
 pub mod config;
 pub mod detected_format;
-pub mod dtype;
 pub mod file;
 pub mod gguf;
 pub mod problem;

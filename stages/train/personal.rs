@@ -12,6 +12,8 @@ use headwater_contract::columns::{binary, typed_column};
 use headwater_contract::prelude::*;
 use headwater_vault::{FrameLog, KeyFile};
 
+use crate::vault_error::of_vault;
+
 /// A device's personal adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Personal {
@@ -34,11 +36,6 @@ pub struct PersonalAdapters {
 
 /// Older adapters that are never worth rewriting the others.
 const FEW: usize = 16;
-
-fn of_vault(error: headwater_vault::Error) -> StageError {
-    let message = StageError::new(error.to_string());
-    if error.is_disk_full() { message.for_want_of_disk_space() } else { message }
-}
 
 /// Where the personal adapters of a stage lie, below the state folder of its pipeline.
 pub fn folder(site: &HostEnv, stage: &str) -> PathBuf {

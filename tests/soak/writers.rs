@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::Rows;
+use crate::chance::Chance;
 use crate::site::Site;
-use crate::{Chance, Rows};
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 const DEVICES: [&str; 5] = ["attic", "den", "hall", "kitchen", "porch"];
@@ -157,7 +158,7 @@ impl Lines {
     }
 
     /// Some lines of one device, or a rotation of its log. `stored` tells whether a line has come to the store.
-    pub fn step(&mut self, chance: &mut Chance, stored: impl Fn(&str) -> bool) {
+    pub fn step(&mut self, chance: &mut Chance, mut stored: impl FnMut(&str) -> bool) {
         let device = *chance.pick(&DEVICES);
         if self.ended.contains(device) {
             return;
@@ -171,7 +172,7 @@ impl Lines {
                 fs::rename(&log, self.folder.join(format!("{device}.{}.jsonl", self.rotated))).unwrap();
             }
             // Emptied where it is, once its last line is safe.
-            4..6 if Self::ends_stored(device, &log, stored) => {
+            4..6 if Self::ends_stored(device, &log, &mut stored) => {
                 File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
             }
             _ => {
@@ -189,7 +190,7 @@ impl Lines {
         self.folder.join(format!("{device}.jsonl"))
     }
 
-    fn ends_stored(device: &str, log: &Path, stored: impl Fn(&str) -> bool) -> bool {
+    fn ends_stored(device: &str, log: &Path, mut stored: impl FnMut(&str) -> bool) -> bool {
         let text = fs::read_to_string(log).unwrap_or_default();
         let Some(last) = text.lines().next_back() else { return false };
         let row: serde_json::Value = serde_json::from_str(last).unwrap();

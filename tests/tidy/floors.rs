@@ -9,7 +9,7 @@ use crate::{Breach, Rule};
 pub const RULES: &[Rule] = &[
     Rule {
         name: "floors",
-        reason: "cli -> stages, runtime, vault, datasets; stages -> contract, datasets, federation, training, vault; runtime -> contract; \
+        reason: "cli -> stages, runtime, vault, datasets; stages -> contract, datasets, dtype, federation, training, vault; training -> dtype; runtime -> contract; \
                  plugins -> headwater, contract. What is below must not know what is above, or the engine grows around one stage",
         breaches: floors,
     },
@@ -42,13 +42,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("headwater-datasets", &[]),
     ("headwater-runtime", &["headwater-contract"]),
     ("headwater-federation", &[]),
-    ("headwater-training", &[]),
+    ("headwater-dtype", &[]),
+    ("headwater-training", &["headwater-dtype"]),
     ("headwater-evaluate", &["headwater-datasets"]),
     (
         "headwater-stages",
         &[
             "headwater-contract",
             "headwater-datasets",
+            "headwater-dtype",
             "headwater-federation",
             "headwater-training",
             "headwater-vault",

@@ -11,18 +11,19 @@
 
 mod setting;
 
+use headwater_dtype::Dtype;
 use headwater_training::train::base::{Base, Weights, one_thread_a_lane};
 use headwater_training::train::chance::{Chance, Purpose};
 use headwater_training::train::round::{self, Update};
 use headwater_training::train::shape::Module;
-use headwater_training::train::stored::{Format, Storage, Stored};
+use headwater_training::train::stored::{Storage, Stored};
 use headwater_training::train::trainer::{Member, TrainOptions};
 use setting::{Case, cases};
 
-/// Weights of chance in any format; rows of whole blocks.
+/// Weights of chance in any number format; rows of whole blocks.
 struct Chances<'a> {
     case: &'a Case,
-    format: Format,
+    dtype: Dtype,
 }
 
 impl Weights for Chances<'_> {
@@ -39,29 +40,29 @@ impl Weights for Chances<'_> {
             ));
         }
         let (input, output) = module.map_or((shape.hidden, shape.vocabulary), |m| m.widths(shape));
-        let (weights, size) = self.format.block();
+        let (weights, size) = (self.dtype.block(), self.dtype.block_bytes());
         let blocks = (input * output) as usize / weights;
         let block = |at: u64| -> Vec<u8> {
             // Scales as f16: 2^-7 to 2^-6, and minima from 0 to below -2^-4.
             let d = (0x2000 | (chance.bits(at) as u16 & 0x3FF)).to_le_bytes();
             let m = (0xAC00 | (chance.bits(at) >> 16) as u16 & 0x3FF).to_le_bytes();
             let quants = |count: u64| (0..count).map(move |i| chance.bits(at * 99 + i + 7) as u8);
-            match self.format {
-                Format::F32 => value(at).to_le_bytes().to_vec(),
-                Format::Bf16 => ((value(at).to_bits() >> 16) as u16).to_le_bytes().to_vec(),
-                Format::F16 => {
+            match self.dtype {
+                Dtype::F32 => value(at).to_le_bytes().to_vec(),
+                Dtype::Bf16 => ((value(at).to_bits() >> 16) as u16).to_le_bytes().to_vec(),
+                Dtype::F16 => {
                     let (sign, size) =
                         ((chance.bits(at) as u16 & 1) << 15, chance.bits(at + 1) as u16 & 0x3FF);
                     (sign | 0x2C00 | size).to_le_bytes().to_vec()
                 }
-                Format::Q8_0 => d.into_iter().chain(quants(32).map(|q| (q as i8 / 16) as u8)).collect(),
-                Format::Q4_0 => d.into_iter().chain(quants(16)).collect(),
-                Format::Q4_1 => d.into_iter().chain(m).chain(quants(16)).collect(),
+                Dtype::Q8_0 => d.into_iter().chain(quants(32).map(|q| (q as i8 / 16) as u8)).collect(),
+                Dtype::Q4_0 => d.into_iter().chain(quants(16)).collect(),
+                Dtype::Q4_1 => d.into_iter().chain(m).chain(quants(16)).collect(),
             }
         };
         let bytes: Vec<u8> = (0..blocks as u64).flat_map(block).collect();
         assert_eq!(bytes.len(), blocks * size);
-        Ok(Stored { sizes: vec![output, input], format: self.format, bytes })
+        Ok(Stored { sizes: vec![output, input], dtype: self.dtype, bytes })
     }
 }
 
@@ -79,8 +80,8 @@ fn wide() -> Vec<Case> {
     cases().into_iter().map(widen).collect()
 }
 
-fn trained(case: &Case, format: Format, storage: Storage, checkpoint: bool) -> Update {
-    let base = Base::load(&case.shape, &Chances { case, format }, storage).unwrap();
+fn trained(case: &Case, dtype: Dtype, storage: Storage, checkpoint: bool) -> Update {
+    let base = Base::load(&case.shape, &Chances { case, dtype }, storage).unwrap();
     let members = [Member { key: 1, start: &case.start, examples: &case.examples }];
     let options = TrainOptions { steps: 3, batch: 2, warm_up: 0, checkpoint, ..case.options.clone() };
     round::train(&base, &case.layout, &options, case.round, &members).unwrap().remove(0).unwrap()
@@ -90,12 +91,12 @@ fn trained(case: &Case, format: Format, storage: Storage, checkpoint: bool) -> U
 fn a_base_kept_as_stored_trains_to_the_bytes_of_one_kept_as_f32() {
     one_thread_a_lane();
     for case in wide() {
-        for format in [Format::F32, Format::F16, Format::Bf16, Format::Q8_0, Format::Q4_0, Format::Q4_1] {
-            let expected = trained(&case, format, Storage::F32, false);
-            assert!(expected.delta.iter().any(|d| *d != 0.0), "{} {format:?} learned nothing", case.name);
+        for dtype in Dtype::ALL {
+            let expected = trained(&case, dtype, Storage::F32, false);
+            assert!(expected.delta.iter().any(|d| *d != 0.0), "{} {dtype:?} learned nothing", case.name);
             for checkpoint in [false, true] {
-                let found = trained(&case, format, Storage::AsStored, checkpoint);
-                assert!(found == expected, "{} {format:?} checkpoint {checkpoint}", case.name);
+                let found = trained(&case, dtype, Storage::AsStored, checkpoint);
+                assert!(found == expected, "{} {dtype:?} checkpoint {checkpoint}", case.name);
             }
         }
     }
@@ -107,16 +108,16 @@ fn rounding_to_16_bits_changes_losses_by_no_more_than_it_may() {
     for case in wide() {
         // bf16 has 8 bits: weights differ by up to 2^-9 of their size, and errors of many weights mostly cancel.
         let (exact, rounded) = (
-            trained(&case, Format::F32, Storage::F32, false),
-            trained(&case, Format::F32, Storage::Bf16, false),
+            trained(&case, Dtype::F32, Storage::F32, false),
+            trained(&case, Dtype::F32, Storage::Bf16, false),
         );
         let ((exact, _), (rounded, _)) = (exact.losses.unwrap(), rounded.losses.unwrap());
         let gap = (exact - rounded).abs() / exact;
         println!("{}: {gap:.1e}", case.name);
         assert!(gap > 0.0 && gap < 2e-3, "{}: {gap}", case.name);
         // What was bf16 is rounded to itself.
-        let kept = trained(&case, Format::Bf16, Storage::Bf16, false);
-        assert!(kept == trained(&case, Format::Bf16, Storage::F32, false), "{}", case.name);
+        let kept = trained(&case, Dtype::Bf16, Storage::Bf16, false);
+        assert!(kept == trained(&case, Dtype::Bf16, Storage::F32, false), "{}", case.name);
     }
 }
 
@@ -124,7 +125,7 @@ fn rounding_to_16_bits_changes_losses_by_no_more_than_it_may() {
 fn a_row_that_is_no_whole_number_of_blocks_is_refused_by_name() {
     let mut case = wide().remove(0);
     case.shape.intermediate = 80;
-    let error = Base::load(&case.shape, &Chances { case: &case, format: Format::Q8_0 }, Storage::AsStored);
+    let error = Base::load(&case.shape, &Chances { case: &case, dtype: Dtype::Q8_0 }, Storage::AsStored);
     let error = error.unwrap_err().to_string();
     let expected =
         "weight model.layers.0.mlp.down_proj.weight: a row has 80 values; Q8_0 keeps 32 in a block";

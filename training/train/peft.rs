@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 
 use super::error::{Result, TrainError};
 use super::lora::{Layout, LoraOptions, Site};
 use super::shape::{Module, Shape};
-use super::stored::half;
 
 /// The files of a PEFT folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +158,7 @@ fn decode(view: &TensorView<'_>) -> Option<Vec<f32>> {
     match view.dtype() {
         Dtype::F32 => Some(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
         Dtype::BF16 => Some(halves().map(|h| f32::from_bits(u32::from(h) << 16)).collect()),
-        Dtype::F16 => Some(halves().map(half).collect()),
+        Dtype::F16 => Some(halves().map(|h| f16::from_bits(h).to_f32()).collect()),
         _ => None,
     }
 }

@@ -59,7 +59,7 @@ fn pages(folder: &Path, pages: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands in the place of several: `check|plan FILE`.
+/// Returns the verbs that a form such as `check|plan FILE` stands for.
 fn each(command: &str) -> Vec<Vec<String>> {
     let words = words(&command.replace('|', "\u{1}").replace(" \u{1} ", " | "));
     let mut all = vec![Vec::new()];

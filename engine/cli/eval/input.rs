@@ -13,11 +13,11 @@ use headwater_datasets::dataset::{Dataset, Row};
 use headwater_runtime::plan::{Plan, PlanStage};
 use headwater_stages::capture::recordings::SEQS;
 
-/// How rows of the pipeline are named.
+/// The names of the pipeline's rows.
 pub(super) struct Input {
     /// The source's id.
     pub source: String,
-    /// What the options of the trial are set to.
+    /// The options that the trial sets.
     pub set: Vec<(String, String)>,
     audio: bool,
     /// Of recordings: the row of the n-th of a device.
@@ -79,7 +79,7 @@ pub(super) fn lay(
     Ok(Input { source: stage.id.clone(), set, audio, places, order, one_device })
 }
 
-/// What a trial writes goes to its own folder: options of stages that keep things. Where memorisation is measured, they are kept.
+/// Options that send the output of a trial to its own folder: those of stages that keep things. Where memorisation is measured, they are kept.
 pub(super) fn redirected(plan: &Plan, folder: &Path, remembers: bool) -> Vec<(String, String)> {
     let mut set = Vec::new();
     for stage in &plan.stages {
@@ -127,7 +127,7 @@ fn source_of<'p>(plan: &'p Plan, asked: Option<&str>, audio: bool) -> Result<&'p
     }
 }
 
-/// Whose a row is.
+/// Returns the device of a row.
 pub(super) fn device(row: &Row) -> &str {
     if row.device.is_empty() { "device" } else { &row.device }
 }

@@ -1,4 +1,4 @@
-//! Whether a model remembers what was planted: exposures of a data set's canaries.
+//! The memorisation of planted secrets: exposures of a data set's canaries.
 //!
 //! In: canaries, the options of the training stage, adapters that a trial left. Out: for each canary and model its rank among random secrets of
 //! the same form (Carlini et al. 2019, "The Secret Sharer"). The random ones are the same in every trial. Secrets are never printed.
@@ -47,7 +47,7 @@ fn exposure(number: usize, canary: &Canary, model: &str, nats: &[f64]) -> Option
     Some(Exposure { canary: number, group, copies, model, compared, rank, exposure })
 }
 
-/// What a trial left for it: the options of the training stage, published adapters, devices' own.
+/// The parts of a trial that it needs: the options of the training stage, published adapters, devices' own.
 pub(super) struct Left<'t> {
     pub options: &'t toml::Table,
     pub published: &'t Path,

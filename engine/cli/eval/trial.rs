@@ -28,7 +28,7 @@ use crate::run::rounds::{Loop, Rounds};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 
-/// What came of a trial.
+/// The result of a trial.
 pub(super) struct Tried {
     pub outcome: Outcome,
 }
@@ -248,7 +248,7 @@ fn joined<'t>(texts: impl Iterator<Item = &'t String>) -> String {
     texts.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// What the redactor did to all that a row became.
+/// Returns the redactor's findings in all results of a row.
 fn redacted(seen: &Observations, scanner: &Scanner) -> Redacted {
     let mut all = Redacted { passed: true, ..Redacted::default() };
     for (place, original) in &seen.read {
@@ -282,7 +282,7 @@ fn hint(finding: &Finding, text: &str) -> Span {
     Span::new(finding.kind.name(), chars(finding.start), chars(finding.end))
 }
 
-/// Where personal data stands in a row's text, if that is known.
+/// Returns the spans of personal data in a row's text, if they are known.
 fn gold(row: &Row, spoken: bool) -> Option<Vec<Span>> {
     if let Some(spans) = &row.spans {
         let span = |s: &headwater_datasets::dataset::Span| Span {

@@ -22,7 +22,7 @@ use super::scored::Scored;
 /// A row's place among the rows that one row of the data set became.
 pub(super) type Place = (u64, u32);
 
-/// What one row of the data set became.
+/// The results of one row of the data set.
 #[derive(Debug, Default)]
 pub(super) struct Observations {
     pub heard: BTreeMap<Place, String>,

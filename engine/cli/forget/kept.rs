@@ -1,4 +1,4 @@
-//! What is kept of a device beside the state: rows in the stores of a pipeline, and in recordings below its state folder.
+//! The rows of a device beside the state: in the stores of a pipeline, and in recordings below its state folder.
 //!
 //! In: a pipeline and the device's name. Out: its keys there deleted, and how many rows that closed. It must not know how rows are sealed.
 
@@ -10,7 +10,7 @@ use headwater_vault::{KeyFile, Recording, Store, StoreOptions, real_disk};
 
 use super::{Case, Receipt};
 use crate::recording;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
 /// The stores of a pipeline, each with its root key.
 pub(crate) fn stores_of(plan: &Plan, site: &HostEnv) -> Vec<(PathBuf, KeyFile)> {

@@ -1,4 +1,4 @@
-//! What was learned from a device: taken out of the sums, or trained from scratch without it.
+//! The traces of a device in what was learned: taken out of the sums, or trained from scratch without it.
 //!
 //! In: a pipeline with a stage that learns, and a device's name. Out: corrected sums and a new adapter; the device's rows in state, log of
 //! live input and quarantine gone; and how much of each. It must not know how a stage forgets: it is asked over its input `forget`.

@@ -1,18 +1,18 @@
-//! Where boxes and lines go: layers from left to right, each stage one layer after the last it reads.
+//! The places of boxes and lines: layers from left to right, each stage one layer after the last it reads.
 //!
 //! In: how many boxes there are and which are joined. Out: the layer and the row of each box, and for lines that pass layers by
 //! the rows in which they pass, so that no line crosses a box. It must not know what the boxes are.
 
-/// Where everything stands, in steps of one layer and one row.
+/// The places of all boxes, in steps of one layer and one row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Layout {
     /// Layer and row of each box.
     pub(super) boxes: Vec<(usize, f64)>,
     /// The points of each line: its first box, the rows where it passes layers, its last box.
     pub(super) lines: Vec<Vec<(usize, f64)>>,
-    /// How many layers there are.
+    /// The number of layers.
     pub(super) layers: usize,
-    /// How many rows the fullest layer has.
+    /// The number of rows of the fullest layer.
     pub(super) rows: usize,
 }
 

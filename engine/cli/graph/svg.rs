@@ -18,12 +18,12 @@ const MARGIN: f64 = 28.0;
 const LEGEND: f64 = 44.0;
 /// Between two lines that come back, and as far as they keep from the boxes.
 const LANE: f64 = 26.0;
-/// How far from a box a line that comes back climbs.
+/// The distance from a box at which a feedback line climbs.
 const ASIDE: f64 = 14.0;
 /// Text at lines: its size, and about the width of a letter of it.
 const SMALL: (f64, f64) = (11.0, 6.1);
 
-/// Where layers and rows stand.
+/// The places of layers and rows.
 struct Grid {
     /// From one layer to the next: a box, and room for the longest text at a line.
     layer: f64,
@@ -35,7 +35,7 @@ impl Grid {
         (MARGIN + layer as f64 * self.layer, MARGIN + row * ROW)
     }
 
-    /// How far down a line runs that comes back.
+    /// Returns how far down a feedback line runs.
     fn lane(&self, number: usize) -> f64 {
         size(self.rows, ROW, BOX.1) - MARGIN + number as f64 * LANE + LANE - 6.0
     }
@@ -179,7 +179,7 @@ fn stroke(picture: &mut String, edge: &Edge, path: &str) {
     );
 }
 
-/// What is written at a line: above a point of it, one below the other.
+/// Writes the texts at a line: above a point of it, one below the other.
 fn texts(picture: &mut String, edge: &Edge, (x, y): (f64, f64)) {
     let (size, colour) = (SMALL.0, colour(edge.label));
     for (below, text) in edge.texts.iter().rev().enumerate() {

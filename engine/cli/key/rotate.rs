@@ -21,9 +21,9 @@ use crate::pipeline::{answer, pair};
 use crate::run::{RunArgs, plan_of};
 use crate::site::Settings;
 use crate::state::Folder;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
-/// What is brought under a new root key.
+/// The arguments of `key rotate`.
 #[derive(Clone, Debug, Args)]
 pub struct RotateArgs {
     /// Pipelines, each by its file or its name, and folders of stores and recordings elsewhere; by default every pipeline of the state
@@ -228,7 +228,7 @@ fn keystores(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What lies in a folder; nothing where there is none.
+/// Returns the entries of a folder; none where there is no folder.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed =
         |error: std::io::Error| StageError::new(format!("{} cannot be listed: {error}", folder.display()));

@@ -15,10 +15,10 @@ const WHOLE: u32 = 5;
 const PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// What equal warnings have in common.
+/// The common parts of equal warnings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
-    /// Where in the program they come from.
+    /// The place in the program that they come from.
     place: (&'static str, Option<u32>),
     pub(super) stage: Option<String>,
     pub(super) code: Option<String>,
@@ -74,7 +74,7 @@ struct Tally {
     message: String,
     logged: u32,
     held: u64,
-    /// When the last count was logged, or the last warning whole.
+    /// The time at which the last count was logged, or the last warning whole.
     since: Instant,
     pause: Duration,
 }
@@ -137,7 +137,7 @@ mod tests {
         Warning { kind, message: "rejected".into() }
     }
 
-    /// How often each code was counted.
+    /// Returns the count of each code.
     fn actual(counts: Vec<Count>) -> Vec<(String, u64)> {
         counts.into_iter().map(|count| (count.kind.code.unwrap_or_default(), count.times)).collect()
     }

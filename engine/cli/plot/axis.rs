@@ -89,7 +89,7 @@ impl Axis {
         Self { scale: Scale::Log, low, high, ticks, faint }
     }
 
-    /// How far up the axis the value stands, from 0 to 1.
+    /// Returns how far up the axis the value stands, from 0 to 1.
     pub fn share(&self, value: f64) -> f64 {
         let share = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
@@ -120,7 +120,7 @@ impl Rounds {
         Self { first: first.min(last), last: last.max(first) }
     }
 
-    /// How far along the axis the round stands; a sole round stands in the middle.
+    /// Returns how far along the axis the round stands; a sole round stands in the middle.
     pub fn share(&self, round: u64) -> f64 {
         let span = self.last - self.first;
         if span == 0 { 0.5 } else { (round.saturating_sub(self.first) as f64 / span as f64).clamp(0.0, 1.0) }

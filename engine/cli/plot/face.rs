@@ -7,7 +7,7 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 const REGULAR: &[u8] = include_bytes!("font/Roboto-Regular.ttf");
 const MEDIUM: &[u8] = include_bytes!("font/Roboto-Medium.ttf");
 
-/// What ends a text that was cut.
+/// The end of a text that was cut.
 const ELLIPSIS: char = '…';
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ const MARGIN: f64 = 56.0;
 const BETWEEN: f64 = 52.0;
 const PANELS_TOP: f64 = 132.0;
 const PANELS_BOTTOM: f64 = 648.0;
-/// Where the greatest value is more than so many times the least, a line along the bottom would hide the
+/// The ratio of the greatest value to the least from which on a line along the bottom would hide the
 /// rest.
 const LOG_FROM: f64 = 8.0;
 
@@ -87,7 +87,7 @@ fn beginning(text: &str, characters: usize) -> String {
     one_line(text).chars().take(characters).collect()
 }
 
-/// How much less was sent, over all rounds that counted both.
+/// Returns how much less was sent, over all rounds that counted both.
 fn saving(points: &[&RoundPoint]) -> Option<String> {
     let both = || points.iter().filter(|point| point.upload_bytes > 0 && point.dense_bytes > 0);
     let dense: f64 = both().map(|point| point.dense_bytes as f64).sum();
@@ -105,7 +105,7 @@ fn saving(points: &[&RoundPoint]) -> Option<String> {
     })
 }
 
-/// What the tiers sent over all rounds, how long it took, and what is not drawn.
+/// Returns the bytes that the tiers sent over all rounds, the duration, and the parts that are not drawn.
 fn foot(points: &[&RoundPoint], left_out: usize) -> String {
     let count = points.len();
     let mut all = if count == 1 { "1 round".to_owned() } else { format!("{count} rounds") };

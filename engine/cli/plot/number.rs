@@ -6,7 +6,7 @@
 const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 const BYTE_UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
-/// What a series counts.
+/// The unit of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Plain,
@@ -48,7 +48,7 @@ pub fn even(unit: Unit, ticks: &[f64]) -> Vec<String> {
     ticks.iter().map(|tick| format!("{tick:.places$}")).collect()
 }
 
-/// How many times, roughly: `67`, `2.5`.
+/// Returns a ratio, roughly: `67`, `2.5`.
 pub fn times(ratio: f64) -> String {
     if ratio < 9.95 {
         format!("{ratio:.1}")

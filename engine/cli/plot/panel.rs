@@ -39,7 +39,7 @@ const MOST_DOTS: usize = 40;
 /// With more values than this a line is thinned to what a screen can show.
 const MOST_VALUES: usize = 500;
 
-/// Where a panel lies.
+/// The place of a panel.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {
     pub left: f64,
@@ -64,7 +64,7 @@ struct Plane<'a> {
     area: Frame,
     axis: Axis,
     rounds: &'a Rounds,
-    /// What stands beside the axis' ticks.
+    /// The labels of the axis' ticks.
     ticks: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is on the picture: lines, dots and words at their places.
+//! The content of the picture: lines, dots and words at their places.
 //!
 //! In: shapes from the layout. Out: the same shapes for a painter, on a canvas of 1280 x 720.
 //! It must not know what the shapes mean, nor how they are painted.
@@ -39,7 +39,7 @@ pub struct Stroke {
     pub dash: Option<(f64, f64)>,
 }
 
-/// How a text is set.
+/// The setting of a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Type {
     pub size: f64,
@@ -57,7 +57,7 @@ pub enum Anchor {
 
 #[derive(Debug, Clone)]
 pub struct Text {
-    /// Where the baseline begins.
+    /// The start of the baseline.
     pub at: Place,
     pub words: String,
     pub set: Type,

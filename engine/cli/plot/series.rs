@@ -18,12 +18,12 @@ const GREY: Colour = Colour(118, 124, 132);
 const TIER_COLOURS: [Colour; MOST_TIERS] =
     [Colour(204, 121, 167), Colour(86, 180, 233), Colour(230, 159, 0), Colour(120, 94, 190)];
 
-/// How much a line asks to be looked at.
+/// The weight of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// A result.
     Main,
-    /// What results are held against: dashed.
+    /// The line that results are compared with: dashed.
     Reference,
     /// Beside the point: thin.
     Aside,
@@ -104,7 +104,7 @@ pub fn tiers<'a>(points: &[&'a RoundPoint]) -> Vec<&'a str> {
     names.filter(|name| seen.insert(*name)).collect()
 }
 
-/// What the tier sent in the round; none where the round does not name it.
+/// Returns the bytes that the tier sent in the round; none where the round does not name it.
 pub fn sent_by(point: &RoundPoint, tier: &str) -> Option<u64> {
     let sent = point.tiers.iter().filter(|(name, _)| name == tier).map(|(_, bytes)| *bytes);
     sent.reduce(u64::saturating_add)

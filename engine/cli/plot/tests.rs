@@ -7,7 +7,7 @@ use super::face::{Fonts, Weight};
 use super::scene::{HEIGHT, Scene, Shape, WIDTH};
 use super::{Figure, PixelWidth, PlotError, RoundPoint, png, svg};
 
-/// What the picture of a run may take on a slide.
+/// The most bytes of a run's picture on a slide.
 const MOST_SVG_BYTES: usize = 120_000;
 
 fn run(rounds: u64) -> Vec<RoundPoint> {

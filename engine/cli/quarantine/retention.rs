@@ -1,4 +1,4 @@
-//! How long rejected rows are kept, and how many bytes of them.
+//! The retention of rejected rows: how long, and how many bytes of them.
 //!
 //! In: the files of a quarantine, oldest first. Out: those that are let go. The age of a file is that of its last write, by the clock of this
 //! machine: what is rejected is no result of a pipeline, and the times in its rows may be wrong. It must not know what a row holds.
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use headwater_contract::units::Bytes;
 use headwater_vault::EndedFile;
 
-/// What a quarantine keeps; all of it where nothing is said.
+/// The limits of a quarantine; none where nothing is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Days since a file was written last.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Exit;
 
-/// What the lines of the input are.
+/// The form of the lines of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Input {
     /// JSON lines if the first line that is not blank begins with `{`, else lines of text.
@@ -27,7 +27,7 @@ pub enum Input {
     JsonLines,
 }
 
-/// What offsets count.
+/// The unit of offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Offsets {
     /// Bytes of UTF-8.
@@ -37,7 +37,7 @@ pub enum Offsets {
     Chars,
 }
 
-/// What is written for each text.
+/// The form of the output for each text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// The redacted text: a line, or `{"id", "text"}` for JSON lines.
@@ -47,14 +47,14 @@ pub enum Output {
     Spans(Offsets),
 }
 
-/// How to scan.
+/// The options of a scan.
 #[derive(Clone, Debug, Default)]
 pub struct ScanOptions {
     /// Finds the personal data.
     pub scanner: Scanner,
-    /// What the lines are.
+    /// The form of the lines.
     pub input: Input,
-    /// What is written.
+    /// The form of the output.
     pub output: Output,
 }
 
@@ -63,7 +63,7 @@ pub struct ScanOptions {
 pub struct BadLine {
     /// Its number, from 1.
     pub line: u64,
-    /// What is wrong with it, in words that hold nothing of it.
+    /// The fault, in words that hold nothing of the record.
     pub reason: String,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for BadLine {
     }
 }
 
-/// What was read and found.
+/// The counts of what was read and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanReport {
     /// Texts scanned.
@@ -163,7 +163,7 @@ struct Lines<W: Write> {
     kind: Input,
     output: BufWriter<W>,
     queue: Queue,
-    /// How many lines were read.
+    /// The number of lines that were read.
     number: u64,
     report: ScanReport,
 }
@@ -205,12 +205,12 @@ impl<W: Write> Lines<W> {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// How many records have left.
+    /// The number of records that have left.
     gone: usize,
     devices: HashMap<String, Speaker>,
 }
 
-/// What is known of a device.
+/// The text before and the waiting record of one device.
 #[derive(Default)]
 struct Speaker {
     before: Before,
@@ -300,7 +300,7 @@ struct Usual {
     text: String,
 }
 
-/// What stands there, even if it is null.
+/// Reads a value that is present, even if it is null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

@@ -1,4 +1,4 @@
-//! What is shown while a run goes on: a line for each stage, redrawn on a terminal, or a log line now and then.
+//! The display of a run: a line for each stage, redrawn on a terminal, or a log line now and then.
 //!
 //! In: the run's counters, and whether it is to stop. Out: text on the standard error. It must not know what a row holds.
 
@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::log::PROGRESS;
 
-/// How the state of a run is shown.
+/// The way in which the progress of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DisplayStyle {
     /// Redrawn in place.

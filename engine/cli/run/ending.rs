@@ -1,4 +1,4 @@
-//! How a run ends: its exit code, and the command that runs it again.
+//! The end of a run: its exit code, and the command that runs it again.
 //!
 //! In: what failed, or the report. Out: an exit code, after a message where every input was rejected. It must not know how a run is made.
 
@@ -26,7 +26,7 @@ impl RunArgs {
     }
 }
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It is over.

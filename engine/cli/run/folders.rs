@@ -1,4 +1,4 @@
-//! Whether each folder that a run fills is of one stage: `check` compares paths as they are written, this compares where they lead.
+//! A check that each folder that a run fills is of one stage: `check` compares paths as they are written, this compares where they lead.
 //!
 //! In: the folders that grow, by stage. Out: two stages that would fill one and wait for each other's lock. It must not know what lies in them.
 
@@ -31,7 +31,7 @@ fn of_one_each<'s>(filled: impl Iterator<Item = (&'s str, PathBuf)>) -> Result<(
     Ok(())
 }
 
-/// Where a path leads, over links too; what is not there yet is taken as it is written.
+/// Resolves a path, over links too; a part that does not exist yet is taken as it is written.
 fn leads_to(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let there = path.ancestors().find_map(|folder| Some((folder, folder.canonicalize().ok()?)));

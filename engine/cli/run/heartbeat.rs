@@ -1,4 +1,4 @@
-//! How a supervisor knows that an attempt goes on: the attempt says so twice a second, from a thread of its own.
+//! The heartbeat by which a supervisor knows that an attempt is alive: the attempt sends it twice a second, from a thread of its own.
 //!
 //! In: at the supervisor a socket in a folder of its own; in an attempt that socket's path. Out: whether the attempt is silent. An attempt
 //! that is stopped by a signal, or whose machine gives it no time, is silent; one that works is not, however long a stage takes.
@@ -14,11 +14,11 @@ const BEAT: Duration = Duration::from_millis(500);
 /// An attempt that was silent for so long hangs.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
-/// Where a supervisor hears its attempts.
+/// The supervisor's end of the heartbeat.
 pub(super) struct HeartbeatListener {
     socket: UnixDatagram,
     folder: PathBuf,
-    /// When the present attempt was heard last; nothing before its first beat.
+    /// The time of the present attempt's last heartbeat; nothing before its first.
     heard: Option<Instant>,
 }
 
@@ -62,10 +62,15 @@ pub(super) fn beat(to: &Path) -> std::io::Result<()> {
     socket.connect(to)?;
     // A supervisor that is late has beats enough to read.
     socket.set_nonblocking(true)?;
+    // The first heartbeat precedes all work: an attempt that hangs later is heard of for certain.
+    socket.send(&[1])?;
     let beating = move || {
         let late = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
-        while socket.send(&[1]).err().is_none_or(late) {
+        loop {
             std::thread::sleep(BEAT);
+            if !socket.send(&[1]).err().is_none_or(late) {
+                break;
+            }
         }
     };
     std::thread::Builder::new().name("hw-heartbeat".into()).spawn(beating).map(drop)

@@ -21,7 +21,7 @@ use headwater_runtime::plan::Plan;
 use super::RunArgs;
 use crate::site::Settings;
 
-/// What the command line says of processes.
+/// The arguments that concern processes.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterArgs {
     /// `--processes`: so many on this machine.
@@ -34,7 +34,7 @@ pub struct ClusterArgs {
     pub mixed_cpus: bool,
     /// Which attempt of a supervised cluster this is, if it is one.
     pub generation: Option<u32>,
-    /// Where it says that it goes on.
+    /// The socket that heartbeats go to.
     pub heartbeat: Option<PathBuf>,
     /// True if the coordinator started this process and reports what happens to it.
     pub child: bool,
@@ -47,7 +47,7 @@ impl ClusterArgs {
     }
 }
 
-/// How long processes that were started here may take to end by themselves, after a run that failed and after one that did not.
+/// The time that processes started here may take to end by themselves, after a run that failed and after one that did not.
 const ENDING: Duration = Duration::from_secs(1);
 const ENDING_WELL: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -62,7 +62,7 @@ pub(super) struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// What the command line says; nothing for a run in one process.
+    /// Reads the arguments; nothing for a run in one process.
     pub(super) fn of(args: &ClusterArgs, settings: &Settings) -> Result<Option<Self>, String> {
         let group = |hosts, index, folder| {
             Ok(Some(ProcessGroup {
@@ -95,7 +95,7 @@ impl ProcessGroup {
         self.index == 0
     }
 
-    /// What messages call this process.
+    /// Returns the name of this process in messages.
     pub(super) fn name(&self) -> String {
         self.hosts.called(self.index)
     }

@@ -1,4 +1,4 @@
-//! Whether the disks that a run fills have room for what it may still write.
+//! The space on the disks that a run fills.
 //!
 //! In: the folders that grow. Out: the first of them that lacks room, in words. It must not know what lies in them.
 
@@ -51,14 +51,14 @@ fn lacking(folder: &Path, wanted: u64) -> Option<String> {
     (free < wanted).then(|| format!("the disk of {shown} has {free} left, of {wanted} that are needed"))
 }
 
-/// What may be written on a disk.
+/// The bytes that may still be written on a disk.
 struct Free {
     bytes: u64,
     /// Files that may be made; nothing where the file system makes as many as it has bytes for.
     files: Option<u64>,
 }
 
-/// What may be written below a folder, which may still have to be made.
+/// Returns the bytes that may be written below a folder, which may still have to be made.
 fn free(folder: &Path) -> Option<Free> {
     let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };

@@ -1,4 +1,4 @@
-//! How a loop went, round by round: what devices learned, what the adapter is worth, what was sent.
+//! The course of a loop, round by round: what devices learned, what the adapter is worth, what was sent.
 //!
 //! In: rows of training, compressing and aggregating stages, as they pass. Out: one line a round, for people and for scripts.
 //! No number of a single device is kept beyond its round's sums.
@@ -64,7 +64,7 @@ struct RoundLog {
     upload_bytes: u64,
     dense_bytes: u64,
     tiers: BTreeMap<String, u64>,
-    /// When the last update came, since the run began.
+    /// The time of the last update, since the run began.
     at: Option<Duration>,
 }
 
@@ -152,7 +152,7 @@ impl Rounds {
         Rounds { taps, has_root: !roots.is_empty(), registry: shelf_of(train), seen: Seens::new() }
     }
 
-    /// What is noted down, for home.
+    /// Returns the notes for the coordinator.
     pub(super) fn notes(&self) -> Arc<dyn Notes> {
         self.seen.clone()
     }
@@ -203,7 +203,7 @@ impl Rounds {
     }
 }
 
-/// How a loop went.
+/// The course of a loop.
 #[derive(Debug, Default)]
 pub struct Loop {
     /// One entry a round.
@@ -212,7 +212,7 @@ pub struct Loop {
     pub tiers: Vec<String>,
     /// SHA-256 of the newest published adapter's parameters.
     pub adapter_sha256: Option<String>,
-    /// Where adapters are published.
+    /// The folder where adapters are published.
     pub registry: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! What a run did, as a table for people and as JSON for scripts (docs/formats/summary.md).
+//! The summary of a run, as a table for people and as JSON for scripts (docs/formats/summary.md).
 //!
 //! In: the run's report, word errors if recordings had texts. Out: one page. Field names are a promise: scripts rely on
 //! them, new ones may be added, none change their meaning within a version.
@@ -38,7 +38,7 @@ pub struct StageSummary {
     pub figures: MetricValues,
 }
 
-/// What a run did.
+/// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Always `headwater-summary`.
@@ -47,7 +47,7 @@ pub struct Summary {
     pub version: u32,
     /// The pipeline's name.
     pub pipeline: String,
-    /// How many processes ran it.
+    /// The number of processes that ran it.
     pub processes: usize,
     /// True if it was stopped before the end of its input.
     pub stopped: bool,
@@ -77,7 +77,7 @@ pub struct Summary {
     /// Recordings with a text in the manifest.
     #[serde(skip)]
     pub wer_of: u64,
-    /// What came of each round; empty where nothing is trained.
+    /// The results of each round; empty where nothing is trained.
     pub rounds: Vec<RoundSummary>,
     /// Stages that sent something, from the devices upwards.
     #[serde(skip)]
@@ -169,7 +169,7 @@ impl Summary {
         self.found_finished && self.epochs == 0
     }
 
-    /// What an earlier run left, and what of it this one went on with.
+    /// Writes the lines about the state that an earlier run left.
     fn write_before(&self, text: &mut String, afresh: &str) -> std::fmt::Result {
         if self.nothing_new() {
             return writeln!(

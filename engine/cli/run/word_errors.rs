@@ -26,13 +26,13 @@ pub struct WerTotals {
     pub clean: WordErrors,
     /// Over all recordings with a text.
     pub all: WordErrors,
-    /// How many recordings with a text this run heard from beginning to end.
+    /// The number of recordings with a text that this run heard from beginning to end.
     pub recordings: u64,
-    /// How many the manifest has.
+    /// The number that the manifest has.
     pub of: u64,
 }
 
-/// What a run did of its input, as far as recordings are concerned.
+/// The part of its recordings that a run read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     /// True if it began at the beginning of the input.
@@ -45,7 +45,7 @@ pub(super) struct Extent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Reference {
     device: String,
-    /// When it began, in microseconds.
+    /// The time at which it began, in microseconds.
     began: i64,
     /// The words of its text, each once, in order; none where it has no text.
     vocabulary: Vec<String>,
@@ -72,7 +72,7 @@ impl Reference {
 /// By recording and seq: the numbers of the words of an utterance.
 type Transcripts = BTreeMap<(usize, u64), Vec<u32>>;
 
-/// What passed in this process and, at the coordinator, in the others.
+/// The rows that passed in this process and, at the coordinator, in the others.
 #[derive(Default)]
 struct WerNotes {
     known: OnceLock<Vec<Reference>>,
@@ -176,7 +176,7 @@ impl WerCollector {
         Some(WerCollector { recordings: Vec::new(), capture: None, transcribe, notes, taken })
     }
 
-    /// What passes, for the coordinator.
+    /// Returns the notes for the coordinator.
     pub(super) fn notes(&self) -> Arc<dyn Notes> {
         self.notes.clone()
     }
@@ -363,7 +363,7 @@ clean = true
         check(&[], &[], (false, false), (0, 0, 0, 0));
     }
 
-    /// What another process sends: numbers of words that the coordinator has already, while the run goes on, and once.
+    /// The messages of another process: numbers of words that the coordinator has already, while the run goes on, and once.
     #[test]
     fn no_text_goes_to_the_coordinator() {
         let here = collector();

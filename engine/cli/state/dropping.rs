@@ -18,7 +18,7 @@ use super::Folder;
 /// The reason under which rows of a dropped state lie in the quarantine.
 const CODE: &str = "state_dropped";
 
-/// What goes with the state of a stage.
+/// The losses that go with the state of a stage.
 struct Going {
     stage: String,
     /// Rows of the state, and the devices that they are about.

@@ -1,4 +1,4 @@
-//! What is damaged in a state, with the command that mends it.
+//! The damages of a state, with the command that mends them.
 //!
 //! In: an error of the vault, and the site. Out: the same with a command that works as it is printed. It must not know what was damaged.
 
@@ -7,9 +7,9 @@ use std::path::Path;
 use headwater_contract::{HostEnv, StageError, quoted};
 use headwater_vault::{Error, KeyFile};
 
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
-/// What is damaged in a state, with the verb that mends it.
+/// Adds to the damage of a state the verb that mends it.
 pub(super) fn of_state(error: Error, mending: &str) -> StageError {
     let mends = matches!(error, Error::Damaged { .. } | Error::Absent { .. });
     let error_of_vault = of_vault(error);

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{absent, commits, intake, must_be_free, quarantine, written};
 use crate::exit::Exit;
 use crate::site::Settings;
-use crate::vault_error::of_vault;
+use headwater_stages::vault_error::of_vault;
 
 /// Carries it out; gives the exit code: 1 if something is damaged and was left so.
 ///
@@ -56,7 +56,7 @@ pub(super) fn run(pipeline: &str, yes: bool, settings: &Settings, out: &mut dyn 
     written(out, &format!("{report}the cost: {cost}\n"))
 }
 
-/// What is damaged, what is done about it, and what that costs.
+/// The damage of a folder, its repair, and the cost of it.
 struct Damage {
     what: String,
     remedy: Remedy,
@@ -67,7 +67,7 @@ struct Damage {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// What is committed goes back to the last step before the damage.
+    /// The commits go back to the last step before the damage.
     RollBack,
     /// Folders go, and nothing else.
     MoveAside,
@@ -114,7 +114,7 @@ fn nothing_whole(site: &HostEnv, what: String) -> Damage {
     Damage { what, remedy: Remedy::MoveAside, folders, cost: cost.to_owned() }
 }
 
-/// What is wrong with a folder, if something is.
+/// Returns the damage of a folder, if there is some.
 fn problem(folder: &Path, key: &KeyFile) -> Result<Option<String>> {
     if !folder.exists() {
         return Ok(None);

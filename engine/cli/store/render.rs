@@ -37,9 +37,9 @@ const SCREEN: usize = 500;
 /// The rows that were written.
 #[derive(Debug)]
 pub struct Written {
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// What is wrong with each segment whose rows are not among them.
+    /// The errors of the segments whose rows are not among them.
     pub lost: Vec<Error>,
 }
 

@@ -19,7 +19,7 @@ const PYARROW: &str = include_str!("pyarrow.py");
 /// Reads the segments with DuckDB.
 const DUCKDB: &str = include_str!("duckdb.py");
 
-/// Who runs the script.
+/// The tool that runs the script.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     /// Python with pyarrow
@@ -63,7 +63,7 @@ pub fn write(store: &StoreReader, path: &Path, key: &Path, language: Language) -
     })
 }
 
-/// What the script for SQL needs to know of one segment.
+/// The facts of one segment that the script for SQL needs.
 struct Part {
     file: String,
     key: String,

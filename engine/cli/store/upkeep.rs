@@ -1,4 +1,4 @@
-//! What keeps a store in order: repair, forget, compaction; and what can be said of it.
+//! The upkeep of a store: repair, forget, compaction; and its statistics.
 //!
 //! In: a store's folder and the site's settings. Out: what was done, as a receipt. What cannot be undone, or shows keys or
 //! rows, stands in the audit log of the state folder before it is done; where that cannot be written, it is not done.
@@ -18,7 +18,7 @@ use super::{Done, Failure};
 use crate::exit::Exit;
 use crate::site::Settings;
 
-/// Where deeds are written down.
+/// The audit log of a site.
 pub struct Audit<'s> {
     /// The site.
     pub settings: &'s Settings,

@@ -1,11 +1,11 @@
-//! What a tap and a run say to each other: JSON, one object a line. See docs/formats/tap.md.
+//! The messages between a tap and a run: JSON, one object a line. See docs/formats/tap.md.
 
 use serde_json::{Map, Value, json};
 
 /// The version of both sides' lines.
 const VERSION: u64 = 1;
 
-/// What a tap asks for, in its only line.
+/// The request of a tap, its only line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) port: String,
@@ -69,7 +69,7 @@ impl TapMessage {
         line.to_string() + "\n"
     }
 
-    /// What a line says; nothing if it is of no form that is known.
+    /// Reads a line; nothing if it is of no form that is known.
     pub(super) fn read(line: &str) -> Option<Self> {
         let Value::Object(fields) = serde_json::from_str(line).ok()? else { return None };
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);

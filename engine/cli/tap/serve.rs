@@ -25,17 +25,17 @@ use crate::store::render::in_offsets;
 
 /// Batches that wait for one who looks.
 const BEHIND: usize = 64;
-/// How many may look at once.
+/// The greatest number of clients at once.
 const MOST: usize = 8;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long one who looks may take to ask, or to take a line.
+/// The time that a client may take to ask, or to take a line.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wish.
 const WISH_BYTES: u64 = 4096;
 /// Rows that are written at once.
 const ROWS: usize = 64;
 
-/// What all who look at a run share.
+/// The state that all clients of a run share.
 struct Run {
     plan: Arc<Plan>,
     watch: Arc<Watch>,
@@ -276,7 +276,7 @@ impl Flow {
         room
     }
 
-    /// How many rows were passed over since it was last reported, at most once a second.
+    /// Returns the number of rows that were passed over since it was last reported, at most once a second.
     fn untold(&mut self) -> Option<u64> {
         if self.passed_over == 0 || self.reported.elapsed() < Duration::from_secs(1) {
             return None;

@@ -1,4 +1,4 @@
-//! What came, written into the file in the place of what was expected. All else of the file stays as it is, to the byte.
+//! Writes the actual rows into the file in place of the expected ones. All else of the file stays as it is, to the byte.
 
 use std::path::Path;
 

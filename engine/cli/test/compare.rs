@@ -1,4 +1,4 @@
-//! What came against what was expected: nothing, or lines that show what differs.
+//! The actual rows against the expected ones: nothing, or lines that show the differences.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ impl<'a> Wanted<'a> {
         wrong
     }
 
-    /// What differs of the patterns alone.
+    /// Returns the differences of the patterns alone.
     pub(super) fn patterns_in(&self, came: &[Row]) -> Vec<String> {
         let place = &self.expect.place;
         let missed = self.expect.matches.iter().filter(|pattern| holders(pattern, came).is_empty());
@@ -119,7 +119,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// What differs between the expected rows and those that came, as lines of a diff.
+/// Returns the differences between the expected rows and the actual ones, as lines of a diff.
 fn different_rows(place: &str, wanted: &[Row], came: &[Row], columns: &[String]) -> Option<String> {
     let steps = steps(wanted, came);
     if steps.iter().all(|step| matches!(step, Step::Same(_))) {

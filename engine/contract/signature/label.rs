@@ -1,4 +1,4 @@
-//! How private rows are, and how that follows from one port to the next: labels of inputs in, the label of an output out. It knows no
+//! The privacy of rows, and how it follows from one port to the next: labels of inputs in, the label of an output out. It knows no
 //! data.
 
 use std::fmt;

@@ -22,9 +22,9 @@ pub enum Better {
 pub struct Metric {
     /// Its name in the report.
     pub name: &'static str,
-    /// What is better.
+    /// The direction that is better.
     pub better: Better,
-    /// What it is counted over.
+    /// The unit that it is counted over.
     unit: &'static str,
     /// The columns it is made of.
     columns: &'static [&'static str],

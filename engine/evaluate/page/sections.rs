@@ -48,7 +48,7 @@ fn figure(name: &str, value: &str, under: &str) -> String {
     )
 }
 
-/// How a figure is written, by its name.
+/// Writes a metric's value in the form that its name asks for.
 fn written(name: &str, value: f64) -> String {
     let share = ["wer", "cer", "leaked_chars", "over_masked_chars"];
     match name {
@@ -138,7 +138,7 @@ pub(super) fn comparison(report: &Report) -> String {
     section("Against the baseline", &(under + &table(&head, comparison.figures.iter().map(row).collect())))
 }
 
-/// How speech was heard, and what became of personal data.
+/// The sections about transcription and redaction.
 pub(super) fn texts(report: &Report) -> String {
     let devices = report.transcription.iter().flat_map(|t| &t.devices);
     let devices = devices.filter_map(|(device, wer)| Some((device.clone(), (*wer)?))).collect();
@@ -154,7 +154,7 @@ pub(super) fn texts(report: &Report) -> String {
     section(title, &(plots(&[words, leaks]) + &redaction(report)))
 }
 
-/// How long utterances took.
+/// The section about the latency of utterances.
 fn latency(rows: &[UnitRow]) -> String {
     let mut waits: Vec<f64> = rows.iter().filter_map(|row| row.get("latency_ms")).collect();
     waits.sort_by(f64::total_cmp);
@@ -208,7 +208,7 @@ fn redaction(report: &Report) -> String {
     under + "</p>" + &table(&head, rows)
 }
 
-/// What adapters are worth, and what that cost to send.
+/// The section about the worth of adapters, and the bytes that they cost.
 pub(super) fn language(report: &Report) -> String {
     let Some(l) = &report.language else { return String::new() };
     let line = |name: &str, of: &dyn Fn(&crate::report::LanguageRound) -> Option<f64>| Line {
@@ -254,7 +254,7 @@ pub(super) fn language(report: &Report) -> String {
     section("Language model", &plots(&[perplexity, loss, cost, devices]))
 }
 
-/// How well planted secrets are known.
+/// The section about the memorisation of planted secrets.
 pub(super) fn memorisation(report: &Report) -> String {
     let Some(m) = &report.memorisation else { return String::new() };
     let bits = |value: Option<f64>| plain(or_dash(value, |bits| format!("{bits:.2}")));
@@ -283,7 +283,7 @@ pub(super) fn memorisation(report: &Report) -> String {
     section("Memorisation", &(under + &plots(&drawn) + &table(&head, rows)))
 }
 
-/// How well secrets of a group are known, by how often they were said; nothing where all were said equally often.
+/// The exposure of a group's secrets, by how often they were said; nothing where all were said equally often.
 fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
     let of_group = || m.by_copies.iter().filter(|of| of.group.as_deref() == group);
     if of_group().count() < 2 {
@@ -307,7 +307,7 @@ fn exposure_by_copies(m: &Memorisation, group: Option<&str>) -> String {
     })
 }
 
-/// What it took.
+/// The section about resources.
 pub(super) fn cost(report: &Report, rows: &[UnitRow]) -> String {
     let r = &report.resources;
     let stages = r.cpu_seconds.iter().map(|(stage, seconds)| (stage.clone(), *seconds)).collect();

@@ -43,7 +43,7 @@ pub(super) fn bytes(value: f64) -> String {
     }
 }
 
-/// What stands where there is no value.
+/// Writes a value, or a dash where there is none.
 pub(super) fn or_dash(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| "–".to_owned(), show)
 }

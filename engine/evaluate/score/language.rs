@@ -1,4 +1,4 @@
-//! What adapters are worth: perplexities of held-out texts, by device and round.
+//! The worth of adapters: perplexities of held-out texts, by device and round.
 //!
 //! In: sums of nats. Out: perplexities. The global adapter that came of a round is measured by the devices that begin the next one with
 //! it. It must not know how a loss is computed.

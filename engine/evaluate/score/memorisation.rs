@@ -1,4 +1,4 @@
-//! How well planted secrets are known: exposures together, and by how often a secret was said.
+//! The memorisation of planted secrets: exposures together, and by how often a secret was said.
 //!
 //! In: exposures of canaries to models. Out: the highest, which is the secret that is easiest to draw out, and means, which chance moves
 //! less. It must not know how an exposure is measured.
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Exposure;
 
-/// How well planted secrets are known: 0 is worse than any other, `log2(compared)` better than all others.
+/// The exposure of planted secrets: 0 is worse than any other, `log2(compared)` better than all others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memorisation {
     /// The highest exposure to each model.
     #[serde(flatten)]
     pub highest: Exposures,
-    /// What a secret would have on average that no model has met.
+    /// The average exposure of a secret that no model has met.
     pub unknown: f64,
     /// Means over all canaries.
     #[serde(default)]
@@ -41,11 +41,11 @@ pub struct Exposures {
 /// Canaries that have something in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OfCopies {
-    /// What the manifest says of them.
+    /// The group that the manifest gives them.
     pub group: Option<String>,
     /// In how many rows each stands.
     pub copies: u64,
-    /// How many they are.
+    /// The number of canaries.
     pub canaries: u64,
     /// Their means.
     pub mean: Exposures,

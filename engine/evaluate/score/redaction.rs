@@ -1,4 +1,4 @@
-//! What a redactor found, against what it should have found.
+//! The findings of a redactor against those it should have made.
 //!
 //! A finding is right when a span of the same kind overlaps it with IoU 0.5 or more, or holds it where its kind is a part of the other;
 //! strict: same kind, same place. A character leaks when it stands in a span and no finding of any kind covers it; blanks do not count.

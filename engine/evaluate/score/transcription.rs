@@ -1,4 +1,4 @@
-//! What was heard against what was said: errors by words and by characters, after the English normaliser.
+//! Transcripts against spoken texts: errors by words and by characters, after the English normaliser.
 //!
 //! In: two texts. Out: counts that add up. It must not keep a text.
 

@@ -1,4 +1,4 @@
-//! Whether a pipeline whose members are forgotten can forget.
+//! The check that a pipeline whose members are forgotten can forget.
 //!
 //! In: stages with the fate of a forgotten device's share, in order, and where the file says that devices are forgotten. Out:
 //! every stage that mixes what devices give and cannot take a share out again. It must not know how a stage does it.

@@ -1,4 +1,4 @@
-//! Who reads whom: `from = "stage"`, `"stage.port"`, a list of these, or a table with one of these for each input.
+//! The readers of each stage: `from = "stage"`, `"stage.port"`, a list of these, or a table with one of these for each input.
 
 use headwater_contract::Signature;
 use headwater_contract::signature::REJECTED;

@@ -179,7 +179,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), String> {
     fs::rename(&unfinished, path).map_err(failed)
 }
 
-/// What would do and what would fail, for all processes or for one of them on its machine.
+/// Checks what would work and what would fail, for all processes or for one of them on its machine.
 pub fn check(hosts: &Hosts, index: Option<usize>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (at, host) in hosts.processes.iter().enumerate() {

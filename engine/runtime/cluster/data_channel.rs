@@ -1,4 +1,4 @@
-//! What the dataflow's bytes go over, between two processes.
+//! The channel of the dataflow's bytes between two processes.
 //!
 //! In: timely's messages as a stream of bytes. Out: the same bytes at the other end, each message's head checked on the way out
 //! and on the way in: who it is from, whom it is for, how long it is. A data channel that breaks never says so to timely, which would

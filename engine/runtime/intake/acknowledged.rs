@@ -1,4 +1,4 @@
-//! How far sources are committed: what they may acknowledge.
+//! The committed positions of sources: what they may acknowledge.
 //!
 //! In: how far the intake had come, of each durable commit. Out: a position for each source, read on its own thread. It must not know
 //! what a position means.

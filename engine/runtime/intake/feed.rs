@@ -220,6 +220,7 @@ pub struct InletContext {
     /// The run's counters.
     pub metrics: Arc<Metrics>,
     /// Set when nothing more is to be taken in.
+    /// A flag that publishes no other data and is polled: `Relaxed` is enough.
     pub stopping: Arc<AtomicBool>,
     /// Wakes the intake.
     pub wake: Wake,

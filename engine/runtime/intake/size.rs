@@ -1,4 +1,4 @@
-//! How many bytes rows are, whatever buffers they are slices of.
+//! The size of rows in bytes, whatever buffers they are slices of.
 //!
 //! In: a batch. Out: its bytes. Ends of epochs depend on them, so that they may never depend on how rows were batched.
 

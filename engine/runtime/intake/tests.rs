@@ -2,7 +2,6 @@
 
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
-mod position;
 mod recorded;
 mod resumed;
 

@@ -12,7 +12,7 @@ use tokenizers::{Encoding, Tokenizer};
 use super::super::kind::Entity;
 use super::Tag;
 
-/// What a folder says.
+/// The content of a folder.
 pub(super) struct Described {
     pub(super) tokenizer: Tokenizer,
     pub(super) tags: Vec<Option<Tag>>,
@@ -23,7 +23,7 @@ pub(super) struct Described {
     pub(super) file: PathBuf,
 }
 
-/// Where exporters put the graph.
+/// The places where exporters put the graph.
 const GRAPHS: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 const TYPES: [&str; 2] = ["bert", "distilbert"];
 
@@ -118,7 +118,7 @@ fn tokens(mut json: Value, wrong: &mut Vec<String>) -> Option<Tokenizer> {
     built.map_err(|_| wrong.push("tokenizer.json is no tokenizer in Hugging Face's format".into())).ok()
 }
 
-/// What stands for each label; none where no label stands for a kind.
+/// Returns the tag of each label; none where no label stands for a kind.
 fn tags(config: &Value, wrong: &mut Vec<String>) -> Option<Vec<Option<Tag>>> {
     let Some(labels) = config.get("id2label").and_then(Value::as_object) else {
         wrong.push("config.json has no id2label".into());
@@ -140,7 +140,7 @@ fn tags(config: &Value, wrong: &mut Vec<String>) -> Option<Vec<Option<Tag>>> {
     Some(tags)
 }
 
-/// What a label stands for.
+/// Returns the tag that a label stands for.
 pub(super) fn tag(label: &str) -> Option<Tag> {
     let label = label.to_uppercase();
     let (begins, word) = match label.split_once('-') {

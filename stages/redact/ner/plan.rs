@@ -10,7 +10,7 @@ use headwater_contract::{Result, StageError};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike as _, TractErrorContext as _, ensure, format_err};
 
-/// What an input of the graph is.
+/// The meaning of an input of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ModelInput {
     Ids,

@@ -6,7 +6,7 @@
 use super::Tag;
 use crate::redact::scan_context::Finding;
 
-/// Where a token stands in its text, in bytes, and which word it is a part of.
+/// The place of a token in its text, in bytes, and the number of its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) start: usize,
@@ -21,7 +21,7 @@ pub(super) struct Window {
     pub(super) end: usize,
 }
 
-/// What is known of a token: the label's number and its probability, from the window in which it has most to either side.
+/// The tagging of a token: the label's number and its probability, from the window in which it has most to either side.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Chances {
     label: usize,

@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
+use headwater_dtype::Dtype;
+
 use super::detected_format::{self, DetectedFormat, ENOUGH, named};
-use super::dtype::Dtype;
 use super::file::Bytes;
 use super::problem::{Problem, few, shorten};
 use super::tensor::{Tensor, byte_len};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::dtype::Dtype;
+use headwater_dtype::Dtype;
 
 /// A tensor as it is stored: quantised weights stay quantised until they are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Tensor {
         let end = rows.end.checked_mul(row_bytes);
         match (fits, start.zip(end).and_then(|(start, end)| self.bytes.get(start..end))) {
             (true, Some(bytes)) => {
-                self.dtype.dequantise(bytes, out);
+                self.dtype.decode(bytes, out);
                 true
             }
             _ => false,
@@ -74,7 +74,7 @@ impl Tensor {
     /// All numbers as f32, row after row.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.len()];
-        self.dtype.dequantise(&self.bytes, &mut out);
+        self.dtype.decode(&self.bytes, &mut out);
         out
     }
 

@@ -8,10 +8,10 @@ mod safetensors;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use headwater_dtype::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::config::{Architecture, Family};
-use super::dtype::Dtype;
 use super::file::Bytes;
 use super::gguf::{self, Gguf, TensorType};
 use super::problem::{Problem, Problems, few};

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use headwater_dtype::Dtype;
 use headwater_training::train::base::{Base, Weights};
 use headwater_training::train::batch::Example;
 use headwater_training::train::chance::{Chance, Purpose};
 use headwater_training::train::lora::{Layers, Layout, LoraOptions, Targets};
 use headwater_training::train::shape::{Scaling, Shape};
-use headwater_training::train::stored::{Format, Storage, Stored};
+use headwater_training::train::stored::{Storage, Stored};
 use rustix::time::{ClockId, clock_gettime};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -27,18 +28,18 @@ impl Weights for File {
     fn tensor(&self, name: &str) -> Result<Stored, String> {
         let file = SafeTensors::deserialize(&self.bytes).map_err(|e| e.to_string())?;
         let view = file.tensor(name).map_err(|e| e.to_string())?;
-        let format = self.formats.get(name).ok_or("no format is given")?;
-        let (format, sizes): (String, Vec<i64>) = serde_json::from_str(format).map_err(|e| e.to_string())?;
-        let format = match format.as_str() {
-            "F32" => Format::F32,
-            "F16" => Format::F16,
-            "BF16" => Format::Bf16,
-            "Q8_0" => Format::Q8_0,
-            "Q4_0" => Format::Q4_0,
-            "Q4_1" => Format::Q4_1,
-            other => return Err(format!("its format is {other}")),
+        let dtype = self.formats.get(name).ok_or("no dtype is given")?;
+        let (dtype, sizes): (String, Vec<i64>) = serde_json::from_str(dtype).map_err(|e| e.to_string())?;
+        let dtype = match dtype.as_str() {
+            "F32" => Dtype::F32,
+            "F16" => Dtype::F16,
+            "BF16" => Dtype::Bf16,
+            "Q8_0" => Dtype::Q8_0,
+            "Q4_0" => Dtype::Q4_0,
+            "Q4_1" => Dtype::Q4_1,
+            other => return Err(format!("its dtype is {other}")),
         };
-        Ok(Stored { sizes, format, bytes: view.data().to_vec() })
+        Ok(Stored { sizes, dtype, bytes: view.data().to_vec() })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use headwater_dtype::Dtype;
 use headwater_training::train::base::{Base, Weights};
 use headwater_training::train::batch::Example;
 use headwater_training::train::lora::{Layers, Layout, LoraOptions, Method, Targets};
@@ -10,7 +11,7 @@ use headwater_training::train::optimiser::Rule;
 use headwater_training::train::peft;
 use headwater_training::train::schedule::Schedule;
 use headwater_training::train::shape::{Scaling, Shape};
-use headwater_training::train::stored::{Format, Storage, Stored};
+use headwater_training::train::stored::{Storage, Stored};
 use headwater_training::train::trainer::TrainOptions;
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -32,7 +33,7 @@ impl Weights for File {
         let file = SafeTensors::deserialize(&self.0).map_err(|e| e.to_string())?;
         let view = file.tensor(name).map_err(|e| e.to_string())?;
         let sizes = view.shape().iter().map(|s| *s as i64).collect();
-        Ok(Stored { sizes, format: Format::F32, bytes: view.data().to_vec() })
+        Ok(Stored { sizes, dtype: Dtype::F32, bytes: view.data().to_vec() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a test expects at a place.
+//! The expectation of a test at a place.
 
 use arrow::datatypes::{Schema, SchemaRef};
 use headwater_contract::identity;

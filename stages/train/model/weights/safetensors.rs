@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use ::safetensors::tensor::Metadata;
+use headwater_dtype::Dtype;
 use serde_json::Value;
 
 use super::super::detected_format::{ENOUGH, JSON, SAFETENSORS};
-use super::super::dtype::Dtype;
 use super::super::file::Bytes;
 use super::super::problem::{Problems, few, shorten};
 use super::super::tensor::byte_len;

@@ -1,4 +1,5 @@
-//! Bytes as they are stored in a file go in; f32 numbers come out. Knows number formats, no file and no tensor's name.
+//! The number formats in which weights are stored. In: bytes as a file stores them. Out: f32 numbers. It must not know files, nor the
+//! names and shapes of tensors.
 //!
 //! Block formats are those of ggml (`ggml-quants.h`): 32 weights of one row share a scale d (and a minimum m), f16,
 //! little-endian. Low nibbles are weights 0-15 of a block, high nibbles 16-31. All arithmetic is in f32, each operation
@@ -72,8 +73,8 @@ impl Dtype {
         }
     }
 
-    /// Turns whole blocks into f32. Stops where either side ends: `out.len()` is the caller's to check.
-    pub fn dequantise(self, bytes: &[u8], out: &mut [f32]) {
+    /// Decodes whole blocks into f32. Stops where either side ends: the caller checks `out.len()`.
+    pub fn decode(self, bytes: &[u8], out: &mut [f32]) {
         match self {
             Dtype::F32 => each(bytes, out, f32::from_le_bytes),
             Dtype::F16 => each(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
@@ -127,5 +128,29 @@ fn nibbles(quants: &[u8], out: &mut [f32; BLOCK], weight: impl Fn(u8) -> f32) {
     for ((l, h), q) in low.iter_mut().zip(high).zip(quants) {
         *l = weight(q & 0x0f);
         *h = weight(q >> 4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_read_as_ggml_writes_them() {
+        // d = 0.5, m = -1; quants of weight i: i for bytes, i % 16 for nibbles.
+        let (d, m) = (0x3800u16.to_le_bytes(), 0xBC00u16.to_le_bytes());
+        let nibbles: Vec<u8> = (0..16).map(|i| i | ((15 - i) << 4)).collect();
+        let bytes: Vec<u8> = (0..32u8).map(|i| i.wrapping_sub(16)).collect();
+        let q = |i: usize| if i < 16 { i as f32 } else { (31 - i) as f32 };
+        let check = |dtype: Dtype, parts: &[&[u8]], expected: &dyn Fn(usize) -> f32| {
+            let block = parts.concat();
+            assert_eq!(block.len(), dtype.block_bytes(), "{dtype:?}");
+            let mut out = [f32::NAN; 32];
+            dtype.decode(&block, &mut out);
+            assert_eq!(out.to_vec(), (0..32).map(expected).collect::<Vec<_>>(), "{dtype:?}");
+        };
+        check(Dtype::Q8_0, &[&d, &bytes], &|i| 0.5 * (i as f32 - 16.0));
+        check(Dtype::Q4_0, &[&d, &nibbles], &|i| 0.5 * (q(i) - 8.0));
+        check(Dtype::Q4_1, &[&d, &m, &nibbles], &|i| 0.5 * q(i) - 1.0);
     }
 }
