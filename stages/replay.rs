@@ -23,6 +23,8 @@ pub use columns::word_of;
 
 use pace::{Choice, Pacer};
 
+use crate::vault_error::of_vault;
+
 choice! {
     /// The label of the rows when they were recorded.
     pub enum RecordedLabel {

@@ -199,7 +199,7 @@ const TOPOLOGIES: [&[&str]; 5] = [
 fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
     let most = u64::try_from(usual.as_millis()).unwrap().max(20);
     for kills in 0..KILLS_OF_A_RUN {
-        let mut running = place.start(chance.pick(&TOPOLOGIES));
+        let mut running = place.start(chance.pick::<&[&str]>(&TOPOLOGIES));
         std::thread::sleep(Duration::from_millis(chance.below(most)));
         if let Some(status) = running.try_wait().unwrap() {
             let ended = running.wait_with_output().unwrap();
@@ -209,7 +209,7 @@ fn disturb(place: &Place, usual: Duration, chance: &mut Chance) -> u32 {
         running.kill().unwrap();
         running.wait().unwrap();
     }
-    place.finish(chance.pick(&TOPOLOGIES));
+    place.finish(chance.pick::<&[&str]>(&TOPOLOGIES));
     KILLS_OF_A_RUN
 }
 

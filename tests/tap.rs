@@ -7,11 +7,15 @@ mod site;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use site::Site;
+
+/// How long it may take before it counts as hung. Nothing else depends on it.
+const HUNG: Duration = Duration::from_mins(2);
 
 impl Site {
     /// The program; what it says is kept.
@@ -36,12 +40,15 @@ impl Site {
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = child.stdin.take().unwrap();
         let socket = self.path("state/talk/tap/socket");
-        while !socket.exists() {
+        // The mode is set once the socket is bound, in a folder of the owner alone.
+        let mode = |path: &Path| std::fs::metadata(path).ok().map(|found| found.permissions().mode() & 0o777);
+        let begun = Instant::now();
+        while mode(&socket) != Some(0o600) {
             assert!(child.try_wait().unwrap().is_none(), "the run goes on");
+            assert!(begun.elapsed() < HUNG, "{:?}", mode(&socket));
             std::thread::sleep(Duration::from_millis(20));
         }
-        let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600);
+        assert_eq!(mode(&self.path("state/talk/tap")), Some(0o700));
         (child, lines)
     }
 }
@@ -136,7 +143,9 @@ fn rows_of_other_processes_are_seen() {
     while !unseen.is_empty() {
         (0..DEVICES).for_each(|device| order(device, "probe"));
         std::thread::sleep(Duration::from_millis(100));
-        rows.try_iter().for_each(|text| drop(unseen.remove(&text)));
+        rows.try_iter().for_each(|text| {
+            unseen.remove(&text);
+        });
     }
     for round in 0..5 {
         (0..DEVICES).for_each(|device| order(device, &format!("order {round} of")));

@@ -127,6 +127,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("PAN AAAPL1234C Aadhaar 4991 1866 5246", "PAN <IN_PAN> Aadhaar <IN_AADHAAR>"),
     ("Driver license D1234-56789-01234", "Driver license <DRIVING_LICENCE>"),
     ("MRN A-1029384", "MRN <MEDICAL_RECORD>"),
+    ("\"john doe\"@example.org wrote", "<EMAIL> wrote"),
     ("Patient ID P00981", "Patient ID <MEDICAL_RECORD>"),
     ("Policy ABC-1234567", "Policy <NUMBER>"),
     ("customer no. K-889123", "customer no. <NUMBER>"),

@@ -112,7 +112,12 @@ fn may_begin(cx: &ScanContext<'_>, index: usize, plain: &mut usize) -> bool {
 fn is_plate_begun(cx: &ScanContext<'_>, index: usize, token: Token) -> bool {
     let next = cx.tokens.at(index + 1);
     let capitals = |token: Token| token.class == Class::Word && token.len() <= 3 && is_capital(cx, token);
-    capitals(token) && capitals(next) && next.spaced && cx.tokens.has_seed(index + 2, seed::FIGURES)
+    let spaced = next.spaced && cx.tokens.at(index + 2).spaced;
+    spaced
+        && capitals(token)
+        && capitals(next)
+        && !cx.is_cue(index)
+        && cx.tokens.has_seed(index + 2, seed::FIGURES)
 }
 
 /// Returns true if a letter, or a short word in capitals, lies among the figures and signs from `index` on. Up to `plain` there is none.
@@ -179,6 +184,7 @@ fn find_at(cx: &mut ScanContext<'_>, first: usize, spelling: &Spelling) -> Optio
         return Some(last + 1);
     }
     if context.is_none()
+        && !cx.is_in_cue(first)
         && let Some(last) = in_code_words(cx, spelling)
     {
         cx.take(Entity::Number, first, last, 0.5, "code words");

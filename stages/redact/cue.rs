@@ -42,7 +42,7 @@ pub const PHRASES: &[(Entity, &[&str])] = &[
         "master card", "amex", "american express", "discover card", "card ending in", "ending in", "ends in", "ends with", "ending with", "card ends", "visa ends", "maestro", "kreditkarte",
         "carte bancaire", "kartennummer", "tarjeta", "diners club", "gift card", "card ending", "one ending", "long number", "long card number", "sixteen digits", "sixteen digits on the front", "bank card", "sixteen digits on the card"]),
     (Entity::Cvv, &["cvv", "cvc", "cvv2", "cvc2", "csc", "security code", "card security code", "verification value",
-        "on the back", "back it says", "back says", "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "reverse", "reverse is", "digits on the reverse",
+        "back it says", "back says", "digits on the back", "number on the back", "numbers on the back", "code on the back", "back are", "back is", "reverse", "reverse is", "digits on the reverse",
         "digits on the front",
         "code on the front", "see vv", "cvv code", "cid", "prüfnummer", "prüfziffer", "kartenprüfnummer", "código de seguridad", "codice di sicurezza",
         "cryptogramme", "código de segurança"]),

@@ -94,7 +94,12 @@ pub fn is_nobodys(cx: &ScanContext<'_>, run: &Run, groups: &[Group]) -> bool {
         || is_hash(cx, first.first)
         || is_argument(cx, groups)
         || (is_round_row(digits, groups) || is_machine_time(digits, groups) || is_stamp(run, groups))
-            && !(cx.lenient && is_answer(cx, first.first, last.last))
+            && !(cx.lenient && !is_whole(cx, first.first, last.last) && is_answer(cx, first.first, last.last))
+}
+
+/// Returns true if nothing but these tokens is in the text: a machine's line, or a cell of a table.
+fn is_whole(cx: &ScanContext<'_>, first: usize, last: usize) -> bool {
+    cx.tokens.before(first).class == Class::Edge && cx.tokens.at(last + 1).class == Class::Edge
 }
 
 /// "+0200", "-1234567", "+7654321": a sign before a row that is no telephone number.

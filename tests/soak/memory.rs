@@ -29,6 +29,8 @@ impl Memory {
         let fifth = self.samples.len() / 5;
         let part = |samples: &[(f64, f64)]| samples.iter().map(|s| s.1).sum::<f64>() / samples.len() as f64;
         let (first, last) = (part(&self.samples[..fifth]), part(&self.samples[self.samples.len() - fifth..]));
+        let tenths = self.samples.chunks(self.samples.len().div_ceil(10)).map(part);
+        println!("memory by tenths: {}", tenths.map(|mib| format!("{mib:.0}")).collect::<Vec<_>>().join(" "));
         println!(
             "memory {first:.0} MiB at first, {last:.0} MiB at last, slope {:+.2} MiB an hour",
             covariance / variance * 3600.0
