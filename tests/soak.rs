@@ -44,7 +44,12 @@ enum Event {
     KillAll,
     RotateKey,
     Forget,
+    /// Many recordings come at once, so that every transcribing thread has its working memory before the memory is measured.
+    Burst,
 }
+
+/// Recordings of a burst: several for each thread of `transcribe`.
+const BURST: u32 = 8;
 
 /// The events in order, each with the part of the whole time at which it happens.
 fn events() -> Vec<(f64, Event)> {
@@ -52,7 +57,12 @@ fn events() -> Vec<(f64, Event)> {
         (0.04 + 0.04 * f64::from(n), if n.is_multiple_of(2) { Event::KillAttempt } else { Event::KillAll })
     };
     let mut events: Vec<_> = (0..KILLS).map(kill).collect();
-    events.extend([(0.18, Event::RotateKey), (0.30, Event::Forget), (0.38, Event::RotateKey)]);
+    events.extend([
+        (0.18, Event::RotateKey),
+        (0.30, Event::Forget),
+        (0.38, Event::RotateKey),
+        (0.42, Event::Burst),
+    ]);
     events.sort_by(|a, b| a.0.total_cmp(&b.0));
     events
 }
@@ -83,6 +93,7 @@ fn every_row_is_stored_once_and_memory_stays_flat() {
             match event {
                 Event::KillAttempt => service.kill_attempt(),
                 Event::KillAll => service.kill_all(),
+                Event::Burst => recordings.burst(&mut chance, BURST),
                 Event::RotateKey => service.stopped(service::Service::rotate_key),
                 Event::Forget => {
                     recordings.end(FORGOTTEN);

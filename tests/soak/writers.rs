@@ -57,9 +57,17 @@ impl Recordings {
     pub fn step(&mut self, chance: &mut Chance) {
         let now = Instant::now();
         self.finish(|_| false);
-        if chance.below(100) >= PERCENT_OF_RECORDINGS {
-            return;
+        if chance.below(100) < PERCENT_OF_RECORDINGS {
+            self.write(chance, now);
         }
+    }
+
+    /// Writes several recordings at once.
+    pub fn burst(&mut self, chance: &mut Chance, recordings: u32) {
+        (0..recordings).for_each(|_| self.write(chance, Instant::now()));
+    }
+
+    fn write(&mut self, chance: &mut Chance, now: Instant) {
         let (device, sample) = (*chance.pick(&DEVICES), chance.pick(&self.samples).clone());
         if self.ended.contains(device) {
             return;
