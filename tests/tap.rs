@@ -122,7 +122,7 @@ const DEVICES: usize = 8;
 fn rows_of_other_processes_are_seen() {
     let site = Site::new();
     let (mut run, mut lines) = site.run(&["--processes", "2"]);
-    let mut tap = site.headwater(&["tap", "talk", "redact", "--json", "--limit", "40"]).spawn().unwrap();
+    let mut tap = site.headwater(&["tap", "talk", "redact", "--json", "--rate", "100000"]).spawn().unwrap();
     let mut printed = BufReader::new(tap.stderr.take().unwrap());
     let mut first = String::new();
     printed.read_line(&mut first).unwrap();
