@@ -81,7 +81,7 @@ proptest! {
         }
         let text = format!("{before} is {number} {after}");
         let out = scanner(Profile::Transcript).redact(&text).text;
-        prop_assert!(longest_run(&out) < 6 || out.contains("<DATE"), "{:?} became {:?}", text, out);
+        prop_assert!(longest_run(&out) < if out.contains("<DATE") { 11 } else { 6 }, "{:?} became {:?}", text, out);
     }
 
     #[test]
