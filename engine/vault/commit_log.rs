@@ -86,20 +86,30 @@ impl CommitLog {
         let lock = FolderLock::take(&*disk, folder)?;
         let keystore = Keystore::open_or_create(&disk, folder, provider)?;
         log_files::remove_leftovers(&*disk, folder, &keystore)?;
-        let mut log = CommitLog {
-            files: LogFiles::new(&disk, folder),
-            disk,
+        let mut log = CommitLog::unread(&disk, folder, keystore, Some(lock));
+        log.replay()?;
+        log.compact_if_worth()?;
+        Ok(log)
+    }
+
+    /// The log before its files are replayed; a view holds no lock.
+    fn unread(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        keystore: Keystore,
+        lock: Option<FolderLock>,
+    ) -> CommitLog {
+        CommitLog {
+            files: LogFiles::new(disk, folder),
+            disk: Arc::clone(disk),
             folder: folder.to_owned(),
             keystore,
             index: Index::default(),
             ended: BTreeMap::new(),
             compact_above: FEW_BYTES,
             torn: Vec::new(),
-            _lock: Some(lock),
-        };
-        log.replay()?;
-        log.compact_if_worth()?;
-        Ok(log)
+            _lock: lock,
+        }
     }
 
     /// The bytes given with the last commit.

@@ -1,7 +1,7 @@
 //! Letters that are explained by words: "s as in sierra", "b for bob", "v wie Viktor", "d, delta", bare code words in a row.
 //!
-//! In: the tokens of a text. Out: the same with one token for each letter that is explained, over all that explains it, so that whoever
-//! reads letters reads it as one. Any word explains the letter that it begins with; the word between may be any that links. Must not know
+//! In: the tokens of a text. Out: the same with one token for each letter that is explained, over all that explains it, so that every
+//! finder of letters reads it as one. Any word explains the letter that it begins with; the word between may be any that links. Must not know
 //! what is spelled. Each token is read a bounded number of times.
 
 use super::cutter::TokenBuffers;

@@ -1,6 +1,6 @@
-//! Numbers that nothing announces, and are nobody's: what machines write and people count. One line = one case.
+//! Numbers that nothing announces and that are not personal: what machines write and people count. One line = one case.
 //!
-//! And the same numbers where somebody gives them away.
+//! And the same numbers where a person gives them away.
 
 use super::cases::{clean, transcript};
 

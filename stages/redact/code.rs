@@ -1,7 +1,7 @@
 //! The finder of codes that mix letters and digits: national numbers, licences, passports, plates.
 //!
 //! In: a cx. Out: findings. A code has a form; where its check holds, the form is enough, else it needs a context phrase. What is
-//! said to be somebody's number and has letters is taken whole. Every token is read a bounded number of times.
+//! announced as a number and has letters is taken whole. Every token is read a bounded number of times.
 
 use super::checks::Check;
 use super::cue::Hint;
@@ -203,7 +203,7 @@ fn said_postcode(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
     })
 }
 
-/// "Seven kilo papa lima four four two": the last token of a code of radio alphabet and digits, which nobody says of anything else.
+/// "Seven kilo papa lima four four two": the last token of a code of radio alphabet and digits, which no other thing is said with.
 fn in_code_words(cx: &ScanContext<'_>, spelling: &Spelling) -> Option<usize> {
     const FEWEST: usize = 3;
     let word = |piece: &&Piece| {

@@ -1,4 +1,4 @@
-//! Numbers and codes that identify somebody: one file for each family or country.
+//! Numbers and codes that identify a person: one file for each family or country.
 //!
 //! In: nothing. Out: tables of rows, in the order in which they are asked; of two rows that are equally sure the first wins. Must not
 //! know where in a text a number stands.

@@ -124,7 +124,7 @@ impl Flags {
     pub const KIN: Self = Self(1 << 36);
     /// North, east and so on.
     pub const DIRECTION: Self = Self(1 << 37);
-    /// A word by which ages are told: "aged", "old".
+    /// A word by which ages are given: "aged", "old".
     pub const AGE: Self = Self(1 << 38);
     /// A word that a secret or the name of a user may follow: "password".
     pub const SECRET: Self = Self(1 << 41);
@@ -132,7 +132,7 @@ impl Flags {
     pub const BOX: Self = Self(1 << 42);
     /// Ends a cue that the name of an organisation follows: "works for".
     pub const FIRM_CUE: Self = Self(1 << 43);
-    /// A thing that carries a number of its own but is nobody's: "ticket", "pallet".
+    /// A thing with a public number of its own: "ticket", "pallet".
     pub const THING: Self = Self(1 << 39);
     /// After a number: whose telephone it is ("office", "fax").
     pub const PHONE_AFTER: Self = Self(1 << 23);

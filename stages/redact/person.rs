@@ -74,7 +74,7 @@ fn find_once(cx: &mut ScanContext<'_>, names: &mut Names) {
 }
 
 /// Returns true if a name may begin at a token: cheap, since it is asked of most words. One in small letters needs a cue or the quote of a field
-/// before it, or behind it a word that is in no list or says that somebody speaks.
+/// before it, or behind it a word that is in no list or says that a person speaks.
 fn may_begin(cx: &ScanContext<'_>, index: usize) -> bool {
     cx.tokens.has_seed(index, seed::CAPITAL)
         || cx.tokens.has_seed(index + 1, seed::UNLISTED)
@@ -248,7 +248,7 @@ fn is_likely(cx: &ScanContext<'_>, index: usize, token: Token, capital: bool, pe
         && !is_number_word(token)
 }
 
-/// Returns true if the word after a capital that nobody knows is a capital too that may be a name.
+/// Returns true if the word after an unlisted capital is a capital too that may be a name.
 fn is_named_on(cx: &ScanContext<'_>, index: usize) -> bool {
     let next = cx.free(index + 1);
     if next.class != Class::Word || next.new_line || !cx.tokens.is_capital(next) {

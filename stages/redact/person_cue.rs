@@ -84,9 +84,9 @@ pub enum Spoken {
     Introduction,
     /// The person who is greeted.
     Greeting,
-    /// Whoever: "with", "by", "for".
+    /// Any other person: "with", "by", "for".
     Relation,
-    /// Somebody.
+    /// A person.
     Other,
 }
 
@@ -131,7 +131,7 @@ pub fn spoken_before(cx: &ScanContext<'_>, index: usize) -> Spoken {
     if related { Spoken::Relation } else { Spoken::Other }
 }
 
-/// Returns true if a text ends one or two words behind a phrase by which somebody is introduced: what follows may be the rest of the name.
+/// Returns true if a text ends one or two words behind a phrase that introduces a person: what follows may be the rest of the name.
 pub fn is_before_end(tokens: &Tokens<'_>, len: usize) -> bool {
     let word = |at: Option<usize>| at.map_or("", |at| tokens.str(tokens.at(at)));
     let named = |at: usize| {

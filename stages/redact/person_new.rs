@@ -50,7 +50,7 @@ pub fn label_before(cx: &ScanContext<'_>, index: usize) -> usize {
     index - 2 - usize::from(back(3).is(b'"'))
 }
 
-/// Returns true if an unknown word with a capital is told to be a name by its neighbours: "my daughter Eilidh", "I'm Rajesh calling",
+/// Returns true if an unknown word with a capital is a name by its neighbours: "my daughter Eilidh", "I'm Rajesh calling",
 /// "Hi Siobhán,".
 pub fn is_told(cx: &ScanContext<'_>, index: usize, personal: bool) -> bool {
     const OWNERS: [&str; 6] = ["my", "our", "his", "her", "their", "your"];

@@ -239,7 +239,7 @@ fn is_played(cx: &ScanContext<'_>, first: usize) -> bool {
     hey || verb || phrase("put", "on") || phrase("listen", "to") || phrase("listening", "to")
 }
 
-/// "Mr. Coffee": a plain word that nobody is called.
+/// "Mr. Coffee": a plain word that is no name.
 pub fn is_plain_noun(cx: &ScanContext<'_>, index: usize) -> bool {
     let about = cx.known(index);
     about.is_common() && !about.is_first() && !about.is_last()

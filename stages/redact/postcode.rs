@@ -54,12 +54,16 @@ const AREAS: &str = " AB AL B BA BB BD BH BL BN BR BS BT CA CB CF CH CM CO CR CT
     GL GU HA HD HG HP HR HS HU HX IG IP IV KA KT KW KY L LA LD LE LL LN LS LU M ME MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR \
     RG RH RM S SA SE SG SK SL SM SN SO SP SR SS ST SW SY TA TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV YO ZE GY JE IM ";
 
+fn is_area(letters: &str) -> bool {
+    AREAS.contains(&format!(" {letters} "))
+}
+
 /// Returns true if capitals and figures are a British postcode: an area, a district, a figure and two letters.
 pub fn is_british(symbols: &[u8]) -> bool {
     let letters = symbols.iter().take_while(|symbol| symbol.is_ascii_uppercase()).count();
     let (area, rest) = symbols.split_at(letters.min(symbols.len()));
     let (outward, inward) = rest.split_at(rest.len().saturating_sub(3));
-    let known = std::str::from_utf8(area).is_ok_and(|area| AREAS.contains(&format!(" {area} ")));
+    let known = std::str::from_utf8(area).is_ok_and(is_area);
     let district = match outward {
         [figure] => figure.is_ascii_digit(),
         [figure, other] => figure.is_ascii_digit() && other.is_ascii_alphanumeric(),
@@ -79,7 +83,7 @@ fn british(cx: &ScanContext<'_>, index: usize) -> Option<(usize, usize, f32)> {
     let tokens = (4..=5)
         .find(|tokens| shape(cx, index, *tokens).is_some_and(|shape| FORMS.contains(&shape.as_str())))?;
     let area = cx.tokens.str(cx.tokens.at(index));
-    AREAS.contains(&format!(" {area} ")).then_some((index, index + tokens - 1, 0.8))
+    is_area(area).then_some((index, index + tokens - 1, 0.8))
 }
 
 /// "K1A 0B1".

@@ -1,4 +1,4 @@
-//! Numbers that are nobody's: prices, measured quantities, counts, scores, versions, years.
+//! Numbers without a person: prices, measured quantities, counts, scores, versions, years.
 //!
 //! In: a cx, a run and a range of its groups. Out: the groups that are left. Must not know any entity.
 //! Every question looks at a bounded number of tokens or walks the range once.
@@ -133,7 +133,7 @@ fn is_quantity(run: &Run, range: Range<usize>, near: bool) -> bool {
     }
 }
 
-/// Returns true if `range` is somebody's number in no way that can be seen: a count, a score, a version, years.
+/// Returns true if `range` is visibly no person's number: a count, a score, a version, years.
 ///
 /// Asked only where no context phrase stands before it.
 pub fn is_impersonal(cx: &ScanContext<'_>, run: &Run, range: Range<usize>) -> bool {

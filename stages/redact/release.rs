@@ -1,4 +1,4 @@
-//! Dates in figures that are no day of somebody's: versions, builds, and the times that a machine wrote.
+//! Dates in figures that are no person's: versions, builds, and the times that a machine wrote.
 //!
 //! In: a cx, a run and a place where a date stands. Out: whether it is one of these. Asked only where nothing says whose day it is. It
 //! must not know any entity. Every question looks at a bounded number of tokens.
@@ -9,7 +9,7 @@ use super::scan_context::ScanContext;
 use super::token::{Class, Token};
 use super::unannounced::{is_hash, is_in};
 
-/// Returns true if a date of figures over the groups `at..at + 3` is no day of somebody's: a version, or the time that a machine wrote.
+/// Returns true if a date of figures over the groups `at..at + 3` is no person's: a version, or the time that a machine wrote.
 pub fn is_version_or_stamp(cx: &ScanContext<'_>, run: &Run, at: usize, groups: usize) -> bool {
     let (Some(first), Some(last), Some(end)) =
         (run.groups.get(at), run.groups.get(at + 2), run.groups.get(at + groups - 1))

@@ -101,7 +101,7 @@ impl Running {
         })
     }
 
-    /// The same, for texts that are said: languages whose numbers in words are not read are told.
+    /// The same, for texts that are said: languages whose numbers in words are not read are reported.
     pub fn with_languages(self, languages: Option<Languages>) -> Self {
         Self { languages, ..self }
     }

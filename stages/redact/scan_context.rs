@@ -40,7 +40,7 @@ pub struct NearMiss {
     pub start: usize,
     /// Byte offset after its last character.
     pub end: usize,
-    /// Why it is nobody's.
+    /// The reason why it is not personal.
     pub reason: &'static str,
 }
 
@@ -219,7 +219,7 @@ impl<'a> ScanContext<'a> {
         false
     }
 
-    /// Returns true if a number that was left, with no other close by, may be more than a few digits that are nobody's.
+    /// Returns true if a number that was left, with no other close by, may be more than a few digits without a person.
     fn may_be_more(&self, index: usize, token: Token) -> bool {
         let most = if self.tokens.any(seed::CUE) { 2 } else { 4 };
         let long = match token.class {

@@ -1,4 +1,4 @@
-//! Keys, tokens, passwords, wallets and user names: what opens something, or points at somebody's account.
+//! Keys, tokens, passwords, wallets and user names: they open or name an account.
 //!
 //! In: a cx. Out: findings. A known prefix or a checksum is enough; a row of letters and figures without either must be long and
 //! without order; after "password" the next word goes.

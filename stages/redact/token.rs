@@ -148,7 +148,7 @@ pub mod seed {
     pub const FIRM_CUE: u32 = 1 << 17;
     /// A word of streets or of post boxes.
     pub const STREET: u32 = 1 << 18;
-    /// A word by which ages are told.
+    /// A word by which ages are given.
     pub const AGE: u32 = 1 << 19;
     /// Signs of a network address: an at sign, a dot before a letter or digit, a word for a dot, a domain's ending.
     pub const ADDRESS: u32 = 1 << 20;

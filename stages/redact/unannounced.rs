@@ -1,8 +1,8 @@
 //! Numbers that nothing announces: which of them are a count, a reading, a version or a machine's time, and which were said.
 //!
-//! In: a cx, a run and groups before which no context phrase stands. Out: whether they are nobody's, or were said. Counts of
-//! machines and of people outnumber the numbers that somebody gives away without a word; those stand alone, or among words that say
-//! nothing ("it's 4829130, thanks"). It must not know how one is told. Every question looks at a bounded number of tokens.
+//! In: a cx, a run and groups before which no context phrase stands. Out: true if they are not personal, or if they were said. Counts of
+//! machines and of people outnumber the numbers that a person gives away without a word; those stand alone, or among words that say
+//! nothing ("it's 4829130, thanks"). It must not know how one is replaced. Every question looks at a bounded number of tokens.
 
 use super::cue::Hint;
 use super::kind::Entity;
@@ -19,7 +19,7 @@ const COUNT: usize = 6;
 /// Plain rows of so many digits are weighed.
 const ROW: usize = 6;
 
-/// Things that have a number of their own, which is personal to nobody.
+/// Things that have a number of their own, which is not personal.
 #[rustfmt::skip]
 const THINGS: &[&str] = &[
     "article", "atomic", "batch", "bin", "block", "build", "catalog", "catalogue", "channel", "colour", "color", "column", "country",
@@ -63,7 +63,7 @@ pub fn is_number_of_thing(cx: &ScanContext<'_>, first: usize) -> bool {
     is_in(THINGS, cx.tokens.str(cx.free(thing))) && !is_in(&OWNERS, owner)
 }
 
-/// "acc 0.9182": nobody's number begins with a zero and a dot.
+/// "acc 0.9182": no personal number begins with a zero and a dot.
 fn is_fraction(cx: &ScanContext<'_>, first: usize) -> bool {
     cx.tokens.str(cx.free(first)) == "0" && cx.free(first + 1).is(b'.') && cx.tokens.is_inner(first + 1)
 }
@@ -73,7 +73,7 @@ pub fn is_in(list: &[&str], word: &str) -> bool {
     list.iter().any(|known| known.len() == word.len() && known.eq_ignore_ascii_case(word))
 }
 
-/// Returns true if groups that no phrase stands before are nobody's, whatever a check or a form says of them.
+/// Returns true if groups that no phrase stands before are not personal, whatever a check or a form says of them.
 pub fn is_nobodys(cx: &ScanContext<'_>, run: &Run, groups: &[Group]) -> bool {
     let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return false };
     if groups.iter().any(|group| group.form == Form::Spoken || group.form == Form::Scale) {
@@ -140,7 +140,7 @@ fn is_public(cx: &ScanContext<'_>, first: usize) -> bool {
         .any(|token| is_in(PUBLIC, cx.tokens.str(token)))
 }
 
-/// "3600000000000", "12000000": so many zeros stand at the end of no number that somebody has.
+/// "3600000000000", "12000000": so many zeros stand at the end of no personal number.
 fn is_round_row(digits: &[u8], groups: &[Group]) -> bool {
     digits.iter().all(|digit| *digit == 0) && groups.iter().all(|group| group.len() <= 2)
         || groups.len() == 1
@@ -349,7 +349,7 @@ fn is_month(run: &Run, groups: &[Group]) -> bool {
         && run.value(month).is_some_and(|month| (1..=12).contains(&month))
 }
 
-/// "200 100 50 25": nobody's digits fall into fives.
+/// "200 100 50 25": no personal number falls into fives.
 fn is_round(run: &Run, groups: &[Group]) -> bool {
     let phone = groups.len() == 3 && groups.last().is_some_and(|last| last.len() == 4);
     groups.len() >= 3

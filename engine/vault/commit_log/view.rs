@@ -1,15 +1,13 @@
 //! A commit log as it was at its last commit, for reading beside the process that writes it. In: a folder and the root key. Out: the
 //! last note, the live rows, the size. Nothing is locked, written or repaired.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::index::Index;
-use super::{CommitLog, CommitLogSize, FEW_BYTES, StateRow, lost};
+use super::{CommitLog, CommitLogSize, StateRow, lost};
 use crate::disk::Disk;
 use crate::keystore::Keystore;
-use crate::log_files::{self, LogFiles, Place};
+use crate::log_files::{self, Place};
 use crate::root_key::KeyProvider;
 use crate::{Error, Result};
 
@@ -20,18 +18,7 @@ impl CommitLogView {
     /// Opens the log in `folder` for reading.
     pub fn open(folder: &Path, provider: &dyn KeyProvider, disk: &Arc<dyn Disk>) -> Result<CommitLogView> {
         Keystore::read_beside_writer(disk, folder, provider, &|keystore| {
-            let log = CommitLog {
-                files: LogFiles::new(disk, folder),
-                disk: Arc::clone(disk),
-                folder: folder.to_owned(),
-                keystore,
-                index: Index::default(),
-                ended: BTreeMap::new(),
-                compact_above: FEW_BYTES,
-                torn: Vec::new(),
-                _lock: None,
-            };
-            CommitLogView(log).replayed()
+            CommitLogView(CommitLog::unread(disk, folder, keystore, None)).replayed()
         })
     }
 
